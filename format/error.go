@@ -1,0 +1,70 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind says what is wrong with an input, in one word. Tests and the seed corpora
+// in fuzz name the kind that they expect.
+type Kind string
+
+// The kinds of fault.
+const (
+	KindTruncated   Kind = "truncated"   // the file ends before what it declares
+	KindHeaderSize  Kind = "header-size" // the declared header length is impossible
+	KindUTF8        Kind = "utf8"        // the header is not UTF-8
+	KindJSON        Kind = "json"        // not one well-formed JSON object
+	KindDuplicate   Kind = "duplicate"   // a name or a key appears twice
+	KindKey         Kind = "key"         // a key is missing or unknown
+	KindType        Kind = "type"        // a JSON value of another type than demanded
+	KindDType       Kind = "dtype"       // an element type that the format does not have
+	KindShape       Kind = "shape"       // a dimension that is no size
+	KindOverflow    Kind = "overflow"    // the sizes multiply beyond 64 bits
+	KindOffsets     Kind = "offsets"     // begin after end, or not two of them
+	KindSize        Kind = "size"        // shape × dtype differs from the data's length
+	KindGap         Kind = "gap"         // a hole between tensors, before the first, or after the last
+	KindOverlap     Kind = "overlap"     // two tensors share bytes
+	KindMetadata    Kind = "metadata"    // __metadata__ is not string to string
+	KindShardName   Kind = "shard-name"  // a shard's name leaves the directory
+	KindIndex       Kind = "index"       // index and shards contradict each other
+	KindMissing     Kind = "missing"     // a file that is needed is not there
+	KindUnsupported Kind = "unsupported" // no container that weld reads
+	KindCompression Kind = "compression" // a damaged or foreign compressed stream
+	KindChanged     Kind = "changed"     // the file changed while it was read
+)
+
+// Error reports an input that is damaged or cannot be used. All readers of this
+// tree return it, wrapped or bare, for every fault of the data itself.
+type Error struct {
+	Path   string // the file
+	Tensor string // the tensor, or "" where the fault is not one tensor's
+	Kind   Kind
+	Detail string // what was found and what was expected
+	Err    error  // the cause, or nil
+}
+
+func (e *Error) Error() string {
+	s := e.Path
+	if e.Tensor != "" {
+		s += fmt.Sprintf(": tensor %q", e.Tensor)
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf returns the kind of the first [Error] in err's chain, or "".
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return ""
+}

@@ -1,0 +1,82 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"weld/format"
+)
+
+// repoName is owner/name with an optional @revision, as on the Hub.
+var repoName = regexp.MustCompile(`^([A-Za-z0-9][\w.-]*)/([A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?$`)
+
+// Locate turns what a user called a checkpoint into a path: a path that exists as
+// it is, or else the snapshot of a Hub name in the local cache. The error for a
+// name that is not there says how to download it.
+func Locate(name string) (string, error) {
+	_, err := os.Stat(name)
+	if err == nil || !errors.Is(err, os.ErrNotExist) {
+		return name, err
+	}
+	m := repoName.FindStringSubmatch(name)
+	if m == nil {
+		return "", &format.Error{Path: name, Kind: format.KindMissing, Detail: "no such file or directory", Err: os.ErrNotExist}
+	}
+	owner, repo, revision := m[1], m[2], m[3]
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	if dir, ok := snapshot(filepath.Join(cache, "models--"+owner+"--"+repo), revision); ok {
+		return dir, nil
+	}
+	download := "hf download " + owner + "/" + repo
+	if revision != "" {
+		download += " --revision " + revision
+	}
+	return "", &format.Error{Path: name, Kind: format.KindMissing, Err: os.ErrNotExist,
+		Detail: fmt.Sprintf("neither a path nor a model in the Hub cache %s; to download it, run: %s", cache, download)}
+}
+
+// cacheDir follows the Hub client's environment variables.
+func cacheDir() (string, error) {
+	if dir := os.Getenv("HF_HUB_CACHE"); dir != "" {
+		return dir, nil
+	}
+	if home := os.Getenv("HF_HOME"); home != "" {
+		return filepath.Join(home, "hub"), nil
+	}
+	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
+		return filepath.Join(dir, "huggingface", "hub"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the Hub cache: %w", err)
+	}
+	return filepath.Join(home, ".cache", "huggingface", "hub"), nil
+}
+
+// snapshot finds the directory of a revision: a branch or tag by its ref, or a
+// commit by its hash.
+func snapshot(repo, revision string) (string, bool) {
+	if revision == "" {
+		revision = "main"
+	}
+	if strings.Contains(revision, "..") {
+		return "", false
+	}
+	commit := revision
+	if ref, err := os.ReadFile(filepath.Join(repo, "refs", filepath.FromSlash(revision))); err == nil {
+		commit = strings.TrimSpace(string(ref))
+	}
+	if commit == "" || strings.ContainsAny(commit, `/\`) || strings.Contains(commit, "..") {
+		return "", false
+	}
+	dir := filepath.Join(repo, "snapshots", commit)
+	info, err := os.Stat(dir)
+	return dir, err == nil && info.IsDir()
+}

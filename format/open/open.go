@@ -1,0 +1,68 @@
+// Package open finds out which container a path is and opens it. It is the front
+// door of the readers under format, and knows nothing that they know.
+package open
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/safetensors"
+	"weld/format/seekzstd"
+	"weld/mmapio"
+)
+
+// Readable says which paths can be opened, for messages and help.
+const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, or the name of a model in the Hub cache"
+
+// Checkpoint opens what a user called a checkpoint.
+func Checkpoint(name string) (format.Checkpoint, error) {
+	path, err := hub.Locate(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return checkpoint(safetensors.OpenDir(path, source))
+	}
+	if filepath.Base(path) == safetensors.IndexName {
+		return checkpoint(safetensors.OpenDir(filepath.Dir(path), source))
+	}
+	if !safetensors.IsWeights(path) {
+		return nil, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "not a container that weld reads: " + Readable}
+	}
+	src, err := source(path)
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint(safetensors.OpenFile(path, src))
+}
+
+// checkpoint keeps a nil pointer from becoming an interface that is not nil.
+func checkpoint(c *safetensors.Checkpoint, err error) (format.Checkpoint, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// source opens a file of the safetensors layout, compressed or not.
+func source(path string) (safetensors.Source, error) {
+	if strings.HasSuffix(path, ".zst") {
+		f, err := seekzstd.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	}
+	f, err := mmapio.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}

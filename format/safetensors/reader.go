@@ -1,0 +1,297 @@
+package safetensors
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"weld/format"
+	"weld/mmapio"
+)
+
+// Source is a stored file of the safetensors layout. [mmapio.File] is one; so is a
+// compressed file that can be read at random offsets.
+type Source interface {
+	io.ReaderAt
+	Path() string
+	Info() os.FileInfo
+	Size() int64
+	View(off, n int64) (mmapio.View, error)
+	Advise(off, n int64)
+	Unchanged() error
+	Close() error
+}
+
+// Names that the Hub gives to the files of a checkpoint.
+const (
+	SingleName = "model.safetensors"
+	IndexName  = "model.safetensors.index.json"
+)
+
+// Checkpoint is an open safetensors checkpoint. It implements
+// [format.Checkpoint].
+type Checkpoint struct {
+	path, dir string
+	shards    []*shard
+	files     []format.File // of the shards, then of the index
+	tensors   []format.Tensor
+	places    []place // of each tensor
+	names     map[string]int
+	metadata  map[string]string
+}
+
+// shard is one open file and its header.
+type shard struct {
+	Source
+	header *Header
+}
+
+// place is where a tensor's bytes begin.
+type place struct {
+	shard  int
+	offset int64
+}
+
+// OpenFile opens a single file, whose source the checkpoint then owns.
+func OpenFile(path string, src Source) (*Checkpoint, error) {
+	c := &Checkpoint{path: path}
+	if filepath.Base(path) == SingleName {
+		c.dir = filepath.Dir(path)
+	}
+	if err := c.add(src); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c.finish()
+}
+
+// OpenDir opens a Hub directory: the shards of its index, or its only safetensors
+// file. open opens one of them.
+func OpenDir(dir string, open func(path string) (Source, error)) (*Checkpoint, error) {
+	c := &Checkpoint{path: dir, dir: dir}
+	index, err := c.readIndex(filepath.Join(dir, IndexName))
+	if err != nil {
+		return nil, err
+	}
+	names, err := shardNames(dir, index)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		src, err := open(filepath.Join(dir, name))
+		if errors.Is(err, os.ErrNotExist) {
+			err = &format.Error{Path: filepath.Join(dir, name), Kind: format.KindMissing, Detail: "a shard that " + IndexName + " names is not there", Err: err}
+		}
+		if err == nil {
+			err = c.add(src)
+		}
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	if index != nil {
+		if err := c.agree(index, filepath.Join(dir, IndexName)); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c.finish()
+}
+
+// readIndex reads the directory's index; nil if it has none.
+func (c *Checkpoint) readIndex(path string) (*Index, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > MaxHeader {
+		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: fmt.Sprintf("an index of %d bytes is over the limit of %d", info.Size(), int64(MaxHeader))}
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c.files = append(c.files, format.File{Path: path, Info: info, Digest: sha256.Sum256(raw)})
+	return ParseIndex(path, raw)
+}
+
+// shardNames lists the files to open.
+func shardNames(dir string, index *Index) ([]string, error) {
+	if index != nil {
+		return index.Shards(), nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Name() == SingleName {
+			return []string{SingleName}, nil
+		}
+		if !e.IsDir() && IsWeights(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	switch len(names) {
+	case 0:
+		return nil, &format.Error{Path: dir, Kind: format.KindMissing, Detail: "no " + SingleName + ", no " + IndexName + ", and no other safetensors file in this directory"}
+	case 1:
+		return names, nil
+	}
+	return nil, &format.Error{Path: dir, Kind: format.KindIndex, Detail: fmt.Sprintf("%d safetensors files (%s, …) and no %s: name the file that is meant", len(names), names[0], IndexName)}
+}
+
+// IsWeights reports whether a file name is that of a safetensors file or of an
+// index over some.
+func IsWeights(name string) bool {
+	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".safetensors.zst") ||
+		strings.HasSuffix(name, ".safetensors.index.json")
+}
+
+// add reads the header of one more file.
+func (c *Checkpoint) add(src Source) error {
+	s := &shard{Source: src}
+	c.shards = append(c.shards, s) // so that Close closes it
+	header, err := ReadHeader(src.Path(), src, src.Size())
+	if err != nil {
+		return err
+	}
+	s.header = header
+	digest := sha256.New()
+	head := io.NewSectionReader(src, 0, header.DataStart)
+	if _, err := io.Copy(digest, head); err != nil {
+		return err
+	}
+	f := format.File{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))}
+	c.files = slices.Insert(c.files, len(c.shards)-1, f)
+	return nil
+}
+
+// agree demands that index and shards name the same tensors in the same places.
+func (c *Checkpoint) agree(index *Index, path string) error {
+	declared := make(map[string]string, len(index.WeightMap))
+	for _, w := range index.WeightMap {
+		declared[w.Name] = w.Shard
+	}
+	for _, s := range c.shards {
+		base := filepath.Base(s.Path())
+		for _, e := range s.header.Tensors {
+			switch at, ok := declared[e.Name]; {
+			case !ok:
+				return &format.Error{Path: path, Tensor: e.Name, Kind: format.KindIndex, Detail: base + " holds the tensor, but the index does not list it"}
+			case at != base:
+				return &format.Error{Path: path, Tensor: e.Name, Kind: format.KindIndex, Detail: fmt.Sprintf("the index places it in %s, but it is (also) in %s", at, base)}
+			}
+			delete(declared, e.Name)
+		}
+	}
+	for _, w := range index.WeightMap {
+		if _, missing := declared[w.Name]; missing {
+			return &format.Error{Path: path, Tensor: w.Name, Kind: format.KindIndex, Detail: "the index places it in " + w.Shard + ", which does not hold it"}
+		}
+	}
+	return nil
+}
+
+// finish builds the list of tensors.
+func (c *Checkpoint) finish() (*Checkpoint, error) {
+	c.names = make(map[string]int)
+	c.metadata = make(map[string]string)
+	for i, s := range c.shards {
+		for k, v := range s.header.Metadata {
+			if _, taken := c.metadata[k]; !taken {
+				c.metadata[k] = v
+			}
+		}
+		for _, e := range s.header.Tensors {
+			if other, taken := c.names[e.Name]; taken {
+				err := &format.Error{Path: s.Path(), Tensor: e.Name, Kind: format.KindDuplicate, Detail: "it is also in " + c.shards[c.places[other].shard].Path()}
+				return nil, errors.Join(err, c.Close())
+			}
+			c.names[e.Name] = len(c.tensors)
+			c.tensors = append(c.tensors, e.Tensor)
+			c.places = append(c.places, place{shard: i, offset: s.header.DataStart + e.Begin})
+		}
+	}
+	return c, nil
+}
+
+// Path implements [format.Checkpoint].
+func (c *Checkpoint) Path() string { return c.path }
+
+// Dir implements [format.Checkpoint].
+func (c *Checkpoint) Dir() string { return c.dir }
+
+// Tensors implements [format.Checkpoint].
+func (c *Checkpoint) Tensors() []format.Tensor { return c.tensors }
+
+// Find implements [format.Checkpoint].
+func (c *Checkpoint) Find(name string) (int, bool) {
+	i, ok := c.names[name]
+	return i, ok
+}
+
+// Metadata implements [format.Checkpoint]: the first shard's word wins.
+func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
+
+// Files implements [format.Checkpoint].
+func (c *Checkpoint) Files() []format.File { return c.files }
+
+// FileOf implements [format.Checkpoint].
+func (c *Checkpoint) FileOf(i int) int { return c.places[i].shard }
+
+// View implements [format.Checkpoint].
+func (c *Checkpoint) View(i int, off, n int64) (mmapio.View, error) {
+	if size := c.tensors[i].Bytes(); off < 0 || n < 0 || off > size-n {
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", c.path, c.tensors[i].Name, off, off+n, size)
+	}
+	p := c.places[i]
+	return c.shards[p.shard].View(p.offset+off, n)
+}
+
+// ViewCost implements [format.Checkpoint].
+func (c *Checkpoint) ViewCost(n int64) int64 {
+	cost := n
+	for _, s := range c.shards {
+		if costly, ok := s.Source.(interface{ ViewCost(n int64) int64 }); ok {
+			cost = max(cost, costly.ViewCost(n))
+		}
+	}
+	return cost
+}
+
+// Advise implements [format.Checkpoint].
+func (c *Checkpoint) Advise(i int, off, n int64) {
+	p := c.places[i]
+	c.shards[p.shard].Advise(p.offset+off, n)
+}
+
+// Unchanged implements [format.Checkpoint].
+func (c *Checkpoint) Unchanged() error {
+	for _, s := range c.shards {
+		if err := s.Unchanged(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements [format.Checkpoint].
+func (c *Checkpoint) Close() error {
+	var errs []error
+	for _, s := range c.shards {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// byName orders tensors for lists that people read.
+func byName(a, b format.Tensor) int { return cmp.Compare(a.Name, b.Name) }

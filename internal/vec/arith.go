@@ -1,0 +1,175 @@
+package vec
+
+import (
+	"bytes"
+	"math"
+)
+
+// Delta computes dst = a - b, and +0 where a and b have the same bits, also if
+// these are of an infinity or a NaN.
+func Delta[T Float](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		d := a[i] - b[i]
+		// Of equal bits, only infinities and NaNs differ by anything but +0.
+		if d != d && sameBits(a[i], b[i]) {
+			d = 0
+		}
+		dst[i] = d
+	}
+}
+
+// EqualBits reports whether the first len(a) elements of b have the bits of a.
+// Unlike ==, it tells -0 from +0 and finds a NaN equal to itself.
+func EqualBits[T Float](a, b []T) bool {
+	return bytes.Equal(memory(a), memory(b[:len(a)]))
+}
+
+// Abs computes dst = |x|.
+func Abs[T Float](dst, x []T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = abs(v)
+	}
+}
+
+// Sqrt computes dst = √x, correctly rounded.
+func Sqrt[T Float](dst, x []T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		// Of a float32, the root rounded twice is the root rounded once.
+		dst[i] = T(math.Sqrt(float64(v)))
+	}
+}
+
+// Square computes dst = x·x.
+func Square[T Float](dst, x []T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = v * v
+	}
+}
+
+// Mul computes dst = a·b.
+func Mul[T Float](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] * b[i]
+	}
+}
+
+// MulAbs computes dst = |x|·a.
+func MulAbs[T Float](dst, x, a []T) {
+	x, a = x[:len(dst)], a[:len(dst)]
+	for i := range dst {
+		dst[i] = abs(x[i]) * a[i]
+	}
+}
+
+// Scale computes dst = x·w.
+func Scale[T Float](dst, x []T, w T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = v * w
+	}
+}
+
+// Axpy computes acc += w·x, the product rounded before it is added.
+func Axpy[T Float](acc []T, w T, x []T) {
+	x = x[:len(acc)]
+	for i, v := range x {
+		acc[i] += T(w * v)
+	}
+}
+
+// MulAxpy computes acc += (s·w)·x, each product rounded before it is used.
+func MulAxpy[T Float](acc []T, w T, s, x []T) {
+	s, x = s[:len(acc)], x[:len(acc)]
+	for i := range acc {
+		acc[i] += T(T(s[i]*w) * x[i])
+	}
+}
+
+// Add computes dst += x.
+func Add[T Float](dst, x []T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] += v
+	}
+}
+
+// AddScalar computes dst += v.
+func AddScalar[T Float](dst []T, v T) {
+	for i := range dst {
+		dst[i] += v
+	}
+}
+
+// Div computes dst = x/d. The caller sees to it that d is not 0.
+func Div[T Float](dst, x []T, d T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = v / d
+	}
+}
+
+// DivBy computes dst = num/den, and +0 where den is 0.
+func DivBy[T Float](dst, num, den []T) {
+	num, den = num[:len(dst)], den[:len(dst)]
+	for i := range dst {
+		dst[i] = keep(bit(den[i] != 0), num[i]/den[i])
+	}
+}
+
+// SubDiv computes dst = (x - low)/d. The caller sees to it that d is not 0.
+func SubDiv[T Float](dst, x []T, low, d T) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = (v - low) / d
+	}
+}
+
+// Apply computes dst = base + lambda·acc, the product rounded before it is added.
+func Apply[T Float](dst, base []T, lambda T, acc []T) {
+	base, acc = base[:len(dst)], acc[:len(dst)]
+	for i := range dst {
+		dst[i] = base[i] + T(lambda*acc[i])
+	}
+}
+
+// Contrast computes dst = s/(others/n + eps): a score over the mean of the
+// other models' scores, of which others is the sum and n the number.
+func Contrast(dst, s, others []float32, n, eps float32) {
+	s, others = s[:len(dst)], others[:len(dst)]
+	for i := range dst {
+		dst[i] = s[i] / (float32(others[i]/n) + eps)
+	}
+}
+
+// CountNonZero computes count += 1 where x is not 0.
+func CountNonZero[T Float](count, x []T) {
+	x = x[:len(count)]
+	for i, v := range x {
+		count[i] = choose(bit(v != 0), count[i]+1, count[i])
+	}
+}
+
+// AddWhereNonZero computes dst += s where x is not 0.
+func AddWhereNonZero[T Float](dst, s, x []T) {
+	s, x = s[:len(dst)], x[:len(dst)]
+	for i := range dst {
+		dst[i] = choose(bit(x[i] != 0), dst[i]+s[i], dst[i])
+	}
+}
+
+// Fill sets every element of dst to v.
+func Fill[T Float](dst []T, v T) {
+	for i := range dst {
+		dst[i] = v
+	}
+}
+
+// Copy copies the first len(dst) elements of src.
+func Copy[T Float](dst, src []T) {
+	copy(dst, src[:len(dst)])
+}

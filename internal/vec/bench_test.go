@@ -1,0 +1,139 @@
+package vec
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// kernel is a call of one kernel on a tile, and the bytes it reads and writes.
+type kernel struct {
+	name  string
+	bytes int
+	call  func()
+}
+
+// kernels lists a call of every kernel on tiles of n elements. The numbers are
+// those of a weight tensor: normal, a fifth of the masked ones not 0.
+func kernels(n int) []kernel {
+	raw := make([]byte, 8*n)
+	x, y, dst := make([]float32, n), make([]float32, n), make([]float32, n)
+	score, masked := make([]float32, n), make([]float32, n)
+	x64, y64, dst64 := make([]float64, n), make([]float64, n), make([]float64, n)
+	seed := uint64(1)
+	uniform := func() float64 { // multiplicative congruential, to have no state but this
+		seed = seed*6364136223846793005 + 1442695040888963407
+		return float64(seed>>11) * 0x1p-53
+	}
+	normal := func() float64 { return math.Sqrt(-2*math.Log(1-uniform())) * math.Cos(2*math.Pi*uniform()) }
+	for i := range n {
+		x64[i], y64[i] = 0.02*normal(), 0.02*normal()
+		x[i], y[i] = float32(x64[i]), float32(y64[i])
+		score[i] = float32(math.Abs(normal() * normal()))
+		if uniform() < 0.2 {
+			masked[i] = x[i]
+		}
+	}
+	narrow, wide := raw[:2*n], raw[:4*n]
+	codes16, codes8 := make([]byte, 2*n), make([]byte, n)
+	EncodeF16(codes16, x)
+	EncodeF8E5M2(codes8, x)
+	counts := make([]uint32, 1<<16)
+	constant := make([]float32, n)
+	Fill(constant, 1)
+
+	again := slices.Clone(x)
+	var result struct { // stored to, so that no kernel is optimised away
+		sum   float64
+		most  float32
+		count int
+		equal bool
+	}
+	return []kernel{
+		{"copy", 8 * n, func() { copy(dst, x) }},
+		{"DecodeBF16", 6 * n, func() { DecodeBF16(dst, codes16) }},
+		{"DecodeF16", 6 * n, func() { DecodeF16(dst, codes16) }},
+		{"DecodeF32", 8 * n, func() { DecodeF32(dst, wide) }},
+		{"DecodeF64", 16 * n, func() { DecodeF64(dst64, raw) }},
+		{"DecodeF8E4M3", 5 * n, func() { DecodeF8E4M3(dst, codes8) }},
+		{"DecodeF8E5M2", 5 * n, func() { DecodeF8E5M2(dst, codes8) }},
+		{"Widen", 12 * n, func() { Widen(dst64, x) }},
+		{"Narrow", 12 * n, func() { Narrow(dst, x64) }},
+		{"EncodeBF16", 6 * n, func() { EncodeBF16(narrow, x) }},
+		{"EncodeF16", 6 * n, func() { EncodeF16(narrow, x) }},
+		{"EncodeF32", 8 * n, func() { EncodeF32(wide, x) }},
+		{"EncodeF64", 12 * n, func() { EncodeF64(raw, x) }},
+		{"EncodeF8E4M3", 5 * n, func() { EncodeF8E4M3(raw[:n], x) }},
+		{"EncodeF8E5M2", 5 * n, func() { EncodeF8E5M2(raw[:n], x) }},
+		{"EncodeBF16/float64", 10 * n, func() { EncodeBF16(narrow, x64) }},
+		{"EncodeF16/float64", 10 * n, func() { EncodeF16(narrow, x64) }},
+		{"EncodeF32/float64", 12 * n, func() { EncodeF32(wide, x64) }},
+		{"EncodeF64/float64", 16 * n, func() { EncodeF64(raw, x64) }},
+		{"FirstNonFinite", 4 * n, func() { result.count = FirstNonFinite(x, OverflowF16[float32]()) }},
+		{"Delta", 12 * n, func() { Delta(dst, x, y) }},
+		{"Delta/float64", 24 * n, func() { Delta(dst64, x64, y64) }},
+		{"EqualBits", 8 * n, func() { result.equal = EqualBits(x, again) }},
+		{"Abs", 8 * n, func() { Abs(dst, x) }},
+		{"Sqrt", 8 * n, func() { Sqrt(dst, score) }},
+		{"Square", 8 * n, func() { Square(dst, x) }},
+		{"Mul", 12 * n, func() { Mul(dst, x, y) }},
+		{"MulAbs", 12 * n, func() { MulAbs(dst, x, y) }},
+		{"Scale", 8 * n, func() { Scale(dst, x, 0.3) }},
+		{"Axpy", 12 * n, func() { Axpy(dst, 0.3, x) }},
+		{"Axpy/float64", 24 * n, func() { Axpy(dst64, 0.3, x64) }},
+		{"MulAxpy", 16 * n, func() { MulAxpy(dst, 0.3, x, y) }},
+		{"Add", 12 * n, func() { Add(dst, x) }},
+		{"AddScalar", 8 * n, func() { AddScalar(dst, 0.3) }},
+		{"Div", 8 * n, func() { Div(dst, x, 0.3) }},
+		{"DivBy", 12 * n, func() { DivBy(dst, x, masked) }},
+		{"SubDiv", 8 * n, func() { SubDiv(dst, x, 0.1, 0.3) }},
+		{"Apply", 12 * n, func() { Apply(dst, x, 0.3, y) }},
+		{"Contrast", 12 * n, func() { Contrast(dst, score, y, 7, 0.1) }},
+		{"CountNonZero", 12 * n, func() { CountNonZero(dst, masked) }},
+		{"AddWhereNonZero", 16 * n, func() { AddWhereNonZero(dst, x, masked) }},
+		{"Fill", 4 * n, func() { Fill(dst, 1) }},
+		{"Copy", 8 * n, func() { Copy(dst, x) }},
+		{"Sum", 4 * n, func() { result.sum = Sum(x) }},
+		{"SumAbs", 4 * n, func() { result.sum = SumAbs(x) }},
+		{"SumSquares", 4 * n, func() { result.sum = SumSquares(x) }},
+		{"Dot", 8 * n, func() { result.sum = Dot(x, y) }},
+		{"Max", 4 * n, func() { result.most = Max(x) }},
+		{"Min", 4 * n, func() { result.most = Min(x) }},
+		{"Select", 12 * n, func() { result.count = Select(dst, score, 1.2) }},
+		{"Select/float64", 20 * n, func() { result.count = Select(dst64, score, 1.2) }},
+		{"CountAtLeast", 4 * n, func() { result.count = CountAtLeast(score, 1.2) }},
+		{"SignSum", 12 * n, func() { SignSum(dst, x) }},
+		{"KeepSign", 16 * n, func() { KeepSign(dst, x, y) }},
+		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},
+		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
+		{"HistogramLow", 4 * n, func() { HistogramLow(counts, score, 0x3f80) }},
+		{"HistogramLow/constant", 4 * n, func() { HistogramLow(counts, constant, 0x3f80) }},
+	}
+}
+
+// BenchmarkKernels runs every kernel on a tile of 8192 elements, which with its
+// operands sits in L2; the copy row is the memory speed to compare with.
+func BenchmarkKernels(b *testing.B) {
+	for _, k := range kernels(8192) {
+		b.Run(k.name, func(b *testing.B) {
+			b.SetBytes(int64(k.bytes))
+			for b.Loop() {
+				k.call()
+			}
+		})
+	}
+}
+
+func TestKernelsDoNotAllocate(t *testing.T) {
+	for _, k := range kernels(64) {
+		if n := testing.AllocsPerRun(10, k.call); n != 0 {
+			t.Errorf("%s allocates %g times", k.name, n)
+		}
+	}
+}
+
+func TestKernelsTakeNothing(t *testing.T) {
+	for _, k := range kernels(0) {
+		k.call()
+	}
+}

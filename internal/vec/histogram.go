@@ -1,0 +1,33 @@
+package vec
+
+import "math"
+
+// Scores are finite and not negative, so their float32 bits order as they do.
+// A histogram of the leading 16 bits finds the bin that holds a quantile, one of
+// the trailing 16 bits inside that bin finds the quantile itself.
+//
+// Adding equal neighbours up first was measured and left out: it is two to four
+// times as fast on a constant tile, which is rare, and a third slower on a
+// spread one.
+
+// HistogramHigh counts the scores s by their leading bits: counts[bits>>16]++.
+// -0 counts as +0. counts must have at least 1<<15 elements.
+func HistogramHigh(counts []uint32, s []float32) {
+	bins := (*[1 << 15]uint32)(counts)
+	for _, v := range s {
+		bins[math.Float32bits(v)&^sign32>>16]++
+	}
+}
+
+// HistogramLow counts the scores with bits>>16 == prefix by their trailing bits:
+// counts[bits&0xffff]++. -0 counts as +0. counts must have at least 1<<16
+// elements.
+func HistogramLow(counts []uint32, s []float32, prefix uint32) {
+	bins := (*[1 << 16]uint32)(counts)
+	for _, v := range s {
+		b := math.Float32bits(v) &^ sign32
+		if b>>16 == prefix {
+			bins[b&0xffff]++
+		}
+	}
+}

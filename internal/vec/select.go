@@ -1,0 +1,49 @@
+package vec
+
+import "math"
+
+// floor returns the least score that passes the threshold t: scores must be at
+// least t and positive, and the second is one comparison if it is part of the
+// first. A NaN threshold stays one and lets nothing pass.
+func floor(t float32) float32 {
+	return max(t, math.SmallestNonzeroFloat32)
+}
+
+// Select keeps x where s ≥ t and s > 0, and sets it to +0 elsewhere. It returns
+// how many scores pass, whatever the elements of x are.
+func Select[T Float](x []T, s []float32, t float32) (kept int) {
+	s, t = s[:len(x)], floor(t)
+	for i, v := range s {
+		k := bit(v >= t)
+		x[i] = keep(k, x[i])
+		kept += int(k)
+	}
+	return kept
+}
+
+// CountAtLeast returns how many scores [Select] would let pass.
+func CountAtLeast(s []float32, t float32) (kept int) {
+	t = floor(t)
+	for _, v := range s {
+		kept += int(bit(v >= t))
+	}
+	return kept
+}
+
+// SignSum adds a model's weighted task vector d to the sum that elects the sign
+// of each element.
+func SignSum[T Float](sum, d []T) {
+	Add(sum, d)
+}
+
+// KeepSign keeps x where d has the elected sign, + if sum ≥ 0 and - otherwise,
+// and sets it to +0 elsewhere and where d is 0 (TIES-Merging, arXiv 2306.01708,
+// section 3).
+func KeepSign[T Float](x, d, sum []T) {
+	d, sum = d[:len(x)], sum[:len(x)]
+	for i := range x {
+		plus := bit(sum[i] >= 0)
+		agrees := plus&bit(d[i] > 0) | (plus^1)&bit(d[i] < 0)
+		x[i] = keep(agrees, x[i])
+	}
+}

@@ -1,0 +1,59 @@
+package mmapio
+
+import (
+	"errors"
+	"io"
+	"os"
+)
+
+// FS is what a [Stage] does to the file system, as an interface so that every
+// failure can be rehearsed. [OS] is the real one.
+type FS interface {
+	// Create makes an empty file that must not exist yet.
+	Create(path string) (OutputFile, error)
+	// Lock makes the directory, if it is not there, and keeps other processes from
+	// locking it until the returned Closer is closed.
+	Lock(dir string) (io.Closer, error)
+	// Rename moves a file or directory, replacing a file or an empty directory.
+	Rename(from, to string) error
+	// Exchange swaps two names atomically, or fails with errors.ErrUnsupported.
+	Exchange(a, b string) error
+	RemoveAll(path string) error
+	ReadDir(dir string) ([]os.DirEntry, error)
+	// SyncDir makes the names in a directory durable.
+	SyncDir(dir string) error
+}
+
+// OutputFile is a file being written.
+type OutputFile interface {
+	io.Writer
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+	Sync() error
+}
+
+// OS is the operating system's file system.
+var OS FS = osFS{}
+
+// ErrLocked is wrapped by the error of a Lock that another process holds.
+var ErrLocked = errors.New("another process is writing there")
+
+type osFS struct{}
+
+func (osFS) Create(path string) (OutputFile, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+}
+
+func (osFS) Lock(dir string) (io.Closer, error) {
+	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	return lockDir(dir)
+}
+
+func (osFS) Rename(from, to string) error              { return os.Rename(from, to) }
+func (osFS) Exchange(a, b string) error                { return exchange(a, b) }
+func (osFS) RemoveAll(path string) error               { return os.RemoveAll(path) }
+func (osFS) ReadDir(dir string) ([]os.DirEntry, error) { return os.ReadDir(dir) }
+func (osFS) SyncDir(dir string) error                  { return syncDir(dir) }

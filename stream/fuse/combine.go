@@ -1,0 +1,83 @@
+package fuse
+
+import (
+	"weld/internal/vec"
+)
+
+// candidate is one model's masked and rescaled task vector in one tile.
+type candidate[T vec.Float] struct {
+	weight T
+	tau    []T
+	scores []T // normalised; only for ByImportance
+}
+
+// combination sums up candidates in recipe order.
+type combination[T vec.Float] struct {
+	how Combine
+	num []T
+	den []T // models, or their scores, that keep an element; not for Sum
+}
+
+func newCombination[T vec.Float](how Combine, s *Scratch, n int) combination[T] {
+	c := combination[T]{how: how, num: take[T](s, n)}
+	vec.Fill(c.num, 0)
+	if how != Sum {
+		c.den = take[T](s, n)
+		vec.Fill(c.den, 0)
+	}
+	return c
+}
+
+func (c *combination[T]) add(x candidate[T]) {
+	switch c.how {
+	case Sum:
+		vec.Axpy(c.num, x.weight, x.tau)
+	case Mean:
+		vec.Axpy(c.num, x.weight, x.tau)
+		vec.CountNonZero(c.den, x.tau)
+	case ByImportance:
+		vec.MulAxpy(c.num, x.weight, x.scores, x.tau)
+		vec.AddWhereNonZero(c.den, x.scores, x.tau)
+	}
+}
+
+// result divides, giving 0 where no model keeps the element.
+func (c *combination[T]) result() []T {
+	if c.how != Sum {
+		vec.DivBy(c.num, c.num, c.den)
+	}
+	return c.num
+}
+
+// election is the sign election of TIES (arXiv 2306.01708): an element of a task
+// vector stays where its weighted sign is that of the sum over all models.
+type election[T vec.Float] struct {
+	sum        []T
+	candidates []candidate[T]
+	votes      [][]T // weighted task vectors
+}
+
+func newElection[T vec.Float](held bool, s *Scratch, n, models int) election[T] {
+	if !held {
+		return election[T]{}
+	}
+	e := election[T]{sum: take[T](s, n), candidates: make([]candidate[T], 0, models), votes: make([][]T, 0, models)}
+	vec.Fill(e.sum, 0)
+	return e
+}
+
+func (e *election[T]) cast(s *Scratch, c candidate[T]) {
+	vote := take[T](s, len(c.tau))
+	vec.Scale(vote, c.tau, c.weight)
+	vec.SignSum(e.sum, vote)
+	e.votes = append(e.votes, vote)
+	e.candidates = append(e.candidates, c)
+}
+
+// elect zeroes the elements that lost, and returns the candidates.
+func (e *election[T]) elect() []candidate[T] {
+	for i, c := range e.candidates {
+		vec.KeepSign(c.tau, e.votes[i], e.sum)
+	}
+	return e.candidates
+}

@@ -1,0 +1,125 @@
+package fuse
+
+import (
+	"weld/format"
+)
+
+// Job is one output tensor as a method sees it.
+type Job struct {
+	Name   string
+	Shape  []int64
+	DType  format.DType // of the output
+	Wide   bool         // combine in float64
+	Tiling Tiling
+	Models []Contribution // one for each model of the recipe
+}
+
+// Contribution is what one model brings to one tensor.
+type Contribution struct {
+	// Importance says whether the model's importance file has the tensor.
+	Importance bool
+}
+
+// Reads says which operands a stage wants to see.
+type Reads struct{ Base, Models, Importance bool }
+
+// Method is one merge in progress. The engine calls Next until it returns nil,
+// walking the model once for each pass, and then walks it with Fuse. Methods keep
+// the figures between passes; none of these calls is concurrent with another.
+type Method interface {
+	// Next returns the next measuring pass, or nil when everything is known.
+	Next() *Pass
+	// Fuse returns the chain of stages for a job in the last pass. The last stage
+	// fills Span.Out.
+	Fuse(job int) []Stage
+	// Results returns what the method found out about each job.
+	Results() []Result
+	// Cost bounds the memory that the method takes.
+	Cost() Cost
+}
+
+// Pass is one measuring walk over the model.
+type Pass struct {
+	Name string // what is measured, for people
+	// Chain returns the stages of a job in this pass; none if it is not needed.
+	Chain func(job int) []Stage
+	// End runs when all jobs are through.
+	End func() error
+}
+
+// Stage is one walk over the tiles of one tensor.
+type Stage interface {
+	// Reads is constant.
+	Reads() Reads
+	// Span works on some of the tensor's tiles. It may be called from several
+	// goroutines at once, with different spans and scratches.
+	Span(*Scratch, *Span) error
+	// End runs once, when all spans are through.
+	End() error
+}
+
+// Cost is the memory of a method in bytes, beside views and output.
+type Cost struct {
+	Shared  int64               // for the whole run
+	Scratch int64               // for each worker
+	Job     func(job int) int64 // while a job's chain runs
+}
+
+// Result is what is known about a fused tensor at the end.
+type Result struct {
+	Models    []Selection
+	Nonfinite int64 // results replaced or let through under the nonfinite policy
+}
+
+// Selection is one model's share in a fused tensor.
+type Selection struct {
+	Divisor   float32 // of the scores' normalisation
+	Threshold float32 // normalised; 0 keeps everything with a positive score
+	Kept      int64   // elements whose task vector was kept
+	Elements  int64
+}
+
+// Span is a run of tiles of one tensor with the operands that the stage reads.
+type Span struct {
+	Tiling      Tiling
+	First, Last int64 // tiles [First, Last)
+	Base        Operand
+	Models      []Operand
+	Importance  []Operand // empty where the model's file lacks the tensor
+	Out         []byte    // to be filled by the last stage
+	OutDType    format.DType
+}
+
+// Operand is the bytes of one source for a span.
+type Operand struct {
+	DType format.DType
+	Data  []byte
+}
+
+// Tile is a range of a tensor's elements, small enough for all operands to stay in
+// the cache.
+type Tile struct {
+	Index  int64 // in the tensor
+	Lo, Hi int64 // elements of the tensor
+	At     int   // elements from the start of the span
+}
+
+// Len is the number of elements.
+func (t Tile) Len() int { return int(t.Hi - t.Lo) }
+
+// Tiles yields the span's tiles in order.
+func (s *Span) Tiles(yield func(Tile) bool) {
+	start, _ := s.Tiling.Range(s.First)
+	for i := s.First; i < s.Last; i++ {
+		lo, hi := s.Tiling.Range(i)
+		if !yield(Tile{Index: i, Lo: lo, Hi: hi, At: int(lo - start)}) {
+			return
+		}
+	}
+}
+
+// tile is the operand's bytes for one tile.
+func (o Operand) tile(t Tile) []byte {
+	size := o.DType.Bits() / 8
+	return o.Data[t.At*size : (t.At+t.Len())*size]
+}

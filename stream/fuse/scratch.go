@@ -1,0 +1,84 @@
+package fuse
+
+import (
+	"weld/internal/vec"
+	"weld/scoring"
+)
+
+// Scratch is one worker's memory: a stack of tiles, so that steady work allocates
+// nothing. The zero value is ready.
+type Scratch struct {
+	singles pool[float32]
+	doubles pool[float64]
+	counts  *scoring.Counts
+}
+
+type pool[T vec.Float] struct {
+	tiles [][]T
+	taken int
+}
+
+func (p *pool[T]) take(n int) []T {
+	if p.taken == len(p.tiles) {
+		p.tiles = append(p.tiles, make([]T, TileElements))
+	}
+	t := p.tiles[p.taken]
+	p.taken++
+	return t[:n:n]
+}
+
+// mark is a height of the stack.
+type mark struct{ singles, doubles int }
+
+// mark remembers the height; release gives back what was taken since.
+func (s *Scratch) mark() mark      { return mark{s.singles.taken, s.doubles.taken} }
+func (s *Scratch) release(to mark) { s.singles.taken, s.doubles.taken = to.singles, to.doubles }
+
+// reset gives everything back.
+func (s *Scratch) reset() { s.release(mark{}) }
+
+// take lends a tile of n elements, with whatever it held before.
+func take[T vec.Float](s *Scratch, n int) []T {
+	var t []T
+	switch p := any(&t).(type) {
+	case *[]float32:
+		*p = s.singles.take(n)
+	case *[]float64:
+		*p = s.doubles.take(n)
+	}
+	return t
+}
+
+// histogram lends the worker's counts, empty.
+func (s *Scratch) histogram() *scoring.Counts {
+	if s.counts == nil {
+		s.counts = scoring.NewCounts()
+	}
+	return s.counts
+}
+
+// single views x as float32: itself, or rounded into a tile of the scratch.
+func single[T vec.Float](s *Scratch, x []T) []float32 {
+	switch x := any(x).(type) {
+	case []float32:
+		return x
+	case []float64:
+		t := s.singles.take(len(x))
+		vec.Narrow(t, x)
+		return t
+	}
+	return nil
+}
+
+// widen views scores in the type that a tensor is combined in.
+func widen[T vec.Float](s *Scratch, x []float32) []T {
+	var t []T
+	switch p := any(&t).(type) {
+	case *[]float32:
+		*p = x
+	case *[]float64:
+		*p = s.doubles.take(len(x))
+		vec.Widen(*p, x)
+	}
+	return t
+}

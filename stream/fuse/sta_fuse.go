@@ -1,0 +1,141 @@
+package fuse
+
+import (
+	"weld/internal/vec"
+	"weld/scoring"
+)
+
+// fuseStage adds the masked task vectors to the base.
+type fuseStage[T vec.Float] struct {
+	*tensor
+	finisher
+}
+
+func newFuseStage(x *tensor) Stage {
+	f := finisher{x.job, x.Nonfinite}
+	if x.job.Wide {
+		return &fuseStage[float64]{x, f}
+	}
+	return &fuseStage[float32]{x, f}
+}
+
+// fuseReads says what must be seen to mask task vectors.
+func (x *tensor) fuseReads() Reads {
+	return Reads{Base: true, Models: true, Importance: x.Score.NeedsImportance() && x.Granularity != scoring.ByTensor && x.scored()}
+}
+
+// scored reports whether any model needs its scores in the last pass.
+func (x *tensor) scored() bool {
+	for m := range x.models {
+		if x.usesScores(m) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *tensor) usesScores(m int) bool {
+	return x.Combine == ByImportance || x.Contrast || (x.models[m].part == ranked && !x.models[m].ranking.cut.All)
+}
+
+func (st *fuseStage[T]) Reads() Reads { return st.fuseReads() }
+
+func (st *fuseStage[T]) End() error {
+	for m := range st.models {
+		st.models[m].rows = nil
+	}
+	return nil
+}
+
+func (st *fuseStage[T]) Span(s *Scratch, sp *Span) error {
+	kept := make([]int64, len(st.models))
+	for t := range sp.Tiles {
+		s.reset()
+		if err := st.tile(s, sp, t, kept); err != nil {
+			return err
+		}
+	}
+	for m, n := range kept {
+		st.models[m].kept.Add(n)
+	}
+	return nil
+}
+
+// tile computes θ₀ + λ · Σ wₜ · mₜ ⊙ δₜ for one tile.
+func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, kept []int64) error {
+	base := loadBase[T](s, sp, t)
+	sum := newCombination[T](st.Combine, s, t.Len())
+	vote := newElection[T](st.Consensus, s, t.Len(), len(st.models))
+
+	for m := range st.models {
+		if st.models[m].part == dropped {
+			continue
+		}
+		height := s.mark()
+		v := loadModel(s, sp, t, m, base)
+		scores, n, err := maskDelta(st.tensor, s, sp, t, m, v)
+		if err != nil {
+			return err
+		}
+		kept[m] += int64(n)
+		if r := T(st.models[m].ratio); r != 1 {
+			vec.Scale(v.delta, v.delta, r)
+		}
+		c := candidate[T]{weight: T(st.Models[m].Weight), tau: v.delta, scores: widen[T](s, scores)}
+		if st.Consensus {
+			vote.cast(s, c) // keeps its tiles until the count
+			continue
+		}
+		sum.add(c)
+		s.release(height)
+	}
+	for _, c := range vote.elect() {
+		sum.add(c)
+	}
+	out := sum.result()
+	vec.Apply(out, base, T(st.Lambda), out)
+	odd, err := encode(st.finisher, sp, t, out)
+	st.odd.Add(odd)
+	return err
+}
+
+// maskDelta zeroes what model m's cut does not keep of v.delta, and returns the
+// normalised scores, if they were needed, and how many elements were kept.
+func maskDelta[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, kept int, err error) {
+	k := &x.models[m]
+	if x.usesScores(m) {
+		var odd int
+		scores, odd = normScores(x, s, sp, t, m, v)
+		if odd >= 0 {
+			if err := oddScore(x, t, m, odd, sp, s, v); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+	if k.part == whole || k.ranking.cut.All {
+		return scores, t.Len(), nil
+	}
+	rank := rankScores(x, s, sp, t, m, scores, v.base)
+	return scores, scoring.Select(k.ranking.cut, v.delta, rank), nil
+}
+
+// oddScore judges scores that are not finite: they do not matter where the model
+// does not differ from the base, and stop the run elsewhere, unless the user asked
+// for something else.
+func oddScore[T vec.Float](x *tensor, t Tile, m, first int, sp *Span, s *Scratch, v values[T]) error {
+	if x.Nonfinite != StopNonfinite {
+		return nil
+	}
+	a := take[float32](s, t.Len())
+	raw := take[float32](s, t.Len())
+	if x.Score.NeedsImportance() {
+		decodeImportance(x, sp, t, m, a)
+	}
+	x.Score.Compute(raw, single(s, v.theta), single(s, v.delta), a)
+	for i := first; i < len(raw); i++ {
+		if !(raw[i] < infinity) && v.delta[i] != 0 {
+			return &NonfiniteError{Tensor: x.job.Name, Index: t.Lo + int64(i), Model: m, Score: true, Value: float64(raw[i])}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package fuse
+
+import (
+	"weld/internal/vec"
+	"weld/scoring"
+)
+
+// measurement names a measuring stage of a tensor.
+type measurement int
+
+const (
+	summarize measurement = iota // sums and extremes of the raw scores
+	sumRows                      // mean raw scores of rows longer than a tile
+	count                        // histograms of the ranked scores
+	l1Norms                      // Σ|δ| before and after the mask
+	tally                        // kept elements
+)
+
+// newStage makes a measuring stage in the type that the tensor is combined in.
+func newStage(x *tensor, what measurement) Stage {
+	if x.job.Wide {
+		return measuring[float64](x, what)
+	}
+	return measuring[float32](x, what)
+}
+
+func measuring[T vec.Float](x *tensor, what measurement) Stage {
+	switch what {
+	case summarize:
+		return newSummaryStage[T](x)
+	case sumRows:
+		return newRowStage[T](x)
+	case count:
+		return &countStage[T]{x}
+	case l1Norms:
+		return newL1Stage[T](x)
+	default:
+		return &tallyStage[T]{x}
+	}
+}
+
+// summaryStage measures what the normalisation needs.
+type summaryStage[T vec.Float] struct {
+	*tensor
+	totals []scoring.Summary
+	order  []inOrder[scoring.Summary]
+}
+
+func newSummaryStage[T vec.Float](x *tensor) Stage {
+	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Summary, len(x.models)), order: make([]inOrder[scoring.Summary], len(x.models))}
+	for m := range st.order {
+		st.order[m].fold = st.totals[m].Add
+	}
+	return st
+}
+
+func (st *summaryStage[T]) Reads() Reads { return st.rawReads() }
+
+func (st *summaryStage[T]) Span(s *Scratch, sp *Span) error {
+	for m := range st.models {
+		if st.models[m].part != ranked {
+			continue
+		}
+		tiles := make([]scoring.Summary, 0, sp.Last-sp.First)
+		for t := range sp.Tiles {
+			s.reset()
+			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))
+			tiles = append(tiles, st.Normalization.Summarize(scores))
+		}
+		st.order[m].add(sp.First, tiles)
+	}
+	return nil
+}
+
+func (st *summaryStage[T]) End() error {
+	for m := range st.models {
+		st.models[m].scale = st.Normalization.Scale(st.totals[m])
+		st.models[m].mean = st.totals[m].Mean()
+	}
+	return nil
+}
+
+// rowStage measures the mean raw score of each row, where a row takes several tiles.
+type rowStage[T vec.Float] struct {
+	*tensor
+	row   []scoring.Summary // the row being summed, for each model
+	order []inOrder[scoring.Summary]
+}
+
+func newRowStage[T vec.Float](x *tensor) Stage {
+	st := &rowStage[T]{tensor: x, row: make([]scoring.Summary, len(x.models)), order: make([]inOrder[scoring.Summary], len(x.models))}
+	for m := range x.models {
+		k := &x.models[m]
+		k.rows = make([]float32, 0, x.job.Tiling.Rows())
+		st.order[m].fold = func(tile scoring.Summary) {
+			st.row[m].Add(tile)
+			if st.row[m].N == x.job.Tiling.RowLen() {
+				k.rows = append(k.rows, st.row[m].Mean())
+				st.row[m] = scoring.Summary{}
+			}
+		}
+	}
+	return st
+}
+
+func (st *rowStage[T]) Reads() Reads { return st.rawReads() }
+func (st *rowStage[T]) End() error   { return nil }
+
+func (st *rowStage[T]) Span(s *Scratch, sp *Span) error {
+	for m := range st.models {
+		if st.models[m].part != ranked {
+			continue
+		}
+		tiles := make([]scoring.Summary, 0, sp.Last-sp.First)
+		for t := range sp.Tiles {
+			s.reset()
+			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))
+			tiles = append(tiles, scoring.Raw.Summarize(scores))
+		}
+		st.order[m].add(sp.First, tiles)
+	}
+	return nil
+}
+
+// countStage shows the scores to the quantiles that are still searched.
+type countStage[T vec.Float] struct{ *tensor }
+
+func (st *countStage[T]) Reads() Reads { return st.scoreReads() }
+
+func (st *countStage[T]) Span(s *Scratch, sp *Span) error {
+	for m := range st.models {
+		k := &st.models[m]
+		q := k.ranking.quantile
+		if q == nil || k.part != ranked {
+			continue
+		}
+		counts := s.histogram()
+		for t := range sp.Tiles {
+			s.reset()
+			q.Count(counts, ranks[T](st.tensor, s, sp, t, m))
+		}
+		k.ranking.mu.Lock()
+		q.Add(counts)
+		k.ranking.mu.Unlock()
+	}
+	return nil
+}
+
+func (st *countStage[T]) End() error {
+	if st.Scope == scoring.PerTensor {
+		for m := range st.models {
+			st.models[m].ranking.advance()
+		}
+	}
+	return nil
+}
+
+// tallyStage counts what the cuts keep.
+type tallyStage[T vec.Float] struct{ *tensor }
+
+func (st *tallyStage[T]) Reads() Reads { return st.scoreReads() }
+func (st *tallyStage[T]) End() error   { return nil }
+
+func (st *tallyStage[T]) Span(s *Scratch, sp *Span) error {
+	for m := range st.models {
+		k := &st.models[m]
+		var kept int64
+		for t := range sp.Tiles {
+			s.reset()
+			switch {
+			case k.part == dropped:
+			case k.part == whole, k.ranking.cut.All:
+				kept += int64(t.Len())
+			default:
+				kept += int64(k.ranking.cut.Kept(ranks[T](st.tensor, s, sp, t, m)))
+			}
+		}
+		k.kept.Add(kept)
+	}
+	return nil
+}
+
+// l1Stage measures how much of a task vector's L1 norm the mask leaves.
+type l1Stage[T vec.Float] struct {
+	*tensor
+	norms []l1Pair
+	order []inOrder[l1Pair]
+}
+
+type l1Pair struct{ before, after float64 }
+
+// l1Negligible is the norm below which nothing is rescaled.
+const l1Negligible = 1e-7
+
+func newL1Stage[T vec.Float](x *tensor) Stage {
+	st := &l1Stage[T]{tensor: x, norms: make([]l1Pair, len(x.models)), order: make([]inOrder[l1Pair], len(x.models))}
+	for m := range st.order {
+		st.order[m].fold = func(p l1Pair) {
+			st.norms[m].before += p.before
+			st.norms[m].after += p.after
+		}
+	}
+	return st
+}
+
+func (st *l1Stage[T]) Reads() Reads { return st.fuseReads() }
+
+func (st *l1Stage[T]) Span(s *Scratch, sp *Span) error {
+	for m := range st.models {
+		if st.models[m].part != ranked {
+			continue
+		}
+		tiles := make([]l1Pair, 0, sp.Last-sp.First)
+		for t := range sp.Tiles {
+			s.reset()
+			v := loadModel(s, sp, t, m, loadBase[T](s, sp, t))
+			p := l1Pair{before: vec.SumAbs(v.delta)}
+			if _, _, err := maskDelta(st.tensor, s, sp, t, m, v); err != nil {
+				return err
+			}
+			p.after = vec.SumAbs(v.delta)
+			tiles = append(tiles, p)
+		}
+		st.order[m].add(sp.First, tiles)
+	}
+	return nil
+}
+
+func (st *l1Stage[T]) End() error {
+	for m, p := range st.norms {
+		if p.before >= l1Negligible && p.after >= l1Negligible {
+			st.models[m].ratio = p.before / p.after
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package fuse
+
+import (
+	"math"
+
+	"weld/format"
+	"weld/internal/vec"
+	"weld/scoring"
+)
+
+// values are one model's operands in one tile, as far as they were asked for.
+type values[T vec.Float] struct{ base, theta, delta []T }
+
+// loadBase decodes the base's tile.
+func loadBase[T vec.Float](s *Scratch, sp *Span, t Tile) []T {
+	base := take[T](s, t.Len())
+	format.Decode(sp.Base.DType, base, sp.Base.tile(t))
+	return base
+}
+
+// loadModel decodes model m's tile; with a base also its difference from it.
+func loadModel[T vec.Float](s *Scratch, sp *Span, t Tile, m int, base []T) values[T] {
+	v := values[T]{base: base, theta: take[T](s, t.Len())}
+	format.Decode(sp.Models[m].DType, v.theta, sp.Models[m].tile(t))
+	if base != nil {
+		v.delta = take[T](s, t.Len())
+		vec.Delta(v.delta, v.theta, base)
+	}
+	return v
+}
+
+// scoreReads says what must be seen to score the models of a tensor.
+func (x *tensor) scoreReads() Reads {
+	if x.Granularity == scoring.ByTensor {
+		return Reads{} // the summary says it all
+	}
+	return x.rawReads()
+}
+
+func (x *tensor) rawReads() Reads {
+	return Reads{
+		Base:       x.Score.NeedsDelta(),
+		Models:     x.Score.NeedsDelta() || x.Score.NeedsWeight(),
+		Importance: x.Score.NeedsImportance(),
+	}
+}
+
+// loadFor decodes what the scores of model m need.
+func loadFor[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) values[T] {
+	var v values[T]
+	reads := x.rawReads()
+	if reads.Base {
+		v.base = loadBase[T](s, sp, t)
+	}
+	if reads.Models {
+		v = loadModel(s, sp, t, m, v.base)
+	}
+	return v
+}
+
+// rawScores are model m's scores in a tile, before normalisation. A score that is
+// not finite counts as 0, and the first such element is returned, or −1.
+func rawScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, odd int) {
+	scores = take[float32](s, t.Len())
+	height := s.mark()
+	var a []float32
+	if x.Score.NeedsImportance() {
+		a = take[float32](s, t.Len())
+		decodeImportance(x, sp, t, m, a)
+	}
+	x.Score.Compute(scores, single(s, v.theta), single(s, v.delta), a)
+	s.release(height)
+
+	odd = vec.FirstNonFinite(scores, infinity)
+	for i := odd; i >= 0 && i < len(scores); i++ {
+		if x := scores[i]; !(x < infinity) {
+			scores[i] = 0
+		}
+	}
+	return scores, odd
+}
+
+// decodeImportance fills a with what model m's importance file says of a tile.
+func decodeImportance(x *tensor, sp *Span, t Tile, m int, a []float32) {
+	o := sp.Importance[m]
+	format.Decode(o.DType, a, o.tile(t))
+	x.Models[m].Statistic.Magnitude(a)
+}
+
+var infinity = float32(math.Inf(1))
+
+// normScores are model m's normalised scores in a tile, each element with the score
+// of the row or tensor that it stands and falls with.
+func normScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, odd int) {
+	k := &x.models[m]
+	if k.part == whole || x.Granularity == scoring.ByTensor {
+		scores = take[float32](s, t.Len())
+		vec.Fill(scores, x.tensorScore(m))
+		return scores, -1
+	}
+	scores, odd = rawScores(x, s, sp, t, m, v)
+	row := int(x.job.Tiling.RowLen())
+	switch {
+	case x.Granularity == scoring.ByElement || row == 1:
+		k.scale.Apply(scores)
+	case x.job.Tiling.LongRows():
+		vec.Fill(scores, k.scale.One(k.rows[x.job.Tiling.Row(t.Index)]))
+	default:
+		for lo := 0; lo < len(scores); lo += row {
+			r := scores[lo : lo+row]
+			vec.Fill(r, k.scale.One(x.Normalization.Summarize(r).Mean()))
+		}
+	}
+	return scores, odd
+}
+
+// tensorScore is the one normalised score of a tensor that is kept or dropped as a
+// whole.
+func (x *tensor) tensorScore(m int) float32 {
+	k := &x.models[m]
+	if k.part == whole {
+		return 1
+	}
+	return k.scale.One(k.mean)
+}
+
+// rankScores are the scores by which the elements of model m are ranked: scores
+// itself, or its contrast with those of the other models. base is nil or decoded.
+func rankScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, scores []float32, base []T) []float32 {
+	if !x.Contrast {
+		return scores
+	}
+	others, out := take[float32](s, t.Len()), take[float32](s, t.Len())
+	vec.Fill(others, 0)
+	for u := range x.models {
+		if u == m || x.models[u].part == dropped {
+			continue
+		}
+		height := s.mark()
+		var v values[T]
+		if x.models[u].part == ranked && x.Granularity != scoring.ByTensor {
+			if base != nil {
+				v = loadModel(s, sp, t, u, base)
+			} else {
+				v = loadFor[T](x, s, sp, t, u)
+			}
+		}
+		score, _ := normScores(x, s, sp, t, u, v)
+		vec.Add(others, score)
+		s.release(height)
+	}
+	vec.Contrast(out, scores, others, float32(len(x.models)-1), contrastFloor)
+	return out
+}
+
+// ranks loads, scores and ranks model m in a measuring pass.
+func ranks[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) []float32 {
+	var v values[T]
+	if x.Granularity != scoring.ByTensor {
+		v = loadFor[T](x, s, sp, t, m)
+	}
+	scores, _ := normScores(x, s, sp, t, m, v)
+	return rankScores(x, s, sp, t, m, scores, v.base)
+}

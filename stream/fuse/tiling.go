@@ -1,0 +1,64 @@
+package fuse
+
+// TileElements is the most elements that a tile has: 32 KiB as float32, so that a
+// dozen operands fit a core's second-level cache.
+const TileElements = 8192
+
+// Tiling cuts a tensor into tiles that respect its rows: several whole rows to a
+// tile, or several equal tiles to a row. It depends on the shape alone, because
+// sums are rounded tile by tile.
+type Tiling struct {
+	elements int64
+	row      int64 // elements of a row
+	rows     int64 // whole rows in a tile, if parts is 1
+	parts    int64 // tiles in a row
+	part     int64 // elements of such a tile; the last one of a row may be shorter
+}
+
+// NewTiling cuts a tensor of so many elements in rows of rowLen.
+func NewTiling(elements, rowLen int64) Tiling {
+	t := Tiling{elements: elements, row: max(rowLen, 1), rows: 1, parts: 1}
+	if t.row <= TileElements {
+		t.rows = TileElements / t.row
+		t.part = t.row
+		return t
+	}
+	t.parts = (t.row + TileElements - 1) / TileElements
+	t.part = (t.row + t.parts - 1) / t.parts
+	return t
+}
+
+// Elements is the number of elements of the tensor.
+func (t Tiling) Elements() int64 { return t.elements }
+
+// RowLen is the number of elements of a row.
+func (t Tiling) RowLen() int64 { return t.row }
+
+// Rows is the number of rows.
+func (t Tiling) Rows() int64 { return t.elements / t.row }
+
+// LongRows reports whether a row takes more than one tile.
+func (t Tiling) LongRows() bool { return t.parts > 1 }
+
+// Count is the number of tiles.
+func (t Tiling) Count() int64 {
+	if t.parts > 1 {
+		return t.Rows() * t.parts
+	}
+	per := t.rows * t.row
+	return (t.elements + per - 1) / per
+}
+
+// Range is the elements [lo, hi) of tile i.
+func (t Tiling) Range(i int64) (lo, hi int64) {
+	if t.parts > 1 {
+		row, part := i/t.parts, i%t.parts
+		lo = row*t.row + part*t.part
+		return lo, min(lo+t.part, (row+1)*t.row)
+	}
+	per := t.rows * t.row
+	return i * per, min((i+1)*per, t.elements)
+}
+
+// Row is the row that tile i belongs to, where rows are long.
+func (t Tiling) Row(i int64) int64 { return i / t.parts }
