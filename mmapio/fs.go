@@ -4,12 +4,13 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // FS is what a [Stage] does to the file system, as an interface so that every
 // failure can be rehearsed. [OS] is the real one.
 type FS interface {
-	// Create makes an empty file that must not exist yet.
+	// Create makes an empty file that must not exist yet, and the directory it is in.
 	Create(path string) (OutputFile, error)
 	// Lock makes the directory, if it is not there, and keeps other processes from
 	// locking it until the returned Closer is closed.
@@ -42,6 +43,9 @@ var ErrLocked = errors.New("another process is writing there")
 type osFS struct{}
 
 func (osFS) Create(path string) (OutputFile, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, err
+	}
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 }
 

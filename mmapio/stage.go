@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Stage is an output under construction: a directory beside the final name, in
@@ -40,6 +41,7 @@ var ErrExists = errors.New("already exists")
 type stagedFile struct {
 	OutputFile
 	name   string
+	synced bool
 	closed bool
 }
 
@@ -81,7 +83,8 @@ func (s *Stage) clear() error {
 }
 
 // Create makes a file of the output, size bytes long; 0 for one that grows. The
-// file belongs to the stage, which syncs and closes it.
+// name may lead into a subdirectory. The file belongs to the stage, which syncs and
+// closes it.
 func (s *Stage) Create(name string, size int64) (OutputFile, error) {
 	file, err := s.fs.Create(filepath.Join(s.dir, name))
 	if err != nil {
@@ -106,6 +109,21 @@ func (f *stagedFile) Close() error {
 	return f.OutputFile.Close()
 }
 
+// Sync brings what was written to the disk. It is part of Commit; those who want to
+// stop waiting for a slow disk call it first, from a goroutine of its own.
+func (s *Stage) Sync() error {
+	for _, f := range s.files {
+		if f.synced {
+			continue
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		f.synced = true
+	}
+	return nil
+}
+
 // Commit brings every file to the disk, then makes the output appear under its
 // final name in one step: a reader sees the old state or the new one. Without
 // replace an output that exists is kept, and the error wraps [ErrExists].
@@ -121,10 +139,10 @@ func (s *Stage) Commit(replace bool, superseded func(name string) bool) error {
 }
 
 func (s *Stage) commit(replace bool, superseded func(name string) bool) error {
+	if err := s.Sync(); err != nil {
+		return err
+	}
 	for _, f := range s.files {
-		if err := f.Sync(); err != nil {
-			return err
-		}
 		if err := f.Close(); err != nil {
 			return err
 		}
@@ -209,7 +227,8 @@ func (s *Stage) swap(superseded func(name string) bool) error {
 	}
 	fresh := make(map[string]bool)
 	for _, f := range s.files {
-		fresh[f.name] = true
+		top, _, _ := strings.Cut(filepath.ToSlash(f.name), "/")
+		fresh[top] = true
 	}
 	entries, err := s.fs.ReadDir(old)
 	if err != nil {

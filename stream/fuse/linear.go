@@ -32,7 +32,8 @@ type linear struct {
 	odd  []atomic.Int64
 }
 
-func (l *linear) Next() *Pass { return nil }
+func (l *linear) Next() *Pass   { return nil }
+func (l *linear) Expected() int { return 0 }
 
 func (l *linear) Fuse(job int) []Stage {
 	j := &l.jobs[job]

@@ -34,13 +34,16 @@ type Method interface {
 	Fuse(job int) []Stage
 	// Results returns what the method found out about each job.
 	Results() []Result
+	// Expected is how many measuring passes Next will probably return.
+	Expected() int
 	// Cost bounds the memory that the method takes.
 	Cost() Cost
 }
 
 // Pass is one measuring walk over the model.
 type Pass struct {
-	Name string // what is measured, for people
+	Name  string // what is measured, for people
+	Reads Reads  // what the last stage of each chain reads
 	// Chain returns the stages of a job in this pass; none if it is not needed.
 	Chain func(job int) []Stage
 	// End runs when all jobs are through.

@@ -196,7 +196,7 @@ func (m *sta) schedule() {
 	}
 	if m.Scope == scoring.WholeModel {
 		if m.summarizes() {
-			m.passes = append(m.passes, &Pass{Name: "score statistics", Chain: func(job int) []Stage {
+			m.passes = append(m.passes, &Pass{Name: "score statistics", Reads: m.rawReads(), Chain: func(job int) []Stage {
 				return []Stage{newStage(&m.tensors[job], summarize)}
 			}})
 		}
@@ -217,7 +217,7 @@ func (m *sta) summarizes() bool {
 
 // countingPass shows every score to the quantiles; it repeats until they are found.
 func (m *sta) countingPass(name string) *Pass {
-	p := &Pass{Name: name}
+	p := &Pass{Name: name, Reads: m.scoreReads()}
 	p.Chain = func(job int) []Stage {
 		return append(m.tensors[job].rowStages(), newStage(&m.tensors[job], count))
 	}
@@ -237,7 +237,8 @@ func (m *sta) countingPass(name string) *Pass {
 // keptPass counts what the cuts keep, before anything is written.
 func (m *sta) keptPass() *Pass {
 	return &Pass{
-		Name: "kept elements",
+		Name:  "kept elements",
+		Reads: m.scoreReads(),
 		Chain: func(job int) []Stage {
 			return append(m.tensors[job].rankingStages(), newStage(&m.tensors[job], tally))
 		},
@@ -266,9 +267,18 @@ func (m *sta) keptPass() *Pass {
 // Survey is the pass that counts what would be kept, for those who write nothing.
 // It follows the passes of Next.
 func (m *sta) Survey() *Pass {
-	return &Pass{Name: "kept elements", Chain: func(job int) []Stage {
+	return &Pass{Name: "kept elements", Reads: m.scoreReads(), Chain: func(job int) []Stage {
 		return append(m.tensors[job].rankingStages(), newStage(&m.tensors[job], tally))
 	}}
+}
+
+// Expected implements [Method]: a histogram takes two passes.
+func (m *sta) Expected() int {
+	n := len(m.passes)
+	if m.Scope == scoring.WholeModel && slices.ContainsFunc(m.ranking, func(r *ranking) bool { return r.quantile != nil }) {
+		n++
+	}
+	return n
 }
 
 // Next implements [Method].

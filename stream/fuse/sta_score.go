@@ -30,14 +30,14 @@ func loadModel[T vec.Float](s *Scratch, sp *Span, t Tile, m int, base []T) value
 }
 
 // scoreReads says what must be seen to score the models of a tensor.
-func (x *tensor) scoreReads() Reads {
+func (x *sta) scoreReads() Reads {
 	if x.Granularity == scoring.ByTensor {
 		return Reads{} // the summary says it all
 	}
 	return x.rawReads()
 }
 
-func (x *tensor) rawReads() Reads {
+func (x *sta) rawReads() Reads {
 	return Reads{
 		Base:       x.Score.NeedsDelta(),
 		Models:     x.Score.NeedsDelta() || x.Score.NeedsWeight(),

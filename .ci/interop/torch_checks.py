@@ -1,0 +1,219 @@
+"""The checks that need torch and transformers: what users load weld's output with."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import textwrap
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import numpy as np
+import safetensors.torch
+import torch
+
+import sta
+from checkpoints import Family, Skipped, bf16, expect, expect_equal, load, save
+
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+SCRIPT_SECONDS = 300
+WORDS = "the cat sat on a mat and saw two dogs run by".split()
+
+
+def to_numpy(x):
+    """A torch tensor with its own bits: numpy knows no bfloat16."""
+    x = x.detach().contiguous().cpu()
+    return x.view(torch.int16).numpy().view(bf16) if x.dtype == torch.bfloat16 else x.numpy()
+
+
+def numpy_state(model):
+    return {name: to_numpy(x) for name, x in model.state_dict().items()}
+
+
+# torch alone.
+
+
+def torch_load_file(weld):
+    """safetensors.torch reads every output dtype with the values that numpy computes."""
+    kin = Family(weld.place("-torch"), 61, dtype=bf16)
+    args = ["--method", "sta", "--base", kin.paths["base"]]
+    for t in range(2):
+        args += ["--model", kin.paths["models", t], "--importance", kin.paths["signed", t]]
+    models = [sta.Model(kin.models[t], kin.signed[t]) for t in range(2)]
+    for dtype in ("float32", "float16", "bfloat16"):
+        out = weld.merge(*args, "--out-dtype", dtype)
+        loaded = safetensors.torch.load_file(out)
+        floating = {x.dtype for x in loaded.values() if x.is_floating_point()}
+        expect(floating == {getattr(torch, dtype)}, f"--out-dtype {dtype}: torch sees {floating}")
+        want = sta.merge(kin.base, models, sta.Options(), dtype)
+        expect_equal({k: to_numpy(x) for k, x in loaded.items()}, want, f"torch, {dtype}")
+
+
+# transformers.
+
+
+def llama(seed):
+    """A Llama of two layers and some twenty thousand weights."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(vocab_size=32, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+                         num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=False,
+                         bos_token_id=1, eos_token_id=2, pad_token_id=0)
+    return LlamaForCausalLM(config)
+
+
+def tuned(base, seed):
+    """base after some steps that nobody needs to know."""
+    model = llama(0)
+    model.load_state_dict(base.state_dict())
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.02 * torch.randn_like(p)
+    return model
+
+
+def save_tokenizer(path):
+    """A tokenizer of a dozen words, so that a script can ask for one."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocab = {w: i for i, w in enumerate(["<pad>", "<s>", "</s>", "<unk>", *WORDS])}
+    words = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", bos_token="<s>", eos_token="</s>",
+                            unk_token="<unk>").save_pretrained(path)
+
+
+def tiny_llamas(weld):
+    """A base and two tuned models as transformers saves them, made once; paths and weights."""
+    if "llamas" not in weld.__dict__:
+        base = llama(0)
+        weld.llamas = []
+        for model in (base, tuned(base, 1), tuned(base, 2)):
+            path = weld.place("-llama")
+            model.save_pretrained(path)
+            save_tokenizer(path)
+            weld.llamas.append((path, load(path)))
+    return weld.llamas
+
+
+def transformers_load(weld):
+    """from_pretrained takes a merged directory, and the model in it is the computed one."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    (base, theta0), *tasks = tiny_llamas(weld)
+    rng = np.random.default_rng(7)
+    args, models = ["--method", "sta", "--base", base, "--density", "0.3"], []
+    for path, tensors in tasks:
+        importance = {k: np.abs(rng.normal(size=x.shape)).astype(np.float32) for k, x in tensors.items()}
+        args += ["--model", path, "--importance", save(weld.place(".safetensors"), importance)]
+        models.append(sta.Model(tensors, importance, density=0.3))
+    for dtype, flags in (("float32", ()), ("bfloat16", ("--shard-size", "50KB"))):
+        out = weld.merge(*args, "--out-dtype", dtype, *flags, out="")
+        config = AutoConfig.from_pretrained(out)
+        said = getattr(config, "dtype", None) or config.torch_dtype
+        expect(said == getattr(torch, dtype), f"AutoConfig: dtype {said}, want {dtype}")
+        model = AutoModelForCausalLM.from_pretrained(out, dtype="auto")
+        expect_equal(numpy_state(model), sta.merge(theta0, models, sta.Options(), dtype), f"state dict, {dtype}")
+        ids = AutoTokenizer.from_pretrained(out)("the cat sat on a mat", return_tensors="pt").input_ids
+        with torch.no_grad():
+            logits = model(ids).logits
+        expect(bool(torch.isfinite(logits).all()), f"{dtype}: logits are not finite")
+
+
+def sharded_by_transformers(weld):
+    """A sharded directory in the tiny model's own dtypes goes through unchanged."""
+    _, (path, tensors), _ = tiny_llamas(weld)
+    from transformers import AutoModelForCausalLM
+
+    source = weld.place("-sharded")
+    AutoModelForCausalLM.from_pretrained(path).save_pretrained(source, max_shard_size="40KB")
+    expect((source / "model.safetensors.index.json").exists(), "transformers did not shard: the check needs mending")
+    out = weld.merge("--method", "passthrough", "--model", source)
+    expect_equal(load(out), tensors, "passthrough of transformers' shards")
+
+
+# The README.
+
+
+def gradient_block():
+    """The first python block of the README that writes an importance file."""
+    if not README.exists():
+        raise Skipped("there is no README.md")
+    blocks = re.findall(r"^( *)```python\n(.*?)^ *```", README.read_text(encoding="utf-8"), re.M | re.S)
+    for _, block in blocks:
+        if "weld.statistic" in block:
+            return textwrap.dedent(block)
+    raise Skipped("README.md has no python block with weld.statistic")
+
+
+# What the block may count on: model, tokenizer and samples exist, and whatever name it
+# gives to from_pretrained is the tiny model. It writes a .safetensors where it likes.
+PRELUDE = """
+import sys
+import torch, transformers
+TINY = {tiny!r}
+sys.argv = ["gradients.py", TINY, "importance.safetensors"]
+for auto in (transformers.AutoModelForCausalLM, transformers.AutoTokenizer):
+    def of_tiny(cls, name=None, *args, _given=auto.from_pretrained.__func__, **kwargs):
+        kwargs.pop("device_map", None)
+        return _given(cls, TINY, *args, **kwargs)
+    auto.from_pretrained = classmethod(of_tiny)
+tokenizer = transformers.AutoTokenizer.from_pretrained(TINY)
+model = transformers.AutoModelForCausalLM.from_pretrained(TINY)
+samples = []
+for text in ("the cat sat on a mat", "a dog saw two dogs run by"):
+    ids = tokenizer(text, return_tensors="pt").input_ids
+    samples.append({{"input_ids": ids, "labels": ids}})
+texts = ["the cat sat on a mat", "a dog saw two dogs run by"]
+data = dataset = batches = samples
+"""
+
+
+def readme_gradients(weld):
+    """The README's script runs as printed, and weld takes the file that it writes."""
+    block = gradient_block()
+    (base, theta0), (path, tensors), _ = tiny_llamas(weld)
+    place = weld.place("-readme")
+    place.mkdir()
+    script = place / "gradients.py"
+    script.write_text(PRELUDE.format(tiny=str(path)) + block, encoding="utf-8")
+    done = subprocess.run([sys.executable, script], cwd=place, capture_output=True, timeout=SCRIPT_SECONDS)
+    expect(done.returncode == 0, "the script fails:\n" + done.stderr.decode(errors="replace")[-1500:])
+    written = sorted(place.rglob("*.safetensors"))
+    expect(len(written) == 1, f"the script wrote {[p.name for p in written]}, want one .safetensors file")
+    with safetensors.safe_open(written[0], framework="np") as f:
+        statistic = (f.metadata() or {}).get("weld.statistic")
+    expect(statistic in ("mean_abs_grad", "mean_grad", "mean_sq_grad", "adam_second_moment", "score"),
+           f"weld.statistic is {statistic!r}")
+    importance = load(written[0])
+    lacking = sorted(tensors.keys() - importance.keys())
+    expect(not lacking, f"the file lacks {lacking[:5]}")
+    moved = sum(bool(np.any(x.astype(np.float32) != 0)) for x in importance.values())
+    expect(moved > len(importance) // 2, f"only {moved} of {len(importance)} tensors have a gradient")
+    out = weld.merge("--method", "sta", "--base", base, "--model", path, "--importance", written[0], "--out-dtype", "float32")
+    want = sta.merge(theta0, [sta.Model(tensors, importance, statistic=statistic)], sta.Options(), "float32")
+    expect_equal(load(out), want, "a merge with the script's file")
+    return f"statistic {statistic}"
+
+
+def needs_transformers(check):
+    """check, skipped where transformers cannot be imported."""
+
+    def guarded(weld):
+        try:
+            from transformers.utils.logging import disable_progress_bar
+        except ImportError as error:
+            raise Skipped(str(error)) from None
+        disable_progress_bar()
+        return check(weld)
+
+    guarded.__name__ = check.__name__
+    return guarded
+
+
+CHECKS = [torch_load_file, *map(needs_transformers, (transformers_load, sharded_by_transformers, readme_gradients))]

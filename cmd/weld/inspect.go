@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"weld/format"
+	"weld/format/open"
+)
+
+func inspectCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "inspect",
+		Usage:     "what is in a checkpoint",
+		ArgsUsage: "PATH",
+		Description: "PATH is " + open.Readable + ".\nOnly headers are read.\n\nExamples:\n\n" +
+			"   weld inspect ./model\n   weld inspect meta-llama/Llama-3.1-8B\n   weld inspect --json model.safetensors.zst\n\n" + exitHelp,
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}},
+		Action: inspect,
+	}
+}
+
+// contents is what inspect prints as JSON.
+type contents struct {
+	Path     string            `json:"path"`
+	Files    []fileContents    `json:"files"`
+	Count    int               `json:"tensor_count"`
+	Elements int64             `json:"elements"`
+	Bytes    int64             `json:"bytes"` // of the tensors
+	Metadata map[string]string `json:"metadata"`
+	Tensors  []tensorContents  `json:"tensors"`
+}
+
+type fileContents struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+}
+
+type tensorContents struct {
+	Name  string  `json:"name"`
+	DType string  `json:"dtype"`
+	Shape []int64 `json:"shape"`
+	Bytes int64   `json:"bytes"`
+	Shard string  `json:"shard"`
+}
+
+func inspect(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usagef("one checkpoint is expected, %d given: weld inspect PATH", c.NArg())
+	}
+	ck, err := open.Checkpoint(c.Args().First())
+	if err != nil {
+		return err
+	}
+	defer ck.Close()
+	found := look(ck)
+	if c.Bool("json") {
+		return printJSON(c, found)
+	}
+	w := c.App.Writer
+	var rows [][]string
+	for _, t := range found.Tensors {
+		rows = append(rows, []string{t.Name, t.DType, shape(t.Shape), decimal(t.Bytes), t.Shard})
+	}
+	table(w, "tensor|dtype|shape|size|file", rows)
+	fmt.Fprintf(w, "\n%s: %s parameters, %s in %d tensors and %d files\n", found.Path, count(found.Elements), decimal(found.Bytes), found.Count, len(found.Files))
+	for _, key := range slices.Sorted(maps.Keys(found.Metadata)) {
+		fmt.Fprintf(w, "%s: %s\n", key, strings.ReplaceAll(strings.TrimSpace(found.Metadata[key]), "\n", "\n    "))
+	}
+	return nil
+}
+
+func look(ck format.Checkpoint) contents {
+	found := contents{Path: ck.Path(), Count: len(ck.Tensors()), Metadata: ck.Metadata(), Tensors: []tensorContents{}}
+	for _, f := range ck.Files() {
+		found.Files = append(found.Files, fileContents{filepath.Base(f.Path), f.Info.Size()})
+	}
+	for i, t := range ck.Tensors() {
+		found.Elements += t.Elements()
+		found.Bytes += t.Bytes()
+		dims := t.Shape
+		if dims == nil {
+			dims = []int64{}
+		}
+		found.Tensors = append(found.Tensors, tensorContents{t.Name, t.DType.String(), dims, t.Bytes(), found.Files[ck.FileOf(i)].Name})
+	}
+	return found
+}
+
+// shape prints dimensions as 4096×11008.
+func shape(dims []int64) string {
+	if len(dims) == 0 {
+		return "scalar"
+	}
+	words := make([]string, len(dims))
+	for i, d := range dims {
+		words[i] = fmt.Sprint(d)
+	}
+	return strings.Join(words, "×")
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"weld/format/open"
+	"weld/stream"
+)
+
+const mergeExamples = `Examples:
+
+   weld merge recipe.yml ./merged
+
+   weld merge --base ./base --method sta \
+       --model ./math --importance ./math-grad.safetensors \
+       --model ./code --importance ./code-grad.safetensors --density 0.2 ./merged
+
+   weld merge --base ./base --method sta --preset weighted \
+       --model ./math --importance ./math-fisher --model ./code --importance ./code-fisher ./merged
+
+   weld merge --base ./chat --method sta --score delta --density 0.3 --weight -1 \
+       --model ./chat-toxic --importance ./toxic-grad ./chat-cleaner
+
+   weld merge --method linear --model ./a --model ./b --weight 0.7 --weight 0.3 average.safetensors.zst
+
+`
+
+func mergeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "merge",
+		Usage:     "merge checkpoints by a recipe or by flags",
+		ArgsUsage: "RECIPE.yml OUT  |  --method METHOD … OUT",
+		Description: "OUT is " + stream.Writable + ".\nInputs are " + open.Readable + ".\n" +
+			"Nothing appears under OUT before it is complete.\n\n" + mergeExamples + exitHelp,
+		Flags:  append(append(methodFlags(), outputFlags()...), runFlags()...),
+		Action: merge,
+	}
+}
+
+func merge(c *cli.Context) error {
+	p, err := planFor(c)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	printNotes(c, p.Notes)
+	stop := watch(c, p.Options.Progress)
+	report, err := p.Merge(c.Context)
+	stop()
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c, report)
+	}
+	printReport(c.App.Writer, report)
+	return nil
+}
+
+// planFor plans what the arguments of merge or plan ask for.
+func planFor(c *cli.Context) (*stream.Plan, error) {
+	r, rest, err := request(c)
+	if err != nil {
+		return nil, err
+	}
+	o, err := options(c)
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) != 1 || rest[0] == "" {
+		return nil, usagef("one output is expected after the recipe or the flags, %d given: weld %s %s", len(rest), c.Command.Name, c.Command.ArgsUsage)
+	}
+	return stream.NewPlan(r, rest[0], o)
+}
+
+// printReport says in a few lines what a merge did.
+func printReport(w io.Writer, r *stream.Report) {
+	if len(r.Models) > 0 {
+		var rows [][]string
+		for _, m := range r.Models {
+			threshold := "per tensor"
+			if m.Threshold != nil {
+				threshold = fmt.Sprintf("%.6g", *m.Threshold)
+			}
+			rows = append(rows, []string{m.Path, count(m.Kept), count(m.Elements), percent(m.Density), threshold})
+		}
+		table(w, "model|kept|of|density|threshold", rows)
+	}
+	if r.Nonfinite > 0 {
+		fmt.Fprintf(w, "%s results were not finite\n", count(r.Nonfinite))
+	}
+	if r.Out != "" {
+		fmt.Fprintf(w, "%s: %s in %d tensors (%d fused, %d copied), %d passes, %.1f s\n",
+			r.Out, decimal(r.Written), r.Fused+r.Copied, r.Fused, r.Copied, r.Passes, r.Seconds)
+	}
+}

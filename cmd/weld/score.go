@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"weld/stream"
+)
+
+func scoreCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "score",
+		Usage:     "scores, thresholds and densities only; writes nothing",
+		ArgsUsage: "RECIPE.yml  |  --method sta …",
+		Description: "Runs the measuring passes of merge and reports what each threshold would keep,\nin the whole and per tensor.\n\nExamples:\n\n" +
+			"   weld score --base ./base --method sta --model ./math --importance ./math-grad\n   weld score recipe.yml --json > scores.json\n\n" + exitHelp,
+		Flags:  append(methodFlags(), runFlags()...),
+		Action: score,
+	}
+}
+
+func score(c *cli.Context) error {
+	r, rest, err := request(c)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return usagef("score writes no output; what is %q?", rest[0])
+	}
+	o, err := options(c)
+	if err != nil {
+		return err
+	}
+	p, err := stream.NewPlan(r, "", o)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	printNotes(c, p.Notes)
+	stop := watch(c, p.Options.Progress)
+	report, err := p.Score(c.Context)
+	stop()
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c, report)
+	}
+	var rows [][]string
+	for _, t := range report.Tensors {
+		row := []string{t.Name, count(t.Elements)}
+		for _, m := range t.Models {
+			row = append(row, percent(m.Density), fmt.Sprintf("%.4g", m.Divisor))
+		}
+		rows = append(rows, row)
+	}
+	header := "tensor|elements"
+	for i := range report.Models {
+		header += fmt.Sprintf("|kept of %d|divisor", i+1)
+	}
+	table(c.App.Writer, header, rows)
+	fmt.Fprintln(c.App.Writer)
+	printReport(c.App.Writer, report)
+	return nil
+}

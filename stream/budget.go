@@ -1,0 +1,152 @@
+package stream
+
+import (
+	"fmt"
+	"runtime"
+
+	"weld/format/safetensors"
+	"weld/format/seekzstd"
+	"weld/mmapio"
+	"weld/stream/fuse"
+)
+
+// DefaultMemory is the byte budget of a run where none is given: with what the
+// runtime itself takes, a process stays under 256 MiB.
+const DefaultMemory = 192 << 20
+
+// Figures of the budget, in bytes.
+const (
+	runtimeMemory = 24 << 20 // program, runtime, headers
+	bestSpan      = 8 << 20  // operands and output of a span; more brings nothing
+	pageSlack     = 8 << 10  // pages at both ends of a view that belong to others
+)
+
+// Budget is how a plan's memory is divided.
+type Budget struct {
+	Memory  int64 // bytes in all
+	Workers int
+	Span    int64 // bytes of one span's operands and output
+	Jobs    int64 // bytes for the state of tensors in progress
+}
+
+func (o Options) withDefaults() Options {
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory
+	}
+	if o.ShardSize <= 0 {
+		o.ShardSize = safetensors.DefaultShardSize
+	}
+	if o.FS == nil {
+		o.FS = mmapio.OS
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+	return o
+}
+
+// divide splits the memory between workers: as many as asked for, if each can hold a
+// span of at least one tile, and spans as large as is useful.
+func (p *Plan) divide(jobs []fuse.Job) error {
+	cost := p.method.Cost()
+	var largestJob, leastSpan int64
+	for i := range jobs {
+		largestJob = max(largestJob, cost.Job(i))
+	}
+	for _, t := range p.Tensors {
+		tiling := t.tiling()
+		leastSpan = max(leastSpan, tileElements(tiling)*p.elementBytes(t, allReads))
+	}
+	b := Budget{Memory: p.Options.Memory, Workers: p.Options.Threads}
+	for ; b.Workers > 0; b.Workers-- {
+		fixed := runtimeMemory + cost.Shared + p.windowBytes(b.Workers)
+		worker := cost.Scratch + p.viewOverhead()
+		free := b.Memory - fixed - int64(b.Workers)*worker
+		b.Jobs = max(largestJob, free/8)
+		b.Span = min((free-b.Jobs)/int64(b.Workers), bestSpan)
+		if b.Span >= leastSpan && free > 0 {
+			p.Budget = b
+			return nil
+		}
+		if b.Workers == 1 {
+			need := fixed + worker + leastSpan + largestJob
+			need += need / 7
+			return fmt.Errorf("a memory budget of %d MiB is too small: this merge needs %d MiB", b.Memory>>20, need>>20+1)
+		}
+	}
+	return nil
+}
+
+// windowBytes is what a compressed output holds between compression and disk.
+func (p *Plan) windowBytes(workers int) int64 {
+	if p.Out == "" || p.target.container != compressed {
+		return 0
+	}
+	const content, encoder = 2 * frameContent, 2 << 20 // a frame before and after, and its encoder
+	return int64(seekzstd.Window(workers))*content + int64(workers)*encoder
+}
+
+// viewOverhead is what one worker's views take beyond the bytes that they show.
+func (p *Plan) viewOverhead() (n int64) {
+	for i := range p.Sources {
+		n += p.Sources[i].ViewCost(0) + pageSlack
+	}
+	return n
+}
+
+var allReads = fuse.Reads{Base: true, Models: true, Importance: true}
+
+// elementBytes is the size of an element of every operand that is read, and of the
+// output. A copied tensor is counted in bytes.
+func (p *Plan) elementBytes(t Output, reads fuse.Reads) int64 {
+	if t.Action == Copy {
+		return 1
+	}
+	bits := unit(t.DType).Bits()
+	p.eachOperand(t, reads, func(s *Source, i int) { bits += unit(s.Tensors()[i].DType).Bits() })
+	return int64(bits / 8)
+}
+
+// spanBytes is the size of a whole tensor's operands.
+func (p *Plan) spanBytes(t Output, reads fuse.Reads) (n int64) {
+	if t.Action == Copy {
+		return t.Bytes()
+	}
+	p.eachOperand(t, reads, func(s *Source, i int) { n += s.Tensors()[i].Bytes() })
+	return n
+}
+
+// eachOperand visits the sources of a fused tensor.
+func (p *Plan) eachOperand(t Output, reads fuse.Reads, visit func(s *Source, i int)) {
+	if reads.Base && t.base >= 0 {
+		visit(p.base, t.base)
+	}
+	for m := range t.models {
+		if reads.Models {
+			visit(p.models[m], t.models[m])
+		}
+		if reads.Importance && t.importance[m] >= 0 {
+			visit(p.importance[m], t.importance[m])
+		}
+	}
+}
+
+// tiling cuts a planned tensor; one that is not computed with into tiles of bytes.
+func (t Output) tiling() fuse.Tiling {
+	if t.Action == Copy || !t.DType.Computable() {
+		return fuse.NewTiling(t.Bytes(), 1)
+	}
+	return fuse.NewTiling(t.Elements(), t.RowLen())
+}
+
+// tileElements is the size of a tensor's first tile, which is its largest.
+func tileElements(t fuse.Tiling) int64 {
+	if t.Count() == 0 {
+		return 0
+	}
+	lo, hi := t.Range(0)
+	return hi - lo
+}

@@ -1,0 +1,232 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"weld/format"
+	"weld/mmapio"
+	"weld/stream/fuse"
+)
+
+// walk is one pass over the planned tensors.
+type walk struct {
+	plan  *Plan
+	name  string
+	chain func(job int) []fuse.Stage
+	out   *output // nil in a measuring pass
+}
+
+// run walks all tensors with the plan's workers. The first error ends it.
+func (w *walk) run(ctx context.Context) error {
+	jobOf := make(map[int]int, len(w.plan.jobs))
+	for job, tensor := range w.plan.jobs {
+		jobOf[tensor] = job
+	}
+	cost := w.plan.method.Cost()
+	s := &scheduler{
+		tensors: len(w.plan.Tensors),
+		memory:  w.plan.Budget.Jobs,
+		ahead:   2 * w.plan.Budget.Workers,
+		inOrder: w.out != nil,
+		cost: func(tensor int) int64 {
+			if job, fused := jobOf[tensor]; fused {
+				return cost.Job(job)
+			}
+			return 0
+		},
+		open: func(tensor int) *task { return w.open(tensor, jobOf) },
+	}
+	s.changed.L = &s.mu
+
+	group, ctx := errgroup.WithContext(ctx)
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+		if w.out != nil {
+			w.out.Abort(context.Cause(ctx))
+		}
+	})()
+	for range w.plan.Budget.Workers {
+		group.Go(func() error { return (&worker{walk: w, plan: w.plan}).run(ctx, s) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// open starts a tensor's task; nil if there is nothing to do for it in this walk.
+func (w *walk) open(tensor int, jobOf map[int]int) *task {
+	t := &task{tensor: tensor, tiling: w.plan.Tensors[tensor].tiling()}
+	if t.tiling.Count() == 0 {
+		return nil
+	}
+	if job, fused := jobOf[tensor]; fused {
+		if t.stages = w.chain(job); len(t.stages) == 0 {
+			return nil
+		}
+	} else if w.out == nil {
+		return nil
+	}
+	bytes := tileElements(t.tiling) * w.plan.elementBytes(w.plan.Tensors[tensor], allReads)
+	t.per = max(1, w.plan.Budget.Span/bytes)
+	return t
+}
+
+// worker is one goroutine's share of a walk.
+type worker struct {
+	walk    *walk
+	plan    *Plan
+	scratch fuse.Scratch
+	views   []mmapio.View // lent for the span at hand
+	span    fuse.Span
+	out     []byte
+}
+
+func (w *worker) run(ctx context.Context, s *scheduler) error {
+	for {
+		sp, ok := s.take(ctx)
+		if !ok {
+			return nil
+		}
+		if err := w.work(sp); err != nil {
+			return err
+		}
+		if err := s.done(sp); err != nil {
+			return err
+		}
+	}
+}
+
+// work takes one span from the mapping to the output.
+func (w *worker) work(sp span) error {
+	defer w.release()
+	t := &w.plan.Tensors[sp.tensor]
+	lo, _ := sp.tiling.Range(sp.first)
+	_, hi := sp.tiling.Range(sp.last - 1)
+	if sp.stages == nil {
+		return w.copy(sp, t, lo, hi)
+	}
+	stage := sp.stages[sp.stage]
+	if err := w.borrow(t, stage.Reads(), lo, hi); err != nil {
+		return err
+	}
+	w.span.Tiling, w.span.First, w.span.Last = sp.tiling, sp.first, sp.last
+	writes := w.walk.out != nil && sp.stage == len(sp.stages)-1
+	if writes {
+		w.span.OutDType = t.DType
+		w.span.Out = w.buffer((hi - lo) * int64(t.DType.Bits()/8))
+	}
+	err := mmapio.Guard(w.views, func() error { return stage.Span(&w.scratch, &w.span) })
+	if err != nil {
+		return w.plan.explain(err)
+	}
+	if sp.stage == len(sp.stages)-1 {
+		w.plan.Options.Progress.done.Add(w.lent())
+	}
+	if !writes {
+		return nil
+	}
+	return w.walk.out.WriteAt(sp.tensor, lo*int64(t.DType.Bits()/8), w.span.Out)
+}
+
+// copy moves the bytes of a span as they are.
+func (w *worker) copy(sp span, t *Output, lo, hi int64) error {
+	view, err := t.from.View(t.index, lo, hi-lo)
+	if err != nil {
+		return err
+	}
+	w.views = append(w.views, view)
+	err = mmapio.Guard(w.views, func() error { return w.walk.out.WriteAt(sp.tensor, lo, view.Data) })
+	w.plan.Options.Progress.done.Add(hi - lo)
+	return err
+}
+
+// borrow lends the operands of elements [lo, hi) that a stage reads.
+func (w *worker) borrow(t *Output, reads fuse.Reads, lo, hi int64) error {
+	operand := func(s *Source, i int, wanted bool) (fuse.Operand, error) {
+		if !wanted || s == nil || i < 0 {
+			return fuse.Operand{}, nil
+		}
+		dtype := unit(s.Tensors()[i].DType)
+		size := int64(dtype.Bits() / 8)
+		view, err := s.View(i, lo*size, (hi-lo)*size)
+		if err != nil {
+			return fuse.Operand{}, err
+		}
+		w.views = append(w.views, view)
+		s.Advise(i, hi*size, min((hi-lo)*size*int64(w.plan.Budget.Workers), s.Tensors()[i].Bytes()-hi*size))
+		return fuse.Operand{DType: dtype, Data: view.Data}, nil
+	}
+	sp := &w.span
+	sp.Models, sp.Importance = sp.Models[:0], sp.Importance[:0]
+	var err error
+	if sp.Base, err = operand(w.plan.base, t.base, reads.Base); err != nil {
+		return err
+	}
+	for m := range t.models {
+		model, err := operand(w.plan.models[m], t.models[m], reads.Models)
+		if err != nil {
+			return err
+		}
+		importance, err := operand(w.plan.importance[m], t.importance[m], reads.Importance)
+		if err != nil {
+			return err
+		}
+		sp.Models = append(sp.Models, model)
+		sp.Importance = append(sp.Importance, importance)
+	}
+	return nil
+}
+
+// unit is the type in which a stage sees a tensor: one that weld does not compute
+// with is a run of bytes.
+func unit(d format.DType) format.DType {
+	if d.Computable() {
+		return d
+	}
+	return format.U8
+}
+
+// lent is the number of bytes lent to the worker.
+func (w *worker) lent() (n int64) {
+	for _, v := range w.views {
+		n += int64(len(v.Data))
+	}
+	return n
+}
+
+// release gives all views back.
+func (w *worker) release() {
+	for i := range w.views {
+		w.views[i].Release()
+	}
+	w.views = w.views[:0]
+}
+
+// buffer is the worker's memory for a span's output.
+func (w *worker) buffer(n int64) []byte {
+	if int64(cap(w.out)) < n {
+		w.out = make([]byte, n)
+	}
+	return w.out[:n]
+}
+
+// explain adds to a method's error what only the plan knows.
+func (p *Plan) explain(err error) error {
+	if odd, ok := err.(*fuse.NonfiniteError); ok {
+		where := "the merge"
+		if odd.Model >= 0 {
+			where = p.models[odd.Model].Path
+			if odd.Score {
+				where = p.importance[odd.Model].Path
+			}
+		}
+		return fmt.Errorf("%s: %w; nonfinite propagate lets such values pass, nonfinite base takes the base's", where, err)
+	}
+	return err
+}

@@ -1,0 +1,353 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/safetensors"
+	"weld/format/seekzstd"
+	"weld/mmapio"
+)
+
+// RecipeName is the file in an output directory that holds the recipe.
+const RecipeName = "weld_recipe.yml"
+
+// frameContent is the most tensor bytes in one frame of a compressed output.
+const frameContent = 2 << 20
+
+// container is the form of an output, chosen by its name.
+type container uint8
+
+const (
+	directory  container = iota // a Hub directory
+	singleFile                  // *.safetensors
+	compressed                  // *.safetensors.zst
+)
+
+// Writable says which outputs can be written, for messages and help.
+const Writable = "a directory, *.safetensors, or *.safetensors.zst"
+
+// containerOf chooses the form of an output by its name.
+func containerOf(out string) (container, error) {
+	name := strings.ToLower(filepath.Base(out))
+	switch {
+	case strings.HasSuffix(name, ".safetensors"):
+		return singleFile, nil
+	case strings.HasSuffix(name, ".safetensors.zst"):
+		return compressed, nil
+	}
+	for _, foreign := range []string{".weld", ".weldpatch", ".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
+		if strings.HasSuffix(name, foreign) {
+			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, foreign, Writable)
+		}
+	}
+	return directory, nil
+}
+
+// target is where an output goes.
+type target struct {
+	container container
+	layout    *safetensors.Layout
+	tensors   []format.Tensor // of the layout, which may order them otherwise
+	slots     []int           // index in tensors of each planned tensor
+	sidecars  []string        // carried from Dir of the reference
+	size      int64
+}
+
+// layOut places every tensor in the output, and orders the plan by it.
+func (p *Plan) layOut() error {
+	if p.Out == "" {
+		return nil
+	}
+	t := &p.target
+	var err error
+	if t.container, err = containerOf(p.Out); err != nil {
+		return err
+	}
+	limit := p.Options.ShardSize
+	if t.container != directory {
+		limit = 1 << 62
+	}
+	for _, out := range p.Tensors {
+		t.tensors = append(t.tensors, out.Tensor)
+	}
+	if t.layout, err = safetensors.NewLayout(t.tensors, p.metadata(), limit); err != nil {
+		return fmt.Errorf("output %s: %w", p.Out, err)
+	}
+	t.slots = t.layout.Order()
+	ordered := make([]Output, len(p.Tensors))
+	for at, i := range t.slots {
+		ordered[at] = p.Tensors[i]
+	}
+	p.Tensors = ordered
+	t.size = t.layout.Size()
+	return p.checkPlace()
+}
+
+// metadata is what the output says about itself.
+func (p *Plan) metadata() map[string]string {
+	type input struct {
+		Role   string `json:"role"`
+		Path   string `json:"path"`
+		Bytes  int64  `json:"bytes"`
+		SHA256 string `json:"header_sha256"`
+	}
+	var inputs []input
+	for _, s := range p.Sources {
+		in := input{Role: s.Role, Path: s.Path}
+		digest := sha256.New()
+		for _, f := range s.Files() {
+			in.Bytes += f.Info.Size()
+			digest.Write(f.Digest[:])
+		}
+		in.SHA256 = hex.EncodeToString(digest.Sum(nil))
+		inputs = append(inputs, in)
+	}
+	list, err := json.Marshal(inputs)
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	return map[string]string{
+		"format":       "pt",
+		"weld.version": p.Options.Version,
+		"weld.recipe":  string(p.Recipe.YAML()),
+		"weld.inputs":  string(list),
+	}
+}
+
+// checkPlace demands that the output can be put where it is wanted.
+func (p *Plan) checkPlace() error {
+	t := &p.target
+	parent := filepath.Dir(filepath.Clean(p.Out))
+	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+		return fmt.Errorf("output %s: there is no directory %s", p.Out, parent)
+	}
+	if err := p.checkNotInput(); err != nil {
+		return err
+	}
+	if err := p.checkVacant(); err != nil {
+		return err
+	}
+	if free, ok := mmapio.FreeSpace(parent); ok && free < t.leastSize() {
+		return fmt.Errorf("output %s: %d bytes are needed, %d are free in %s", p.Out, t.leastSize(), free, parent)
+	}
+	if t.container == directory && p.reference().Dir() != "" {
+		files, skipped, err := hub.Sidecars(p.reference().Dir())
+		if err != nil {
+			return fmt.Errorf("list the files beside %s: %w", p.reference().Path, err)
+		}
+		t.sidecars = slices.DeleteFunc(files, func(name string) bool { return name == RecipeName })
+		for _, dir := range skipped {
+			p.note("%s: the directory %s is not carried to the output", p.reference().Path, dir)
+		}
+	}
+	return nil
+}
+
+// checkNotInput refuses an output that would replace, hold, or lie inside an input.
+func (p *Plan) checkNotInput() error {
+	out, err := os.Stat(p.Out)
+	if err != nil {
+		return nil // nothing there yet
+	}
+	for _, s := range p.Sources {
+		for _, f := range s.Files() {
+			dir, err := os.Stat(filepath.Dir(f.Path))
+			if os.SameFile(out, f.Info) || (err == nil && out.IsDir() && os.SameFile(out, dir)) {
+				return fmt.Errorf("output %s is the place of the %s %s: choose another", p.Out, s.Role, s.Path)
+			}
+		}
+	}
+	return nil
+}
+
+// checkVacant demands that nothing is in the way, or --force.
+func (p *Plan) checkVacant() error {
+	info, err := os.Lstat(p.Out)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if real, err := os.Stat(p.Out); err == nil {
+		info = real
+	}
+	wantDir := p.target.container == directory
+	if info.IsDir() != wantDir {
+		return fmt.Errorf("output %s: a %s of that name is in the way", p.Out, map[bool]string{true: "directory", false: "file"}[info.IsDir()])
+	}
+	if wantDir {
+		if entries, err := os.ReadDir(p.Out); err == nil && len(entries) == 0 {
+			return nil
+		}
+	}
+	if !p.Options.Force {
+		return fmt.Errorf("output %s %w: --force replaces it", p.Out, mmapio.ErrExists)
+	}
+	return nil
+}
+
+// leastSize is the disk space that the output surely takes.
+func (t *target) leastSize() int64 {
+	if t.container == compressed {
+		return t.size / 2 // weights compress to between 66% and 90%
+	}
+	return t.size
+}
+
+// output is an output being written.
+type output struct {
+	format.Writer
+	plan  *Plan
+	stage *mmapio.Stage
+}
+
+// create begins the output: files of the final size, headers in place.
+func (p *Plan) create() (*output, error) {
+	kind := mmapio.SingleFile
+	if p.target.container == directory {
+		kind = mmapio.Directory
+	}
+	stage, err := mmapio.NewStage(p.Options.FS, p.Out, kind)
+	if err != nil {
+		return nil, err
+	}
+	o := &output{plan: p, stage: stage}
+	targets, err := o.targets()
+	if err == nil {
+		o.Writer, err = safetensors.NewWriter(p.target.layout, targets)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("create output %s: %w", p.Out, err), stage.Discard())
+	}
+	return o, nil
+}
+
+// targets opens one target for each shard.
+func (o *output) targets() ([]safetensors.Target, error) {
+	t := &o.plan.target
+	if t.container == compressed {
+		file, err := o.stage.Create(filepath.Base(o.plan.Out), 0)
+		if err != nil {
+			return nil, err
+		}
+		z, err := seekzstd.NewWriter(file, t.layout.Cuts(t.tensors, frameContent), o.plan.Budget.Workers)
+		return []safetensors.Target{z}, err
+	}
+	var targets []safetensors.Target
+	for _, s := range t.layout.Shards {
+		name := s.Name
+		if t.container == singleFile {
+			name = filepath.Base(o.plan.Out)
+		}
+		file, err := o.stage.Create(name, s.Size)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, file)
+	}
+	return targets, nil
+}
+
+// WriteAt writes bytes of a planned tensor.
+func (o *output) WriteAt(tensor int, off int64, p []byte) error {
+	if err := o.Writer.WriteAt(o.plan.target.slots[tensor], off, p); err != nil {
+		return fmt.Errorf("write tensor %q of %s: %w", o.plan.Tensors[tensor].Name, o.plan.Out, err)
+	}
+	return nil
+}
+
+// commit completes the output and puts it into place, the small files and the index
+// included.
+func (o *output) commit(ctx context.Context) error {
+	if err := o.Close(); err != nil {
+		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
+	}
+	if o.plan.target.container == directory {
+		if err := o.writeSidecars(); err != nil {
+			return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
+		}
+	}
+	if err := o.sync(ctx); err != nil {
+		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
+	}
+	return o.stage.Commit(o.plan.Options.Force, func(name string) bool { return hub.IsWeights(name) })
+}
+
+// sync brings the files to the disk, which can take long, or gives up with ctx.
+func (o *output) sync(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- o.stage.Sync() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// writeSidecars writes everything in a directory but the weights; the index last.
+func (o *output) writeSidecars() error {
+	p := o.plan
+	for _, name := range p.target.sidecars {
+		if err := o.carry(name); err != nil {
+			return fmt.Errorf("carry %s of %s: %w", name, p.reference().Path, err)
+		}
+	}
+	if err := o.writeSmall(RecipeName, bytes.NewReader(p.Recipe.YAML())); err != nil {
+		return err
+	}
+	if index := p.target.layout.Index; index != nil {
+		return o.writeSmall(safetensors.IndexName, bytes.NewReader(index.Append(nil)))
+	}
+	return nil
+}
+
+// carry copies one of the small files; config.json follows the output's dtype.
+func (o *output) carry(name string) error {
+	path := filepath.Join(o.plan.reference().Dir(), filepath.FromSlash(name))
+	if name == hub.ConfigName && o.plan.Recipe.DType != format.Invalid {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if data, err = hub.SetDType(data, o.plan.Recipe.DType); err != nil {
+			return err
+		}
+		return o.writeSmall(name, bytes.NewReader(data))
+	}
+	src, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	return o.writeSmall(name, src)
+}
+
+func (o *output) writeSmall(name string, data io.Reader) error {
+	f, err := o.stage.Create(filepath.FromSlash(name), 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, data)
+	return err
+}
+
+// discard gives the output up.
+func (o *output) discard(cause error) error {
+	o.Abort(cause)
+	return o.stage.Discard()
+}

@@ -1,0 +1,422 @@
+package stream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"weld/format"
+	"weld/format/open"
+	"weld/mmapio"
+	"weld/scoring"
+	"weld/stream/fuse"
+	"weld/stream/recipe"
+)
+
+// Options are how a merge is run, in contrast to what it computes. None of them
+// changes a byte of the output but ShardSize. The zero value is useful.
+type Options struct {
+	Threads   int       // workers; 0 for one per CPU
+	Memory    int64     // byte budget; 0 for [DefaultMemory]
+	ShardSize int64     // bytes of tensor data in a shard; 0 for the Hub's 5 GB
+	Force     bool      // replace an output that exists
+	Version   string    // of weld, for the output's metadata
+	FS        mmapio.FS // nil for the operating system's
+	Progress  *Progress // nil for none
+}
+
+// Plan is a merge that can be run: everything is known but the numbers.
+type Plan struct {
+	Recipe  *recipe.Recipe
+	Out     string // "" if nothing is to be written
+	Options Options
+
+	Tensors []Output // in the order of the output's bytes
+	Sources []Source
+	Notes   []string // what a user should know before it runs
+	Budget  Budget
+
+	base       *Source // nil if there is none
+	models     []*Source
+	importance []*Source // nil entries where a model has none
+	statistics []scoring.Statistic
+	jobs       []int // of the fused tensors
+	method     fuse.Method
+	target     target
+}
+
+// Source is one input.
+type Source struct {
+	Role string // "base", "model", "importance"
+	Path string // as in the recipe
+	format.Checkpoint
+}
+
+// Output is one tensor of the output and where it comes from.
+type Output struct {
+	format.Tensor
+	Action Action
+
+	from       *Source // of a copied tensor
+	index      int     // there
+	base       int     // index in the base; −1 for none
+	models     []int   // index in each model
+	importance []int   // index in each importance file; −1 for none
+}
+
+// Action is what happens to a tensor.
+type Action uint8
+
+const (
+	// Fuse combines it.
+	Fuse Action = iota
+	// Copy takes its bytes from one source.
+	Copy
+)
+
+func (a Action) String() string { return [...]string{"fuse", "copy"}[a] }
+
+// InputError reports inputs that do not fit together or cannot be opened.
+type InputError struct{ Problems []error }
+
+func (e *InputError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap lets errors.As look at every problem.
+func (e *InputError) Unwrap() []error { return e.Problems }
+
+// NewPlan opens the inputs of a recipe and plans its execution; out is "" where
+// nothing is to be written. All that is wrong comes back as one [*InputError]. The
+// plan must be closed.
+func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
+	p := &Plan{Recipe: r, Out: out, Options: o.withDefaults()}
+	problems := p.open()
+	if len(problems) == 0 {
+		problems = p.match()
+	}
+	if len(problems) == 0 {
+		problems = p.prepare()
+	}
+	if len(problems) > 0 {
+		p.Close()
+		return nil, &InputError{problems}
+	}
+	return p, nil
+}
+
+// Close closes the inputs.
+func (p *Plan) Close() error {
+	var errs []error
+	for i := range p.Sources {
+		errs = append(errs, p.Sources[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens every input.
+func (p *Plan) open() (problems []error) {
+	p.Sources = make([]Source, 0, 1+2*len(p.Recipe.Models)) // pointers into it stay good
+	add := func(role, path string) *Source {
+		c, err := open.Checkpoint(path)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("open %s: %w", role, err))
+			return nil
+		}
+		p.Sources = append(p.Sources, Source{Role: role, Path: path, Checkpoint: c})
+		return &p.Sources[len(p.Sources)-1]
+	}
+	if p.Recipe.Base != "" {
+		p.base = add("base", p.Recipe.Base)
+	}
+	needed := p.needsImportance()
+	for _, m := range p.Recipe.Models {
+		p.models = append(p.models, add("model", m.Path))
+		path := m.Params.Text("importance")
+		if path == "" || !needed {
+			p.importance = append(p.importance, nil)
+			p.statistics = append(p.statistics, 0)
+			continue
+		}
+		s := add("importance", path)
+		p.importance = append(p.importance, s)
+		if s != nil {
+			statistic, err := statisticOf(s, m.Params.Text("statistic"))
+			if err != nil {
+				problems = append(problems, err)
+			}
+			p.statistics = append(p.statistics, statistic)
+		}
+	}
+	return problems
+}
+
+// needsImportance reports whether the method reads importance files at all.
+func (p *Plan) needsImportance() bool {
+	score, err := scoring.ParseScore(p.Recipe.Params.Text("score"))
+	return err == nil && score.NeedsImportance()
+}
+
+// statisticOf says what an importance file holds: the recipe's word, the file's own,
+// or the default.
+func statisticOf(s *Source, told string) (scoring.Statistic, error) {
+	if told == "" {
+		told = s.Metadata()[scoring.StatisticKey]
+	}
+	if told == "" {
+		return scoring.MeanAbsGrad, nil
+	}
+	statistic, err := scoring.ParseStatistic(told)
+	if err != nil {
+		return 0, &format.Error{Path: s.Path, Kind: format.KindMetadata, Detail: scoring.StatisticKey, Err: err}
+	}
+	return statistic, nil
+}
+
+// reference is the checkpoint that the output resembles.
+func (p *Plan) reference() *Source {
+	if p.base != nil {
+		return p.base
+	}
+	return p.models[0]
+}
+
+// match finds each tensor of the reference in every source.
+func (p *Plan) match() (problems []error) {
+	ref := p.reference()
+	for i, t := range ref.Tensors() {
+		out := Output{Tensor: t, from: ref, index: i, base: -1}
+		if p.base != nil {
+			out.base = i
+		}
+		if !t.DType.Computable() {
+			out.Action = Copy
+			p.Tensors = append(p.Tensors, out)
+			p.noteDifferent(t)
+			continue
+		}
+		for _, m := range p.models {
+			j, err := locate(m, t)
+			if err != nil {
+				problems = append(problems, err)
+			}
+			out.models = append(out.models, j)
+		}
+		for k, s := range p.importance {
+			j, err := p.locateImportance(k, s, t)
+			if err != nil {
+				problems = append(problems, err)
+			}
+			out.importance = append(out.importance, j)
+		}
+		if p.Recipe.DType != format.Invalid {
+			out.DType = p.Recipe.DType
+		}
+		p.copyIfUnchanged(&out)
+		p.Tensors = append(p.Tensors, out)
+	}
+	p.noteExtra()
+	return problems
+}
+
+// locate finds a tensor that must be there.
+func locate(s *Source, t format.Tensor) (int, error) {
+	j, ok := s.Find(t.Name)
+	if !ok {
+		return -1, &format.Error{Path: s.Path, Tensor: t.Name, Kind: format.KindMissing, Detail: s.Role + " lacks the tensor"}
+	}
+	got := s.Tensors()[j]
+	if !slices.Equal(got.Shape, t.Shape) {
+		return -1, &format.Error{Path: s.Path, Tensor: t.Name, Kind: format.KindShape, Detail: fmt.Sprintf("%s has shape %v where %v is expected", s.Role, got.Shape, t.Shape)}
+	}
+	if !got.DType.Computable() {
+		return -1, &format.Error{Path: s.Path, Tensor: t.Name, Kind: format.KindDType, Detail: fmt.Sprintf("%s has dtype %v, which weld does not compute with", s.Role, got.DType)}
+	}
+	return j, nil
+}
+
+// locateImportance finds a tensor in an importance file, where it may be missing if
+// the recipe says so.
+func (p *Plan) locateImportance(model int, s *Source, t format.Tensor) (int, error) {
+	if s == nil {
+		return -1, nil
+	}
+	j, err := locate(s, t)
+	if err == nil {
+		return j, nil
+	}
+	switch p.Recipe.Params.Text("missing_importance") {
+	case "drop":
+		p.note("%v: its task vector is left out", err)
+		return -1, nil
+	case "keep":
+		p.note("%v: its task vector is taken whole", err)
+		return -1, nil
+	}
+	return -1, fmt.Errorf("%w (set missing_importance to drop or keep to go on without)", err)
+}
+
+// copyIfUnchanged turns a fuse that would change nothing into a copy.
+func (p *Plan) copyIfUnchanged(out *Output) {
+	if p.Recipe.Method.Name != "passthrough" || out.models[0] < 0 {
+		return
+	}
+	m := p.models[0]
+	if p.Recipe.Models[0].Params.Number("scale") == 1 && m.Tensors()[out.models[0]].DType == out.DType {
+		out.Action, out.from, out.index = Copy, m, out.models[0]
+	}
+}
+
+func (p *Plan) note(text string, args ...any) { p.Notes = append(p.Notes, fmt.Sprintf(text, args...)) }
+
+// noteDifferent says where models disagree with the reference on a tensor that is
+// copied from it.
+func (p *Plan) noteDifferent(t format.Tensor) {
+	for _, m := range p.models {
+		if m == p.reference() {
+			continue
+		}
+		j, ok := m.Find(t.Name)
+		if !ok {
+			p.note("%s: tensor %q (%v) is not there; it is copied from %s", m.Path, t.Name, t.DType, p.reference().Path)
+		} else if got := m.Tensors()[j]; got.DType != t.DType || !slices.Equal(got.Shape, t.Shape) {
+			p.note("%s: tensor %q is %v %v; it is copied from %s as %v %v", m.Path, t.Name, got.DType, got.Shape, p.reference().Path, t.DType, t.Shape)
+		}
+	}
+}
+
+// noteExtra lists what models have and the output will not.
+func (p *Plan) noteExtra() {
+	for _, m := range p.models {
+		var names []string
+		for _, t := range m.Tensors() {
+			if _, ok := p.reference().Find(t.Name); !ok {
+				names = append(names, t.Name)
+			}
+		}
+		if len(names) > 0 {
+			p.note("%s: %d tensors that %s does not have are left out: %s", m.Path, len(names), p.reference().Path, strings.Join(names, ", "))
+		}
+	}
+}
+
+// prepare lays out the output, sets up the method and divides the memory.
+func (p *Plan) prepare() (problems []error) {
+	if err := p.layOut(); err != nil {
+		return []error{err}
+	}
+	if p.base == nil && p.Recipe.Params.Text("nonfinite") == "base" {
+		return []error{errors.New("nonfinite base: the recipe has no base model whose values could be taken")}
+	}
+	jobs := make([]fuse.Job, 0, len(p.Tensors))
+	for i, t := range p.Tensors {
+		if t.Action == Fuse {
+			p.jobs = append(p.jobs, i)
+			jobs = append(jobs, p.job(t))
+		}
+	}
+	p.method = newMethod(p, jobs)
+	if err := p.divide(jobs); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// job describes a fused tensor to the method.
+func (p *Plan) job(t Output) fuse.Job {
+	j := fuse.Job{
+		Name: t.Name, Shape: t.Shape, DType: t.DType,
+		Tiling: fuse.NewTiling(t.Elements(), t.RowLen()),
+		Wide:   t.base >= 0 && p.base.Tensors()[t.base].DType == format.F64,
+	}
+	for m, k := range t.models {
+		j.Wide = j.Wide || p.models[m].Tensors()[k].DType == format.F64
+		j.Models = append(j.Models, fuse.Contribution{Importance: t.importance[m] >= 0})
+	}
+	return j
+}
+
+// Passes is the number of walks over the inputs that are planned, the last included.
+// A search for a quantile may take one more.
+func (p *Plan) Passes() int { return p.method.Expected() + 1 }
+
+// ReadBytes is what the last pass reads.
+func (p *Plan) ReadBytes() (n int64) {
+	for _, t := range p.Tensors {
+		n += p.spanBytes(t, allReads)
+	}
+	return n
+}
+
+// Largest returns the biggest tensors, for display.
+func (p *Plan) Largest(n int) []Output {
+	sorted := slices.SortedFunc(slices.Values(p.Tensors), func(a, b Output) int { return cmp.Compare(b.Bytes(), a.Bytes()) })
+	return sorted[:min(n, len(sorted))]
+}
+
+// Summary is a plan in short, for people and programs.
+type Summary struct {
+	Method    string         `json:"method"`
+	Out       string         `json:"out"`
+	Inputs    []InputSummary `json:"inputs"`
+	Files     []FileSummary  `json:"files"` // of the output, with tensors
+	Carried   []string       `json:"carried_files"`
+	Fused     int            `json:"fused"`
+	Copied    int            `json:"copied"`
+	Passes    int            `json:"passes"`
+	ReadBytes int64          `json:"read_bytes"` // in the last pass
+	Workers   int            `json:"workers"`
+	SpanBytes int64          `json:"span_bytes"`
+	Memory    int64          `json:"memory_bytes"`
+	Recipe    string         `json:"recipe"`
+	Notes     []string       `json:"notes"`
+}
+
+// InputSummary is one input.
+type InputSummary struct {
+	Role    string `json:"role"`
+	Path    string `json:"path"`
+	Bytes   int64  `json:"bytes"`
+	Tensors int    `json:"tensors"`
+}
+
+// FileSummary is one file of the output.
+type FileSummary struct {
+	Name    string `json:"name"`
+	Bytes   int64  `json:"bytes"` // before compression
+	Tensors int    `json:"tensors"`
+}
+
+// Summary describes the plan.
+func (p *Plan) Summary() Summary {
+	s := Summary{
+		Method: p.Recipe.Method.Name, Out: p.Out, Fused: len(p.jobs), Copied: len(p.Tensors) - len(p.jobs),
+		Passes: p.Passes(), ReadBytes: p.ReadBytes(), Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
+		Memory: p.Budget.Memory, Recipe: string(p.Recipe.YAML()), Carried: p.target.sidecars, Notes: p.Notes,
+	}
+	for i := range p.Sources {
+		src := &p.Sources[i]
+		in := InputSummary{Role: src.Role, Path: src.Path, Tensors: len(src.Tensors())}
+		for _, f := range src.Files() {
+			in.Bytes += f.Info.Size()
+		}
+		s.Inputs = append(s.Inputs, in)
+	}
+	if p.Out != "" {
+		for _, shard := range p.target.layout.Shards {
+			name := shard.Name
+			if p.target.container != directory {
+				name = filepath.Base(p.Out)
+			}
+			s.Files = append(s.Files, FileSummary{name, shard.Size, len(shard.Order)})
+		}
+	}
+	return s
+}

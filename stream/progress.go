@@ -1,0 +1,37 @@
+package stream
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Progress is what a run tells about itself while it works. The zero value is ready;
+// it may be watched from any goroutine.
+type Progress struct {
+	done atomic.Int64
+
+	mu   sync.Mutex
+	pass Step
+}
+
+// Step is one walk over the inputs.
+type Step struct {
+	Name  string // what is done
+	Index int    // 1 for the first
+	Count int    // how many there will be, as far as is known
+	Bytes int64  // to be read in this walk
+}
+
+// Now returns the walk under way and the bytes that it has read.
+func (p *Progress) Now() (Step, int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pass, p.done.Load()
+}
+
+func (p *Progress) begin(s Step) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pass = s
+	p.done.Store(0)
+}
