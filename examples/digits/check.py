@@ -16,7 +16,7 @@ FORGET_BUDGET = 0.03  # of the other tasks' mean accuracy
 
 
 class Demo:
-    """The files of demodata, and the images to measure with."""
+    """The files of the demo, and the images to measure with."""
 
     def __init__(self, root, seed):
         test = read(root / "test.safetensors")

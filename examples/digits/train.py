@@ -7,7 +7,7 @@ task. A task shows the same ten digits through its own fixed transform
 (a pixel permutation and a grey level table), so that the fine-tuned networks
 share every weight and pull them in different directions.
 
-    python train.py            train and write cmd/weld/demodata
+    python train.py            train and write cmd/weld/digits/data
     python train.py --check    read the files back, merge in numpy, print a table
 
 Everything is seeded and computed in float64; the weights are rounded to
@@ -25,7 +25,7 @@ from safetensors.numpy import save_file
 from sklearn.datasets import load_digits
 
 SEED = 20241125
-OUT = Path(__file__).resolve().parents[2] / "cmd" / "weld" / "demodata"
+OUT = Path(__file__).resolve().parents[2] / "cmd" / "weld" / "digits" / "data"
 
 WIDTH = 160  # of both hidden layers
 LAYERS = ("layers.0", "layers.1", "head")

@@ -109,7 +109,7 @@ type masking struct {
 	mean    float32   // raw mean score, if tensors are kept or dropped whole
 	rows    []float32 // raw mean scores of long rows, while a chain runs
 	ranking *ranking  // decides the cut
-	ratio   float64   // of the rescaling
+	ratio   float32   // of the rescaling
 	kept    atomic.Int64
 }
 
@@ -135,7 +135,7 @@ func (x *tensor) init(m *sta, job *Job) {
 		k := &x.models[t]
 		k.scale, k.ratio = scoring.Identity, 1
 		if o := m.Models[t]; m.Rescale == ByDensity && !o.Fixed && o.Density > 0 {
-			k.ratio = 1 / o.Density
+			k.ratio = float32(1 / o.Density)
 		}
 		if m.Score.NeedsImportance() && !job.Models[t].Importance {
 			k.part = dropped
@@ -255,7 +255,7 @@ func (m *sta) keptPass() *Pass {
 					k := &m.tensors[i].models[t]
 					k.kept.Store(0) // the last pass counts again
 					if kept > 0 && m.Models[t].Fixed && k.part == ranked {
-						k.ratio = float64(elements) / float64(kept)
+						k.ratio = float32(float64(elements) / float64(kept))
 					}
 				}
 			}

@@ -229,7 +229,7 @@ func (st *l1Stage[T]) Span(s *Scratch, sp *Span) error {
 func (st *l1Stage[T]) End() error {
 	for m, p := range st.norms {
 		if p.before >= l1Negligible && p.after >= l1Negligible {
-			st.models[m].ratio = p.before / p.after
+			st.models[m].ratio = float32(p.before / p.after)
 		}
 	}
 	return nil

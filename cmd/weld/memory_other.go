@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// peakMemory is not known here.
+func peakMemory() (bytes int64, ok bool) { return 0, false }
