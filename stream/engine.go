@@ -41,17 +41,17 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	s.changed.L = &s.mu
 
-	group, ctx := errgroup.WithContext(ctx)
-	defer context.AfterFunc(ctx, func() {
+	group, inner := errgroup.WithContext(ctx)
+	defer context.AfterFunc(inner, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.changed.Broadcast()
 		if w.out != nil {
-			w.out.Abort(context.Cause(ctx))
+			w.out.Abort(context.Cause(inner))
 		}
 	})()
 	for range w.plan.Budget.Workers {
-		group.Go(func() error { return (&worker{walk: w, plan: w.plan}).run(ctx, s) })
+		group.Go(func() error { return (&worker{walk: w, plan: w.plan}).run(inner, s) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
