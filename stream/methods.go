@@ -108,9 +108,6 @@ func checkSTA(r *recipe.Recipe, report func(recipe.Place, string)) {
 	if r.Params.Bool("contrast") && len(r.Models) < 2 {
 		report(r.Params["contrast"].Where, "contrast compares a model's scores with the others': give at least two models")
 	}
-	if r.Params.Text("granularity") == "tensor" && r.Params.Text("normalize_scores") == "mean" {
-		report(r.Params["granularity"].Where, "with normalize_scores mean every tensor's mean score is 1: nothing to rank whole tensors by; use normalize_scores none")
-	}
 }
 
 // checkLinear refuses a division by 0.

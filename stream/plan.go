@@ -322,6 +322,9 @@ func (p *Plan) prepare() (problems []error) {
 			jobs = append(jobs, p.job(t))
 		}
 	}
+	if p.Recipe.Params.Text("granularity") == "tensor" && p.Recipe.Params.Text("normalize_scores") == "mean" {
+		p.note("granularity tensor with normalize_scores mean: every tensor's mean score is about 1, which ranks nothing; normalize_scores none compares whole tensors")
+	}
 	p.method = newMethod(p, jobs)
 	if err := p.divide(jobs); err != nil {
 		return []error{err}

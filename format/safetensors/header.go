@@ -99,7 +99,7 @@ func ParseHeader(path string, raw []byte, fileSize int64) (*Header, error) {
 	if err := p.header(); err != nil {
 		return nil, err
 	}
-	h := &p.parsed
+	h := p.parsed // a copy: the parser holds raw
 	h.DataStart = lengthSize + int64(len(raw))
 	slices.SortStableFunc(h.Tensors, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.End, b.End))
@@ -107,7 +107,7 @@ func ParseHeader(path string, raw []byte, fileSize int64) (*Header, error) {
 	if err := h.cover(path, fileSize-h.DataStart); err != nil {
 		return nil, err
 	}
-	return h, nil
+	return &h, nil
 }
 
 // cover demands that the tensors cover size bytes of data, each byte once.
@@ -209,7 +209,7 @@ func (p *headerParser) metadata(key token) error {
 
 // tensor reads the object that describes a tensor.
 func (p *headerParser) tensor(name string) error {
-	open, err := p.value(name, tokenObject, "a tensor's description")
+	open, err := p.take(name, tokenObject, "a tensor's description")
 	if err != nil {
 		return err
 	}
@@ -258,8 +258,8 @@ func (p *headerParser) once(done *bool, tensor string, key token, read func() er
 	return read()
 }
 
-// value takes the first token of a value that must be of one kind.
-func (p *headerParser) value(tensor string, kind tokenKind, what string) (token, error) {
+// take takes the first token of a value that must be of one kind.
+func (p *headerParser) take(tensor string, kind tokenKind, what string) (token, error) {
 	t, err := p.next()
 	if err == nil && t.kind != kind {
 		err = p.tensorFault(format.KindType, tensor, t.start, "expected %v as %s, found %v", kind, what, t.kind)
@@ -268,7 +268,7 @@ func (p *headerParser) value(tensor string, kind tokenKind, what string) (token,
 }
 
 func (p *headerParser) dtype(e *Entry) error {
-	t, err := p.value(e.Name, tokenString, dtypeKey)
+	t, err := p.take(e.Name, tokenString, dtypeKey)
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (p *headerParser) dtype(e *Entry) error {
 }
 
 func (p *headerParser) shape(e *Entry) error {
-	if _, err := p.value(e.Name, tokenArray, shapeKey); err != nil {
+	if _, err := p.take(e.Name, tokenArray, shapeKey); err != nil {
 		return err
 	}
 	const usual = 8 // dimensions; more make the room grow
@@ -302,7 +302,7 @@ func (p *headerParser) shape(e *Entry) error {
 }
 
 func (p *headerParser) offsets(e *Entry) error {
-	open, err := p.value(e.Name, tokenArray, offsetsKey)
+	open, err := p.take(e.Name, tokenArray, offsetsKey)
 	if err != nil {
 		return err
 	}

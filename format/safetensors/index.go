@@ -43,7 +43,8 @@ func ParseIndex(path string, raw []byte) (*Index, error) {
 	if err := p.index(); err != nil {
 		return nil, err
 	}
-	return &p.parsed, nil
+	ix := p.parsed // a copy: the parser holds raw
+	return &ix, nil
 }
 
 // indexParser reads an index's JSON.
@@ -223,7 +224,7 @@ func wholeNumber(literal string) (n int64, fault format.Kind) {
 	if digits == "" {
 		return 0, ""
 	}
-	power, err := strconv.ParseInt(cmp.Or(exponent, "0"), 10, 64)
+	power, err := strconv.ParseInt(cmp.Or(exponent, "0"), 10, 32)
 	switch {
 	case negative || err != nil && power < 0:
 		return 0, format.KindType

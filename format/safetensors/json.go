@@ -359,13 +359,13 @@ func (s *scanner) string(kind tokenKind) (token, error) {
 func (s *scanner) badEscape(i int) error {
 	if bytes.HasPrefix(s.src[i:], []byte(`\u`)) {
 		return s.fault(format.KindJSON, i,
-			`expected four hexadecimal digits after \u, and surrogates in pairs, found %q`, s.excerpt(i))
+			`expected four hexadecimal digits after \u, and surrogates in pairs, found %q`, s.escapeAt(i))
 	}
-	return s.fault(format.KindJSON, i, `expected one of "\/bfnrtu after \, found %q`, s.excerpt(i))
+	return s.fault(format.KindJSON, i, `expected one of "\/bfnrtu after \, found %q`, s.escapeAt(i))
 }
 
-// excerpt is a piece of the text that begins with an escape.
-func (s *scanner) excerpt(i int) []byte {
+// escapeAt is what an error shows of an escape.
+func (s *scanner) escapeAt(i int) []byte {
 	return s.src[i:min(i+len(`\ud800\u0000`), len(s.src))]
 }
 
