@@ -47,7 +47,7 @@ type Error struct {
 func (e *Error) Error() string {
 	s := e.Path
 	if e.Tensor != "" {
-		s += fmt.Sprintf(": tensor %q", e.Tensor)
+		s += fmt.Sprintf(": tensor %q", clip(e.Tensor))
 	}
 	if e.Detail != "" {
 		s += ": " + e.Detail
@@ -56,6 +56,15 @@ func (e *Error) Error() string {
 		s += ": " + e.Err.Error()
 	}
 	return s
+}
+
+// clip shortens a name that a hostile file made long.
+func clip(name string) string {
+	const most = 200
+	if len(name) > most {
+		return name[:most] + "…"
+	}
+	return name
 }
 
 func (e *Error) Unwrap() error { return e.Err }

@@ -324,10 +324,7 @@ func (o *output) carry(name string) error {
 		if err != nil {
 			return err
 		}
-		if data, err = hub.SetDType(data, o.plan.Recipe.DType); err != nil {
-			return err
-		}
-		return o.writeSmall(name, bytes.NewReader(data))
+		return o.writeSmall(name, bytes.NewReader(hub.SetDType(data, o.plan.Recipe.DType)))
 	}
 	src, err := os.Open(path)
 	if err != nil {

@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -284,15 +285,16 @@ func (p *headerParser) dtype(e *Entry) error {
 }
 
 func (p *headerParser) shape(e *Entry) error {
-	if _, err := p.take(e.Name, tokenArray, shapeKey); err != nil {
+	open, err := p.take(e.Name, tokenArray, shapeKey)
+	if err != nil {
 		return err
 	}
-	const usual = 8 // dimensions; more make the room grow
-	if cap(p.dims)-len(p.dims) < usual {
-		p.dims = make([]int64, 0, 512*usual)
+	list, _, _ := bytes.Cut(p.src[open.end:], []byte("]"))
+	if rank := bytes.Count(list, []byte(",")) + 1; cap(p.dims)-len(p.dims) < rank {
+		p.dims = make([]int64, 0, max(rank, 4096))
 	}
 	first := len(p.dims)
-	err := p.elements(func(t token) error {
+	err = p.elements(func(t token) error {
 		n, err := p.natural(t, e.Name, format.KindShape, "a dimension")
 		p.dims = append(p.dims, n)
 		return err
