@@ -3,7 +3,10 @@ package mmapio
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
+	"sync/atomic"
+	"syscall"
 	"unsafe"
 )
 
@@ -23,7 +26,8 @@ func (e *FaultError) Unwrap() error { return e.Err }
 
 // Guard runs fn, which may read the given views, and returns its error. A memory
 // fault inside one of the views becomes a [*FaultError]; any other panic passes
-// through. The guard covers the calling goroutine only.
+// through. So does a system call that was handed such bytes and failed with EFAULT.
+// The guard covers the calling goroutine only.
 func Guard(views []View, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -43,8 +47,42 @@ func Guard(views []View, fn func() error) (err error) {
 		}
 		panic(r)
 	}()
-	return fn()
+	err = fn()
+	if errors.Is(err, syscall.EFAULT) {
+		return errors.Join(probe(views), err)
+	}
+	return err
 }
+
+// probe finds out which of the views cannot be read.
+func probe(views []View) error {
+	for _, v := range views {
+		if _, ok := v.lender.(*mapping); !ok {
+			continue
+		}
+		if err := Guard([]View{v}, func() error { return touch(v.Data) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var pageSize = int64(os.Getpagesize())
+
+// touch reads a byte of each page that data has a part of.
+func touch(data []byte) error {
+	var sum byte
+	for i := int64(0); i < int64(len(data)); i += pageSize {
+		sum += data[i]
+	}
+	if len(data) > 0 {
+		sum += data[len(data)-1]
+	}
+	touched.Store(uint32(sum))
+	return nil
+}
+
+var touched atomic.Uint32 // keeps touch from being optimised away
 
 // faultAddress extracts the address from the panic value that the runtime raises
 // for a memory fault under [debug.SetPanicOnFault].

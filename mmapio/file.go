@@ -109,6 +109,9 @@ func (f *File) Close() error {
 
 // fault explains why the bytes at off cannot be read.
 func (f *File) fault(off int64, cause error) *FaultError {
+	if known := (*FaultError)(nil); errors.As(cause, &known) {
+		return known
+	}
 	e := &FaultError{Path: f.path, Offset: off, Err: cause}
 	if now, err := os.Stat(f.path); err == nil && now.Size() < f.info.Size() {
 		e.Err = fmt.Errorf("the file shrank from %d to %d bytes while it was read", f.info.Size(), now.Size())

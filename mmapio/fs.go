@@ -12,10 +12,10 @@ import (
 type FS interface {
 	// Create makes an empty file that must not exist yet, and the directory it is in.
 	Create(path string) (OutputFile, error)
-	// Lock makes the directory, if it is not there, and keeps other processes from
-	// locking it until the returned Closer is closed.
+	// Lock makes the directory, if it is not there, and keeps others from locking that
+	// name until the returned Closer is closed, wherever the directory goes meanwhile.
 	Lock(dir string) (io.Closer, error)
-	// Rename moves a file or directory, replacing a file or an empty directory.
+	// Rename moves a file or directory. A file may replace a file.
 	Rename(from, to string) error
 	// Exchange swaps two names atomically, or fails with errors.ErrUnsupported.
 	Exchange(a, b string) error
@@ -50,10 +50,14 @@ func (osFS) Create(path string) (OutputFile, error) {
 }
 
 func (osFS) Lock(dir string) (io.Closer, error) {
-	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
+	lock, err := lockFile(dir + ".lock") // beside it: the directory will be renamed
+	if err != nil {
 		return nil, err
 	}
-	return lockDir(dir)
+	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
 }
 
 func (osFS) Rename(from, to string) error              { return os.Rename(from, to) }

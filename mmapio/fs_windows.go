@@ -8,12 +8,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockDir opens a file that no other process may open at the same time.
-func lockDir(dir string) (io.Closer, error) {
-	path := dir + ".lock" // beside it: a directory with an open file in it cannot be renamed
+// lockFile opens a file that no other process may open at the same time.
+func lockFile(path string) (io.Closer, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
-		return nil, &os.PathError{Op: "lock", Path: dir, Err: err}
+		return nil, &os.PathError{Op: "lock", Path: path, Err: err}
 	}
 	const deleteOnClose = windows.FILE_FLAG_DELETE_ON_CLOSE
 	h, err := windows.CreateFile(name, windows.GENERIC_WRITE, windows.FILE_SHARE_DELETE, nil,
@@ -22,7 +21,7 @@ func lockDir(dir string) (io.Closer, error) {
 		err = ErrLocked
 	}
 	if err != nil {
-		return nil, &os.PathError{Op: "lock", Path: dir, Err: err}
+		return nil, &os.PathError{Op: "lock", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(h), path), nil
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,8 +17,6 @@ const (
 	windowSize  = 1 << 30
 	idleWindows = 2 // unused windows of one file that stay mapped
 )
-
-var pageSize = int64(os.Getpagesize())
 
 // mappings lends views of one file.
 type mappings struct {
@@ -161,15 +158,3 @@ func (win *mapping) populate(lo, hi int64) error {
 	}
 	return Guard([]View{Lend(pages, win, win.base+lo)}, func() error { return touch(pages) })
 }
-
-// touch reads one byte of each page.
-func touch(pages []byte) error {
-	var sum byte
-	for i := int64(0); i < int64(len(pages)); i += pageSize {
-		sum += *(*byte)(unsafe.Pointer(&pages[i]))
-	}
-	touched.Store(uint32(sum))
-	return nil
-}
-
-var touched atomic.Uint32 // keeps touch from being optimised away

@@ -6,13 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 )
 
 // Stage is an output under construction: a directory beside the final name, in
 // which files are written, and which [Stage.Commit] puts into place. A process
 // that dies leaves the stage behind and the final name untouched; the next stage
-// for the same name clears it away.
+// for the same name clears it away. Create, Sync, Commit and Discard are for one
+// goroutine at a time, but Discard may interrupt Sync; the files may be written to
+// from several.
 type Stage struct {
 	fs    FS
 	final string // where the output will appear
@@ -54,10 +56,8 @@ func StagePath(final string) string {
 // NewStage makes the stage for an output. It clears what an earlier, dead process
 // left there, and fails with [ErrLocked] while a living one writes.
 func NewStage(fs FS, final string, kind StageKind) (*Stage, error) {
-	if real, err := filepath.EvalSymlinks(final); err == nil {
-		final = real // replace what the link points at, not the link
-	}
-	s := &Stage{fs: fs, final: filepath.Clean(final), dir: StagePath(final), kind: kind}
+	final = place(final)
+	s := &Stage{fs: fs, final: final, dir: StagePath(final), kind: kind}
 	lock, err := fs.Lock(s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("prepare output %s: %w", final, err)
@@ -68,6 +68,23 @@ func NewStage(fs FS, final string, kind StageKind) (*Stage, error) {
 	}
 	return s, nil
 }
+
+// place is where a final name leads. What a link points at is replaced, not the link,
+// and the working directory has its stage beside it, not inside.
+func place(final string) string {
+	if real, err := filepath.EvalSymlinks(final); err == nil {
+		final = real
+	}
+	if base := filepath.Base(final); base == "." || base == ".." {
+		if abs, err := filepath.Abs(final); err == nil {
+			final = abs
+		}
+	}
+	return filepath.Clean(final)
+}
+
+// aside is where the old output waits while the new one takes its place.
+func (s *Stage) aside() string { return s.dir + "-old" }
 
 func (s *Stage) clear() error {
 	entries, err := s.fs.ReadDir(s.dir)
@@ -86,6 +103,9 @@ func (s *Stage) clear() error {
 // name may lead into a subdirectory. The file belongs to the stage, which syncs and
 // closes it.
 func (s *Stage) Create(name string, size int64) (OutputFile, error) {
+	if !filepath.IsLocal(name) {
+		return nil, fmt.Errorf("%q is not a name inside the output %s", name, s.final)
+	}
 	file, err := s.fs.Create(filepath.Join(s.dir, name))
 	if err != nil {
 		return nil, err
@@ -100,8 +120,27 @@ func (s *Stage) Create(name string, size int64) (OutputFile, error) {
 	return f, nil
 }
 
-// Close closes the file early, when it is complete; the stage will not do it again.
+// Close brings the file to the disk and closes it early, when it is complete; the
+// stage will not do it again.
 func (f *stagedFile) Close() error {
+	if f.closed {
+		return nil
+	}
+	return errors.Join(f.flush(), f.shut())
+}
+
+func (f *stagedFile) flush() error {
+	if f.synced {
+		return nil
+	}
+	if err := f.OutputFile.Sync(); err != nil {
+		return err
+	}
+	f.synced = true
+	return nil
+}
+
+func (f *stagedFile) shut() error {
 	if f.closed {
 		return nil
 	}
@@ -113,13 +152,9 @@ func (f *stagedFile) Close() error {
 // stop waiting for a slow disk call it first, from a goroutine of its own.
 func (s *Stage) Sync() error {
 	for _, f := range s.files {
-		if f.synced {
-			continue
-		}
-		if err := f.Sync(); err != nil {
+		if err := f.flush(); err != nil {
 			return err
 		}
-		f.synced = true
 	}
 	return nil
 }
@@ -129,7 +164,9 @@ func (s *Stage) Sync() error {
 // replace an output that exists is kept, and the error wraps [ErrExists].
 //
 // A directory that is replaced keeps its other files: whatever the new one does
-// not have and superseded does not name moves over.
+// not have and superseded does not name moves over. Where that fails, the new output
+// is complete and in place, and the error says where the rest of the old one is; the
+// next commit under that name moves it over.
 func (s *Stage) Commit(replace bool, superseded func(name string) bool) error {
 	err := s.commit(replace, superseded)
 	if err != nil {
@@ -143,108 +180,166 @@ func (s *Stage) commit(replace bool, superseded func(name string) bool) error {
 		return err
 	}
 	for _, f := range s.files {
-		if err := f.Close(); err != nil {
+		if err := f.shut(); err != nil {
 			return err
 		}
 	}
-	if err := s.fs.SyncDir(s.dir); err != nil {
+	if err := s.syncDirs(); err != nil {
 		return err
 	}
-	if err := s.publish(replace, superseded); err != nil {
+	if s.kind == SingleFile {
+		return s.publishFile(replace)
+	}
+	return s.publishDir(replace, superseded)
+}
+
+// syncDirs makes the names in the stage durable.
+func (s *Stage) syncDirs() error {
+	dirs := []string{"."}
+	for _, f := range s.files {
+		for dir := filepath.Dir(f.name); dir != "."; dir = filepath.Dir(dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		if err := s.fs.SyncDir(filepath.Join(s.dir, dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stage) publishFile(replace bool) error {
+	if len(s.files) != 1 {
+		return fmt.Errorf("a single-file output has %d files", len(s.files))
+	}
+	if _, err := s.occupied(replace); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(filepath.Join(s.dir, s.files[0].name), s.final); err != nil {
 		return err
 	}
 	return s.fs.SyncDir(filepath.Dir(s.final))
 }
 
-func (s *Stage) publish(replace bool, superseded func(name string) bool) error {
-	state, err := s.occupied()
+func (s *Stage) publishDir(replace bool, superseded func(name string) bool) error {
+	there, err := s.occupied(replace)
 	if err != nil {
 		return err
 	}
-	if state == taken && !replace {
-		return &os.PathError{Op: "publish", Path: s.final, Err: ErrExists}
-	}
-	if s.kind == SingleFile {
-		if len(s.files) != 1 {
-			return fmt.Errorf("a single-file output has %d files", len(s.files))
-		}
-		return s.fs.Rename(filepath.Join(s.dir, s.files[0].name), s.final)
-	}
-	if state == taken {
-		return s.swap(superseded)
-	}
-	if state == emptyDir { // not every system lets a rename replace it
-		if err := s.fs.RemoveAll(s.final); err != nil {
+	if there {
+		if err := s.carry(superseded); err != nil { // what a dead process left
 			return err
 		}
+		err = s.swap()
+	} else {
+		err = s.fs.Rename(s.dir, s.final)
 	}
-	return s.fs.Rename(s.dir, s.final)
+	if err != nil {
+		return err
+	}
+	if err := s.fs.SyncDir(filepath.Dir(s.final)); err != nil {
+		return s.leftOver(err)
+	}
+	return s.carry(superseded)
 }
 
-type occupancy int
-
-const (
-	vacant occupancy = iota
-	emptyDir
-	taken
-)
-
-func (s *Stage) occupied() (occupancy, error) {
+// occupied tells whether something is under the final name that the output may
+// replace; it is an error if it may not.
+func (s *Stage) occupied(replace bool) (bool, error) {
 	info, err := os.Lstat(s.final)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return vacant, nil
-	case err != nil:
-		return 0, err
-	case !info.IsDir() || s.kind == SingleFile:
-		return taken, nil
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
 	}
-	entries, err := s.fs.ReadDir(s.final)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	if len(entries) == 0 {
-		return emptyDir, nil
+	if info.IsDir() != (s.kind == Directory) {
+		return false, &os.PathError{Op: "publish", Path: s.final, Err: fmt.Errorf("something of another kind %w", ErrExists)}
 	}
-	return taken, nil
+	if replace {
+		return true, nil
+	}
+	if info.IsDir() {
+		if entries, err := s.fs.ReadDir(s.final); err != nil || len(entries) == 0 {
+			return true, err
+		}
+	}
+	return false, &os.PathError{Op: "publish", Path: s.final, Err: ErrExists}
 }
 
-// swap exchanges the new directory with the old, then saves from the old what is
-// not replaced. The rest of the old goes with the stage.
-func (s *Stage) swap(superseded func(name string) bool) error {
-	old := s.dir // after the exchange
-	switch err := s.fs.Exchange(s.dir, s.final); {
-	case errors.Is(err, errors.ErrUnsupported):
-		old = s.dir + "-old"
-		if err := s.fs.Rename(s.final, old); err != nil {
-			return err
-		}
-		if err := s.fs.Rename(s.dir, s.final); err != nil {
-			return errors.Join(err, s.fs.Rename(old, s.final))
-		}
-	case err != nil:
+// swap puts the new directory into the place of the old, which it sets aside. If it
+// fails the old one is back in its place.
+func (s *Stage) swap() error {
+	err := s.fs.Exchange(s.dir, s.final)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return s.swapInSteps()
+	}
+	if err != nil {
 		return err
 	}
-	fresh := make(map[string]bool)
-	for _, f := range s.files {
-		top, _, _ := strings.Cut(filepath.ToSlash(f.name), "/")
-		fresh[top] = true
+	if err := s.fs.Rename(s.dir, s.aside()); err != nil {
+		undo := s.fs.Exchange(s.dir, s.final)
+		if undo != nil {
+			s.keep = true
+			undo = fmt.Errorf("the new output is in place, the old one is in %s: %w", s.dir, undo)
+		}
+		return errors.Join(err, undo)
 	}
-	entries, err := s.fs.ReadDir(old)
+	return nil
+}
+
+// swapInSteps is swap where two names cannot be exchanged: between the renames there
+// is neither the old output nor the new.
+func (s *Stage) swapInSteps() error {
+	if err := s.fs.Rename(s.final, s.aside()); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(s.dir, s.final); err != nil {
+		undo := s.fs.Rename(s.aside(), s.final)
+		if undo != nil {
+			undo = fmt.Errorf("the old output is in %s: %w", s.aside(), undo)
+		}
+		return errors.Join(err, undo)
+	}
+	return nil
+}
+
+// carry moves what is to be kept of the old output over from aside, if there is one,
+// and removes the rest.
+func (s *Stage) carry(superseded func(name string) bool) error {
+	entries, err := s.fs.ReadDir(s.aside())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		s.keep = true
-		return fmt.Errorf("the new output is in place, the old one is in %s: %w", old, err)
+		return s.leftOver(err)
 	}
 	for _, e := range entries {
-		if fresh[e.Name()] || superseded(e.Name()) {
+		to := filepath.Join(s.final, e.Name())
+		if _, err := os.Lstat(to); err == nil || (superseded != nil && superseded(e.Name())) {
 			continue
 		}
-		if err := s.fs.Rename(filepath.Join(old, e.Name()), filepath.Join(s.final, e.Name())); err != nil {
-			s.keep = true
-			return fmt.Errorf("the new output is in place, but %s could not be moved over from %s: %w", e.Name(), old, err)
+		if err := s.fs.Rename(filepath.Join(s.aside(), e.Name()), to); err != nil {
+			return s.leftOver(err)
 		}
 	}
-	return s.fs.RemoveAll(old)
+	if err := s.fs.SyncDir(s.final); err != nil {
+		return s.leftOver(err)
+	}
+	if err := s.fs.RemoveAll(s.aside()); err != nil {
+		return s.leftOver(err)
+	}
+	return nil
+}
+
+// leftOver adds to an error where the old output is, if it is not gone.
+func (s *Stage) leftOver(err error) error {
+	if _, gone := os.Lstat(s.aside()); gone != nil {
+		return err
+	}
+	return fmt.Errorf("the rest of the old output is in %s: %w", s.aside(), err)
 }
 
 // Discard ends the stage and removes what it holds. After a commit it does
@@ -256,7 +351,7 @@ func (s *Stage) Discard() error {
 	s.done = true
 	var errs []error
 	for _, f := range s.files {
-		errs = append(errs, f.Close())
+		errs = append(errs, f.shut())
 	}
 	if !s.keep {
 		errs = append(errs, s.fs.RemoveAll(s.dir))

@@ -41,7 +41,10 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	s.changed.L = &s.mu
 
-	group, inner := errgroup.WithContext(ctx)
+	// Not errgroup.WithContext: that ends its context after success too, and an output
+	// must not be aborted when it is complete.
+	inner, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	defer context.AfterFunc(inner, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -50,8 +53,15 @@ func (w *walk) run(ctx context.Context) error {
 			w.out.Abort(context.Cause(inner))
 		}
 	})()
+	var group errgroup.Group
 	for range w.plan.Budget.Workers {
-		group.Go(func() error { return (&worker{walk: w, plan: w.plan}).run(inner, s) })
+		group.Go(func() error {
+			err := (&worker{walk: w, plan: w.plan}).run(inner, s)
+			if err != nil {
+				stop(err)
+			}
+			return err
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return err

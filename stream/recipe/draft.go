@@ -19,6 +19,7 @@ type Draft struct {
 	Params []Setting // global ones
 
 	mismatches []Problem
+	noModels   bool // there is no list of models, which is reported already
 }
 
 // Mismatch records a key that was given n times: neither once nor once for each
@@ -38,6 +39,7 @@ type DraftModel struct {
 type Setting struct {
 	Key, Text string
 	Where     Place
+	faulty    bool // not a value at all, which is reported already
 }
 
 // Place is where something was written: a line of the recipe, or a flag.
@@ -86,13 +88,19 @@ func (r *resolver) report(where Place, text string, args ...any) {
 	r.problems = append(r.problems, Problem{Origin: r.origin, Place: where, Text: fmt.Sprintf(text, args...)})
 }
 
-// err returns the problems in the order of their lines.
+// err returns the problems in the order of their lines, each once: what is wrong with
+// a global value is found for every model.
 func (r *resolver) err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(r.problems, func(a, b Problem) int { return a.Line - b.Line })
-	return r.problems
+	seen := make(map[Problem]bool)
+	return slices.DeleteFunc(r.problems, func(p Problem) bool {
+		again := seen[p]
+		seen[p] = true
+		return again
+	})
 }
 
 // Resolve checks a draft and completes it with presets and defaults. The error is
@@ -109,6 +117,8 @@ func (s Schema) Resolve(d *Draft) (*Recipe, error) {
 func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
 	method, ok := s.Find(d.Method.Text)
 	switch {
+	case d.Method.faulty:
+		return nil
 	case d.Method.Text == "":
 		r.report(d.Method.Where, "no merge method is given: %s", choose(s.Names()))
 		return nil
@@ -117,7 +127,7 @@ func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
 		return nil
 	}
 	out := &Recipe{Method: method, Base: d.Base.Text}
-	if method.Base == Required && d.Base.Text == "" {
+	if method.Base == Required && d.Base.Text == "" && !d.Base.faulty {
 		r.report(d.Method.Where, "%s needs a base model (%s)", method.Name, spelled(d, "base_model: PATH", "--base PATH"))
 	}
 	r.problems = append(r.problems, d.mismatches...)
@@ -139,6 +149,7 @@ func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
 
 func (r *resolver) countModels(m *Method, d *Draft) {
 	switch n := len(d.Models); {
+	case d.noModels:
 	case n == 0:
 		r.report(d.Method.Where, "no model is given (%s)", spelled(d, "models: [{model: PATH}, …]", "--model PATH"))
 	case n < m.MinModels:
@@ -147,7 +158,7 @@ func (r *resolver) countModels(m *Method, d *Draft) {
 		r.report(d.Models[m.MaxModels].Path.Where, "%s takes at most %d model, %d given", m.Name, m.MaxModels, n)
 	}
 	for _, model := range d.Models {
-		if model.Path.Text == "" {
+		if model.Path.Text == "" && !model.Path.faulty {
 			r.report(model.Path.Where, "a model without a path")
 		}
 	}
@@ -187,6 +198,8 @@ func (r *resolver) collect(m *Method, settings []Setting, perModel bool) Values 
 	for _, s := range settings {
 		p, known := m.param(s.Key)
 		switch {
+		case s.faulty:
+			continue
 		case !known:
 			keys := m.keys(perModel)
 			r.report(s.Where, "unknown parameter %q of %s%s: %s", s.Key, m.Name, hint(s.Key, keys), choose(keys))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -45,30 +46,44 @@ func (s Schema) Parse(origin string, data []byte) (*Recipe, error) {
 	} else if !errors.Is(err, io.EOF) {
 		r.syntax(err)
 	}
-	draft := r.draft(doc.Content[0])
-	recipe := s.resolve(r, draft)
+	var recipe *Recipe
+	if draft := r.draft(doc.Content[0]); draft != nil {
+		recipe = s.resolve(r, draft)
+	}
 	if err := r.err(); err != nil {
 		return nil, err
 	}
 	return recipe, nil
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:.*?\n\s*)?line (\d+): (.*)`)
+var (
+	yamlLine = regexp.MustCompile(`^yaml: (?:.*?\n\s*)?line (\d+): (.*)`)
+	// countedFromZero are the messages of the library's parser, which counts lines from
+	// 0; its scanner counts them from 1.
+	countedFromZero = regexp.MustCompile(`^(did not find expected (<|node|'-'|key|',')|found duplicate %|found undefined tag handle|found incompatible)`)
+)
 
 func (r *resolver) syntax(err error) {
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
+		if countedFromZero.MatchString(m[2]) {
+			line++
+		}
 		r.report(Place{Line: line}, "not YAML: %s", m[2])
 		return
 	}
-	r.report(Place{}, "not YAML: %v", err)
+	r.report(Place{}, "not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
-// draft reads the top level.
+// draft reads the top level; nil if there is nothing to read.
 func (r *resolver) draft(n *yaml.Node) *Draft {
+	if n.Tag == "!!null" {
+		r.report(Place{}, "the recipe is empty")
+		return nil
+	}
 	d := &Draft{Origin: r.origin}
 	var dtype, outDType Setting
-	r.mapping(n, "a recipe", func(key string, where Place, value *yaml.Node) {
+	ok := r.mapping(n, "a recipe", func(key string, where Place, value *yaml.Node) {
 		switch key {
 		case "merge_method":
 			d.Method = r.setting(key, value)
@@ -81,7 +96,7 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 		case "parameters":
 			d.Params = r.settings(value)
 		case "models":
-			d.Models = r.models(value)
+			d.Models, d.noModels = r.models(value)
 		default:
 			if later[key] {
 				r.report(where, "%q is not supported yet", key)
@@ -91,6 +106,9 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 			r.report(where, "unknown key %q%s: %s", key, hint(key, keys), choose(keys))
 		}
 	})
+	if !ok {
+		return nil
+	}
 	d.DType = dtype
 	if outDType.Text != "" {
 		d.DType = outDType
@@ -98,16 +116,16 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	return d
 }
 
-func (r *resolver) models(n *yaml.Node) []DraftModel {
+// models reads the list of models; faulty if there is none.
+func (r *resolver) models(n *yaml.Node) (models []DraftModel, faulty bool) {
 	n = r.follow(n)
 	if n.Kind != yaml.SequenceNode {
 		r.report(Place{Line: n.Line}, "models is a list: - model: PATH …")
-		return nil
+		return nil, true
 	}
-	var models []DraftModel
 	for _, item := range n.Content {
 		m := DraftModel{Path: Setting{Key: "model", Where: Place{Line: item.Line}}}
-		r.mapping(item, "a model", func(key string, where Place, value *yaml.Node) {
+		ok := r.mapping(item, "a model", func(key string, where Place, value *yaml.Node) {
 			switch key {
 			case "model":
 				m.Path = r.setting(key, value)
@@ -117,9 +135,10 @@ func (r *resolver) models(n *yaml.Node) []DraftModel {
 				r.report(where, "unknown key %q of a model: choose from model, parameters; everything else belongs under parameters", key)
 			}
 		})
+		m.Path.faulty = m.Path.faulty || !ok
 		models = append(models, m)
 	}
-	return models
+	return models, false
 }
 
 // settings reads a mapping of scalars.
@@ -134,25 +153,25 @@ func (r *resolver) settings(n *yaml.Node) []Setting {
 // setting reads one scalar.
 func (r *resolver) setting(key string, n *yaml.Node) Setting {
 	n = r.follow(n)
-	s := Setting{Key: key, Where: Place{Line: n.Line}}
+	s := Setting{Key: key, Where: Place{Line: n.Line}, faulty: true}
 	switch {
 	case n.Kind != yaml.ScalarNode:
 		r.report(s.Where, "%s takes one value, not a list or a mapping", key)
 	case n.Tag == "!!null":
 		r.report(s.Where, "%s has no value", key)
 	default:
-		s.Text = n.Value
+		s.Text, s.faulty = n.Value, false
 	}
 	return s
 }
 
 // mapping visits the keys of a mapping in order; a key that stands twice is a
-// problem.
-func (r *resolver) mapping(n *yaml.Node, what string, visit func(key string, where Place, value *yaml.Node)) {
+// problem. ok is false where there is no mapping.
+func (r *resolver) mapping(n *yaml.Node, what string, visit func(key string, where Place, value *yaml.Node)) (ok bool) {
 	n = r.follow(n)
 	if n.Kind != yaml.MappingNode {
 		r.report(Place{Line: n.Line}, "%s is a mapping of keys to values", what)
-		return
+		return false
 	}
 	seen := make(map[string]int)
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -169,6 +188,7 @@ func (r *resolver) mapping(n *yaml.Node, what string, visit func(key string, whe
 		seen[key.Value] = key.Line
 		visit(key.Value, where, value)
 	}
+	return true
 }
 
 // follow resolves aliases.

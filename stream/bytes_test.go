@@ -1,0 +1,203 @@
+package stream
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"weld/format"
+	"weld/stream/fuse"
+)
+
+// requests are merges over two models that take every way through the engine.
+var requests = map[string]request{
+	"sta":             ask("sta"),
+	"sta tensor":      ask("sta", "scope=tensor", "normalize_scores=l2"),
+	"sta rows":        ask("sta", "granularity=row", "density=0.4"),
+	"sta tensor rows": ask("sta", "granularity=row", "scope=tensor"),
+	"sta consensus":   ask("sta", "consensus=ties", "density=0.7", "combine=mean"),
+	"sta l1":          ask("sta", "rescale=l1", "score=delta"),
+	"sta contrast":    ask("sta", "contrast=true", "combine=importance"),
+	"sta threshold":   ask("sta", "threshold=0.9", "rescale=density"),
+	"linear":          ask("linear", "weights=0.7,0.3", "dtype=bfloat16"),
+	"task arithmetic": ask("task_arithmetic", "weights=0.5,-0.25"),
+	"passthrough":     ask("passthrough"),
+	"scaled":          ask("passthrough", "scale=0.5", "dtype=float32"),
+}
+
+// leastMemory is the smallest budget that gives every thread a span.
+func leastMemory(t *testing.T, p place, q request, out string, o Options) int64 {
+	t.Helper()
+	plan := p.plan(t, q, out, o)
+	defer plan.Close()
+	var jobs []fuse.Job
+	for _, i := range plan.jobs {
+		jobs = append(jobs, plan.job(plan.Tensors[i]))
+	}
+	enough := func(memory int64) bool {
+		plan.Options.Memory = memory
+		return plan.divide(jobs) == nil && plan.Budget.Workers == o.Threads
+	}
+	low, high := int64(0), int64(DefaultMemory)
+	if !enough(high) {
+		t.Fatalf("%d threads do not fit the default memory", o.Threads)
+	}
+	for high-low > 1<<10 {
+		if mid := (low + high) / 2; enough(mid) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	return high
+}
+
+// Neither threads, nor memory, nor the container changes a byte.
+func TestSameBytes(t *testing.T) {
+	p := newFamily(2, mixed()...).save(t)
+	shards := Options{ShardSize: 150 << 10}
+	for name, q := range requests {
+		t.Run(name, func(t *testing.T) {
+			one := Options{Threads: 1, ShardSize: shards.ShardSize}
+			want := map[string]map[string]string{}
+			for _, out := range []string{"dir", "one.safetensors", "one.safetensors.zst"} {
+				path := filepath.Join(t.TempDir(), out)
+				p.must(t, q, path, one)
+				want[out] = tree(t, path)
+			}
+			if len(want["dir"]) < 4 {
+				t.Errorf("files %v", slices.Sorted(maps.Keys(want["dir"])))
+			}
+			if want["one.safetensors"]["."] != want["one.safetensors.zst"]["."] {
+				t.Error("decompressed it is not what is written uncompressed")
+			}
+			sameTensors(t, want["dir"], want["one.safetensors"]["."])
+			turn := 0
+			for _, threads := range []int{1, 2, 3, 8} {
+				for _, share := range []int64{0, 1, 8} { // of what lies between the least and the most memory
+					out := []string{"dir", "one.safetensors", "one.safetensors.zst"}[turn%3]
+					turn++
+					o := Options{Threads: threads, ShardSize: shards.ShardSize}
+					path := filepath.Join(t.TempDir(), out)
+					o.Memory = leastMemory(t, p, q, path, o)
+					o.Memory += share * (256 << 10) * int64(threads)
+					p.must(t, q, path, o)
+					if !maps.Equal(tree(t, path), want[out]) {
+						t.Errorf("%s with %d threads and %d bytes is not what one thread wrote", out, threads, o.Memory)
+					}
+				}
+			}
+		})
+	}
+}
+
+// sameTensors demands that the shards of a directory hold what a single file does.
+func sameTensors(t *testing.T, dir map[string]string, file string) {
+	t.Helper()
+	single, _ := load(t, []byte(file))
+	found := 0
+	for name, data := range dir {
+		if !strings.HasSuffix(name, ".safetensors") {
+			continue
+		}
+		shard, _ := load(t, []byte(data))
+		for _, x := range shard {
+			found++
+			other := single.find(x.Name)
+			if other == nil || other.DType != x.DType || !slices.Equal(other.Shape, x.Shape) || string(other.data) != string(x.data) {
+				t.Errorf("tensor %s differs between containers", x.Name)
+			}
+		}
+	}
+	if found != len(single) {
+		t.Errorf("%d tensors in shards, %d in one file", found, len(single))
+	}
+}
+
+// With the least memory the span of the most demanding tensor is one tile, and one
+// tensor takes many of them.
+func TestLeastMemoryMeansSingleTiles(t *testing.T) {
+	p := newFamily(2, mixed()...).save(t)
+	for _, threads := range []int{1, 3} {
+		o := Options{Threads: threads}
+		out := p.out("x.safetensors")
+		o.Memory = leastMemory(t, p, requests["sta"], out, o)
+		plan := p.plan(t, requests["sta"], out, o)
+		defer plan.Close()
+		largest := int64(0)
+		single, many := false, false
+		for i := range plan.Tensors {
+			x := &plan.Tensors[i]
+			if plan.Tensors[i].tiling().Count() == 0 {
+				continue
+			}
+			w := &walk{plan: plan, chain: func(int) []fuse.Stage { return make([]fuse.Stage, 1) }, out: &output{}}
+			jobOf := map[int]int{}
+			task := w.open(i, jobOf)
+			if cost := tileElements(task.tiling) * plan.elementBytes(*x, allReads); cost > largest {
+				largest, single = cost, task.per == 1
+			}
+			many = many || task.tiling.Count() > 4*task.per
+		}
+		if !single || !many {
+			t.Errorf("%d threads: the largest tile has a span to itself: %v, tensors of many spans: %v", threads, single, many)
+		}
+	}
+}
+
+// A compressed output of many frames is written through a window of a few.
+func TestSameBytesOverManyFrames(t *testing.T) {
+	var list []format.Tensor
+	for i := range 6 { // 1.1 MiB and so a frame each
+		list = append(list, describe(fmt.Sprintf("w.%d", i), format.BF16, 800, 720))
+	}
+	list = append(list, describe("long", format.F32, 600, 1000), describe("ids", format.I32, 600_000), describe("bias", format.BF16, 33))
+	p := newFamily(1, list...).save(t)
+	for _, q := range []request{ask("task_arithmetic"), ask("sta", "scope=tensor", "score=magnitude")} {
+		want := p.out("one.safetensors")
+		p.must(t, q, want, Options{Threads: 1, Force: true})
+		for _, threads := range []int{1, 3, 8} {
+			out := p.out("one.safetensors.zst")
+			o := Options{Threads: threads, Force: true}
+			if threads != 8 {
+				o.Memory = leastMemory(t, p, q, out, o)
+			}
+			p.must(t, q, out, o)
+			if tree(t, out)["."] != tree(t, want)["."] {
+				t.Errorf("%s with %d threads differs", q.method, threads)
+			}
+		}
+	}
+}
+
+// Copied tensors are the base's bytes, whatever else the merge does; passthrough
+// copies everything.
+func TestCopiedTensors(t *testing.T) {
+	f := newFamily(2, mixed()...)
+	f.models[0].find("ids").data = make([]byte, 300*8) // the base's count
+	p := f.save(t)
+	for name, q := range requests {
+		out := filepath.Join(t.TempDir(), "x.safetensors")
+		report := p.must(t, q, out, Options{})
+		got, _ := load(t, read(t, out))
+		source := f.base
+		if q.method == "linear" || q.method == "passthrough" {
+			source = f.models[0]
+		}
+		for _, x := range source {
+			if x.DType.Computable() && name != "passthrough" {
+				continue
+			}
+			y := got.find(x.Name)
+			if y == nil || y.DType != x.DType || !slices.Equal(y.Shape, x.Shape) || string(y.data) != string(x.data) {
+				t.Errorf("%s: %s is not copied", name, x.Name)
+			}
+		}
+		if report.Fused+report.Copied != len(source) || len(got) != len(source) {
+			t.Errorf("%s: %d fused, %d copied, %d written of %d", name, report.Fused, report.Copied, len(got), len(source))
+		}
+	}
+}
