@@ -57,13 +57,11 @@ type election[T vec.Float] struct {
 	votes      [][]T // weighted task vectors
 }
 
-func newElection[T vec.Float](held bool, s *Scratch, n, models int) election[T] {
-	if !held {
-		return election[T]{}
-	}
-	e := election[T]{sum: take[T](s, n), candidates: make([]candidate[T], 0, models), votes: make([][]T, 0, models)}
+// open begins the election of a tile.
+func (e *election[T]) open(s *Scratch, n int) {
+	e.candidates, e.votes = e.candidates[:0], e.votes[:0]
+	e.sum = take[T](s, n)
 	vec.Fill(e.sum, 0)
-	return e
 }
 
 func (e *election[T]) cast(s *Scratch, c candidate[T]) {

@@ -49,9 +49,10 @@ func (st *fuseStage[T]) End() error {
 
 func (st *fuseStage[T]) Span(s *Scratch, sp *Span) error {
 	kept := make([]int64, len(st.models))
+	var vote election[T]
 	for t := range sp.Tiles {
 		s.reset()
-		if err := st.tile(s, sp, t, kept); err != nil {
+		if err := st.tile(s, sp, t, &vote, kept); err != nil {
 			return err
 		}
 	}
@@ -62,11 +63,12 @@ func (st *fuseStage[T]) Span(s *Scratch, sp *Span) error {
 }
 
 // tile computes θ₀ + λ · Σ wₜ · mₜ ⊙ δₜ for one tile.
-func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, kept []int64) error {
+func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, vote *election[T], kept []int64) error {
 	base := loadBase[T](s, sp, t)
 	sum := newCombination[T](st.Combine, s, t.Len())
-	vote := newElection[T](st.Consensus, s, t.Len(), len(st.models))
-
+	if st.Consensus {
+		vote.open(s, t.Len())
+	}
 	for m := range st.models {
 		if st.models[m].part == dropped {
 			continue
@@ -89,8 +91,10 @@ func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, kept []int64) error {
 		sum.add(c)
 		s.release(height)
 	}
-	for _, c := range vote.elect() {
-		sum.add(c)
+	if st.Consensus {
+		for _, c := range vote.elect() {
+			sum.add(c)
+		}
 	}
 	out := sum.result()
 	vec.Apply(out, base, T(st.Lambda), out)
