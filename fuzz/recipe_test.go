@@ -93,7 +93,15 @@ var sound = []string{
 	"merge_method: passthrough\nmodels: [{model: a, parameters: {scale: -0x1p-3}}]\nout_dtype: torch.bfloat16\n",
 	"merge_method: sta\nbase_model: base\nmodels:\n  - {model: a, parameters: {importance: ga, threshold: 1e-3}}\n",
 	"merge_method: sta\nbase_model: \"b\\r\\n\\u2028: #\\e\"\nmodels:\n  - model: &a |+\n      a\n\n    parameters: {importance: *a}\nparameters:\n  preset: weighted\n  density: 1\ndtype: F32\n",
-	"%YAML 1.1\n---\nmerge_method: !!str task_arithmetic\nbase_model: ' 1 '\nmodels:\n  - model: ~a\n    parameters: {weight: -.5}\nparameters: {normalize: TRUE, lambda: +1_0}\n...\n",
+	"%YAML 1.1\n---\nmerge_method: !!str task_arithmetic\nbase_model: ' 1 '\nmodels:\n  - model: ~a\n    parameters: {weight: -.5}\nparameters: {normalize: TRUE, lambda: +1.e1}\n...\n",
+}
+
+func TestSoundRecipes(t *testing.T) {
+	for i, text := range sound {
+		if _, err := stream.Schema().Parse("sound.yml", []byte(text)); err != nil {
+			t.Errorf("sound[%d]: %v", i, err)
+		}
+	}
 }
 
 // FuzzRecipe parses anything. What is no recipe gets problems; what is one prints as

@@ -49,7 +49,9 @@ func Guard(views []View, fn func() error) (err error) {
 	}()
 	err = fn()
 	if errors.Is(err, syscall.EFAULT) {
-		return errors.Join(probe(views), err)
+		if fault := probe(views); fault != nil {
+			return fault
+		}
 	}
 	return err
 }
@@ -69,14 +71,12 @@ func probe(views []View) error {
 
 var pageSize = int64(os.Getpagesize())
 
-// touch reads a byte of each page that data has a part of.
+// touch reads the first byte of data, and of each further page that it has a part of.
 func touch(data []byte) error {
 	var sum byte
-	for i := int64(0); i < int64(len(data)); i += pageSize {
+	addr := int64(uintptr(unsafe.Pointer(unsafe.SliceData(data))))
+	for i := int64(0); i < int64(len(data)); i += pageSize - (addr+i)%pageSize {
 		sum += data[i]
-	}
-	if len(data) > 0 {
-		sum += data[len(data)-1]
 	}
 	touched.Store(uint32(sum))
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -12,18 +13,25 @@ import (
 
 // A file is mapped in windows of windowSize bytes, each overlapping the next by
 // MaxView, so that every view lies inside one of them. Windows are unmapped when
-// they have been left behind: page tables are memory too (2 MiB for each GiB).
+// they have been left behind, because page tables are memory too: 2 MiB for each
+// GiB that was touched, and nothing but munmap frees them.
 const (
-	windowSize  = 1 << 30
-	idleWindows = 2 // unused windows of one file that stay mapped
+	windowSize  = 256 << 20
+	idleWindows = 16 // unused windows of the process that stay mapped
 )
+
+// windows guards the bookkeeping of all files' windows, since page tables are the
+// process's and so is their limit. No system call is made under it but mmap and
+// munmap, once for each window.
+var windows struct {
+	sync.Mutex
+	idle []*mapping // not lent, least recently used first
+}
 
 // mappings lends views of one file.
 type mappings struct {
 	file   *os.File
-	mu     sync.Mutex
-	mapped map[int64]*mapping
-	idle   []*mapping // least recently used first
+	mapped map[int64]*mapping // by base; guarded by windows
 }
 
 // mapping is one window.
@@ -49,14 +57,13 @@ func (m *mappings) open(f *File) error {
 }
 
 func (m *mappings) close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	windows.Lock()
+	defer windows.Unlock()
 	var errs []error
-	for base, win := range m.mapped {
-		errs = append(errs, unix.Munmap(win.data))
-		delete(m.mapped, base)
+	for _, win := range m.mapped {
+		forgetIdle(win)
+		errs = append(errs, win.unmap())
 	}
-	m.idle = nil
 	return errors.Join(append(errs, m.file.Close())...)
 }
 
@@ -80,8 +87,8 @@ func (m *mappings) view(f *File, off, n int64) (View, error) {
 
 // borrow finds or maps the window that starts at base and counts a loan.
 func (m *mappings) borrow(f *File, base int64) (*mapping, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	windows.Lock()
+	defer windows.Unlock()
 	win := m.mapped[base]
 	if win == nil {
 		length := min(f.Size()-base, windowSize+MaxView)
@@ -93,40 +100,41 @@ func (m *mappings) borrow(f *File, base int64) (*mapping, error) {
 		m.mapped[base] = win
 	}
 	if win.loans == 0 {
-		m.forgetIdle(win)
+		forgetIdle(win)
 	}
 	win.loans++
 	return win, nil
 }
 
-func (m *mappings) forgetIdle(win *mapping) {
-	for i, other := range m.idle {
-		if other == win {
-			m.idle = append(m.idle[:i], m.idle[i+1:]...)
-			return
-		}
+// forgetIdle takes a window off the idle ones.
+func forgetIdle(win *mapping) {
+	if i := slices.Index(windows.idle, win); i >= 0 {
+		windows.idle = slices.Delete(windows.idle, i, i+1)
 	}
 }
 
-// TakeBack implements [Lender]: the pages leave the resident set, and a window
-// that was left behind is unmapped.
+// unmap ends a window that is not lent.
+func (win *mapping) unmap() error {
+	delete(win.file.maps.mapped, win.base)
+	return unix.Munmap(win.data)
+}
+
+// TakeBack implements [Lender]: the pages leave the resident set, and the window that
+// was left behind longest is unmapped.
 func (win *mapping) TakeBack(data []byte, off int64) {
 	lo, hi := win.pages(off-win.base, off-win.base+int64(len(data)))
 	_ = unix.Madvise(win.data[lo:hi], unix.MADV_DONTNEED)
 
-	m := &win.file.maps
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	win.loans--
-	if win.loans > 0 {
+	windows.Lock()
+	defer windows.Unlock()
+	if win.loans--; win.loans > 0 {
 		return
 	}
-	m.idle = append(m.idle, win)
-	if len(m.idle) > idleWindows {
-		old := m.idle[0]
-		m.idle = m.idle[1:]
-		delete(m.mapped, old.base)
-		_ = unix.Munmap(old.data)
+	windows.idle = append(windows.idle, win)
+	if len(windows.idle) > idleWindows {
+		oldest := windows.idle[0]
+		windows.idle = slices.Delete(windows.idle, 0, 1)
+		_ = oldest.unmap() // fails only for what is no mapping
 	}
 }
 
@@ -142,8 +150,8 @@ var noPopulate atomic.Bool
 // populate makes a range resident: unreadable pages are an error here, not a
 // signal later.
 func (win *mapping) populate(lo, hi int64) error {
-	lo, hi = win.pages(lo, hi)
-	pages := win.data[lo:hi]
+	from, to := win.pages(lo, hi)
+	pages := win.data[from:to]
 	for !noPopulate.Load() {
 		err := unix.Madvise(pages, unix.MADV_POPULATE_READ)
 		switch {
@@ -156,5 +164,6 @@ func (win *mapping) populate(lo, hi int64) error {
 			return fmt.Errorf("the mapped bytes cannot be read: %w", err)
 		}
 	}
-	return Guard([]View{Lend(pages, win, win.base+lo)}, func() error { return touch(pages) })
+	data := win.data[lo:hi]
+	return Guard([]View{Lend(data, win, win.base+lo)}, func() error { return touch(data) })
 }

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"weld/format"
 	"weld/format/safetensors"
 	"weld/mmapio"
+	"weld/stream/fuse"
 	"weld/stream/recipe"
 )
 
@@ -283,6 +285,37 @@ func mixed() []format.Tensor {
 	return list
 }
 
+// frames is n tensors that take a frame of a compressed output each.
+func frames(n int) (list []format.Tensor) {
+	for i := range n {
+		list = append(list, describe(fmt.Sprintf("w.%d", i), format.BF16, 800, 720))
+	}
+	return list
+}
+
+// long is a family of one model with as many frames as any test wants, made once.
+var long = sync.OnceValue(func() family {
+	return newFamily(1, append(frames(12), describe("steps", format.I32, 600_000), describe("more", format.I32, 100_000))...)
+})
+
+// first is the family's first n tensors, and those that are copied.
+func (f family) first(n int) family {
+	some := func(c checkpoint) (kept checkpoint) {
+		for i, t := range c {
+			if i < n || !t.DType.Computable() {
+				kept = append(kept, t)
+			}
+		}
+		return kept
+	}
+	f.base = some(f.base)
+	f.models, f.importance = slices.Clone(f.models), slices.Clone(f.importance)
+	for m := range f.models {
+		f.models[m], f.importance[m] = some(f.models[m]), some(f.importance[m])
+	}
+	return f
+}
+
 // small is a few tensors for tests that run many merges.
 func small() []format.Tensor {
 	return []format.Tensor{
@@ -453,4 +486,22 @@ func within(t testing.TB, f func()) {
 		stacks := make([]byte, 1<<20)
 		t.Fatalf("it hangs\n%s", stacks[:runtime.Stack(stacks, true)])
 	}
+}
+
+// cancelling tells of each measuring pass when its first chain is asked for.
+type cancelling struct {
+	fuse.Method
+	begun func(pass string)
+}
+
+func (c *cancelling) Next() *fuse.Pass {
+	pass := c.Method.Next()
+	if pass != nil {
+		chain := pass.Chain
+		pass.Chain = func(job int) []fuse.Stage {
+			c.begun(pass.Name)
+			return chain(job)
+		}
+	}
+	return pass
 }

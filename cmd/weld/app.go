@@ -136,10 +136,13 @@ func version() string {
 	return v
 }
 
+// completionFlag, as the last argument, asks for what could follow.
+const completionFlag = "--generate-bash-completion"
+
 // flagsFirst moves the flags of a command before its positional arguments: the flag
 // parser stops at the first positional one, people do not.
 func flagsFirst(app *cli.App, args []string) ([]string, error) {
-	if len(args) < 2 {
+	if len(args) < 2 || args[len(args)-1] == completionFlag {
 		return args, nil
 	}
 	command := app.Command(args[1])

@@ -73,7 +73,7 @@ func snapshot(repo, revision string) (string, bool) {
 	if ref, err := os.ReadFile(filepath.Join(repo, "refs", filepath.FromSlash(revision))); err == nil {
 		commit = strings.TrimSpace(string(ref))
 	}
-	if commit == "" || strings.ContainsAny(commit, `/\`) || strings.Contains(commit, "..") {
+	if commit == "" || commit == "." || strings.ContainsAny(commit, `/\`) || strings.Contains(commit, "..") {
 		return "", false
 	}
 	dir := filepath.Join(repo, "snapshots", commit)

@@ -1,6 +1,7 @@
 package seekzstd
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -97,18 +98,25 @@ func (z *File) readTable() error {
 	if start < 0 {
 		return z.damaged("a seek table of %d frames does not fit the file", count)
 	}
-	table := make([]byte, skippableHead+tableSize) // no larger than the file
-	if _, err := z.file.ReadAt(table, start); err != nil {
+	table := bufio.NewReaderSize(io.NewSectionReader(z.file, start, skippableHead+tableSize), 64<<10)
+	var head [skippableHead]byte
+	if _, err := io.ReadFull(table, head[:]); err != nil {
 		return err
 	}
-	if le.Uint32(table) != skippableMagic || int64(le.Uint32(table[4:])) != tableSize {
+	if le.Uint32(head[:]) != skippableMagic || int64(le.Uint32(head[4:])) != tableSize {
 		return z.damaged("the seek table does not begin where its %d frames say", count)
 	}
-	z.frames = make([]span, 0, count)
 	var at span
-	for entry := table[skippableHead : skippableHead+count*width]; len(entry) > 0; entry = entry[width:] {
+	entry := make([]byte, width)
+	for range count { // grown by what is there, not by what the count says
+		if _, err := io.ReadFull(table, entry); err != nil {
+			return err
+		}
 		at.offset, at.size = at.offset+at.size, int64(le.Uint32(entry))
 		at.content, at.after = at.after, at.after+int64(le.Uint32(entry[4:]))
+		if at.size == 0 {
+			return z.damaged("frame %d takes no bytes of the file", len(z.frames))
+		}
 		if at.size > mmapio.MaxView || at.after-at.content > MaxFrame {
 			return z.damaged("frame %d holds %d bytes, more than the %d that weld reads", len(z.frames), at.after-at.content, int64(MaxFrame))
 		}
@@ -195,10 +203,13 @@ func (z *File) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // View lends n bytes of the content from off: a part of a decoded frame, or a copy
-// where the range spans several.
+// where the range spans several. n is at most [mmapio.MaxView].
 func (z *File) View(off, n int64) (mmapio.View, error) {
 	if off < 0 || n < 0 || off > z.Size()-n {
 		return mmapio.View{}, fmt.Errorf("%s: bytes [%d, %d) are not inside the content's %d: %w", z.Path(), off, off+n, z.Size(), io.ErrUnexpectedEOF)
+	}
+	if n > mmapio.MaxView {
+		return mmapio.View{}, fmt.Errorf("%s: a view of %d bytes is over the limit of %d", z.Path(), n, int64(mmapio.MaxView))
 	}
 	if n == 0 {
 		return mmapio.View{}, nil

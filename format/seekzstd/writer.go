@@ -40,6 +40,9 @@ type frame struct {
 // exactly at the cuts; each holds at most MaxFrame bytes and at least one. workers
 // is the number of goroutines that call WriteAt.
 func NewWriter(out io.Writer, cuts []int64, workers int) (*Writer, error) {
+	if len(cuts) > MaxFrames {
+		return nil, fmt.Errorf("zstd: %d frames are more than a file can have", len(cuts))
+	}
 	last := int64(0)
 	for _, cut := range cuts {
 		if cut <= last || cut-last > MaxFrame {
@@ -77,7 +80,7 @@ func (w *Writer) WriteAt(p []byte, off int64) (int, error) {
 		}
 		start, end := w.start(i), w.cuts[i]
 		n := min(int64(len(p)), end-off)
-		f, err := w.claim(i)
+		f, err := w.claim(i, n)
 		if err != nil {
 			return written, err
 		}
@@ -110,8 +113,8 @@ func (w *Writer) find(off int64) int {
 	return lo
 }
 
-// claim returns frame i for filling, when it is inside the window.
-func (w *Writer) claim(i int) (*frame, error) {
+// claim returns frame i for filling with n bytes, when it is inside the window.
+func (w *Writer) claim(i int, n int64) (*frame, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.err == nil && i >= w.next+w.window {
@@ -121,21 +124,28 @@ func (w *Writer) claim(i int) (*frame, error) {
 		return nil, w.err
 	}
 	f := w.frames[i]
-	if f == nil {
+	if f == nil && i >= w.next {
 		size := w.cuts[i] - w.start(i)
 		f = &frame{content: w.buffer(size), missing: size}
 		w.frames[i] = f
 	}
+	if f == nil || f.missing < n {
+		return nil, fmt.Errorf("zstd: bytes of frame %d were written twice", i)
+	}
 	return f, nil
 }
 
-// buffer takes a spare buffer or makes one.
+// buffer takes a spare buffer or makes one. It makes one in the place of one that is
+// too small, so that there are never more than were in use at once.
 func (w *Writer) buffer(size int64) []byte {
 	for i, b := range w.spare {
 		if int64(cap(b)) >= size {
 			w.spare = append(w.spare[:i], w.spare[i+1:]...)
 			return b[:size]
 		}
+	}
+	if n := len(w.spare); n > 0 {
+		w.spare = w.spare[:n-1]
 	}
 	return make([]byte, size)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"weld/format"
 )
@@ -131,6 +132,7 @@ func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
 		r.report(d.Method.Where, "%s needs a base model (%s)", method.Name, spelled(d, "base_model: PATH", "--base PATH"))
 	}
 	r.problems = append(r.problems, d.mismatches...)
+	r.encoding(d)
 	out.DType = r.dtype(d.DType)
 	r.countModels(method, d)
 
@@ -160,6 +162,19 @@ func (r *resolver) countModels(m *Method, d *Draft) {
 	for _, model := range d.Models {
 		if model.Path.Text == "" && !model.Path.faulty {
 			r.report(model.Path.Where, "a model without a path")
+		}
+	}
+}
+
+// encoding refuses paths that a recipe cannot hold.
+func (r *resolver) encoding(d *Draft) {
+	settings := append([]Setting{d.Base}, d.Params...)
+	for _, m := range d.Models {
+		settings = append(append(settings, m.Path), m.Params...)
+	}
+	for _, s := range settings {
+		if !utf8.ValidString(s.Text) {
+			r.report(s.Where, "%q is not UTF-8, which a recipe must be", s.Text)
 		}
 	}
 }

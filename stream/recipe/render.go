@@ -2,6 +2,8 @@ package recipe
 
 import (
 	"bytes"
+	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -61,9 +63,13 @@ func add(mapping *yaml.Node, key string, value *yaml.Node) {
 }
 
 // scalar is a string; the encoder quotes it where it could be read as something
-// else.
+// else. What is not printable, line breaks above all, is escaped: other styles do not
+// keep it.
 func scalar(text string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(text)
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	return n
 }
