@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -158,8 +159,13 @@ func TestShrunkUnderSystemCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	err = Guard([]View{v}, func() error { _, err := out.WriteAt(v.Data, 0); return err })
+	err = Guard([]View{{}, v}, func() error { _, err := out.WriteAt(v.Data, 0); return err })
 	checkFault(t, err, f, 2*pageSize, 2*pageSize+1)
+
+	// An EFAULT that is no view's stays what it is.
+	if err := Guard([]View{{}}, func() error { return syscall.EFAULT }); err != syscall.EFAULT {
+		t.Errorf("a foreign EFAULT became %v", err)
+	}
 }
 
 // TestForeignFault touches a view that the guard was not told of.

@@ -121,26 +121,42 @@ func TestOldWindowsAreUnmapped(t *testing.T) {
 }
 
 func TestWindowsConcurrently(t *testing.T) {
-	marks := make([]int64, 6)
+	marks := make([]int64, idleWindows)
 	for i := range marks {
 		marks[i] = int64(i)*windowSize + 7
 	}
-	f := sparse(t, 5*windowSize+100, marks...)
+	const size = idleWindows * windowSize
+	files := []*File{sparse(t, size, marks...), sparse(t, size, marks...)}
 	var g sync.WaitGroup
 	for seed := range uint64(4) {
 		g.Go(func() {
 			r := rand.New(rand.NewPCG(seed, 1))
-			for range 100 {
+			for range 200 {
 				off := marks[r.IntN(len(marks))]
-				checkView(t, f, off, mark(off))
+				checkView(t, files[r.IntN(2)], off, mark(off))
 			}
 		})
 	}
 	g.Wait()
-	f.mappedWindows(t)
-	if len(f.maps.mapped) > idleWindows {
-		t.Errorf("%d windows stay mapped", len(f.maps.mapped))
+	mapped := 0
+	for _, f := range files {
+		f.mappedWindows(t)
+		mapped += len(f.maps.mapped)
 	}
+	if mapped != idleWindows {
+		t.Errorf("%d windows stay mapped, want %d", mapped, idleWindows)
+	}
+
+	// Closing one file leaves the other's windows alone.
+	if err := files[0].Close(); err != nil {
+		t.Error(err)
+	}
+	for _, win := range windows.idle {
+		if win.file == files[0] {
+			t.Error("a window of a closed file is still idle")
+		}
+	}
+	checkView(t, files[1], marks[3], mark(marks[3]))
 }
 
 // residentFile is how much of mapped files is resident, in bytes.

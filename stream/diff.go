@@ -58,8 +58,9 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 	if err := p.divide(make([]fuse.Job, len(p.jobs))); err != nil {
 		return nil, err
 	}
-	p.begin("compare", 0, 1, fuse.Reads{Models: true})
-	if err := (&walk{plan: p, chain: method.Fuse}).run(ctx); err != nil {
+	comparing := &walk{plan: p, name: "compare", reads: fuse.Reads{Models: true}, chain: method.Fuse}
+	comparing.announce(0, 1)
+	if err := comparing.run(ctx); err != nil {
 		return nil, err
 	}
 	if err := p.unchanged(); err != nil {
@@ -120,6 +121,11 @@ func (d *Diff) add(models []*Source, t Output, r fuse.Difference) {
 	diff := TensorDiff{Name: t.Name, Elements: r.Elements, Different: r.Different, Nonfinite: r.Nonfinite, Max: r.Max, Cosine: r.Cosine(), Relative: r.Relative()}
 	if r.Elements > 0 {
 		diff.Mean = r.Sum / float64(r.Elements)
+	}
+	// Norms of float64 values beyond 1e154 overflow, and JSON has no infinity.
+	diff.Mean, diff.Relative = min(diff.Mean, math.MaxFloat64), min(diff.Relative, math.MaxFloat64)
+	if math.IsNaN(diff.Relative) || math.IsNaN(diff.Cosine) {
+		diff.Relative, diff.Cosine = math.MaxFloat64, 0
 	}
 	dtypes := [2]format.DType{models[0].Tensors()[t.models[0]].DType, models[1].Tensors()[t.models[1]].DType}
 	if dtypes[0] != dtypes[1] {

@@ -15,8 +15,20 @@ import (
 type walk struct {
 	plan  *Plan
 	name  string
+	reads fuse.Reads // what the last stages read at most
 	chain func(job int) []fuse.Stage
 	out   *output // nil in a measuring pass
+}
+
+// announce tells the progress of a walk that comes after so many of count others.
+func (w *walk) announce(after, count int) {
+	step := Step{Name: w.name, Index: after + 1, Count: max(count, after+1)}
+	for _, t := range w.plan.Tensors {
+		if t.Action == Fuse || w.out != nil {
+			step.Bytes += w.plan.spanBytes(t, w.reads)
+		}
+	}
+	w.plan.Options.Progress.begin(step)
 }
 
 // run walks all tensors with the plan's workers. The first error ends it.
@@ -79,6 +91,9 @@ func (w *walk) open(tensor int, jobOf map[int]int) *task {
 		if t.stages = w.chain(job); len(t.stages) == 0 {
 			return nil
 		}
+		planned := &w.plan.Tensors[tensor]
+		reads := t.stages[len(t.stages)-1].Reads()
+		w.plan.Options.Progress.correct(w.plan.spanBytes(*planned, reads) - w.plan.spanBytes(*planned, w.reads))
 	} else if w.out == nil {
 		return nil
 	}

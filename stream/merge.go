@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"weld/stream/fuse"
@@ -22,8 +23,9 @@ func (p *Plan) Merge(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.begin("fuse", passes, passes+1, allReads)
-	if err := (&walk{plan: p, chain: p.method.Fuse, out: out}).run(ctx); err != nil {
+	fusing := &walk{plan: p, name: "fuse", reads: allReads, chain: p.method.Fuse, out: out}
+	fusing.announce(passes, passes+1)
+	if err := fusing.run(ctx); err != nil {
 		return nil, errors.Join(err, out.discard(err))
 	}
 	if err := p.unchanged(); err != nil {
@@ -48,8 +50,9 @@ func (p *Plan) Score(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	pass := survey.Survey()
-	p.begin(pass.Name, passes, passes+1, pass.Reads)
-	if err := (&walk{plan: p, chain: pass.Chain}).run(ctx); err != nil {
+	counting := &walk{plan: p, name: pass.Name, reads: pass.Reads, chain: pass.Chain}
+	counting.announce(passes, passes+1)
+	if err := counting.run(ctx); err != nil {
 		return nil, err
 	}
 	if err := p.unchanged(); err != nil {
@@ -62,8 +65,9 @@ func (p *Plan) Score(ctx context.Context) (*Report, error) {
 func (p *Plan) measure(ctx context.Context) (passes int, err error) {
 	count := p.Passes()
 	for pass := p.method.Next(); pass != nil; pass = p.method.Next() {
-		p.begin(pass.Name, passes, count, pass.Reads)
-		if err := (&walk{plan: p, chain: pass.Chain}).run(ctx); err != nil {
+		measuring := &walk{plan: p, name: pass.Name, reads: pass.Reads, chain: pass.Chain}
+		measuring.announce(passes, count)
+		if err := measuring.run(ctx); err != nil {
 			return passes, err
 		}
 		passes++
@@ -74,17 +78,6 @@ func (p *Plan) measure(ctx context.Context) (passes int, err error) {
 		}
 	}
 	return passes, nil
-}
-
-// begin announces a walk after so many others.
-func (p *Plan) begin(name string, after, count int, reads fuse.Reads) {
-	step := Step{Name: name, Index: after + 1, Count: max(count, after+1)}
-	for _, t := range p.Tensors {
-		if t.Action == Fuse || reads == allReads {
-			step.Bytes += p.spanBytes(t, reads)
-		}
-	}
-	p.Options.Progress.begin(step)
 }
 
 // unchanged demands that the inputs are still what the plan was made from.
@@ -155,11 +148,13 @@ func (p *Plan) report(passes int, took time.Duration) *Report {
 		r.Nonfinite += result.Nonfinite
 		for m, sel := range result.Models {
 			scored = true
-			share.Models = append(share.Models, TensorModelShare{sel.Kept, ratio(sel.Kept, sel.Elements), sel.Divisor, sel.Threshold})
+			threshold := min(sel.Threshold, math.MaxFloat32) // JSON has no infinity for "nothing"
+			share.Models = append(share.Models, TensorModelShare{sel.Kept, ratio(sel.Kept, sel.Elements), sel.Divisor, threshold})
 			r.Models[m].Kept += sel.Kept
 			r.Models[m].Elements += sel.Elements
 			r.Models[m].Density = ratio(r.Models[m].Kept, r.Models[m].Elements)
-			if p.Recipe.Params.Text("scope") == "model" {
+			ranked := p.importance[m] == nil || t.importance[m] >= 0
+			if p.Recipe.Params.Text("scope") == "model" && ranked {
 				r.Models[m].Threshold = &share.Models[m].Threshold
 			}
 		}

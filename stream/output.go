@@ -156,7 +156,7 @@ func (p *Plan) checkPlace() error {
 	return nil
 }
 
-// checkNotInput refuses an output that would replace, hold, or lie inside an input.
+// checkNotInput refuses an output that would replace or hold an input.
 func (p *Plan) checkNotInput() error {
 	out, err := os.Stat(p.Out)
 	if err != nil {
@@ -164,13 +164,34 @@ func (p *Plan) checkNotInput() error {
 	}
 	for _, s := range p.Sources {
 		for _, f := range s.Files() {
-			dir, err := os.Stat(filepath.Dir(f.Path))
-			if os.SameFile(out, f.Info) || (err == nil && out.IsDir() && os.SameFile(out, dir)) {
+			if os.SameFile(out, f.Info) || (out.IsDir() && (below(out, f.Path) || below(out, resolved(f.Path)))) {
 				return fmt.Errorf("output %s is the place of the %s %s: choose another", p.Out, s.Role, s.Path)
 			}
 		}
 	}
 	return nil
+}
+
+// below reports whether a path leads through a directory.
+func below(dir os.FileInfo, path string) bool {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {
+		if info, err := os.Stat(parent); err == nil && os.SameFile(dir, info) {
+			return true
+		}
+	}
+	return false
+}
+
+// resolved is a path without links, as far as they can be followed.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }
 
 // checkVacant demands that nothing is in the way, or --force.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -288,8 +289,40 @@ func (p *Plan) noteDifferent(t format.Tensor) {
 			p.note("%s: tensor %q (%v) is not there; it is copied from %s", m.Path, t.Name, t.DType, p.reference().Path)
 		} else if got := m.Tensors()[j]; got.DType != t.DType || !slices.Equal(got.Shape, t.Shape) {
 			p.note("%s: tensor %q is %v %v; it is copied from %s as %v %v", m.Path, t.Name, got.DType, got.Shape, p.reference().Path, t.DType, t.Shape)
+		} else if !p.sameBytes(m, j, t) {
+			p.note("%s: tensor %q (%v) differs; it is copied from %s", m.Path, t.Name, t.DType, p.reference().Path)
 		}
 	}
+}
+
+// smallTensor is the most bytes that a plan reads of a tensor to compare it. Those
+// that are copied are buffers, next to always.
+const smallTensor = 1 << 20
+
+// sameBytes reports whether a small tensor is the same in a model and the reference;
+// a large one is taken to be, and said to be unknown.
+func (p *Plan) sameBytes(m *Source, j int, t format.Tensor) bool {
+	if t.Bytes() > smallTensor {
+		p.note("%s: tensor %q (%v, %d bytes) is not compared; it is copied from %s", m.Path, t.Name, t.DType, t.Bytes(), p.reference().Path)
+		return true
+	}
+	i, _ := p.reference().Find(t.Name)
+	a, err := p.reference().View(i, 0, t.Bytes())
+	if err != nil {
+		return true // the run will say what is wrong with it
+	}
+	defer a.Release()
+	b, err := m.View(j, 0, t.Bytes())
+	if err != nil {
+		return true
+	}
+	defer b.Release()
+	same := true
+	err = mmapio.Guard([]mmapio.View{a, b}, func() error {
+		same = bytes.Equal(a.Data, b.Data)
+		return nil
+	})
+	return same || err != nil
 }
 
 // noteExtra lists what models have and the output will not.

@@ -19,7 +19,7 @@ type Step struct {
 	Name  string // what is done
 	Index int    // 1 for the first
 	Count int    // how many there will be, as far as is known
-	Bytes int64  // to be read in this walk
+	Bytes int64  // to be read in this walk; fewer, where a tensor turns out to need less
 }
 
 // Now returns the walk under way and the bytes that it has read.
@@ -34,4 +34,11 @@ func (p *Progress) begin(s Step) {
 	defer p.mu.Unlock()
 	p.pass = s
 	p.done.Store(0)
+}
+
+// correct changes what the walk under way is expected to read.
+func (p *Progress) correct(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pass.Bytes += bytes
 }

@@ -168,8 +168,11 @@ func flagsFirst(app *cli.App, args []string) ([]string, error) {
 			positional = append(positional, arg)
 			continue
 		}
-		flags = append(flags, arg)
 		name := strings.TrimLeft(arg, "-")
+		if name == "help" || name == "h" {
+			return []string{args[0], args[1], "--help"}, nil
+		}
+		flags = append(flags, arg)
 		if strings.Contains(name, "=") || !takesValue[name] {
 			continue
 		}

@@ -123,13 +123,13 @@ type display func(step stream.Step, done int64, last bool)
 // progressBar draws on a terminal, one bar for each step.
 func progressBar(w io.Writer) display {
 	var bar *progressbar.ProgressBar
-	var drawn stream.Step
+	drawn := 0 // the step that the bar shows
 	return func(step stream.Step, done int64, last bool) {
-		if step != drawn || last {
+		if step.Index != drawn || last {
 			if bar != nil {
 				bar.Clear()
 			}
-			bar, drawn = nil, step
+			bar, drawn = nil, step.Index
 		}
 		if last || step.Bytes == 0 {
 			return
@@ -145,6 +145,7 @@ func progressBar(w io.Writer) display {
 				progressbar.OptionClearOnFinish(),
 			)
 		}
+		bar.ChangeMax64(step.Bytes) // estimates get better
 		bar.Set64(min(done, step.Bytes))
 	}
 }

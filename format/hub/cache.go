@@ -24,7 +24,7 @@ func Locate(name string) (string, error) {
 	}
 	m := repoName.FindStringSubmatch(name)
 	if m == nil {
-		return "", &format.Error{Path: name, Kind: format.KindMissing, Detail: "no such file or directory", Err: os.ErrNotExist}
+		return "", &format.Error{Path: name, Kind: format.KindMissing, Detail: "no such file or directory"}
 	}
 	owner, repo, revision := m[1], m[2], m[3]
 	cache, err := cacheDir()
@@ -38,7 +38,7 @@ func Locate(name string) (string, error) {
 	if revision != "" {
 		download += " --revision " + revision
 	}
-	return "", &format.Error{Path: name, Kind: format.KindMissing, Err: os.ErrNotExist,
+	return "", &format.Error{Path: name, Kind: format.KindMissing,
 		Detail: fmt.Sprintf("neither a path nor a model in the Hub cache %s; to download it, run: %s", cache, download)}
 }
 

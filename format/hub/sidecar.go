@@ -42,7 +42,7 @@ func Sidecars(dir string) (files, skipped []string, err error) {
 			return nil, nil, err
 		case info.Mode().IsRegular():
 			files = append(files, name)
-		case name == templateDir:
+		case name == templateDir && filepath.Base(dir) != templateDir: // one level; links may go in circles
 			more, _, err := Sidecars(filepath.Join(dir, name))
 			if err != nil {
 				return nil, nil, err

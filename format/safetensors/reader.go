@@ -136,7 +136,7 @@ func shardNames(dir string, index *Index) ([]string, error) {
 		if e.Name() == SingleName {
 			return []string{SingleName}, nil
 		}
-		if !e.IsDir() && IsWeights(e.Name()) {
+		if !e.IsDir() && IsWeights(e.Name()) && !strings.HasSuffix(e.Name(), ".json") {
 			names = append(names, e.Name())
 		}
 	}
@@ -279,6 +279,15 @@ func (c *Checkpoint) Unchanged() error {
 	for _, s := range c.shards {
 		if err := s.Unchanged(); err != nil {
 			return err
+		}
+	}
+	for _, f := range c.files[len(c.shards):] { // the index, which is not kept open
+		now, err := os.Stat(f.Path)
+		if err != nil {
+			return &mmapio.ChangedError{Path: f.Path, What: "its place", Err: err}
+		}
+		if !os.SameFile(now, f.Info) || now.Size() != f.Info.Size() || !now.ModTime().Equal(f.Info.ModTime()) {
+			return &mmapio.ChangedError{Path: f.Path, What: "its size, time or identity"}
 		}
 	}
 	return nil

@@ -1,0 +1,317 @@
+package safetensors
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"weld/format"
+)
+
+// randomTensors are small tensors of every type, some empty.
+func randomTensors(r *rand.Rand, n int) []format.Tensor {
+	all := format.DTypes()
+	list := make([]format.Tensor, n)
+	for i := range list {
+		list[i] = format.Tensor{Name: fmt.Sprintf("t.%d", i), DType: all[r.IntN(len(all))], Shape: []int64{8 * r.Int64N(6), 1 + r.Int64N(9)}}
+		if r.IntN(8) == 0 && list[i].DType.Bits() >= 8 {
+			list[i].Shape = []int64{}
+		}
+	}
+	return list
+}
+
+// checkLayout demands everything of a layout that does not depend on its limit.
+func checkLayout(t *testing.T, l *Layout, tensors []format.Tensor, metadata map[string]string) {
+	t.Helper()
+	seen := make([]bool, len(tensors))
+	var size, data int64
+	var order []int
+	for i, s := range l.Shards {
+		want := SingleName
+		if len(l.Shards) > 1 {
+			want = fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(l.Shards))
+		}
+		if s.Name != want {
+			t.Errorf("shard %d is named %s", i, s.Name)
+		}
+		h, err := ReadHeader(s.Name, bytes.NewReader(s.Header), s.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int64(len(s.Header)) != h.DataStart || s.Size != h.DataStart+s.Data || h.DataStart%8 != 0 || len(h.Tensors) != len(s.Order) {
+			t.Errorf("%s: header of %d bytes, data of %d at %d, file of %d", s.Name, len(s.Header), s.Data, h.DataStart, s.Size)
+		}
+		if fmt.Sprint(h.Metadata) != fmt.Sprint(metadata) {
+			t.Errorf("%s: metadata %v", s.Name, h.Metadata)
+		}
+		for k, at := range s.Order {
+			e, x := h.Tensors[k], tensors[at]
+			if e.Name != x.Name || e.DType != x.DType || !slices.Equal(e.Shape, x.Shape) || seen[at] {
+				t.Errorf("%s: entry %d is %v, tensor %d is %v", s.Name, k, e.Tensor, at, x)
+			}
+			if offset := h.DataStart + e.Begin; offset%x.DType.Align() != 0 || l.places[at] != (shardPlace{i, offset}) {
+				t.Errorf("%s: %s is at %d, placed at %+v", s.Name, x.Name, offset, l.places[at])
+			}
+			seen[at] = true
+			data += x.Bytes()
+		}
+		// A shard takes tensors in the given order; inside, the larger elements come first.
+		sorted := slices.Sorted(slices.Values(s.Order))
+		for k := range sorted {
+			if sorted[k] != sorted[0]+k || i > 0 && sorted[0] != len(order) {
+				t.Errorf("%s holds %v", s.Name, sorted)
+			}
+		}
+		order = append(order, s.Order...)
+		size += s.Size
+	}
+	if slices.Contains(seen, false) || !slices.Equal(l.Order(), order) || l.Size() != size {
+		t.Errorf("seen %v, order %v, size %d", seen, l.Order(), l.Size())
+	}
+	if (l.Index == nil) != (len(l.Shards) == 1) {
+		t.Errorf("%d shards, index %v", len(l.Shards), l.Index)
+	}
+	if l.Index != nil {
+		if l.Index.TotalSize != data || len(l.Index.WeightMap) != len(tensors) {
+			t.Errorf("index of %d bytes, %d tensors", l.Index.TotalSize, len(l.Index.WeightMap))
+		}
+		for _, w := range l.Index.WeightMap {
+			at := slices.IndexFunc(tensors, func(x format.Tensor) bool { return x.Name == w.Name })
+			if at < 0 || l.Shards[l.places[at].shard].Name != w.Shard {
+				t.Errorf("index places %s in %s", w.Name, w.Shard)
+			}
+		}
+	}
+}
+
+func TestLayoutProperties(t *testing.T) {
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		tensors := randomTensors(r, r.IntN(20))
+		var metadata map[string]string
+		if r.IntN(2) == 0 {
+			metadata = map[string]string{"format": "pt", "é": "\"\n"}
+		}
+		limit := 1 + r.Int64N(2000)
+		l, err := NewLayout(tensors, metadata, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkLayout(t, l, tensors, metadata)
+		for i, s := range l.Shards {
+			if s.Data > limit && len(s.Order) > 1 {
+				t.Errorf("seed %d: shard %d of %d tensors has %d bytes, the limit is %d", seed, i, len(s.Order), s.Data, limit)
+			}
+			if i+1 < len(l.Shards) {
+				next := slices.Min(l.Shards[i+1].Order)
+				if s.Data+tensors[next].Bytes() <= limit {
+					t.Errorf("seed %d: shard %d could have taken tensor %d", seed, i, next)
+				}
+			}
+		}
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+}
+
+func TestLayoutOfNothing(t *testing.T) {
+	l, err := NewLayout(nil, nil, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkLayout(t, l, nil, nil)
+	if len(l.Shards) != 1 || l.Shards[0].Data != 0 {
+		t.Errorf("%+v", l.Shards)
+	}
+}
+
+// Cuts cover the file, none is longer than the limit, and a tensor that fits in one
+// piece is not cut.
+func TestCuts(t *testing.T) {
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		tensors := randomTensors(r, r.IntN(20))
+		l, err := NewLayout(tensors, nil, 1<<62)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := l.Shards[0]
+		limit := 1 + r.Int64N(1500)
+		cuts := l.Cuts(tensors, limit)
+		last := int64(0)
+		for _, c := range cuts {
+			if c <= last || c-last > limit {
+				t.Errorf("seed %d: a piece [%d, %d), the limit is %d", seed, last, c, limit)
+			}
+			last = c
+		}
+		if last != s.Size {
+			t.Errorf("seed %d: the cuts end at %d of %d", seed, last, s.Size)
+		}
+		inside := func(begin, end int64) (n int) {
+			for _, c := range cuts {
+				if c > begin && c < end {
+					n++
+				}
+			}
+			return n
+		}
+		for i, x := range tensors {
+			begin := l.places[i].offset
+			if n := inside(begin, begin+x.Bytes()); x.Bytes() <= limit && n != 0 || int64(n) > x.Bytes()/limit {
+				t.Errorf("seed %d: a tensor of %d bytes is cut %d times, the limit is %d", seed, x.Bytes(), n, limit)
+			}
+		}
+		// No two neighbouring pieces would fit in one, but for those of large tensors.
+		start := int64(0)
+		for i := 0; i+1 < len(cuts); i++ {
+			if cuts[i+1]-start <= limit {
+				large := slices.ContainsFunc(tensors, func(x format.Tensor) bool { return x.Bytes() > limit }) || int64(len(s.Header)) > limit
+				if !large {
+					t.Errorf("seed %d: pieces to %d and to %d fit in one of %d", seed, cuts[i], cuts[i+1], limit)
+				}
+			}
+			start = cuts[i]
+		}
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+}
+
+// memoryTarget keeps what is written, and refuses to write a byte twice.
+type memoryTarget struct {
+	mu       sync.Mutex
+	data     []byte
+	written  []bool
+	fail     error
+	aborted  error
+	complete int
+}
+
+func newTarget(size int64) *memoryTarget {
+	return &memoryTarget{data: make([]byte, size), written: make([]bool, size)}
+}
+
+func (m *memoryTarget) WriteAt(p []byte, off int64) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return 0, m.fail
+	}
+	for i, b := range p {
+		if m.written[off+int64(i)] {
+			return i, fmt.Errorf("byte %d is written twice", off+int64(i))
+		}
+		m.written[off+int64(i)] = true
+		m.data[off+int64(i)] = b
+	}
+	return len(p), nil
+}
+
+func (m *memoryTarget) Abort(err error) { m.aborted = err }
+func (m *memoryTarget) Complete() error { m.complete++; return m.fail }
+
+// Whatever the order of the pieces, every byte is written once and where the header
+// says.
+func TestWriter(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		tensors := randomTensors(r, 1+r.IntN(12))
+		l, err := NewLayout(tensors, map[string]string{"a": "b"}, 1+r.Int64N(1000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var files []*memoryTarget
+		var targets []Target
+		for _, s := range l.Shards {
+			f := newTarget(s.Size)
+			files, targets = append(files, f), append(targets, f)
+		}
+		w, err := NewWriter(l, targets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		type piece struct {
+			tensor int
+			off    int64
+			data   []byte
+		}
+		var pieces []piece
+		contents := make([][]byte, len(tensors))
+		for i, x := range tensors {
+			contents[i] = make([]byte, x.Bytes())
+			for k := range contents[i] {
+				contents[i][k] = byte(r.Uint32())
+			}
+			for off := int64(0); off < x.Bytes(); {
+				n := min(1+r.Int64N(40), x.Bytes()-off)
+				pieces = append(pieces, piece{i, off, contents[i][off : off+n]})
+				off += n
+			}
+		}
+		r.Shuffle(len(pieces), func(i, j int) { pieces[i], pieces[j] = pieces[j], pieces[i] })
+		for _, p := range pieces {
+			if err := w.WriteAt(p.tensor, p.off, p.data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for k, f := range files {
+			if slices.Contains(f.written, false) || f.complete != 1 || f.aborted != nil {
+				t.Errorf("seed %d: shard %d is not whole", seed, k)
+			}
+			h, err := ReadHeader("m", bytes.NewReader(f.data), int64(len(f.data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for j, e := range h.Tensors {
+				if got := f.data[h.DataStart+e.Begin : h.DataStart+e.End]; !bytes.Equal(got, contents[l.Shards[k].Order[j]]) {
+					t.Errorf("seed %d: tensor %s has other bytes", seed, e.Name)
+				}
+			}
+		}
+	}
+}
+
+func TestWriterFails(t *testing.T) {
+	broken := errors.New("disk full")
+	tensors := []format.Tensor{{Name: "a", DType: format.U8, Shape: []int64{9}}, {Name: "b", DType: format.U8, Shape: []int64{9}}}
+	l, err := NewLayout(tensors, nil, 10)
+	if err != nil || len(l.Shards) != 2 {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	fresh := func() (*memoryTarget, *memoryTarget) { return newTarget(l.Shards[0].Size), newTarget(l.Shards[1].Size) }
+	a, b := fresh()
+	b.fail = broken
+	if _, err := NewWriter(l, []Target{a, b}); !errors.Is(err, broken) {
+		t.Errorf("header: %v", err)
+	}
+	a, b = fresh()
+	w, err := NewWriter(l, []Target{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.fail = broken
+	if err := w.WriteAt(0, 0, make([]byte, 9)); err != nil {
+		t.Error(err)
+	}
+	if err := w.WriteAt(1, 0, make([]byte, 9)); !errors.Is(err, broken) {
+		t.Errorf("tensor: %v", err)
+	}
+	if err := w.Close(); !errors.Is(err, broken) || a.complete != 1 {
+		t.Errorf("close: %v", err)
+	}
+	w.Abort(broken)
+	if a.aborted != broken || b.aborted != broken {
+		t.Error("not aborted")
+	}
+}

@@ -1,0 +1,206 @@
+// Package house_test holds the tree to the house of docs/architecture.md: which
+// package may know which. Imports only point downwards,
+//
+//	cmd/weld → stream → {stream/fuse, stream/recipe} → {scoring, format} → {internal/vec, mmapio}
+//
+// and what a package never knows, it never imports. The test reads the import
+// clauses of every file of the module for every system, so that no build tag hides
+// one; files of tests may import what they like.
+package house_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// floor is the height of a package in the house; an import leads to a lower one.
+func floor(pkg string) int {
+	switch {
+	case pkg == "internal/vec", pkg == "mmapio":
+		return 0
+	case pkg == "format":
+		return 1
+	case pkg == "scoring":
+		return 2
+	case pkg == "format/open":
+		return 3
+	case strings.HasPrefix(pkg, "format/"):
+		return 2
+	case strings.HasPrefix(pkg, "stream/"):
+		return 4
+	case pkg == "stream":
+		return 5
+	case strings.HasPrefix(pkg, "cmd/weld/"):
+		return 6
+	case strings.HasPrefix(pkg, "cmd/"):
+		return 7
+	}
+	return -1 // not a room of the house
+}
+
+// doors are the imports of one package from the same floor that are meant.
+var doors = map[string][]string{
+	"format": {"safetensors"},
+}
+
+// rules are what packages must not import beside what is above them: a package, or
+// all below a path that ends with a slash.
+var rules = []struct {
+	who func(pkg string) bool
+	not []string
+}{
+	{is("internal/vec"), []string{"weld/", "golang.org/", "github.com/"}},
+	{is("mmapio"), []string{"weld/"}},
+	{is("scoring", "stream/fuse"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
+	{is("stream/recipe"), []string{"os", "weld/mmapio", "weld/format/", "weld/scoring", "weld/stream/fuse"}},
+	{is("stream/fuse"), []string{"weld/stream/recipe"}},
+	{below("format", "mmapio", "internal", "scoring", "stream"), []string{"flag", "log", "log/slog"}},
+}
+
+func is(pkgs ...string) func(string) bool {
+	return func(pkg string) bool { return slices.Contains(pkgs, pkg) }
+}
+
+func below(dirs ...string) func(string) bool {
+	return func(pkg string) bool {
+		top, _, _ := strings.Cut(pkg, "/")
+		return slices.Contains(dirs, top)
+	}
+}
+
+// file is one source file: the package that it is in and what it imports.
+type file struct {
+	path, pkg string
+	imports   []string
+}
+
+// files lists the module's files that are no tests.
+func files(t *testing.T) (list []file) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if e.IsDir() && rel != "." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if e.IsDir() || !strings.HasSuffix(rel, ".go") || strings.HasSuffix(rel, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		f := file{path: rel, pkg: path.Dir(rel)}
+		for _, s := range parsed.Imports {
+			imported, err := strconv.Unquote(s.Path.Value)
+			if err != nil {
+				return err
+			}
+			f.imports = append(f.imports, imported)
+		}
+		list = append(list, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 50 {
+		t.Fatalf("only %d files: is this the module?", len(list))
+	}
+	return list
+}
+
+func TestImportsPointDownwards(t *testing.T) {
+	for _, f := range files(t) {
+		own := floor(f.pkg)
+		for _, imported := range f.imports {
+			pkg, ours := strings.CutPrefix(imported, "weld/")
+			if !ours {
+				continue
+			}
+			to := floor(pkg)
+			switch {
+			case to < 0:
+				t.Errorf("%s imports %s, which has no place in the house", f.path, imported)
+			case own < 0: // examples, fuzz
+			case to == own && slices.Contains(doors[top(f.pkg)], path.Base(pkg)):
+			case to >= own:
+				t.Errorf("%s imports %s: imports only point downwards", f.path, imported)
+			}
+		}
+	}
+}
+
+func top(pkg string) string {
+	first, _, _ := strings.Cut(pkg, "/")
+	return first
+}
+
+func TestWhatPackagesNeverKnow(t *testing.T) {
+	applied := make([]int, len(rules))
+	for _, f := range files(t) {
+		for i, r := range rules {
+			if !r.who(f.pkg) {
+				continue
+			}
+			applied[i]++
+			for _, imported := range f.imports {
+				for _, no := range r.not {
+					if imported == no || strings.HasSuffix(no, "/") && strings.HasPrefix(imported, no) {
+						t.Errorf("%s imports %s", f.path, imported)
+					}
+				}
+			}
+		}
+	}
+	for i, n := range applied {
+		if n == 0 {
+			t.Errorf("rule %d, against %v, is about no package", i, rules[i].not)
+		}
+	}
+}
+
+// The terminal belongs to the command.
+func TestOnlyTheCommandTalks(t *testing.T) {
+	for _, f := range files(t) {
+		if top(f.pkg) == "cmd" {
+			continue
+		}
+		for _, imported := range f.imports {
+			for _, terminal := range []string{"github.com/urfave/cli", "github.com/schollz/progressbar", "golang.org/x/term"} {
+				if imported == terminal || strings.HasPrefix(imported, terminal+"/") {
+					t.Errorf("%s imports %s", f.path, imported)
+				}
+			}
+		}
+	}
+}
+
+func TestTopLevelDirectories(t *testing.T) {
+	rooms := []string{"stream", "mmapio", "scoring", "format", "cmd", "fuzz", "internal", "docs", "examples"}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(rooms, e.Name()) {
+			t.Errorf("%s is no room of the house", e.Name())
+		}
+	}
+}
