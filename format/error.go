@@ -32,6 +32,7 @@ const (
 	KindUnsupported Kind = "unsupported" // no container that weld reads
 	KindCompression Kind = "compression" // a damaged or foreign compressed stream
 	KindChanged     Kind = "changed"     // the file changed while it was read
+	KindNonfinite   Kind = "nonfinite"   // a value that is infinite or NaN where it matters
 )
 
 // Error reports an input that is damaged or cannot be used. All readers of this

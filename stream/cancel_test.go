@@ -97,9 +97,9 @@ func TestCancelledWhileMeasuring(t *testing.T) {
 
 // Cancelled at any time at all.
 func TestCancelledAnytime(t *testing.T) {
-	p := long().first(6).save(t)
+	p := long().first(3).save(t)
 	out := p.out("x.safetensors.zst")
-	q, o := ask("sta"), Options{Threads: 4}
+	q, o := ask("sta", "score=magnitude"), Options{Threads: 4}
 	start := time.Now()
 	p.must(t, q, out, o)
 	took := time.Since(start)

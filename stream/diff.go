@@ -50,7 +50,7 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 	if problems := p.open(); len(problems) > 0 {
 		return nil, &InputError{problems}
 	}
-	d := &Diff{A: a, B: b}
+	d := &Diff{A: a, B: b, Tensors: []TensorDiff{}, OnlyA: []string{}, OnlyB: []string{}} // no null in JSON
 	p.pair(d)
 	for range p.jobs {
 		method.stages = append(method.stages, fuse.NewDiffStage())

@@ -243,15 +243,18 @@ func (w *worker) buffer(n int64) []byte {
 
 // explain adds to a method's error what only the plan knows.
 func (p *Plan) explain(err error) error {
-	if odd, ok := err.(*fuse.NonfiniteError); ok {
-		where := "the merge"
-		if odd.Model >= 0 {
-			where = p.models[odd.Model].Path
-			if odd.Score {
-				where = p.importance[odd.Model].Path
-			}
-		}
-		return fmt.Errorf("%s: %w; nonfinite propagate lets such values pass, nonfinite base takes the base's", where, err)
+	odd, ok := err.(*fuse.NonfiniteError)
+	if !ok {
+		return err
 	}
-	return err
+	if odd.Model >= 0 {
+		path := p.models[odd.Model].Path
+		if odd.Score {
+			path = p.importance[odd.Model].Path
+		}
+		err = &format.Error{Path: path, Kind: format.KindNonfinite, Err: odd}
+	} else {
+		err = fmt.Errorf("the merge: %w", odd)
+	}
+	return fmt.Errorf("%w; nonfinite propagate lets such values pass, nonfinite base takes the base's", err)
 }

@@ -101,7 +101,8 @@ type Report struct {
 	Seconds float64       `json:"seconds"`
 	Models  []ModelReport `json:"models,omitempty"`
 	Tensors []TensorShare `json:"tensors,omitempty"`
-	// Nonfinite counts results that were let through or replaced.
+	// Nonfinite counts results that were let through or replaced; where nothing is
+	// written, scores that count as 0 because they are infinite or NaN.
 	Nonfinite int64 `json:"nonfinite"`
 }
 

@@ -101,8 +101,15 @@ func checkSTA(r *recipe.Recipe, report func(recipe.Place, string)) {
 		if score.NeedsImportance() && !m.Params.Has("importance") {
 			report(m.Where, "score "+score.String()+" needs an importance file for "+m.Path+"; without one, score magnitude ranks by the size of the update")
 		}
-		if t, d := m.Params["threshold"], m.Params["density"]; m.Params.Has("threshold") && d.Where != (recipe.Place{}) {
+		t, d := m.Params["threshold"], m.Params["density"]
+		switch given := d.Where != (recipe.Place{}); {
+		case !m.Params.Has("threshold"):
+		case given && d.Where.OfModel == t.Where.OfModel:
 			report(t.Where, "threshold and density exclude each other")
+		case given && d.Where.OfModel: // what is said of the model wins over what is said of all
+			delete(m.Params, "threshold")
+		default:
+			delete(m.Params, "density")
 		}
 	}
 	if r.Params.Bool("contrast") && len(r.Models) < 2 {

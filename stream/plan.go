@@ -435,7 +435,7 @@ func (p *Plan) Summary() Summary {
 	s := Summary{
 		Method: p.Recipe.Method.Name, Out: p.Out, Fused: len(p.jobs), Copied: len(p.Tensors) - len(p.jobs),
 		Passes: p.Passes(), ReadBytes: p.ReadBytes(), Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
-		Memory: p.Budget.Memory, Recipe: string(p.Recipe.YAML()), Carried: p.target.sidecars, Notes: p.Notes,
+		Memory: p.Budget.Memory, Recipe: string(p.Recipe.YAML()), Carried: append([]string{}, p.target.sidecars...), Notes: append([]string{}, p.Notes...), // no null in JSON
 	}
 	for i := range p.Sources {
 		src := &p.Sources[i]

@@ -44,7 +44,11 @@ func diff(c *cli.Context) error {
 	}
 	var rows [][]string
 	for _, t := range d.Tensors {
-		rows = append(rows, []string{t.Name, percent(float64(t.Different) / float64(max(t.Elements, 1))),
+		if t.Elements == 0 { // of another shape or kind
+			rows = append(rows, []string{t.Name, "-", "-", "-", "-", "-", t.Note})
+			continue
+		}
+		rows = append(rows, []string{t.Name, percent(float64(t.Different) / float64(t.Elements)),
 			fmt.Sprintf("%.4g", t.Max), fmt.Sprintf("%.4g", t.Mean), fmt.Sprintf("%.4g", t.Relative), fmt.Sprintf("%.6f", t.Cosine), t.Note})
 	}
 	if len(rows) > 0 {

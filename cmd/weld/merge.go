@@ -89,8 +89,11 @@ func printReport(w io.Writer, r *stream.Report) {
 		}
 		table(w, "model|kept|of|density|threshold", rows)
 	}
-	if r.Nonfinite > 0 {
+	switch {
+	case r.Nonfinite > 0 && r.Out != "":
 		fmt.Fprintf(w, "%s results were not finite\n", count(r.Nonfinite))
+	case r.Nonfinite > 0:
+		fmt.Fprintf(w, "%s scores are not finite and count as 0; a merge would stop there\n", count(r.Nonfinite))
 	}
 	if r.Out != "" {
 		fmt.Fprintf(w, "%s: %s in %d tensors (%d fused, %d copied), %d passes, %.1f s\n",

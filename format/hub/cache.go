@@ -11,8 +11,8 @@ import (
 	"weld/format"
 )
 
-// repoName is owner/name with an optional @revision, as on the Hub.
-var repoName = regexp.MustCompile(`^([A-Za-z0-9][\w.-]*)/([A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?$`)
+// repoName is owner/name, or name alone, with an optional @revision, as on the Hub.
+var repoName = regexp.MustCompile(`^(?:([A-Za-z0-9][\w.-]*)/)?([A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?$`)
 
 // Locate turns what a user called a checkpoint into a path: a path that exists as
 // it is, or else the snapshot of a Hub name in the local cache. The error for a
@@ -31,10 +31,17 @@ func Locate(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if dir, ok := snapshot(filepath.Join(cache, "models--"+owner+"--"+repo), revision); ok {
+	folder, repoID := "models--"+repo, repo
+	if owner != "" {
+		folder, repoID = "models--"+owner+"--"+repo, owner+"/"+repo
+	}
+	if dir, ok := snapshot(filepath.Join(cache, folder), revision); ok {
 		return dir, nil
 	}
-	download := "hf download " + owner + "/" + repo
+	if owner == "" && revision == "" { // few models are called so; most are files that are not there
+		return "", &format.Error{Path: name, Kind: format.KindMissing, Detail: "no such file or directory, and no model of that name in the Hub cache " + cache}
+	}
+	download := "hf download " + repoID
 	if revision != "" {
 		download += " --revision " + revision
 	}

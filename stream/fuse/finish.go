@@ -28,12 +28,16 @@ type NonfiniteError struct {
 	Model  int   // index in the recipe, or -1 where no single model is to blame
 	Score  bool  // the model's importance score, not the result
 	Value  float64
+	DType  format.DType // of the output, which cannot hold a finite Value
 }
 
 func (e *NonfiniteError) Error() string {
 	what := "the result"
 	if e.Score {
 		what = "the importance score"
+	}
+	if e.Value-e.Value == 0 {
+		return fmt.Sprintf("tensor %q, element %d: %s is %v, too large for %v", e.Tensor, e.Index, what, e.Value, e.DType)
 	}
 	return fmt.Sprintf("tensor %q, element %d: %s is %v", e.Tensor, e.Index, what, e.Value)
 }
@@ -81,14 +85,17 @@ func element[T vec.Float](o Operand, t Tile, i int) T {
 	return one[0]
 }
 
-// unanimous reports whether all sources have the same bits at element i: then
-// whatever stands there, an infinity or NaN, is meant to stay.
+// unanimous reports whether all sources have the same infinity or NaN at element i:
+// then it is meant to stay.
 func unanimous[T vec.Float](sp *Span, t Tile, i int) bool {
 	first := sp.Base
 	if first.Data == nil {
 		first = sp.Models[0]
 	}
 	want := element[T](first, t, i)
+	if float64(want-want) == 0 {
+		return false // finite: it is the arithmetic or the output's type that is not
+	}
 	for _, m := range sp.Models {
 		if m.Data != nil && !sameBits(element[T](m, t, i), want) {
 			return false
@@ -104,7 +111,7 @@ func sameBits[T vec.Float](a, b T) bool {
 
 // blame names the model whose own value is not finite, if there is one.
 func (f finisher) blame(sp *Span, t Tile, i int, value float64) error {
-	e := &NonfiniteError{Tensor: f.job.Name, Index: t.Lo + int64(i), Model: -1, Value: value}
+	e := &NonfiniteError{Tensor: f.job.Name, Index: t.Lo + int64(i), Model: -1, Value: value, DType: sp.OutDType}
 	for m, o := range sp.Models {
 		if o.Data == nil {
 			continue

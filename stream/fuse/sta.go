@@ -254,6 +254,7 @@ func (m *sta) keptPass() *Pass {
 				for i := range m.tensors {
 					k := &m.tensors[i].models[t]
 					k.kept.Store(0) // the last pass counts again
+					m.tensors[i].odd.Store(0)
 					if kept > 0 && m.Models[t].Fixed && k.part == ranked {
 						k.ratio = float32(float64(elements) / float64(kept))
 					}

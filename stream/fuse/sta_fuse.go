@@ -108,10 +108,10 @@ func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, vote *election[T], ke
 func maskDelta[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, kept int, err error) {
 	k := &x.models[m]
 	if x.usesScores(m) {
-		var odd int
+		var odd oddity
 		scores, odd = normScores(x, s, sp, t, m, v)
-		if odd >= 0 {
-			if err := oddScore(x, t, m, odd, sp, s, v); err != nil {
+		if odd.count > 0 {
+			if err := oddScore(x, t, m, odd.first, sp, s, v); err != nil {
 				return nil, 0, err
 			}
 		}

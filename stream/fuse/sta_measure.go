@@ -137,7 +137,8 @@ func (st *countStage[T]) Span(s *Scratch, sp *Span) error {
 		counts := s.histogram()
 		for t := range sp.Tiles {
 			s.reset()
-			q.Count(counts, ranks[T](st.tensor, s, sp, t, m))
+			rank, _ := ranks[T](st.tensor, s, sp, t, m)
+			q.Count(counts, rank)
 		}
 		k.ranking.mu.Lock()
 		q.Add(counts)
@@ -155,7 +156,7 @@ func (st *countStage[T]) End() error {
 	return nil
 }
 
-// tallyStage counts what the cuts keep.
+// tallyStage counts what the cuts keep, and the scores that are not finite.
 type tallyStage[T vec.Float] struct{ *tensor }
 
 func (st *tallyStage[T]) Reads() Reads { return st.scoreReads() }
@@ -172,7 +173,9 @@ func (st *tallyStage[T]) Span(s *Scratch, sp *Span) error {
 			case k.part == whole, k.ranking.cut.All:
 				kept += int64(t.Len())
 			default:
-				kept += int64(k.ranking.cut.Kept(ranks[T](st.tensor, s, sp, t, m)))
+				rank, odd := ranks[T](st.tensor, s, sp, t, m)
+				kept += int64(k.ranking.cut.Kept(rank))
+				st.odd.Add(int64(odd.count))
 			}
 		}
 		k.kept.Add(kept)

@@ -58,9 +58,12 @@ func loadFor[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) values
 	return v
 }
 
+// oddity says which scores of a tile are not finite.
+type oddity struct{ first, count int }
+
 // rawScores are model m's scores in a tile, before normalisation. A score that is
-// not finite counts as 0, and the first such element is returned, or −1.
-func rawScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, odd int) {
+// not finite counts as 0.
+func rawScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, odd oddity) {
 	scores = take[float32](s, t.Len())
 	height := s.mark()
 	var a []float32
@@ -71,10 +74,11 @@ func rawScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v va
 	x.Score.Compute(scores, single(s, v.theta), single(s, v.delta), a)
 	s.release(height)
 
-	odd = vec.FirstNonFinite(scores, infinity)
-	for i := odd; i >= 0 && i < len(scores); i++ {
+	odd.first = vec.FirstNonFinite(scores, infinity)
+	for i := odd.first; i >= 0 && i < len(scores); i++ {
 		if x := scores[i]; !(x < infinity) {
 			scores[i] = 0
+			odd.count++
 		}
 	}
 	return scores, odd
@@ -91,12 +95,12 @@ var infinity = float32(math.Inf(1))
 
 // normScores are model m's normalised scores in a tile, each element with the score
 // of the row or tensor that it stands and falls with.
-func normScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, odd int) {
+func normScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, odd oddity) {
 	k := &x.models[m]
 	if k.part == whole || x.Granularity == scoring.ByTensor {
 		scores = take[float32](s, t.Len())
 		vec.Fill(scores, x.tensorScore(m))
-		return scores, -1
+		return scores, odd
 	}
 	scores, odd = rawScores(x, s, sp, t, m, v)
 	row := int(x.job.Tiling.RowLen())
@@ -154,11 +158,11 @@ func rankScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, sco
 }
 
 // ranks loads, scores and ranks model m in a measuring pass.
-func ranks[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) []float32 {
+func ranks[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) (rank []float32, odd oddity) {
 	var v values[T]
 	if x.Granularity != scoring.ByTensor {
 		v = loadFor[T](x, s, sp, t, m)
 	}
-	scores, _ := normScores(x, s, sp, t, m, v)
-	return rankScores(x, s, sp, t, m, scores, v.base)
+	scores, odd := normScores(x, s, sp, t, m, v)
+	return rankScores(x, s, sp, t, m, scores, v.base), odd
 }

@@ -45,8 +45,9 @@ type Setting struct {
 
 // Place is where something was written: a line of the recipe, or a flag.
 type Place struct {
-	Line int
-	Flag string
+	Line    int
+	Flag    string
+	OfModel bool // said of one model, not of all
 }
 
 // Problem is one thing that is wrong with a recipe.
@@ -233,6 +234,7 @@ func (r *resolver) collect(m *Method, settings []Setting, perModel bool) Values 
 			continue
 		}
 		v.Where = s.Where
+		v.Where.OfModel = perModel
 		values[s.Key] = v
 	}
 	return values
@@ -258,9 +260,9 @@ func (p Param) parse(text string) (Value, error) {
 		v.Number = n
 	case Bool:
 		switch strings.ToLower(text) {
-		case "true":
+		case "true", "yes", "on": // as YAML 1.1 has it, and mergekit
 			v.Bool, v.Text = true, "true"
-		case "false":
+		case "false", "no", "off":
 			v.Text = "false"
 		default:
 			return v, wrong

@@ -3,6 +3,7 @@ package recipe_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -135,12 +136,7 @@ func quoted(text string) string { return strconv.QuoteToASCII(text) }
 // replacesDensity reports a recipe whose threshold stands in for the default density.
 // TODO: such a recipe prints both keys, which its reader refuses.
 func replacesDensity(r *recipe.Recipe) bool {
-	for _, m := range r.Models {
-		if m.Params.Has("threshold") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Models, func(m recipe.Model) bool { return m.Params.Has("threshold") && m.Params.Has("density") })
 }
 
 func randomDraft(r *rand.Rand, m recipe.Method) *recipe.Draft {
