@@ -142,6 +142,7 @@ func (d *Diff) add(models []*Source, t Output, r fuse.Difference) {
 type comparison struct{ stages []*fuse.DiffStage }
 
 func (c *comparison) Next() *fuse.Pass          { return nil }
+func (c *comparison) Reads() fuse.Reads         { return fuse.Reads{Models: true} }
 func (c *comparison) Expected() int             { return 0 }
 func (c *comparison) Fuse(job int) []fuse.Stage { return []fuse.Stage{c.stages[job]} }
 func (c *comparison) Results() []fuse.Result    { return nil }

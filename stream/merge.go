@@ -23,7 +23,7 @@ func (p *Plan) Merge(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	fusing := &walk{plan: p, name: "fuse", reads: allReads, chain: p.method.Fuse, out: out}
+	fusing := &walk{plan: p, name: "fuse", reads: p.method.Reads(), chain: p.method.Fuse, out: out}
 	fusing.announce(passes, passes+1)
 	if err := fusing.run(ctx); err != nil {
 		return nil, errors.Join(err, out.discard(err))

@@ -41,14 +41,15 @@ const Writable = "a directory, *.safetensors, or *.safetensors.zst"
 
 // containerOf chooses the form of an output by its name.
 func containerOf(out string) (container, error) {
-	name := strings.ToLower(filepath.Base(out))
+	name := filepath.Base(out)
 	switch {
 	case strings.HasSuffix(name, ".safetensors"):
 		return singleFile, nil
 	case strings.HasSuffix(name, ".safetensors.zst"):
 		return compressed, nil
 	}
-	for _, foreign := range []string{".weld", ".weldpatch", ".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
+	name = strings.ToLower(name)
+	for _, foreign := range []string{".safetensors", ".weld", ".weldpatch", ".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
 		if strings.HasSuffix(name, foreign) {
 			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, foreign, Writable)
 		}
@@ -72,10 +73,6 @@ func (p *Plan) layOut() error {
 		return nil
 	}
 	t := &p.target
-	var err error
-	if t.container, err = containerOf(p.Out); err != nil {
-		return err
-	}
 	limit := p.Options.ShardSize
 	if t.container != directory {
 		limit = 1 << 62
@@ -83,6 +80,7 @@ func (p *Plan) layOut() error {
 	for _, out := range p.Tensors {
 		t.tensors = append(t.tensors, out.Tensor)
 	}
+	var err error
 	if t.layout, err = safetensors.NewLayout(t.tensors, p.metadata(), limit); err != nil {
 		return fmt.Errorf("output %s: %w", p.Out, err)
 	}
@@ -93,7 +91,11 @@ func (p *Plan) layOut() error {
 	}
 	p.Tensors = ordered
 	t.size = t.layout.Size()
-	return p.checkPlace()
+	parent := filepath.Dir(filepath.Clean(p.Out))
+	if free, ok := mmapio.FreeSpace(parent); ok && free < t.leastSize() {
+		return fmt.Errorf("output %s: %d bytes are needed, %d are free in %s", p.Out, t.leastSize(), free, parent)
+	}
+	return p.listSidecars()
 }
 
 // metadata is what the output says about itself.
@@ -129,7 +131,13 @@ func (p *Plan) metadata() map[string]string {
 
 // checkPlace demands that the output can be put where it is wanted.
 func (p *Plan) checkPlace() error {
-	t := &p.target
+	if p.Out == "" {
+		return nil
+	}
+	var err error
+	if p.target.container, err = containerOf(p.Out); err != nil {
+		return err
+	}
 	parent := filepath.Dir(filepath.Clean(p.Out))
 	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
 		return fmt.Errorf("output %s: there is no directory %s", p.Out, parent)
@@ -137,21 +145,22 @@ func (p *Plan) checkPlace() error {
 	if err := p.checkNotInput(); err != nil {
 		return err
 	}
-	if err := p.checkVacant(); err != nil {
-		return err
+	return p.checkVacant()
+}
+
+// listSidecars finds the files that a directory carries over from the reference.
+func (p *Plan) listSidecars() error {
+	dir := p.reference().Dir()
+	if p.target.container != directory || dir == "" {
+		return nil
 	}
-	if free, ok := mmapio.FreeSpace(parent); ok && free < t.leastSize() {
-		return fmt.Errorf("output %s: %d bytes are needed, %d are free in %s", p.Out, t.leastSize(), free, parent)
+	files, skipped, err := hub.Sidecars(dir)
+	if err != nil {
+		return fmt.Errorf("list the files beside %s: %w", p.reference().Path, err)
 	}
-	if t.container == directory && p.reference().Dir() != "" {
-		files, skipped, err := hub.Sidecars(p.reference().Dir())
-		if err != nil {
-			return fmt.Errorf("list the files beside %s: %w", p.reference().Path, err)
-		}
-		t.sidecars = slices.DeleteFunc(files, func(name string) bool { return name == RecipeName })
-		for _, dir := range skipped {
-			p.note("%s: the directory %s is not carried to the output", p.reference().Path, dir)
-		}
+	p.target.sidecars = slices.DeleteFunc(files, func(name string) bool { return name == RecipeName })
+	for _, name := range skipped {
+		p.note("%s: the directory %s is not carried to the output", p.reference().Path, name)
 	}
 	return nil
 }

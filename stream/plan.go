@@ -103,6 +103,9 @@ func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	if len(problems) == 0 {
 		problems = p.match()
 	}
+	if err := p.checkPlace(); err != nil {
+		problems = append(problems, err)
+	}
 	if len(problems) == 0 {
 		problems = p.prepare()
 	}
@@ -386,7 +389,7 @@ func (p *Plan) Passes() int { return p.method.Expected() + 1 }
 // ReadBytes is what the last pass reads.
 func (p *Plan) ReadBytes() (n int64) {
 	for _, t := range p.Tensors {
-		n += p.spanBytes(t, allReads)
+		n += p.spanBytes(t, p.method.Reads())
 	}
 	return n
 }

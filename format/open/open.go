@@ -33,7 +33,7 @@ func Checkpoint(name string) (format.Checkpoint, error) {
 	if filepath.Base(path) == safetensors.IndexName {
 		return checkpoint(safetensors.OpenDir(filepath.Dir(path), source))
 	}
-	if !safetensors.IsWeights(path) {
+	if !safetensors.IsWeights(path) || strings.HasSuffix(path, ".json") {
 		return nil, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "not a container that weld reads: " + Readable}
 	}
 	src, err := source(path)

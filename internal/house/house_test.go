@@ -59,7 +59,7 @@ var rules = []struct {
 	who func(pkg string) bool
 	not []string
 }{
-	{is("internal/vec"), []string{"weld/", "golang.org/", "github.com/"}},
+	{is("internal/vec"), []string{"weld/", "golang.org/x/exp/", "golang.org/x/sys/unix", "github.com/"}}, // x/sys/cpu tells what the machine has
 	{is("mmapio"), []string{"weld/"}},
 	{is("scoring", "stream/fuse"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
 	{is("stream/recipe"), []string{"os", "weld/mmapio", "weld/format/", "weld/scoring", "weld/stream/fuse"}},

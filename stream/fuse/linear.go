@@ -34,6 +34,9 @@ type linear struct {
 
 func (l *linear) Next() *Pass   { return nil }
 func (l *linear) Expected() int { return 0 }
+func (l *linear) Reads() Reads {
+	return Reads{Base: l.Deltas || l.Nonfinite == BaseNonfinite, Models: true}
+}
 
 func (l *linear) Fuse(job int) []Stage {
 	j := &l.jobs[job]
@@ -76,9 +79,6 @@ type linearStage[T vec.Float] struct {
 	finisher
 }
 
-func (st *linearStage[T]) Reads() Reads {
-	return Reads{Base: st.Deltas || st.policy == BaseNonfinite, Models: true}
-}
 func (st *linearStage[T]) End() error { return nil }
 
 func (st *linearStage[T]) Span(s *Scratch, sp *Span) error {

@@ -32,6 +32,8 @@ type Method interface {
 	// Fuse returns the chain of stages for a job in the last pass. The last stage
 	// fills Span.Out.
 	Fuse(job int) []Stage
+	// Reads says what the last pass reads at most.
+	Reads() Reads
 	// Results returns what the method found out about each job.
 	Results() []Result
 	// Expected is how many measuring passes Next will probably return.

@@ -282,6 +282,11 @@ func (m *sta) Expected() int {
 	return n
 }
 
+// Reads implements [Method].
+func (m *sta) Reads() Reads {
+	return Reads{Base: true, Models: true, Importance: m.Score.NeedsImportance() && m.Granularity != scoring.ByTensor}
+}
+
 // Next implements [Method].
 func (m *sta) Next() *Pass {
 	if len(m.passes) == 0 {
