@@ -41,15 +41,14 @@ const Writable = "a directory, *.safetensors, or *.safetensors.zst"
 
 // containerOf chooses the form of an output by its name.
 func containerOf(out string) (container, error) {
-	name := filepath.Base(out)
+	name := strings.ToLower(filepath.Base(out))
 	switch {
 	case strings.HasSuffix(name, ".safetensors"):
 		return singleFile, nil
 	case strings.HasSuffix(name, ".safetensors.zst"):
 		return compressed, nil
 	}
-	name = strings.ToLower(name)
-	for _, foreign := range []string{".safetensors", ".weld", ".weldpatch", ".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
+	for _, foreign := range []string{".weld", ".weldpatch", ".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
 		if strings.HasSuffix(name, foreign) {
 			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, foreign, Writable)
 		}

@@ -53,7 +53,7 @@ func checkpoint(c *safetensors.Checkpoint, err error) (format.Checkpoint, error)
 
 // source opens a file of the safetensors layout, compressed or not.
 func source(path string) (safetensors.Source, error) {
-	if strings.HasSuffix(path, ".zst") {
+	if strings.HasSuffix(strings.ToLower(path), ".zst") {
 		f, err := seekzstd.Open(path)
 		if err != nil {
 			return nil, err

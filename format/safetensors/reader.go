@@ -152,6 +152,7 @@ func shardNames(dir string, index *Index) ([]string, error) {
 // IsWeights reports whether a file name is that of a safetensors file or of an
 // index over some.
 func IsWeights(name string) bool {
+	name = strings.ToLower(name)
 	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".safetensors.zst") ||
 		strings.HasSuffix(name, ".safetensors.index.json")
 }
