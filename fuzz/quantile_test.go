@@ -39,7 +39,7 @@ func quantile(s []float32, k int64, cuts []byte) float32 {
 			if i < len(cuts) {
 				n = min(n, int(cuts[i]))
 			}
-			q.Count(workers[i%2], rest[:n])
+			q.Count(workers[i%2], rest[:n], q.Window(scoring.Identity))
 			rest = rest[n:]
 			if i%5 == 4 { // a worker adds what it has whenever a tensor ends
 				q.Add(workers[i%2])

@@ -126,3 +126,19 @@ func (sc Scale) One(s float32) float32 {
 	sc.Apply(one[:])
 	return one[0]
 }
+
+// least is the smallest raw score whose normalised score is at least s, +Inf if there
+// is none. Rounding is monotone, so a comparison with it decides exactly as one of
+// normalised scores would, without a division.
+func (sc Scale) least(s float32) float32 {
+	lo, hi := uint32(0), uint32(infinityBits)
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		if sc.One(math.Float32frombits(mid)) >= s {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return math.Float32frombits(lo)
+}

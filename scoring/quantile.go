@@ -2,149 +2,219 @@ package scoring
 
 import (
 	"math"
+	"slices"
 
 	"weld/internal/vec"
 )
 
-// The bits of a score are counted in two passes: first the leading half, whose
-// sign bit is always 0, then the half below, inside the one leading bin that holds
-// the quantile.
+// Figures of the search.
 const (
-	highBins = 1 << 15
-	lowBins  = 1 << 16
+	infinityBits = 0x7f800000 // of +Inf: above all scores
+	wideBins     = 1 << 16    // of a pass over an interval that holds many scores
+	narrowBins   = 1 << 18    // of a pass over one that a sample has narrowed
+	keyRoom      = 1 << 15    // candidates that a worker keeps before they are added
 )
 
-// Counts is a histogram that one worker fills, to be added to a [Quantile]. It can
-// take 2³² − 1 scores between two [Quantile.Add].
-type Counts struct{ bins []uint32 }
+// SampleSize is how many scores make a sample that narrows a search well enough for
+// one pass to finish it.
+const SampleSize = 1 << 19
 
-// NewCounts allocates a worker's histogram: 256 KiB, whatever is counted.
-func NewCounts() *Counts { return &Counts{bins: make([]uint32, lowBins)} }
-
-// CountsBytes is the memory of one [Counts], QuantileBytes that of one [Quantile].
+// CountsBytes is the memory of one [Counts], QuantileBytes the most that one
+// [Quantile] takes, its sample included.
 const (
-	CountsBytes   = lowBins * 4
-	QuantileBytes = lowBins * 8
+	CountsBytes   = wideBins*4 + 2*keyRoom*4
+	QuantileBytes = narrowBins*8 + SampleSize*4
 )
 
-// Quantile finds the k-th largest of a multiset of scores that is far too large to
-// be held or sorted: exactly, with ties, in two passes over the scores and half a
-// megabyte.
+// Counts is what one worker tallies, to be added to a [Quantile].
+type Counts struct {
+	above  int64
+	only   int64     // inside an interval of one bin
+	bins   []uint32  // of a wide interval
+	keys   []uint32  // of candidates in a narrow one
+	inside []float32 // scores of one tile inside the interval
+}
+
+// NewCounts allocates a worker's memory.
+func NewCounts() *Counts {
+	return &Counts{bins: make([]uint32, wideBins), keys: make([]uint32, 0, keyRoom)}
+}
+
+// Full reports whether the counts must be added before the next tile of n scores.
+func (c *Counts) Full(n int) bool { return len(c.keys)+n > cap(c.keys) }
+
+// Quantile finds the k-th largest of a multiset of scores that is far too large to be
+// held or sorted: exactly, ties included, in fixed memory.
 //
-// In each pass every score is shown once, through Count into a [Counts] and from
-// there through Add; then [Quantile.Next] ends the pass. Scores are finite and at
-// least 0.
+// Scores are float32, finite and at least 0, so they order as their bits do. The
+// search keeps an interval of bits that holds the k-th largest. In each pass over the
+// scores it counts those above the interval, and those in each of the equal bins that the
+// interval is cut into; the bin that holds the k-th largest is the next interval. A
+// bin of one value ends the search.
+//
+// Without help that takes two passes: 2³¹ values, 2¹⁶ bins. [Quantile.Bracket] narrows
+// the interval beforehand to what a sample makes all but certain, and one pass
+// suffices. The counts are of all scores, so a sample can mislead the search, which
+// costs further passes, but never the result.
+//
+// A pass shows every score once, through Count into a [Counts] and from there through
+// Add; then [Quantile.Next] ends it.
 type Quantile struct {
-	k      int64 // rank from the top, 1-based, among the scores not yet counted out
+	k      int64  // rank from the top, 1-based
+	lo, hi uint32 // the k-th largest has bits in [lo, hi)
+	narrow bool   // few scores are expected inside
+	shift  uint   // bits of a bin's width
+	above  int64  // scores at or above hi
 	bins   []uint64
-	prefix uint32 // leading bits of the threshold, once known
-	pass   int    // 0: leading bits, 1: trailing bits, 2: found
-	bits   uint32
 }
 
 // NewQuantile looks for the k-th largest score, k ≥ 1.
 func NewQuantile(k int64) *Quantile {
-	return &Quantile{k: k, bins: make([]uint64, lowBins)}
+	q := &Quantile{k: k}
+	q.narrowTo(0, infinityBits, false)
+	return q
 }
 
-// Count tallies one tile of the current pass.
-func (q *Quantile) Count(c *Counts, s []float32) {
-	if q.pass == 0 {
-		vec.HistogramHigh(c.bins[:highBins], s)
+// narrowTo starts a pass over an interval.
+func (q *Quantile) narrowTo(lo, hi uint32, narrow bool) {
+	q.lo, q.hi, q.narrow, q.above = lo, hi, narrow, 0
+	most := uint32(wideBins)
+	if narrow {
+		most = narrowBins
+	}
+	for q.shift = 0; (hi-lo-1)>>q.shift >= most; q.shift++ {
+	}
+	q.bins = make([]uint64, (hi-lo-1)>>q.shift+1)
+}
+
+// sampleSigma is how many standard deviations of a sample's rank the bracket is wide
+// on either side: one search in 10⁵ misses it.
+const sampleSigma = 4.5
+
+// Bracket narrows the search, before its first pass, by a sample of the n scores. It
+// sorts the sample.
+func (q *Quantile) Bracket(sample []float32, n int64) {
+	m := float64(len(sample))
+	share := float64(q.k) / float64(n)
+	spread := sampleSigma*math.Sqrt(m*share*(1-share)) + 2
+	slices.Sort(sample)
+	fromTop := func(rank float64) (float32, bool) {
+		i := len(sample) - int(rank)
+		return sample[min(max(i, 0), len(sample)-1)], i >= 0 && i < len(sample)
+	}
+	lo, hi := uint32(0), uint32(infinityBits)
+	if s, inside := fromTop(math.Ceil(m*share + spread)); inside {
+		lo = bitsOf(s)
+	}
+	if s, inside := fromTop(math.Floor(m*share - spread)); inside {
+		hi = bitsOf(s) + 1
+	}
+	if 2*spread < m/4 { // otherwise the sample says nothing
+		q.narrowTo(lo, hi, true)
+	}
+}
+
+// bitsOf is the place of a score in the order of all.
+func bitsOf(s float32) uint32 { return math.Float32bits(s) &^ (1 << 31) }
+
+// Window is the interval of a pass as scores before a normalisation.
+type Window struct {
+	low, high float32 // raw scores in [low, high) fall inside
+	scale     Scale
+}
+
+// Window translates the interval for scores that sc has yet to normalise.
+func (q *Quantile) Window(sc Scale) Window {
+	return Window{sc.least(math.Float32frombits(q.lo)), sc.least(math.Float32frombits(q.hi)), sc}
+}
+
+// Count tallies one tile of the pass, given in raw scores. [Counts.Full] must be
+// false.
+func (q *Quantile) Count(c *Counts, raw []float32, w Window) {
+	if len(c.inside) < len(raw) {
+		c.inside = make([]float32, len(raw))
+	}
+	c.above += int64(vec.CountAtLeast(raw, w.high))
+	inside := c.inside[:vec.Between(c.inside, raw, w.low, w.high)]
+	if len(q.bins) == 1 {
+		c.only += int64(len(inside))
 		return
 	}
-	vec.HistogramLow(c.bins, s, q.prefix)
+	w.scale.Apply(inside)
+	if !q.narrow {
+		vec.HistogramKeys(c.bins, inside, q.lo, q.shift)
+		return
+	}
+	n := len(c.keys)
+	c.keys = c.keys[:n+len(inside)]
+	vec.BitKeys(c.keys[n:], inside, q.lo, q.shift)
 }
 
 // AddRepeated counts n equal scores. Like [Quantile.Add] it is not safe for
 // concurrent use.
 func (q *Quantile) AddRepeated(s float32, n int64) {
-	bits := math.Float32bits(s)
-	if q.pass == 0 {
-		q.bins[bits>>16] += uint64(n)
-	} else if bits>>16 == q.prefix {
-		q.bins[bits&0xffff] += uint64(n)
+	switch bits := bitsOf(s); {
+	case bits >= q.hi:
+		q.above += n
+	case bits >= q.lo:
+		q.bins[(bits-q.lo)>>q.shift] += uint64(n)
 	}
 }
 
-// Add moves a worker's counts into the quantile and empties them. It is not safe
-// for concurrent use; the sums do not depend on the order.
+// Add moves a worker's counts into the quantile and empties them. It is not safe for
+// concurrent use; the sums do not depend on the order.
 func (q *Quantile) Add(c *Counts) {
-	bins := c.bins
-	if q.pass == 0 {
-		bins = bins[:highBins]
+	q.above += c.above
+	q.bins[0] += uint64(c.only)
+	c.above, c.only = 0, 0
+	if q.narrow {
+		for _, key := range c.keys {
+			q.bins[key]++
+		}
+		c.keys = c.keys[:0]
+		return
 	}
-	for i, n := range bins {
+	for i, n := range c.bins[:len(q.bins)] {
 		if n != 0 {
 			q.bins[i] += uint64(n)
-			bins[i] = 0
+			c.bins[i] = 0
 		}
 	}
 }
 
 // Next ends a pass, and reports whether the scores must be shown once more.
 func (q *Quantile) Next() bool {
-	bin := q.locate()
-	q.pass++
-	if q.pass == 1 {
-		q.prefix = bin
-		clear(q.bins)
+	if q.k <= q.above { // the sample misled
+		q.narrowTo(q.hi, infinityBits, false)
 		return true
 	}
-	q.bits = q.prefix<<16 | bin
-	q.bins = nil
+	left := q.k - q.above
+	for i := len(q.bins) - 1; i >= 0; i-- {
+		n := int64(q.bins[i])
+		if left > n {
+			left -= n
+			continue
+		}
+		lo := q.lo + uint32(i)<<q.shift
+		if q.shift > 0 {
+			q.narrowTo(lo, min(lo+1<<q.shift, q.hi), false)
+			return true
+		}
+		q.lo, q.bins = lo, nil
+		return false
+	}
+	if q.lo > 0 { // the sample misled
+		q.narrowTo(0, q.lo, false)
+		return true
+	}
+	q.bins = nil // fewer than k scores were shown: the least there is
 	return false
 }
 
-// locate finds the bin that holds the k-th largest score and takes the scores
-// above it off k. If fewer than k scores were shown it is the lowest bin.
-func (q *Quantile) locate() uint32 {
-	for i := len(q.bins) - 1; i > 0; i-- {
-		n := int64(q.bins[i])
-		if q.k <= n {
-			return uint32(i)
-		}
-		q.k -= n
-	}
-	return 0
-}
-
 // Value is the k-th largest score, valid after [Quantile.Next] returned false.
-func (q *Quantile) Value() float32 { return math.Float32frombits(q.bits) }
+func (q *Quantile) Value() float32 { return math.Float32frombits(q.lo) }
 
 // Rank is k = ⌈density·n⌉, between 0 and n.
 func Rank(density float64, n int64) int64 {
 	return min(max(int64(math.Ceil(density*float64(n))), 0), n)
 }
-
-// Cut is a mask rule: which scores are kept.
-type Cut struct {
-	All bool    // keep everything, scores of 0 too
-	T   float32 // otherwise keep s ≥ T and s > 0
-}
-
-// CutAll keeps everything, CutNone nothing.
-var (
-	CutAll  = Cut{All: true}
-	CutNone = Cut{T: float32(math.Inf(1))}
-)
-
-// Select sets to 0 the elements of x whose scores are not kept, and returns how
-// many scores are.
-func Select[T vec.Float](c Cut, x []T, s []float32) int {
-	if c.All {
-		return len(x)
-	}
-	return vec.Select(x, s, c.T)
-}
-
-// Kept counts the scores that are kept.
-func (c Cut) Kept(s []float32) int {
-	if c.All {
-		return len(s)
-	}
-	return vec.CountAtLeast(s, c.T)
-}
-
-// One reports whether a single score is kept.
-func (c Cut) One(s float32) bool { return c.All || (s >= c.T && s > 0) }

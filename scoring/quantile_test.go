@@ -14,16 +14,23 @@ func kthLargest(s []float32, k int64) float32 {
 	return sorted[int64(len(s))-k]
 }
 
-// find runs a quantile over tiles spread over several workers' counts.
-func find(r *rand.Rand, s []float32, k int64) float32 {
+// find runs a quantile over tiles spread over several workers' counts, and counts the
+// passes.
+func find(r *rand.Rand, s []float32, k int64, sc Scale, sample []float32) (float32, int) {
 	q := NewQuantile(k)
+	if sample != nil {
+		q.Bracket(sample, int64(len(s)))
+	}
+	passes := 0
 	counts := []*Counts{NewCounts(), NewCounts(), NewCounts()}
 	for again := true; again; again = q.Next() {
+		passes++
+		w := q.Window(sc)
 		for lo := 0; lo < len(s); {
 			hi := min(len(s), lo+1+r.IntN(100))
 			c := counts[r.IntN(len(counts))]
-			q.Count(c, s[lo:hi])
-			if r.IntN(3) == 0 {
+			q.Count(c, s[lo:hi], w)
+			if r.IntN(3) == 0 || c.Full(100) {
 				q.Add(c)
 			}
 			lo = hi
@@ -32,7 +39,7 @@ func find(r *rand.Rand, s []float32, k int64) float32 {
 			q.Add(c)
 		}
 	}
-	return q.Value()
+	return q.Value(), passes
 }
 
 // samples are score distributions that have broken quantiles before.
@@ -70,9 +77,75 @@ func TestQuantileEqualsSort(t *testing.T) {
 				if k < 1 || k > int64(n) {
 					continue
 				}
-				got, want := find(r, s, k), kthLargest(s, k)
+				want := kthLargest(s, k)
+				got, passes := find(r, s, k, Identity, nil)
+				if math.Float32bits(got) != math.Float32bits(want) || passes > 2 {
+					t.Errorf("%s, n %d: the %d-th largest is %v, got %v in %d passes", name, n, k, want, got, passes)
+				}
+				sc := []Scale{{Divisor: 3}, {Divisor: 1e-3}, {Shift: 1e-3, Divisor: 0.7}, {}}[r.IntN(4)]
+				raw := slices.Clone(s)
+				for i := range raw {
+					raw[i] = min(max(raw[i], sc.Shift), 1e30) // nothing is below the minimum, nothing overflows
+				}
+				norm := slices.Clone(raw)
+				sc.Apply(norm)
+				want = kthLargest(norm, k)
+				if got, _ := find(r, raw, k, sc, nil); math.Float32bits(got) != math.Float32bits(want) {
+					t.Errorf("%s, n %d, %+v: the %d-th largest is %v, got %v", name, n, sc, k, want, got)
+				}
+			}
+		}
+	}
+}
+
+// A good sample makes few passes enough; a bad one costs passes and nothing else.
+func TestBracket(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	const n = 100_000
+	for name, s := range samples(r, n) {
+		sorted := slices.Sorted(slices.Values(s))
+		for _, d := range []float64{0.0001, 0.05, 0.2, 0.5, 0.99} {
+			k := Rank(d, n)
+			want := sorted[n-k]
+			for kind, sample := range map[string][]float32{
+				"strided": every(s, 7), "low": make([]float32, 5000), "high": slices.Repeat([]float32{math.MaxFloat32}, 5000), "one": {1},
+			} {
+				got, passes := find(r, s, k, Identity, sample)
 				if math.Float32bits(got) != math.Float32bits(want) {
-					t.Errorf("%s, n %d: the %d-th largest is %v, got %v", name, n, k, want, got)
+					t.Errorf("%s, density %v, %s sample: %v, want %v", name, d, kind, got, want)
+				}
+				if kind == "strided" && passes > 2 || passes > 4 {
+					t.Errorf("%s, density %v, %s sample: %d passes", name, d, kind, passes)
+				}
+			}
+		}
+	}
+}
+
+func every(s []float32, stride int) []float32 {
+	var sample []float32
+	for i := 0; i < len(s); i += stride {
+		sample = append(sample, s[i])
+	}
+	return sample
+}
+
+// Masks by raw scores are those by normalised ones.
+func TestRawCut(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, sc := range []Scale{Identity, {Divisor: 3}, {Divisor: 1e-30}, {Divisor: 1e30}, {Shift: 0.25, Divisor: 0.3}, {}} {
+		for range 200 {
+			raw := math.Float32frombits(r.Uint32N(0x7f000000))
+			cut := Cut{T: sc.One(raw)}
+			for step := -3; step <= 3; step++ {
+				s := math.Float32frombits(uint32(max(int64(bitsOf(raw))+int64(step), 0)))
+				if sc.Shift > s {
+					continue
+				}
+				norm := sc.One(s)
+				want := norm >= cut.T && norm > 0
+				if got := cut.Raw(sc).Kept([]float32{s}) == 1; got != want {
+					t.Fatalf("%+v, T %v: raw score %v is kept: %v, want %v", sc, cut.T, s, got, want)
 				}
 			}
 		}

@@ -74,7 +74,7 @@ const contrastFloor = 0.1
 
 // Method prepares the merge of the given jobs.
 func (o STA) Method(jobs []Job) Method {
-	m := &sta{STA: o, jobs: jobs, tensors: make([]tensor, len(jobs))}
+	m := &sta{STA: o, jobs: jobs, tensors: make([]tensor, len(jobs)), sampled: 8 * scoring.SampleSize}
 	for i := range jobs {
 		m.tensors[i].init(m, &jobs[i])
 	}
@@ -92,6 +92,7 @@ type sta struct {
 	tensors []tensor
 	ranking []*ranking // for each model, over the whole model
 	passes  []*Pass    // still to come
+	sampled int64      // elements of a model from which on its scores are sampled
 }
 
 // tensor is what is known of one job.
@@ -124,9 +125,11 @@ const (
 
 // ranking finds one cut; a stage adds to it from several goroutines.
 type ranking struct {
+	elements int64
 	cut      scoring.Cut
 	mu       sync.Mutex
 	quantile *scoring.Quantile // nil where the cut is known
+	sample   []float32         // of normalised scores, to narrow the search
 }
 
 func (x *tensor) init(m *sta, job *Job) {
@@ -160,7 +163,7 @@ func (m *sta) elements(model int) (n int64) {
 // newRanking starts the search for a model's cut among n elements, or knows it.
 func (m *sta) newRanking(model int, n int64) *ranking {
 	o := m.Models[model]
-	r := &ranking{}
+	r := &ranking{elements: n}
 	switch k := scoring.Rank(o.Density, n); {
 	case o.Fixed:
 		r.cut = scoring.Cut{T: o.Threshold}
@@ -173,6 +176,28 @@ func (m *sta) newRanking(model int, n int64) *ranking {
 	}
 	return r
 }
+
+// bracket narrows the search by the sample, if there is one.
+func (r *ranking) bracket() {
+	if r.quantile != nil && len(r.sample) > 0 {
+		r.quantile.Bracket(r.sample, r.elements)
+	}
+	r.sample = nil
+}
+
+// stride is the distance between the elements of a model that are sampled; 0 for no
+// sample. It is odd, so that it does not run along columns.
+func (m *sta) stride(model int) int64 {
+	r := m.ranking[model]
+	if m.Scope != scoring.WholeModel || !m.comparesRaw() || r.quantile == nil || r.elements < m.sampled {
+		return 0
+	}
+	return r.elements/scoring.SampleSize | 1
+}
+
+// comparesRaw reports whether an element's score alone, normalised, decides about it:
+// then raw scores can be compared with bounds that are normalised backwards.
+func (m *sta) comparesRaw() bool { return m.Granularity == scoring.ByElement && !m.Contrast }
 
 // advance ends a counting pass; it reports whether the scores must be seen again.
 func (r *ranking) advance() bool {
@@ -196,9 +221,17 @@ func (m *sta) schedule() {
 	}
 	if m.Scope == scoring.WholeModel {
 		if m.summarizes() {
-			m.passes = append(m.passes, &Pass{Name: "score statistics", Reads: m.rawReads(), Chain: func(job int) []Stage {
-				return []Stage{newStage(&m.tensors[job], summarize)}
-			}})
+			m.passes = append(m.passes, &Pass{
+				Name:  "score statistics",
+				Reads: m.rawReads(),
+				Chain: func(job int) []Stage { return []Stage{newStage(&m.tensors[job], summarize)} },
+				End: func() error {
+					for _, r := range m.ranking {
+						r.bracket()
+					}
+					return nil
+				},
+			})
 		}
 		if slices.ContainsFunc(m.ranking, func(r *ranking) bool { return r.quantile != nil }) {
 			m.passes = append(m.passes, m.countingPass("score histogram"))
@@ -273,11 +306,16 @@ func (m *sta) Survey() *Pass {
 	}}
 }
 
-// Expected implements [Method]: a histogram takes two passes.
+// Expected implements [Method]: without a sample, a quantile takes two passes.
 func (m *sta) Expected() int {
 	n := len(m.passes)
-	if m.Scope == scoring.WholeModel && slices.ContainsFunc(m.ranking, func(r *ranking) bool { return r.quantile != nil }) {
-		n++
+	if m.Scope != scoring.WholeModel {
+		return n
+	}
+	for model, r := range m.ranking {
+		if r.quantile != nil && !(m.summarizes() && m.stride(model) > 0) {
+			return n + 1
+		}
 	}
 	return n
 }

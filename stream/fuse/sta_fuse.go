@@ -49,10 +49,14 @@ func (st *fuseStage[T]) End() error {
 
 func (st *fuseStage[T]) Span(s *Scratch, sp *Span) error {
 	kept := make([]int64, len(st.models))
+	cuts := make([]scoring.Cut, len(st.models))
+	for m := range cuts {
+		cuts[m] = st.models[m].ranking.cut.Raw(st.rankScale(m))
+	}
 	var vote election[T]
 	for t := range sp.Tiles {
 		s.reset()
-		if err := st.tile(s, sp, t, &vote, kept); err != nil {
+		if err := st.tile(s, sp, t, cuts, &vote, kept); err != nil {
 			return err
 		}
 	}
@@ -63,7 +67,7 @@ func (st *fuseStage[T]) Span(s *Scratch, sp *Span) error {
 }
 
 // tile computes θ₀ + λ · Σ wₜ · mₜ ⊙ δₜ for one tile.
-func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, vote *election[T], kept []int64) error {
+func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, cuts []scoring.Cut, vote *election[T], kept []int64) error {
 	base := loadBase[T](s, sp, t)
 	sum := newCombination[T](st.Combine, s, t.Len())
 	if st.Consensus {
@@ -75,7 +79,7 @@ func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, vote *election[T], ke
 		}
 		height := s.mark()
 		v := loadModel(s, sp, t, m, base)
-		scores, n, err := maskDelta(st.tensor, s, sp, t, m, v)
+		scores, n, err := maskDelta(st.tensor, s, sp, t, m, v, cuts[m])
 		if err != nil {
 			return err
 		}
@@ -104,23 +108,38 @@ func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, vote *election[T], ke
 }
 
 // maskDelta zeroes what model m's cut does not keep of v.delta, and returns the
-// normalised scores, if they were needed, and how many elements were kept.
-func maskDelta[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, kept int, err error) {
+// normalised scores, where the combination needs them, and how many elements were
+// kept. The cut is for scores that rankScale has not normalised.
+func maskDelta[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T], cut scoring.Cut) (scores []float32, kept int, err error) {
+	if !x.usesScores(m) {
+		return nil, t.Len(), nil
+	}
 	k := &x.models[m]
-	if x.usesScores(m) {
-		var odd oddity
+	raw := x.comparesRaw() && k.part == ranked
+	var rank []float32
+	var odd oddity
+	if raw {
+		rank, odd = rawScores(x, s, sp, t, m, v)
+	} else {
 		scores, odd = normScores(x, s, sp, t, m, v)
-		if odd.count > 0 {
-			if err := oddScore(x, t, m, odd.first, sp, s, v); err != nil {
-				return nil, 0, err
-			}
+	}
+	if odd.count > 0 {
+		if err := oddScore(x, t, m, odd.first, sp, s, v); err != nil {
+			return nil, 0, err
 		}
 	}
-	if k.part == whole || k.ranking.cut.All {
-		return scores, t.Len(), nil
+	kept = t.Len()
+	if k.part == ranked && !cut.All {
+		if !raw {
+			rank = rankScores(x, s, sp, t, m, scores, v.base)
+		}
+		kept = scoring.Select(cut, v.delta, rank)
 	}
-	rank := rankScores(x, s, sp, t, m, scores, v.base)
-	return scores, scoring.Select(k.ranking.cut, v.delta, rank), nil
+	if raw && x.Combine == ByImportance {
+		scores = rank
+		k.scale.Apply(scores)
+	}
+	return scores, kept, nil
 }
 
 // oddScore judges scores that are not finite: they do not matter where the model

@@ -1,6 +1,8 @@
 package fuse
 
 import (
+	"sync"
+
 	"weld/internal/vec"
 	"weld/scoring"
 )
@@ -44,10 +46,14 @@ type summaryStage[T vec.Float] struct {
 	*tensor
 	totals []scoring.Summary
 	order  []inOrder[scoring.Summary]
+
+	mu      sync.Mutex
+	samples [][]float32 // raw scores, for each model
 }
 
 func newSummaryStage[T vec.Float](x *tensor) Stage {
-	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Summary, len(x.models)), order: make([]inOrder[scoring.Summary], len(x.models))}
+	n := len(x.models)
+	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Summary, n), order: make([]inOrder[scoring.Summary], n), samples: make([][]float32, n)}
 	for m := range st.order {
 		st.order[m].fold = st.totals[m].Add
 	}
@@ -61,21 +67,36 @@ func (st *summaryStage[T]) Span(s *Scratch, sp *Span) error {
 		if st.models[m].part != ranked {
 			continue
 		}
+		stride := st.stride(m)
+		var sample []float32
 		tiles := make([]scoring.Summary, 0, sp.Last-sp.First)
 		for t := range sp.Tiles {
 			s.reset()
 			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))
 			tiles = append(tiles, st.Normalization.Summarize(scores))
+			if stride > 0 {
+				for i := (stride - t.Lo%stride) % stride; i < int64(len(scores)); i += stride {
+					sample = append(sample, scores[i])
+				}
+			}
 		}
 		st.order[m].add(sp.First, tiles)
+		st.mu.Lock()
+		st.samples[m] = append(st.samples[m], sample...)
+		st.mu.Unlock()
 	}
 	return nil
 }
 
 func (st *summaryStage[T]) End() error {
 	for m := range st.models {
-		st.models[m].scale = st.Normalization.Scale(st.totals[m])
-		st.models[m].mean = st.totals[m].Mean()
+		k := &st.models[m]
+		k.scale = st.Normalization.Scale(st.totals[m])
+		k.mean = st.totals[m].Mean()
+		k.scale.Apply(st.samples[m])
+		k.ranking.mu.Lock()
+		k.ranking.sample = append(k.ranking.sample, st.samples[m]...)
+		k.ranking.mu.Unlock()
 	}
 	return nil
 }
@@ -135,14 +156,21 @@ func (st *countStage[T]) Span(s *Scratch, sp *Span) error {
 			continue
 		}
 		counts := s.histogram()
+		hand := func() {
+			k.ranking.mu.Lock()
+			q.Add(counts)
+			k.ranking.mu.Unlock()
+		}
+		window := q.Window(st.rankScale(m))
 		for t := range sp.Tiles {
 			s.reset()
+			if counts.Full(t.Len()) {
+				hand()
+			}
 			rank, _ := ranks[T](st.tensor, s, sp, t, m)
-			q.Count(counts, rank)
+			q.Count(counts, rank, window)
 		}
-		k.ranking.mu.Lock()
-		q.Add(counts)
-		k.ranking.mu.Unlock()
+		hand()
 	}
 	return nil
 }
@@ -165,6 +193,7 @@ func (st *tallyStage[T]) End() error   { return nil }
 func (st *tallyStage[T]) Span(s *Scratch, sp *Span) error {
 	for m := range st.models {
 		k := &st.models[m]
+		cut := k.ranking.cut.Raw(st.rankScale(m))
 		var kept int64
 		for t := range sp.Tiles {
 			s.reset()
@@ -174,7 +203,7 @@ func (st *tallyStage[T]) Span(s *Scratch, sp *Span) error {
 				kept += int64(t.Len())
 			default:
 				rank, odd := ranks[T](st.tensor, s, sp, t, m)
-				kept += int64(k.ranking.cut.Kept(rank))
+				kept += int64(cut.Kept(rank))
 				st.odd.Add(int64(odd.count))
 			}
 		}
@@ -213,12 +242,13 @@ func (st *l1Stage[T]) Span(s *Scratch, sp *Span) error {
 		if st.models[m].part != ranked {
 			continue
 		}
+		cut := st.models[m].ranking.cut.Raw(st.rankScale(m))
 		tiles := make([]l1Pair, 0, sp.Last-sp.First)
 		for t := range sp.Tiles {
 			s.reset()
 			v := loadModel(s, sp, t, m, loadBase[T](s, sp, t))
 			p := l1Pair{before: vec.SumAbs(v.delta)}
-			if _, _, err := maskDelta(st.tensor, s, sp, t, m, v); err != nil {
+			if _, _, err := maskDelta(st.tensor, s, sp, t, m, v, cut); err != nil {
 				return err
 			}
 			p.after = vec.SumAbs(v.delta)

@@ -157,11 +157,23 @@ func rankScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, sco
 	return out
 }
 
-// ranks loads, scores and ranks model m in a measuring pass.
+// rankScale is what the scores of ranks have yet to be normalised by.
+func (x *tensor) rankScale(m int) scoring.Scale {
+	if x.comparesRaw() {
+		return x.models[m].scale
+	}
+	return scoring.Identity
+}
+
+// ranks loads and scores model m: the scores by which its elements are ranked, but for
+// the normalisation by rankScale.
 func ranks[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) (rank []float32, odd oddity) {
 	var v values[T]
 	if x.Granularity != scoring.ByTensor {
 		v = loadFor[T](x, s, sp, t, m)
+	}
+	if x.comparesRaw() {
+		return rawScores(x, s, sp, t, m, v)
 	}
 	scores, odd := normScores(x, s, sp, t, m, v)
 	return rankScores(x, s, sp, t, m, scores, v.base), odd

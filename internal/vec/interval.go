@@ -1,0 +1,33 @@
+package vec
+
+import "math"
+
+// Between copies the scores with low ≤ s < high to the front of dst, in order, and
+// returns how many there are. dst has room for all of s, and may be s.
+func Between(dst, s []float32, low, high float32) (n int) {
+	dst = dst[:len(s)]
+	for _, v := range s {
+		dst[n] = v
+		n += int(bit(v >= low) & bit(v < high))
+		if n == len(dst) {
+			break
+		}
+	}
+	return n
+}
+
+// BitKeys fills keys with (bits − base) >> shift of each score, for scores of at
+// least +0 whose bits are at least base. −0 counts as +0.
+func BitKeys(keys []uint32, s []float32, base uint32, shift uint) {
+	keys = keys[:len(s)]
+	for i, v := range s {
+		keys[i] = (math.Float32bits(v)&^(1<<31) - base) >> (shift & 31)
+	}
+}
+
+// HistogramKeys counts the keys of [BitKeys] without storing them.
+func HistogramKeys(counts []uint32, s []float32, base uint32, shift uint) {
+	for _, v := range s {
+		counts[(math.Float32bits(v)&^(1<<31)-base)>>(shift&31)]++
+	}
+}
