@@ -2,7 +2,6 @@ package scoring
 
 import (
 	"math"
-	"slices"
 
 	"weld/internal/vec"
 )
@@ -91,27 +90,33 @@ func (q *Quantile) narrowTo(lo, hi uint32, narrow bool) {
 // on either side: one search in 10⁵ misses it.
 const sampleSigma = 4.5
 
-// Bracket narrows the search, before its first pass, by a sample of the n scores. It
-// sorts the sample.
+// Bracket narrows the search, before its first pass, by a sample of the n scores.
 func (q *Quantile) Bracket(sample []float32, n int64) {
 	m := float64(len(sample))
 	share := float64(q.k) / float64(n)
 	spread := sampleSigma*math.Sqrt(m*share*(1-share)) + 2
-	slices.Sort(sample)
-	fromTop := func(rank float64) (float32, bool) {
-		i := len(sample) - int(rank)
-		return sample[min(max(i, 0), len(sample)-1)], i >= 0 && i < len(sample)
+	if 2*spread > m/4 {
+		return // it says nothing
 	}
 	lo, hi := uint32(0), uint32(infinityBits)
-	if s, inside := fromTop(math.Ceil(m*share + spread)); inside {
-		lo = bitsOf(s)
+	if low := int64(math.Ceil(m*share + spread)); low <= int64(len(sample)) {
+		lo = bitsOf(kth(sample, low))
 	}
-	if s, inside := fromTop(math.Floor(m*share - spread)); inside {
-		hi = bitsOf(s) + 1
+	if high := int64(math.Floor(m*share - spread)); high >= 1 {
+		hi = bitsOf(kth(sample, high)) + 1
 	}
-	if 2*spread < m/4 { // otherwise the sample says nothing
-		q.narrowTo(lo, hi, true)
+	q.narrowTo(lo, hi, true)
+}
+
+// kth finds the k-th largest of scores in memory, by the same search.
+func kth(s []float32, k int64) float32 {
+	q, c := NewQuantile(k), NewCounts()
+	for again := true; again; again = q.Next() {
+		w := q.Window(Identity)
+		q.Count(c, s, w)
+		q.Add(c)
 	}
+	return q.Value()
 }
 
 // bitsOf is the place of a score in the order of all.

@@ -30,7 +30,7 @@ func find(r *rand.Rand, s []float32, k int64, sc Scale, sample []float32) (float
 			hi := min(len(s), lo+1+r.IntN(100))
 			c := counts[r.IntN(len(counts))]
 			q.Count(c, s[lo:hi], w)
-			if r.IntN(3) == 0 || c.Full(100) {
+			if r.IntN(200) == 0 || c.Full(100) {
 				q.Add(c)
 			}
 			lo = hi

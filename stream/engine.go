@@ -66,9 +66,13 @@ func (w *walk) run(ctx context.Context) error {
 		}
 	})()
 	var group errgroup.Group
-	for range w.plan.Budget.Workers {
+	for len(w.plan.workers) < w.plan.Budget.Workers {
+		w.plan.workers = append(w.plan.workers, &worker{plan: w.plan})
+	}
+	for _, worker := range w.plan.workers {
+		worker.walk = w
 		group.Go(func() error {
-			err := (&worker{walk: w, plan: w.plan}).run(inner, s)
+			err := worker.run(inner, s)
 			if err != nil {
 				stop(err)
 			}
@@ -102,7 +106,7 @@ func (w *walk) open(tensor int, jobOf map[int]int) *task {
 	return t
 }
 
-// worker is one goroutine's share of a walk.
+// worker is one goroutine's share of a walk. Its memory serves all walks of a plan.
 type worker struct {
 	walk    *walk
 	plan    *Plan

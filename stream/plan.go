@@ -46,6 +46,7 @@ type Plan struct {
 	statistics []scoring.Statistic
 	jobs       []int // of the fused tensors
 	method     fuse.Method
+	workers    []*worker
 	target     target
 }
 

@@ -56,6 +56,9 @@ func newSummaryStage[T vec.Float](x *tensor) Stage {
 	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Summary, n), order: make([]inOrder[scoring.Summary], n), samples: make([][]float32, n)}
 	for m := range st.order {
 		st.order[m].fold = st.totals[m].Add
+		if stride := x.stride(m); stride > 0 {
+			st.samples[m] = make([]float32, 0, x.job.Tiling.Elements()/stride+1)
+		}
 	}
 	return st
 }
