@@ -9,6 +9,8 @@ import (
 // these are of an infinity or a NaN.
 func Delta[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
+	n := deltaSIMD(dst, a, b)
+	dst, a, b = dst[n:], a[n:], b[n:]
 	for i := range dst {
 		d := a[i] - b[i]
 		// Of equal bits, only infinities and NaNs differ by anything but +0.
@@ -28,6 +30,8 @@ func EqualBits[T Float](a, b []T) bool {
 // Abs computes dst = |x|.
 func Abs[T Float](dst, x []T) {
 	x = x[:len(dst)]
+	n := absSIMD(dst, x)
+	dst, x = dst[n:], x[n:]
 	for i, v := range x {
 		dst[i] = abs(v)
 	}
@@ -36,6 +40,8 @@ func Abs[T Float](dst, x []T) {
 // Sqrt computes dst = √x, correctly rounded.
 func Sqrt[T Float](dst, x []T) {
 	x = x[:len(dst)]
+	n := sqrtSIMD(dst, x)
+	dst, x = dst[n:], x[n:]
 	for i, v := range x {
 		// Of a float32, the root rounded twice is the root rounded once.
 		dst[i] = T(math.Sqrt(float64(v)))
@@ -45,6 +51,8 @@ func Sqrt[T Float](dst, x []T) {
 // Square computes dst = x·x.
 func Square[T Float](dst, x []T) {
 	x = x[:len(dst)]
+	n := squareSIMD(dst, x)
+	dst, x = dst[n:], x[n:]
 	for i, v := range x {
 		dst[i] = v * v
 	}
@@ -53,6 +61,8 @@ func Square[T Float](dst, x []T) {
 // Mul computes dst = a·b.
 func Mul[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
+	n := mulSIMD(dst, a, b)
+	dst, a, b = dst[n:], a[n:], b[n:]
 	for i := range dst {
 		dst[i] = a[i] * b[i]
 	}
@@ -61,6 +71,8 @@ func Mul[T Float](dst, a, b []T) {
 // MulAbs computes dst = |x|·a.
 func MulAbs[T Float](dst, x, a []T) {
 	x, a = x[:len(dst)], a[:len(dst)]
+	n := mulAbsSIMD(dst, x, a)
+	dst, x, a = dst[n:], x[n:], a[n:]
 	for i := range dst {
 		dst[i] = abs(x[i]) * a[i]
 	}
@@ -69,6 +81,8 @@ func MulAbs[T Float](dst, x, a []T) {
 // Scale computes dst = x·w.
 func Scale[T Float](dst, x []T, w T) {
 	x = x[:len(dst)]
+	n := scaleSIMD(dst, x, w)
+	dst, x = dst[n:], x[n:]
 	for i, v := range x {
 		dst[i] = v * w
 	}
@@ -77,6 +91,8 @@ func Scale[T Float](dst, x []T, w T) {
 // Axpy computes acc += w·x, the product rounded before it is added.
 func Axpy[T Float](acc []T, w T, x []T) {
 	x = x[:len(acc)]
+	n := axpySIMD(acc, w, x)
+	acc, x = acc[n:], x[n:]
 	for i, v := range x {
 		acc[i] += T(w * v)
 	}
@@ -85,6 +101,8 @@ func Axpy[T Float](acc []T, w T, x []T) {
 // MulAxpy computes acc += (s·w)·x, each product rounded before it is used.
 func MulAxpy[T Float](acc []T, w T, s, x []T) {
 	s, x = s[:len(acc)], x[:len(acc)]
+	n := mulAxpySIMD(acc, w, s, x)
+	acc, s, x = acc[n:], s[n:], x[n:]
 	for i := range acc {
 		acc[i] += T(T(s[i]*w) * x[i])
 	}
@@ -93,6 +111,8 @@ func MulAxpy[T Float](acc []T, w T, s, x []T) {
 // Add computes dst += x.
 func Add[T Float](dst, x []T) {
 	x = x[:len(dst)]
+	n := addSIMD(dst, x)
+	dst, x = dst[n:], x[n:]
 	for i, v := range x {
 		dst[i] += v
 	}
@@ -100,6 +120,7 @@ func Add[T Float](dst, x []T) {
 
 // AddScalar computes dst += v.
 func AddScalar[T Float](dst []T, v T) {
+	dst = dst[addScalarSIMD(dst, v):]
 	for i := range dst {
 		dst[i] += v
 	}
@@ -108,6 +129,8 @@ func AddScalar[T Float](dst []T, v T) {
 // Div computes dst = x/d. The caller sees to it that d is not 0.
 func Div[T Float](dst, x []T, d T) {
 	x = x[:len(dst)]
+	n := divSIMD(dst, x, d)
+	dst, x = dst[n:], x[n:]
 	for i, v := range x {
 		dst[i] = v / d
 	}
@@ -116,6 +139,8 @@ func Div[T Float](dst, x []T, d T) {
 // DivBy computes dst = num/den, and +0 where den is 0.
 func DivBy[T Float](dst, num, den []T) {
 	num, den = num[:len(dst)], den[:len(dst)]
+	n := divBySIMD(dst, num, den)
+	dst, num, den = dst[n:], num[n:], den[n:]
 	for i := range dst {
 		dst[i] = keep(bit(den[i] != 0), num[i]/den[i])
 	}
@@ -124,6 +149,8 @@ func DivBy[T Float](dst, num, den []T) {
 // SubDiv computes dst = (x - low)/d. The caller sees to it that d is not 0.
 func SubDiv[T Float](dst, x []T, low, d T) {
 	x = x[:len(dst)]
+	n := subDivSIMD(dst, x, low, d)
+	dst, x = dst[n:], x[n:]
 	for i, v := range x {
 		dst[i] = (v - low) / d
 	}
@@ -132,6 +159,8 @@ func SubDiv[T Float](dst, x []T, low, d T) {
 // Apply computes dst = base + lambda·acc, the product rounded before it is added.
 func Apply[T Float](dst, base []T, lambda T, acc []T) {
 	base, acc = base[:len(dst)], acc[:len(dst)]
+	n := applySIMD(dst, base, lambda, acc)
+	dst, base, acc = dst[n:], base[n:], acc[n:]
 	for i := range dst {
 		dst[i] = base[i] + T(lambda*acc[i])
 	}
@@ -141,6 +170,8 @@ func Apply[T Float](dst, base []T, lambda T, acc []T) {
 // other models' scores, of which others is the sum and n the number.
 func Contrast(dst, s, others []float32, n, eps float32) {
 	s, others = s[:len(dst)], others[:len(dst)]
+	done := contrastSIMD(dst, s, others, n, eps)
+	dst, s, others = dst[done:], s[done:], others[done:]
 	for i := range dst {
 		dst[i] = s[i] / (float32(others[i]/n) + eps)
 	}
@@ -149,6 +180,8 @@ func Contrast(dst, s, others []float32, n, eps float32) {
 // CountNonZero computes count += 1 where x is not 0.
 func CountNonZero[T Float](count, x []T) {
 	x = x[:len(count)]
+	n := countNonZeroSIMD(count, x)
+	count, x = count[n:], x[n:]
 	for i, v := range x {
 		count[i] = choose(bit(v != 0), count[i]+1, count[i])
 	}
@@ -157,6 +190,8 @@ func CountNonZero[T Float](count, x []T) {
 // AddWhereNonZero computes dst += s where x is not 0.
 func AddWhereNonZero[T Float](dst, s, x []T) {
 	s, x = s[:len(dst)], x[:len(dst)]
+	n := addWhereNonZeroSIMD(dst, s, x)
+	dst, s, x = dst[n:], s[n:], x[n:]
 	for i := range dst {
 		dst[i] = choose(bit(x[i] != 0), dst[i]+s[i], dst[i])
 	}
@@ -164,6 +199,7 @@ func AddWhereNonZero[T Float](dst, s, x []T) {
 
 // Fill sets every element of dst to v.
 func Fill[T Float](dst []T, v T) {
+	dst = dst[fillSIMD(dst, v):]
 	for i := range dst {
 		dst[i] = v
 	}

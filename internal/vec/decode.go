@@ -9,6 +9,8 @@ import (
 // values, from src. NaNs keep every bit.
 func DecodeBF16(dst []float32, src []byte) {
 	src = src[:2*len(dst)]
+	n := decodeBF16SIMD(dst, src)
+	dst, src = dst[n:], src[2*n:]
 	for len(dst) >= 4 && len(src) >= 8 {
 		four := binary.LittleEndian.Uint64(src)
 		low, high := uint32(four), uint32(four>>32)
@@ -27,6 +29,8 @@ func DecodeBF16(dst []float32, src []byte) {
 // quiet with its sign and payload, as the VCVTPH2PS instruction has it.
 func DecodeF16(dst []float32, src []byte) {
 	src = src[:2*len(dst)]
+	n := decodeF16SIMD(dst, src)
+	dst, src = dst[n:], src[2*n:]
 	for i := range dst {
 		if len(src) < 2 { // never; spares the bounds checks below
 			return
@@ -90,14 +94,18 @@ func decodeF64(dst []float64, src []byte) {
 // bits from src, in its "fn" form (OCP 8-bit Floating Point Specification 1.0):
 // bias 7, no infinities, largest value 448, and only 0x7f and 0xff are NaN.
 func DecodeF8E4M3(dst []float32, src []byte) {
-	lookUp(dst, src, &fromE4M3)
+	src = src[:len(dst)]
+	n := decodeF8E4M3SIMD(dst, src)
+	lookUp(dst[n:], src[n:], &fromE4M3)
 }
 
 // DecodeF8E5M2 reads len(dst) values of the 8-bit format with five exponent
 // bits from src: the leading halves of binary16 values, with infinities and
 // NaNs as there.
 func DecodeF8E5M2(dst []float32, src []byte) {
-	lookUp(dst, src, &fromE5M2)
+	src = src[:len(dst)]
+	n := decodeF8E5M2SIMD(dst, src)
+	lookUp(dst[n:], src[n:], &fromE5M2)
 }
 
 func lookUp(dst []float32, src []byte, value *[256]float32) {
@@ -133,6 +141,8 @@ func tabulate(value func(code uint32) float32) (table [256]float32) {
 // Widen converts src to float64, which is exact.
 func Widen(dst []float64, src []float32) {
 	src = src[:len(dst)]
+	n := widenSIMD(dst, src)
+	dst, src = dst[n:], src[n:]
 	for i, v := range src {
 		dst[i] = float64(v)
 	}
@@ -142,6 +152,8 @@ func Widen(dst []float64, src []float32) {
 // [OverflowF32] on become infinite.
 func Narrow(dst []float32, src []float64) {
 	src = src[:len(dst)]
+	n := narrowSIMD(dst, src)
+	dst, src = dst[n:], src[n:]
 	for i, v := range src {
 		dst[i] = float32(v)
 	}

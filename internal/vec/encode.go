@@ -18,6 +18,9 @@ import (
 //	E5M2      0x7e
 //	E4M3      0x7f, also for what overflows, as it has no infinity
 func EncodeBF16[T Float](dst []byte, src []T) {
+	src = src[:len(dst)/2]
+	n := encodeBF16SIMD(dst, src)
+	dst, src = dst[2*n:], src[n:]
 	switch src := any(src).(type) {
 	case []float32:
 		encodeBF16(dst, src)
@@ -40,6 +43,9 @@ func encodeBF16(dst []byte, src []float32) {
 // EncodeF16 rounds len(dst)/2 elements of src to IEEE 754 binary16, as
 // [EncodeBF16] does.
 func EncodeF16[T Float](dst []byte, src []T) {
+	src = src[:len(dst)/2]
+	n := encodeF16SIMD(dst, src)
+	dst, src = dst[2*n:], src[n:]
 	switch src := any(src).(type) {
 	case []float32:
 		write16(dst, src, f16From32)
@@ -51,6 +57,9 @@ func EncodeF16[T Float](dst []byte, src []T) {
 // EncodeF8E4M3 rounds len(dst) elements of src to E4M3 (see [DecodeF8E4M3]), as
 // [EncodeBF16] does, but what overflows becomes NaN.
 func EncodeF8E4M3[T Float](dst []byte, src []T) {
+	src = src[:len(dst)]
+	n := encodeF8E4M3SIMD(dst, src)
+	dst, src = dst[n:], src[n:]
 	switch src := any(src).(type) {
 	case []float32:
 		write8(dst, src, e4m3From32)
@@ -61,6 +70,9 @@ func EncodeF8E4M3[T Float](dst []byte, src []T) {
 
 // EncodeF8E5M2 rounds len(dst) elements of src to E5M2, as [EncodeBF16] does.
 func EncodeF8E5M2[T Float](dst []byte, src []T) {
+	src = src[:len(dst)]
+	n := encodeF8E5M2SIMD(dst, src)
+	dst, src = dst[n:], src[n:]
 	switch src := any(src).(type) {
 	case []float32:
 		write8(dst, src, e5m2From32)
@@ -90,6 +102,8 @@ func write8[T Float](dst []byte, src []T, round func(T) uint8) {
 // EncodeF32 rounds len(dst)/4 elements of src to float32, as [EncodeBF16] does.
 func EncodeF32[T Float](dst []byte, src []T) {
 	src = src[:len(dst)/4]
+	n := encodeF32SIMD(dst, src)
+	dst, src = dst[4*n:], src[n:]
 	for _, v := range src {
 		if len(dst) < 4 { // never; spares the bounds checks below
 			return
@@ -107,6 +121,8 @@ func EncodeF32[T Float](dst []byte, src []T) {
 // are written as [EncodeBF16] does.
 func EncodeF64[T Float](dst []byte, src []T) {
 	src = src[:len(dst)/8]
+	n := encodeF64SIMD(dst, src)
+	dst, src = dst[8*n:], src[n:]
 	for _, v := range src {
 		if len(dst) < 8 { // never; spares the bounds checks below
 			return

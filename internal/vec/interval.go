@@ -4,9 +4,10 @@ import "math"
 
 // Between copies the scores with low ≤ s < high to the front of dst, in order, and
 // returns how many there are. dst has room for all of s, and may be s.
-func Between(dst, s []float32, low, high float32) (n int) {
+func Between(dst, s []float32, low, high float32) int {
 	dst = dst[:len(s)]
-	for _, v := range s {
+	seen, n := betweenSIMD(dst, s, low, high)
+	for _, v := range s[seen:] {
 		dst[n] = v
 		n += int(bit(v >= low) & bit(v < high))
 		if n == len(dst) {

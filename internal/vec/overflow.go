@@ -53,9 +53,10 @@ func OverflowF8E4M3[T Float]() T {
 // [OverflowF16] and its siblings, it finds the elements that the encoder of
 // that format would write as infinity or NaN.
 func FirstNonFinite[T Float](x []T, limit T) int {
-	for i, v := range x {
+	n := finiteSIMD(x, limit)
+	for i, v := range x[n:] {
 		if !(v < limit && v > -limit) {
-			return i
+			return n + i
 		}
 	}
 	return -1

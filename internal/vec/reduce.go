@@ -17,6 +17,7 @@ func (l *lanes) fold() float64 {
 // Sum returns Σ x, and 0 for no elements.
 func Sum[T Float](x []T) float64 {
 	var l lanes
+	x = x[sumSIMD(&l, x):]
 	for ; len(x) >= len(l); x = x[len(l):] {
 		for j, v := range (*[len(l)]T)(x) {
 			l[j] += float64(v)
@@ -31,6 +32,7 @@ func Sum[T Float](x []T) float64 {
 // SumAbs returns Σ |x|, and 0 for no elements.
 func SumAbs[T Float](x []T) float64 {
 	var l lanes
+	x = x[sumAbsSIMD(&l, x):]
 	for ; len(x) >= len(l); x = x[len(l):] {
 		for j, v := range (*[len(l)]T)(x) {
 			l[j] += math.Abs(float64(v))
@@ -44,13 +46,21 @@ func SumAbs[T Float](x []T) float64 {
 
 // SumSquares returns Σ x², squared in float64, and 0 for no elements.
 func SumSquares[T Float](x []T) float64 {
-	return Dot(x, x)
+	var l lanes
+	x = x[sumSquaresSIMD(&l, x):]
+	return dot(&l, x, x)
 }
 
 // Dot returns Σ a·b, multiplied in float64, and 0 for no elements.
 func Dot[T Float](a, b []T) float64 {
 	b = b[:len(a)]
 	var l lanes
+	n := dotSIMD(&l, a, b)
+	return dot(&l, a[n:], b[n:])
+}
+
+// dot adds the products of a and b to the lanes and folds them.
+func dot[T Float](l *lanes, a, b []T) float64 {
 	for ; len(a) >= len(l) && len(b) >= len(l); a, b = a[len(l):], b[len(l):] {
 		c := (*[len(l)]T)(b)
 		for j, v := range (*[len(l)]T)(a) {
@@ -66,8 +76,8 @@ func Dot[T Float](a, b []T) float64 {
 // Max returns the largest element, -Inf for none. NaNs are passed over: the
 // caller has seen to it that x is finite. A maximum of 0 is +0.
 func Max(x []float32) float32 {
-	most := float32(math.Inf(-1))
-	for _, v := range x {
+	n, most := maxSIMD(x, float32(math.Inf(-1)))
+	for _, v := range x[n:] {
 		if v > most {
 			most = v
 		}
@@ -78,8 +88,8 @@ func Max(x []float32) float32 {
 // Min returns the smallest element, +Inf for none. NaNs are passed over: the
 // caller has seen to it that x is finite. A minimum of 0 is +0.
 func Min(x []float32) float32 {
-	least := float32(math.Inf(1))
-	for _, v := range x {
+	n, least := minSIMD(x, float32(math.Inf(1)))
+	for _, v := range x[n:] {
 		if v < least {
 			least = v
 		}

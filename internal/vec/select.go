@@ -11,8 +11,10 @@ func floor(t float32) float32 {
 
 // Select keeps x where s ≥ t and s > 0, and sets it to +0 elsewhere. It returns
 // how many scores pass, whatever the elements of x are.
-func Select[T Float](x []T, s []float32, t float32) (kept int) {
+func Select[T Float](x []T, s []float32, t float32) int {
 	s, t = s[:len(x)], floor(t)
+	n, kept := selectSIMD(x, s, t)
+	x, s = x[n:], s[n:]
 	for i, v := range s {
 		k := bit(v >= t)
 		x[i] = keep(k, x[i])
@@ -22,9 +24,10 @@ func Select[T Float](x []T, s []float32, t float32) (kept int) {
 }
 
 // CountAtLeast returns how many scores [Select] would let pass.
-func CountAtLeast(s []float32, t float32) (kept int) {
+func CountAtLeast(s []float32, t float32) int {
 	t = floor(t)
-	for _, v := range s {
+	n, kept := countAtLeastSIMD(s, t)
+	for _, v := range s[n:] {
 		kept += int(bit(v >= t))
 	}
 	return kept
@@ -41,6 +44,8 @@ func SignSum[T Float](sum, d []T) {
 // section 3).
 func KeepSign[T Float](x, d, sum []T) {
 	d, sum = d[:len(x)], sum[:len(x)]
+	n := keepSignSIMD(x, d, sum)
+	x, d, sum = x[n:], d[n:], sum[n:]
 	for i := range x {
 		plus := bit(sum[i] >= 0)
 		agrees := plus&bit(d[i] > 0) | (plus^1)&bit(d[i] < 0)

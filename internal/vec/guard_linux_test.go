@@ -1,0 +1,55 @@
+package vec
+
+import (
+	"os"
+	"runtime/debug"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// guarded returns n bytes that end where a page begins that must not be touched:
+// the process dies if it is. If n is whole pages, such a page also lies before
+// them. The bytes are never given back, so ask once and take slices.
+func guarded(n int) []byte {
+	page := os.Getpagesize()
+	whole := (n + page - 1) / page * page
+	region, err := unix.Mmap(-1, 0, page+whole+page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		panic(err)
+	}
+	for _, guard := range [][]byte{region[:page], region[page+whole:]} {
+		if err := unix.Mprotect(guard, unix.PROT_NONE); err != nil {
+			panic(err)
+		}
+	}
+	end := page + whole
+	return region[end-n : end : end]
+}
+
+// A fault inside a kernel, as by a file cut short while it is mapped, is a panic
+// that the caller recovers from.
+func TestConvertFault(t *testing.T) {
+	everyLevel(t, func(t *testing.T) {
+		const n = 2048
+		for _, c := range conversions {
+			src := guarded(n * c.src.width)
+			dst := make([]byte, 2*n*c.dst.width)
+			beyond := unsafe.Slice(&src[0], 2*len(src))
+			if !faults(func() { c.convert(dst, beyond) }) {
+				t.Errorf("%s did not fault", c.name)
+			}
+		}
+	})
+}
+
+func faults(call func()) (faulted bool) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		fault, ok := recover().(interface{ Addr() uintptr })
+		faulted = ok && fault.Addr() != 0
+	}()
+	call()
+	return false
+}

@@ -1,0 +1,25 @@
+//go:build !noasm
+
+package vec
+
+// betweenSIMD does whole vectors of s. It returns how many elements it looked at, and
+// how many of them it copied.
+func betweenSIMD(dst, s []float32, low, high float32) (seen, n int) {
+	switch {
+	case len(s) < 16:
+		return 0, 0
+	case level >= AVX512:
+		seen = len(s) &^ 15
+		return seen, betweenAVX512(&dst[0], &s[0], seen, low, high)
+	case level >= AVX2:
+		seen = len(s) &^ 7
+		return seen, betweenAVX2(&dst[0], &s[0], seen, low, high)
+	}
+	return 0, 0
+}
+
+//go:noescape
+func betweenAVX2(dst, s *float32, n int, low, high float32) int
+
+//go:noescape
+func betweenAVX512(dst, s *float32, n int, low, high float32) int

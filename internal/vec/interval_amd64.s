@@ -1,0 +1,84 @@
+//go:build !noasm
+
+#include "textflag.h"
+
+// Predicates of VCMPPS: ordered, quiet. NaN is never between.
+#define LT_OQ $0x11
+#define GE_OQ $0x1d
+
+// func betweenAVX512(dst, s *float32, n int, low, high float32) int
+//
+// The matches of a vector are compressed to its front and stored with what follows
+// them, which the next matches overwrite. As many elements were read as could have
+// been written, so the store stays inside dst, and behind the reads if dst is s.
+TEXT ·betweenAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ s+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSS low+24(FP), Z14
+	VBROADCASTSS high+28(FP), Z13
+	MOVQ DI, DX
+	SHLQ $2, CX
+	ADDQ SI, CX
+
+loop512:
+	VMOVUPS (SI), Z0
+	ADDQ $64, SI
+	VCMPPS GE_OQ, Z14, Z0, K1
+	VCMPPS LT_OQ, Z13, Z0, K1, K1
+	KMOVW K1, AX
+	TESTL AX, AX
+	JZ none512
+	VCOMPRESSPS.Z Z0, K1, Z1
+	VMOVUPS Z1, (DI)
+	POPCNTL AX, AX
+	LEAQ (DI)(AX*4), DI
+none512:
+	CMPQ SI, CX
+	JLT loop512
+
+	VZEROUPPER
+	SUBQ DX, DI
+	SHRQ $2, DI
+	MOVQ DI, ret+32(FP)
+	RET
+
+// func betweenAVX2(dst, s *float32, n int, low, high float32) int
+//
+// Few scores are between; those of a vector are copied one by one.
+TEXT ·betweenAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ s+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSS low+24(FP), Y14
+	VBROADCASTSS high+28(FP), Y13
+	MOVQ DI, DX
+	SHLQ $2, CX
+	ADDQ SI, CX
+
+loop256:
+	VMOVUPS (SI), Y0
+	VCMPPS GE_OQ, Y14, Y0, Y1
+	VCMPPS LT_OQ, Y13, Y0, Y2
+	VANDPS Y1, Y2, Y1
+	VMOVMSKPS Y1, AX
+	TESTL AX, AX
+	JZ none256
+one256:
+	BSFL AX, BX
+	MOVL (SI)(BX*4), R8
+	MOVL R8, (DI)
+	ADDQ $4, DI
+	LEAL -1(AX), BX
+	ANDL BX, AX
+	JNZ one256
+none256:
+	ADDQ $32, SI
+	CMPQ SI, CX
+	JLT loop256
+
+	VZEROUPPER
+	SUBQ DX, DI
+	SHRQ $2, DI
+	MOVQ DI, ret+32(FP)
+	RET

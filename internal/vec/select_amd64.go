@@ -1,0 +1,42 @@
+//go:build !noasm
+
+package vec
+
+func selectSIMD[T Float](x []T, s []float32, t float32) (n, kept int) {
+	n = float32Blocks(x)
+	switch {
+	case n == 0:
+	case level == AVX512:
+		kept = selectAVX512(float32s(x), &s[0], n, t)
+	default:
+		kept = selectAVX2(float32s(x), &s[0], n, t)
+	}
+	return n, kept
+}
+
+func countAtLeastSIMD(s []float32, t float32) (n, kept int) {
+	n = blocks(len(s))
+	switch {
+	case n == 0:
+	case level == AVX512:
+		kept = countAtLeastAVX512(&s[0], n, t)
+	default:
+		kept = countAtLeastAVX2(&s[0], n, t)
+	}
+	return n, kept
+}
+
+// Both take n scores, n a positive multiple of block, and keep those that are at
+// least t. That they are positive is what [floor] has made of t.
+
+//go:noescape
+func selectAVX2(x, s *float32, n int, t float32) (kept int)
+
+//go:noescape
+func selectAVX512(x, s *float32, n int, t float32) (kept int)
+
+//go:noescape
+func countAtLeastAVX2(s *float32, n int, t float32) (kept int)
+
+//go:noescape
+func countAtLeastAVX512(s *float32, n int, t float32) (kept int)

@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+package vec
+
+func selectSIMD[T Float]([]T, []float32, float32) (n, kept int) { return 0, 0 }
+
+func countAtLeastSIMD([]float32, float32) (n, kept int) { return 0, 0 }
