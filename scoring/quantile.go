@@ -9,8 +9,9 @@ import (
 // Figures of the search.
 const (
 	infinityBits = 0x7f800000 // of +Inf: above all scores
-	wideBins     = 1 << 16    // of a pass over an interval that holds many scores
-	narrowBins   = 1 << 18    // of a pass over one that a sample has narrowed
+	leadingBins  = 1 << 15    // of a pass over a wide interval: sign and leading half of the bits
+	wideBins     = 1 << 16    // of a pass that ends a search without a sample
+	narrowBins   = 1 << 18    // of a pass over an interval that a sample has narrowed
 	keyRoom      = 1 << 15    // candidates that a worker keeps before they are added
 )
 
@@ -51,7 +52,7 @@ func (c *Counts) Full(n int) bool { return len(c.keys)+n > cap(c.keys) }
 // interval is cut into; the bin that holds the k-th largest is the next interval. A
 // bin of one value ends the search.
 //
-// Without help that takes two passes: 2³¹ values, 2¹⁶ bins. [Quantile.Bracket] narrows
+// Without help that takes two passes, one for each half of the bits. [Quantile.Bracket] narrows
 // the interval beforehand to what a sample makes all but certain, and one pass
 // suffices. The counts are of all scores, so a sample can mislead the search, which
 // costs further passes, but never the result.
@@ -78,8 +79,11 @@ func NewQuantile(k int64) *Quantile {
 func (q *Quantile) narrowTo(lo, hi uint32, narrow bool) {
 	q.lo, q.hi, q.narrow, q.above = lo, hi, narrow, 0
 	most := uint32(wideBins)
-	if narrow {
+	switch {
+	case narrow:
 		most = narrowBins
+	case hi-lo > wideBins:
+		most = leadingBins
 	}
 	for q.shift = 0; (hi-lo-1)>>q.shift >= most; q.shift++ {
 	}
@@ -138,6 +142,12 @@ func (q *Quantile) Window(sc Scale) Window {
 func (q *Quantile) Count(c *Counts, raw []float32, w Window) {
 	if len(c.inside) < len(raw) {
 		c.inside = make([]float32, len(raw))
+	}
+	if q.shift == 16 && q.lo == 0 && q.hi == infinityBits { // the whole range: nothing to choose
+		inside := c.inside[:copy(c.inside, raw)]
+		w.scale.Apply(inside)
+		vec.HistogramHigh(c.bins, inside)
+		return
 	}
 	c.above += int64(vec.CountAtLeast(raw, w.high))
 	inside := c.inside[:vec.Between(c.inside, raw, w.low, w.high)]

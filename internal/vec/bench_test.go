@@ -106,8 +106,8 @@ func kernels(n int) []kernel {
 		{"KeepSign", 16 * n, func() { KeepSign(dst, x, y) }},
 		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},
 		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
-		{"HistogramLow", 4 * n, func() { HistogramLow(counts, score, 0x3f80) }},
-		{"HistogramLow/constant", 4 * n, func() { HistogramLow(counts, constant, 0x3f80) }},
+		{"HistogramKeys", 4 * n, func() { HistogramKeys(counts, score, 0, 16) }},
+		{"Between", 4 * n, func() { result.count = Between(dst, score, 0.5, 0.51) }},
 	}
 }
 

@@ -32,7 +32,10 @@ func testHistogram(t *testing.T, s []float32) {
 			continue
 		}
 		clear(low)
-		HistogramLow(low, s, uint32(prefix))
+		base := uint32(prefix) << 16
+		inside := make([]float32, len(s))
+		n := Between(inside, s, math.Float32frombits(base), math.Float32frombits(base+1<<16))
+		HistogramKeys(low, inside[:n], base, 0)
 		for rest, count := range low {
 			for range count {
 				bits := uint32(prefix)<<16 | uint32(rest)

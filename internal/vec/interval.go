@@ -22,13 +22,6 @@ func Between(dst, s []float32, low, high float32) int {
 func BitKeys(keys []uint32, s []float32, base uint32, shift uint) {
 	keys = keys[:len(s)]
 	for i, v := range s {
-		keys[i] = (math.Float32bits(v)&^(1<<31) - base) >> (shift & 31)
-	}
-}
-
-// HistogramKeys counts the keys of [BitKeys] without storing them.
-func HistogramKeys(counts []uint32, s []float32, base uint32, shift uint) {
-	for _, v := range s {
-		counts[(math.Float32bits(v)&^(1<<31)-base)>>(shift&31)]++
+		keys[i] = (math.Float32bits(v)&^sign32 - base) >> (shift & 31)
 	}
 }

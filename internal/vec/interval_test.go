@@ -7,19 +7,10 @@ import (
 	"testing"
 )
 
-// eachLevel runs a test with every level that the machine has.
-func eachLevel(t *testing.T, test func(t *testing.T)) {
-	best := level
-	defer func() { level = best }()
-	for level = Portable; level <= best; level++ {
-		t.Run(level.String(), test)
-	}
-}
-
 func TestBetween(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	special := []float32{0, float32(math.Copysign(0, -1)), 1e-45, 1, nan, inf, math.MaxFloat32}
-	eachLevel(t, func(t *testing.T) {
+	everyLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for n := range 150 {
 			for _, bounds := range [][2]float32{{0, 1}, {0.4, 0.5}, {0, inf}, {inf, inf}, {1, 0}, {0, 1e-45}} {
@@ -71,21 +62,5 @@ func TestKeys(t *testing.T) {
 	BitKeys(keys[:1], zero, 0, 0)
 	if keys[0] != 0 {
 		t.Errorf("key of -0 is %d", keys[0])
-	}
-}
-
-func BenchmarkBetween(b *testing.B) {
-	s, dst := make([]float32, 8192), make([]float32, 8192)
-	r := rand.New(rand.NewPCG(1, 1))
-	for i := range s {
-		s[i] = r.Float32()
-	}
-	for _, share := range []float32{0.01, 1} {
-		b.Run(map[float32]string{0.01: "one in a hundred", 1: "all"}[share], func(b *testing.B) {
-			b.SetBytes(4 * int64(len(s)))
-			for b.Loop() {
-				Between(dst, s, 0, share)
-			}
-		})
 	}
 }

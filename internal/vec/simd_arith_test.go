@@ -182,29 +182,26 @@ func TestArithmeticGuarded(t *testing.T) {
 				k.call(o)
 			}
 			HistogramHigh(counts, o.a)
-			HistogramLow(counts, o.a, 0x3f80)
 		}
 	})
 }
 
 // Histograms of arbitrary bits, in runs of every length.
 func TestHistogramLevels(t *testing.T) {
-	const prefix = 0x3f80
 	r := rand.New(rand.NewPCG(23, 24))
 	var s []float32
 	for len(s) < 4096 {
 		bits := r.Uint32()
 		if r.IntN(2) == 0 {
-			bits = bits&(sign32|0xffff) | prefix<<16
+			bits = bits&(sign32|0xffff) | 0x3f80<<16
 		}
 		for range 1 + r.IntN(4)*r.IntN(12) {
 			s = append(s, math.Float32frombits(bits))
 		}
 	}
 	count := func(s []float32) []uint32 {
-		counts := make([]uint32, 1<<15+1<<16)
-		HistogramHigh(counts[:1<<15], s)
-		HistogramLow(counts[1<<15:], s, prefix)
+		counts := make([]uint32, 1<<15)
+		HistogramHigh(counts, s)
 		return counts
 	}
 	parts := [][]float32{s}
