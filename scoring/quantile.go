@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"math"
+	"slices"
 
 	"weld/internal/vec"
 )
@@ -117,7 +118,9 @@ func kth(s []float32, k int64) float32 {
 	q, c := NewQuantile(k), NewCounts()
 	for again := true; again; again = q.Next() {
 		w := q.Window(Identity)
-		q.Count(c, s, w)
+		for tile := range slices.Chunk(s, keyRoom/4) {
+			q.Count(c, tile, w)
+		}
 		q.Add(c)
 	}
 	return q.Value()

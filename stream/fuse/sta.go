@@ -132,6 +132,16 @@ type ranking struct {
 	sample   []float32         // of normalised scores, to narrow the search
 }
 
+// collect adds a tensor's part of the sample.
+func (r *ranking) collect(sample []float32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sample == nil && len(sample) > 0 {
+		r.sample = make([]float32, 0, scoring.SampleSize+scoring.SampleSize/4) // tensors round up
+	}
+	r.sample = append(r.sample, sample...)
+}
+
 func (x *tensor) init(m *sta, job *Job) {
 	x.sta, x.job, x.models = m, job, make([]masking, len(m.Models))
 	for t := range x.models {

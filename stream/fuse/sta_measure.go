@@ -71,7 +71,7 @@ func (st *summaryStage[T]) Span(s *Scratch, sp *Span) error {
 			continue
 		}
 		stride := st.stride(m)
-		var sample []float32
+		sample := s.sample[:0]
 		tiles := make([]scoring.Summary, 0, sp.Last-sp.First)
 		for t := range sp.Tiles {
 			s.reset()
@@ -87,6 +87,7 @@ func (st *summaryStage[T]) Span(s *Scratch, sp *Span) error {
 		st.mu.Lock()
 		st.samples[m] = append(st.samples[m], sample...)
 		st.mu.Unlock()
+		s.sample = sample
 	}
 	return nil
 }
@@ -97,9 +98,7 @@ func (st *summaryStage[T]) End() error {
 		k.scale = st.Normalization.Scale(st.totals[m])
 		k.mean = st.totals[m].Mean()
 		k.scale.Apply(st.samples[m])
-		k.ranking.mu.Lock()
-		k.ranking.sample = append(k.ranking.sample, st.samples[m]...)
-		k.ranking.mu.Unlock()
+		k.ranking.collect(st.samples[m])
 	}
 	return nil
 }
