@@ -21,10 +21,11 @@ const (
 const SampleSize = 1 << 19
 
 // CountsBytes is the memory of one [Counts], QuantileBytes the most that one
-// [Quantile] takes, its sample included.
+// [Quantile] takes, BracketBytes what it takes with its sample.
 const (
 	CountsBytes   = wideBins*4 + 2*keyRoom*4
-	QuantileBytes = narrowBins*8 + SampleSize*4
+	QuantileBytes = wideBins * 8
+	BracketBytes  = narrowBins*8 + SampleSize*5
 )
 
 // Counts is what one worker tallies, to be added to a [Quantile].

@@ -427,7 +427,7 @@ func (m *sta) Cost() Cost {
 		},
 	}
 	if m.Scope == scoring.WholeModel {
-		cost.Shared += quantiles
+		cost.Shared += models * scoring.BracketBytes
 	}
 	return cost
 }
