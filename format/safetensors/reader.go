@@ -1,7 +1,6 @@
 package safetensors
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -302,6 +301,3 @@ func (c *Checkpoint) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// byName orders tensors for lists that people read.
-func byName(a, b format.Tensor) int { return cmp.Compare(a.Name, b.Name) }

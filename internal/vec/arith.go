@@ -118,14 +118,6 @@ func Add[T Float](dst, x []T) {
 	}
 }
 
-// AddScalar computes dst += v.
-func AddScalar[T Float](dst []T, v T) {
-	dst = dst[addScalarSIMD(dst, v):]
-	for i := range dst {
-		dst[i] += v
-	}
-}
-
 // Div computes dst = x/d. The caller sees to it that d is not 0.
 func Div[T Float](dst, x []T, d T) {
 	x = x[:len(dst)]
@@ -203,9 +195,4 @@ func Fill[T Float](dst []T, v T) {
 	for i := range dst {
 		dst[i] = v
 	}
-}
-
-// Copy copies the first len(dst) elements of src.
-func Copy[T Float](dst, src []T) {
-	copy(dst, src[:len(dst)])
 }

@@ -110,18 +110,6 @@ func addSIMD[T Float](dst, x []T) int {
 	return n
 }
 
-func addScalarSIMD[T Float](dst []T, v T) int {
-	n := float32Blocks(dst)
-	switch {
-	case n == 0:
-	case level == AVX512:
-		addScalarAVX512(float32s(dst), nil, nil, n, float32(v), 0)
-	default:
-		addScalarAVX2(float32s(dst), nil, nil, n, float32(v), 0)
-	}
-	return n
-}
-
 func divSIMD[T Float](dst, x []T, d T) int {
 	n := float32Blocks(dst)
 	if n > 0 {
@@ -251,12 +239,6 @@ func addAVX2(dst, a, b *float32, n int, v, w float32)
 
 //go:noescape
 func addAVX512(dst, a, b *float32, n int, v, w float32)
-
-//go:noescape
-func addScalarAVX2(dst, a, b *float32, n int, v, w float32)
-
-//go:noescape
-func addScalarAVX512(dst, a, b *float32, n int, v, w float32)
 
 //go:noescape
 func divAVX2(dst, a, b *float32, n int, v, w float32)

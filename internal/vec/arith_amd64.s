@@ -211,18 +211,6 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-40
 TEXT ·addAVX512(SB), NOSPLIT, $0-40
 	ZMM(ADD)
 
-#define ADDSCALAR(at, A, B, M, V, W, C) \
-	VADDPS  at(DI), V, A \
-	VMOVUPS A, at(DI)
-
-// func addScalarAVX2(dst, a, b *float32, n int, v, w float32)
-TEXT ·addScalarAVX2(SB), NOSPLIT, $0-40
-	YMM(ADDSCALAR)
-
-// func addScalarAVX512(dst, a, b *float32, n int, v, w float32)
-TEXT ·addScalarAVX512(SB), NOSPLIT, $0-40
-	ZMM(ADDSCALAR)
-
 #define AXPY(at, A, B, M, V, W, C) \
 	VMULPS  at(SI), V, A \
 	VADDPS  at(DI), A, A \

@@ -22,8 +22,6 @@ func mulAxpySIMD[T Float]([]T, T, []T, []T) int { return 0 }
 
 func addSIMD[T Float]([]T, []T) int { return 0 }
 
-func addScalarSIMD[T Float]([]T, T) int { return 0 }
-
 func divSIMD[T Float]([]T, []T, T) int { return 0 }
 
 func divBySIMD[T Float]([]T, []T, []T) int { return 0 }

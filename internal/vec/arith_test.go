@@ -63,7 +63,6 @@ func elementwiseKernels[T Float]() []elementwise[T] {
 		}},
 		{"Add", func(o operands[T]) { Add(o.dst, o.a) }, func(dst, a, _, _, _ T) T { return dst + a }},
 		{"SignSum", func(o operands[T]) { SignSum(o.dst, o.a) }, func(dst, a, _, _, _ T) T { return dst + a }},
-		{"AddScalar", func(o operands[T]) { AddScalar(o.dst, o.v) }, func(dst, _, _, v, _ T) T { return dst + v }},
 		{"Div", func(o operands[T]) { Div(o.dst, o.a, o.v) }, func(_, a, _, v, _ T) T { return a / v }},
 		{"DivBy", func(o operands[T]) { DivBy(o.dst, o.a, o.b) }, func(_, a, b, _, _ T) T {
 			if b == 0 {
@@ -86,7 +85,6 @@ func elementwiseKernels[T Float]() []elementwise[T] {
 			return dst
 		}},
 		{"Fill", func(o operands[T]) { Fill(o.dst, o.v) }, func(_, _, _, v, _ T) T { return v }},
-		{"Copy", func(o operands[T]) { Copy(o.dst, o.a) }, func(_, a, _, _, _ T) T { return a }},
 		{"KeepSign", func(o operands[T]) { KeepSign(o.dst, o.a, o.b) }, func(dst, a, b, _, _ T) T {
 			elected := -1.0
 			if b >= 0 {
