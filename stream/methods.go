@@ -155,16 +155,23 @@ func weightOf(r *recipe.Recipe) string {
 	return "weight"
 }
 
+// parsed is a value that the schema has checked already.
+func parsed[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // the schema's choices are the names that the parser knows
+	}
+	return v
+}
+
 func newSTA(p *Plan, nonfinite fuse.Nonfinite) fuse.STA {
 	params := p.Recipe.Params
-	index := func(names []string, key string) uint8 { return uint8(max(slices.Index(names, params.Text(key)), 0)) }
 	sta := fuse.STA{
-		Score:         scoring.Score(index(scoring.ScoreNames(), "score")),
-		Normalization: scoring.Normalization(index(scoring.NormalizationNames(), "normalize_scores")),
-		Scope:         scoring.Scope(index(scoring.ScopeNames(), "scope")),
-		Granularity:   scoring.Granularity(index(scoring.GranularityNames(), "granularity")),
-		Combine:       fuse.Combine(index(fuse.CombineNames, "combine")),
-		Rescale:       fuse.Rescale(index(fuse.RescaleNames, "rescale")),
+		Score:         parsed(scoring.ParseScore(params.Text("score"))),
+		Normalization: parsed(scoring.ParseNormalization(params.Text("normalize_scores"))),
+		Scope:         parsed(scoring.ParseScope(params.Text("scope"))),
+		Granularity:   parsed(scoring.ParseGranularity(params.Text("granularity"))),
+		Combine:       fuse.Combine(slices.Index(fuse.CombineNames, params.Text("combine"))),
+		Rescale:       fuse.Rescale(slices.Index(fuse.RescaleNames, params.Text("rescale"))),
 		Consensus:     params.Text("consensus") == "ties",
 		Contrast:      params.Bool("contrast"),
 		KeepMissing:   params.Text("missing_importance") == "keep",

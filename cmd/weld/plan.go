@@ -42,7 +42,7 @@ func plan(c *cli.Context) error {
 		fmt.Fprintf(w, "  carried from the base: %s\n", strings.Join(summary.Carried, ", "))
 	}
 	fmt.Fprintf(w, "%d tensors fused, %d copied; %d passes, the last one reads %s\n", summary.Fused, summary.Copied, summary.Passes, decimal(summary.ReadBytes))
-	fmt.Fprintf(w, "memory %s: %d workers with spans of %s\n", binary(p.Budget.Memory), p.Budget.Workers, binary(p.Budget.Span))
+	fmt.Fprintf(w, "memory %s: %d workers with spans of %s, %s kernels\n", binary(p.Budget.Memory), p.Budget.Workers, binary(p.Budget.Span), summary.Kernels)
 	var rows [][]string
 	for _, t := range p.Largest(5) {
 		rows = append(rows, []string{t.Name, t.DType.String(), fmt.Sprint(t.Shape), decimal(t.Bytes()), t.Action.String()})
