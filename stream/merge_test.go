@@ -238,13 +238,18 @@ func TestMetadata(t *testing.T) {
 	var inputs []struct {
 		Role, Path string
 		Bytes      int64
-		SHA256     string `json:"header_sha256"`
+		SHA256     string `json:"fingerprint"`
 	}
 	if err := json.Unmarshal([]byte(before["weld.inputs"]), &inputs); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"base " + p.base, "model " + p.models[0], "importance " + p.importance[0], "model " + p.models[1], "importance " + p.importance[1]}
+	seen := map[string]string{}
 	for i, in := range inputs {
+		if other, same := seen[in.SHA256]; same {
+			t.Errorf("%s and %s have one fingerprint", other, in.Path)
+		}
+		seen[in.SHA256] = in.Path
 		if got := in.Role + " " + in.Path; got != want[i] || len(in.SHA256) != 64 {
 			t.Errorf("input %d is %+v", i, in)
 		}

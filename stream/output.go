@@ -3,8 +3,6 @@ package stream
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,8 +77,11 @@ func (p *Plan) layOut() error {
 	for _, out := range p.Tensors {
 		t.tensors = append(t.tensors, out.Tensor)
 	}
-	var err error
-	if t.layout, err = safetensors.NewLayout(t.tensors, p.metadata(), limit); err != nil {
+	metadata, err := p.metadata()
+	if err != nil {
+		return err
+	}
+	if t.layout, err = safetensors.NewLayout(t.tensors, metadata, limit); err != nil {
 		return fmt.Errorf("output %s: %w", p.Out, err)
 	}
 	t.slots = t.layout.Order()
@@ -98,22 +99,24 @@ func (p *Plan) layOut() error {
 }
 
 // metadata is what the output says about itself.
-func (p *Plan) metadata() map[string]string {
+func (p *Plan) metadata() (map[string]string, error) {
 	type input struct {
-		Role   string `json:"role"`
-		Path   string `json:"path"`
-		Bytes  int64  `json:"bytes"`
-		SHA256 string `json:"header_sha256"`
+		Role        string `json:"role"`
+		Path        string `json:"path"`
+		Bytes       int64  `json:"bytes"`
+		Fingerprint string `json:"fingerprint"`
 	}
 	var inputs []input
-	for _, s := range p.Sources {
+	for i := range p.Sources {
+		s := &p.Sources[i]
 		in := input{Role: s.Role, Path: s.Path}
-		digest := sha256.New()
 		for _, f := range s.Files() {
 			in.Bytes += f.Info.Size()
-			digest.Write(f.Digest[:])
 		}
-		in.SHA256 = hex.EncodeToString(digest.Sum(nil))
+		var err error
+		if in.Fingerprint, err = fingerprint(s); err != nil {
+			return nil, err
+		}
 		inputs = append(inputs, in)
 	}
 	list, err := json.Marshal(inputs)
@@ -125,7 +128,7 @@ func (p *Plan) metadata() map[string]string {
 		"weld.version": p.Options.Version,
 		"weld.recipe":  string(p.Recipe.YAML()),
 		"weld.inputs":  string(list),
-	}
+	}, nil
 }
 
 // checkPlace demands that the output can be put where it is wanted.
@@ -138,8 +141,11 @@ func (p *Plan) checkPlace() error {
 		return err
 	}
 	parent := filepath.Dir(filepath.Clean(p.Out))
-	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+	switch info, err := os.Stat(parent); {
+	case errors.Is(err, os.ErrNotExist), err == nil && !info.IsDir():
 		return fmt.Errorf("output %s: there is no directory %s", p.Out, parent)
+	case err != nil:
+		return fmt.Errorf("output %s: %w", p.Out, err)
 	}
 	if err := p.checkNotInput(); err != nil {
 		return err

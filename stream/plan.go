@@ -11,6 +11,7 @@ import (
 
 	"weld/format"
 	"weld/format/open"
+	"weld/internal/vec"
 	"weld/mmapio"
 	"weld/scoring"
 	"weld/stream/fuse"
@@ -415,6 +416,7 @@ type Summary struct {
 	Workers   int            `json:"workers"`
 	SpanBytes int64          `json:"span_bytes"`
 	Memory    int64          `json:"memory_bytes"`
+	Kernels   string         `json:"kernels"` // portable, avx2, avx512
 	Recipe    string         `json:"recipe"`
 	Notes     []string       `json:"notes"`
 }
@@ -439,7 +441,7 @@ func (p *Plan) Summary() Summary {
 	s := Summary{
 		Method: p.Recipe.Method.Name, Out: p.Out, Fused: len(p.jobs), Copied: len(p.Tensors) - len(p.jobs),
 		Passes: p.Passes(), ReadBytes: p.ReadBytes(), Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
-		Memory: p.Budget.Memory, Recipe: string(p.Recipe.YAML()), Carried: append([]string{}, p.target.sidecars...), Notes: append([]string{}, p.Notes...), // no null in JSON
+		Memory: p.Budget.Memory, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()), Carried: append([]string{}, p.target.sidecars...), Notes: append([]string{}, p.Notes...), // no null in JSON
 	}
 	for i := range p.Sources {
 		src := &p.Sources[i]
