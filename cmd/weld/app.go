@@ -89,7 +89,7 @@ commands that do the same to yours.
 
 ` + exitHelp,
 		Commands: []*cli.Command{
-			demoCommand(), mergeCommand(), planCommand(), scoreCommand(), inspectCommand(), diffCommand(), completionCommand(),
+			demoCommand(), mergeCommand(), planCommand(), scoreCommand(), inspectCommand(), diffCommand(), benchCommand(), completionCommand(),
 		},
 		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,

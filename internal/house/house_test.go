@@ -36,12 +36,12 @@ func floor(pkg string) int {
 		return 3
 	case strings.HasPrefix(pkg, "format/"):
 		return 2
+	case pkg == "stream/bench", strings.HasPrefix(pkg, "cmd/weld/"):
+		return 6
 	case strings.HasPrefix(pkg, "stream/"):
 		return 4
 	case pkg == "stream":
 		return 5
-	case strings.HasPrefix(pkg, "cmd/weld/"):
-		return 6
 	case strings.HasPrefix(pkg, "cmd/"):
 		return 7
 	}

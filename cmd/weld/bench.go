@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"weld/internal/vec"
+	"weld/stream/bench"
+)
+
+func benchCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "bench",
+		Usage:     "measure merges on this machine against a plain copy",
+		ArgsUsage: "[DIR]",
+		Description: "Makes checkpoints in DIR (a temporary directory on a RAM disk, if there is one), then times\n" +
+			"every case and, beside it, the floor: every input read once, the output written once, nothing\n" +
+			"computed. Cases are methods with their defaults, " + bench.Compressed + " (into *.safetensors.zst) and " + bench.Restored + ".\n\n" +
+			"Examples:\n\n   weld bench\n   weld bench /mnt/nvme --size 20GB --case sta,linear --rounds 1\n\n" + exitHelp,
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "size", Value: "1GB", Usage: "bytes of each checkpoint"},
+			&cli.IntFlag{Name: "models", Value: 2, Usage: "`N` fine-tuned models beside the base"},
+			&cli.StringSliceFlag{Name: "case", Usage: "what is measured, in this order; commas separate", DefaultText: strings.Join(defaultCases, ",")},
+			&cli.IntFlag{Name: "rounds", Value: 3, Usage: "how often; the best counts"},
+			&cli.BoolFlag{Name: "keep", Usage: "leave the checkpoints in DIR, for other programs to be measured on"},
+		}, runFlags()...),
+		Action: runBench,
+	}
+}
+
+var defaultCases = []string{"linear", "task_arithmetic", "sta", "passthrough", bench.Compressed, bench.Restored}
+
+// benchReport is what bench prints.
+type benchReport struct {
+	Machine   string      `json:"machine"` // system, processors, kernels
+	Dir       string      `json:"dir"`
+	Threads   int         `json:"threads"`
+	Bytes     int64       `json:"checkpoint_bytes"`
+	Elements  int64       `json:"checkpoint_elements"`
+	Models    int         `json:"models"`
+	Rounds    int         `json:"rounds"`
+	Rows      []bench.Row `json:"rows"`
+	PeakBytes int64       `json:"peak_resident_bytes,omitempty"` // of this process: VmHWM
+}
+
+func runBench(c *cli.Context) error {
+	o, err := options(c)
+	if err != nil {
+		return err
+	}
+	bytes, err := size(c, "size", 1<<20)
+	if err != nil {
+		return err
+	}
+	models, rounds := c.Int("models"), c.Int("rounds")
+	if models < 1 || rounds < 1 {
+		return usagef("--models and --rounds are at least 1")
+	}
+	if c.Bool("keep") && c.NArg() == 0 {
+		return usagef("--keep needs a DIR to keep the checkpoints in")
+	}
+	dir, done, err := benchPlace(c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	say := func(text string, args ...any) {
+		if !c.Bool("quiet") {
+			fmt.Fprintf(c.App.ErrWriter, "weld: "+text+"\n", args...)
+		}
+	}
+	say("making %d checkpoints of %s in %s", 1+2*models, decimal(bytes), dir)
+	set, err := bench.Make(c.Context, dir, bytes, models)
+	if err != nil {
+		return err
+	}
+	if !c.Bool("keep") {
+		defer set.Remove()
+	}
+	cases, err := set.Cases(caseNames(c))
+	if err != nil {
+		return usageError{err}
+	}
+	rows, err := set.Run(c.Context, cases, rounds, o, func(round int, r bench.Row) {
+		say("round %d: %s %.2f s, floor %.2f s", round+1, r.Case, r.Seconds, r.Floor)
+	})
+	if err != nil {
+		return err
+	}
+	threads := o.Threads
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	r := benchReport{
+		Machine: fmt.Sprintf("%s/%s, %d processors, %s kernels", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), vec.Level()),
+		Dir:     dir, Threads: threads, Bytes: set.Bytes, Elements: set.Elements, Models: models, Rounds: rounds, Rows: rows,
+	}
+	r.PeakBytes, _ = peakMemory()
+	if c.Bool("json") {
+		return printJSON(c, r)
+	}
+	printBench(c, r)
+	return nil
+}
+
+// caseNames are the cases asked for.
+func caseNames(c *cli.Context) []string {
+	if !c.IsSet("case") {
+		return defaultCases
+	}
+	var names []string
+	for _, list := range c.StringSlice("case") {
+		names = append(names, strings.Split(list, ",")...)
+	}
+	return names
+}
+
+// ramDisk is where files live in memory, on Linux.
+const ramDisk = "/dev/shm"
+
+// benchPlace is where bench works, and what to do about it afterwards.
+func benchPlace(c *cli.Context) (dir string, done func(), err error) {
+	switch c.NArg() {
+	case 0:
+		parent := ""
+		if info, err := os.Stat(ramDisk); err == nil && info.IsDir() {
+			parent = ramDisk
+		}
+		dir, err = os.MkdirTemp(parent, "weld-bench-")
+		return dir, func() { os.RemoveAll(dir) }, err
+	case 1:
+		dir = c.Args().First()
+		return dir, func() {}, os.MkdirAll(dir, 0o777)
+	}
+	return "", nil, usagef("at most one directory is expected, %d given: weld bench [DIR]", c.NArg())
+}
+
+func printBench(c *cli.Context, r benchReport) {
+	fmt.Fprintf(c.App.Writer, "%s, %d threads; a base and %d models of %s in %s; best of %d\n\n",
+		r.Machine, r.Threads, r.Models, decimal(r.Bytes), r.Dir, r.Rounds)
+	var rows [][]string
+	for _, x := range r.Rows {
+		rows = append(rows, []string{
+			x.Case, decimal(x.Read), decimal(x.Written), fmt.Sprint(x.Passes), fmt.Sprintf("%.2f", x.Seconds),
+			fmt.Sprintf("%.2f", x.Rate/1e9), fmt.Sprintf("%.2f", x.Elements/1e9), fmt.Sprintf("%.2f", x.Floor), fmt.Sprintf("%.2f", x.OverFloor),
+		})
+	}
+	table(c.App.Writer, "case|input|output|passes|seconds|GB/s|G elements/s|floor s|× floor", rows)
+	if r.PeakBytes > 0 {
+		fmt.Fprintf(c.App.Writer, "\npeak resident memory of the whole run: %s\n", binary(r.PeakBytes))
+	}
+}

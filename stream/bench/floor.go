@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"context"
+	"path/filepath"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"weld/format"
+	"weld/mmapio"
+)
+
+// pieceBytes is what the floor reads of one file at a time.
+const pieceBytes = 1 << 20
+
+// Floor moves the bytes of a merge and computes nothing: all files are read once, side by
+// side, through the views that the engine uses, a byte of each cache line is looked at, and
+// written bytes of the first, over and over, go to out.
+func Floor(ctx context.Context, inputs []format.File, out string, written int64, threads int) error {
+	var files []*mmapio.File
+	var longest int64
+	for _, in := range inputs {
+		f, err := mmapio.Open(in.Path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		files = append(files, f)
+		longest = max(longest, f.Size())
+	}
+	stage, err := mmapio.NewStage(mmapio.OS, out, mmapio.SingleFile)
+	if err != nil {
+		return err
+	}
+	defer stage.Discard()
+	file, err := stage.Create(filepath.Base(out), written)
+	if err != nil {
+		return err
+	}
+	m := mover{files: files, out: file, written: written}
+	var next atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for range threads {
+		group.Go(func() error {
+			for ctx.Err() == nil {
+				at := (next.Add(1) - 1) * pieceBytes
+				if at >= max(longest, written) {
+					return nil
+				}
+				if err := m.move(at); err != nil {
+					return err
+				}
+			}
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return stage.Commit(true, nil)
+}
+
+// mover moves pieces of files.
+type mover struct {
+	files   []*mmapio.File
+	out     mmapio.OutputFile
+	written int64
+}
+
+// move reads the piece of every file that begins at a place, and writes the output's.
+func (m *mover) move(at int64) error {
+	for k, f := range m.files {
+		from := at
+		if k == 0 { // the output may be longer
+			from = at % f.Size() / pieceBytes * pieceBytes
+		}
+		n := min(f.Size()-from, pieceBytes)
+		if n <= 0 {
+			continue
+		}
+		v, err := f.View(from, n)
+		if err != nil {
+			return err
+		}
+		err = mmapio.Guard([]mmapio.View{v}, func() error {
+			if at < f.Size() {
+				seen.Store(look(v.Data))
+			}
+			if k > 0 || at >= m.written {
+				return nil
+			}
+			_, err := m.out.WriteAt(v.Data[:min(n, m.written-at)], at)
+			return err
+		})
+		v.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look reads a byte of every cache line.
+func look(data []byte) (sum uint32) {
+	for i := 0; i < len(data); i += 64 {
+		sum += uint32(data[i])
+	}
+	return sum
+}
+
+var seen atomic.Uint32 // keeps look from being optimised away
