@@ -201,9 +201,10 @@ func TestNothingIsFused(t *testing.T) {
 func testNothingIsFused[T Float](t *testing.T, e T) {
 	x, one, minus, dst := []T{1 + e}, []T{1}, []T{-(1 + 2*e)}, []T{0}
 	for name, kernel := range map[string]func(){
-		"Axpy":    func() { Axpy(dst, 1+e, x) },
-		"MulAxpy": func() { MulAxpy(dst, 1+e, one, x) },
-		"Apply":   func() { Apply(dst, minus, 1+e, x) },
+		"Axpy":       func() { Axpy(dst, 1+e, x) },
+		"MulAxpy":    func() { MulAxpy(dst, 1+e, one, x) },
+		"SelectAxpy": func() { SelectAxpy(dst, 1+e, x, []float32{1}, 1) },
+		"Apply":      func() { Apply(dst, minus, 1+e, x) },
 	} {
 		copy(dst, minus)
 		if kernel(); dst[0] != 0 {

@@ -35,6 +35,9 @@ func kernels(n int) []kernel {
 		}
 	}
 	narrow, wide := raw[:2*n], raw[:4*n]
+	bf16x, bf16y := make([]byte, 2*n), make([]byte, 2*n)
+	EncodeBF16(bf16x, x)
+	EncodeBF16(bf16y, y)
 	codes16, codes8 := make([]byte, 2*n), make([]byte, n)
 	EncodeF16(codes16, x)
 	EncodeF8E5M2(codes8, x)
@@ -60,6 +63,7 @@ func kernels(n int) []kernel {
 		{"Widen", 12 * n, func() { Widen(dst64, x) }},
 		{"Narrow", 12 * n, func() { Narrow(dst, x64) }},
 		{"EncodeBF16", 6 * n, func() { EncodeBF16(narrow, x) }},
+		{"EncodeBF16Finite", 6 * n, func() { result.equal = EncodeBF16Finite(narrow, x) }},
 		{"EncodeF16", 6 * n, func() { EncodeF16(narrow, x) }},
 		{"EncodeF32", 8 * n, func() { EncodeF32(wide, x) }},
 		{"EncodeF64", 12 * n, func() { EncodeF64(raw, x) }},
@@ -81,6 +85,11 @@ func kernels(n int) []kernel {
 		{"Scale", 8 * n, func() { Scale(dst, x, 0.3) }},
 		{"Axpy", 12 * n, func() { Axpy(dst, 0.3, x) }},
 		{"Axpy/float64", 24 * n, func() { Axpy(dst64, 0.3, x64) }},
+		{"AbsBF16", 6 * n, func() { AbsBF16(dst, bf16x) }},
+		{"ScaleBF16", 6 * n, func() { ScaleBF16(dst, bf16x, 0.3) }},
+		{"AxpyBF16", 10 * n, func() { AxpyBF16(dst, 0.3, bf16x) }},
+		{"DeltaBF16", 10 * n, func() { DeltaBF16(dst, bf16x, y) }},
+		{"MulAbsBF16", 8 * n, func() { MulAbsBF16(dst, bf16x, bf16y) }},
 		{"MulAxpy", 16 * n, func() { MulAxpy(dst, 0.3, x, y) }},
 		{"Add", 12 * n, func() { Add(dst, x) }},
 		{"Div", 8 * n, func() { Div(dst, x, 0.3) }},
@@ -99,13 +108,14 @@ func kernels(n int) []kernel {
 		{"Min", 4 * n, func() { result.most = Min(x) }},
 		{"Select", 12 * n, func() { result.count = Select(dst, score, 1.2) }},
 		{"Select/float64", 20 * n, func() { result.count = Select(dst64, score, 1.2) }},
+		{"SelectAxpy", 16 * n, func() { result.count = SelectAxpy(dst, 0.3, x, score, 1.2) }},
 		{"CountAtLeast", 4 * n, func() { result.count = CountAtLeast(score, 1.2) }},
 		{"SignSum", 12 * n, func() { SignSum(dst, x) }},
 		{"KeepSign", 16 * n, func() { KeepSign(dst, x, y) }},
 		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},
 		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
 		{"HistogramKeys", 4 * n, func() { HistogramKeys(counts, score, 0, 16) }},
-		{"Between", 4 * n, func() { result.count = Between(dst, score, 0.5, 0.51) }},
+		{"Between", 4 * n, func() { result.count, _ = Between(dst, score, 0.5, 0.51) }},
 	}
 }
 

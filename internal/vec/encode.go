@@ -29,6 +29,17 @@ func EncodeBF16[T Float](dst []byte, src []T) {
 	}
 }
 
+// EncodeBF16Finite is [EncodeBF16], and reports whether all that it wrote is finite:
+// whether no element of src is a NaN or reaches [OverflowBF16].
+func EncodeBF16Finite(dst []byte, src []float32) (finite bool) {
+	src = src[:len(dst)/2]
+	n, finite := encodeBF16FiniteSIMD(dst, src)
+	dst, src = dst[2*n:], src[n:]
+	finite = finite && FirstNonFinite(src, OverflowBF16[float32]()) == -1
+	encodeBF16(dst, src)
+	return finite
+}
+
 func encodeBF16(dst []byte, src []float32) {
 	src = src[:len(dst)/2]
 	for len(src) >= 4 && len(dst) >= 8 {

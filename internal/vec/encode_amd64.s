@@ -51,6 +51,27 @@
 	VPADDD Y14, V, V; \
 	VPADDD T, V, V
 
+// ENCODE_BF16_Y makes 32 codes of what is at SI: in Y0 and Y2, by way of Y1 … Y7. It
+// packs by halves of a register, which leaves its quarters in the order 0, 2, 1, 3.
+#define ENCODE_BF16_Y \
+	LOAD_4Y(Y0, Y1, Y2, Y3); \
+	ONE_NAN_PS(Y0, Y4, Y15); \
+	ONE_NAN_PS(Y1, Y5, Y15); \
+	ONE_NAN_PS(Y2, Y6, Y15); \
+	ONE_NAN_PS(Y3, Y7, Y15); \
+	ROUND_BF16_Y(Y0, Y4);    \
+	ROUND_BF16_Y(Y1, Y5);    \
+	ROUND_BF16_Y(Y2, Y6);    \
+	ROUND_BF16_Y(Y3, Y7);    \
+	VPSRLD    $16, Y0, Y0;   \
+	VPSRLD    $16, Y1, Y1;   \
+	VPSRLD    $16, Y2, Y2;   \
+	VPSRLD    $16, Y3, Y3;   \
+	VPACKUSDW Y1, Y0, Y0;    \
+	VPACKUSDW Y3, Y2, Y2;    \
+	VPERMQ    $0xd8, Y0, Y0; \
+	VPERMQ    $0xd8, Y2, Y2
+
 // func encodeBF16AVX2(dst *byte, src *float32, n int)
 TEXT ·encodeBF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
@@ -61,27 +82,45 @@ TEXT ·encodeBF16AVX2(SB), NOSPLIT, $0-24
 	FILL_Y(NAN32, X15, Y15)
 
 loop:
-	LOAD_4Y(Y0, Y1, Y2, Y3)
-	ONE_NAN_PS(Y0, Y4, Y15)
-	ONE_NAN_PS(Y1, Y5, Y15)
-	ONE_NAN_PS(Y2, Y6, Y15)
-	ONE_NAN_PS(Y3, Y7, Y15)
-	ROUND_BF16_Y(Y0, Y4)
-	ROUND_BF16_Y(Y1, Y5)
-	ROUND_BF16_Y(Y2, Y6)
-	ROUND_BF16_Y(Y3, Y7)
-	VPSRLD    $16, Y0, Y0
-	VPSRLD    $16, Y1, Y1
-	VPSRLD    $16, Y2, Y2
-	VPSRLD    $16, Y3, Y3
-	VPACKUSDW Y1, Y0, Y0    // packs by halves of a register
-	VPACKUSDW Y3, Y2, Y2
-	VPERMQ    $0xd8, Y0, Y0 // quarters 0, 2, 1, 3
-	VPERMQ    $0xd8, Y2, Y2
-	VMOVUPS   Y0, (DI)
-	VMOVUPS   Y2, 32(DI)
+	ENCODE_BF16_Y
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y2, 32(DI)
 	NEXT(32, 2, 4)
-	JNZ       loop
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// Without its sign, the largest code says whether all are finite: it is below that of
+// infinity. The sign leaves by a shift.
+#define INFINITE_BF16 0xff00ff00 // shifted left by one
+
+// func encodeBF16FiniteAVX2(dst *byte, src *float32, n int) (finite bool)
+TEXT ·encodeBF16FiniteAVX2(SB), NOSPLIT, $0-25
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	FILL_Y(INFINITE_BF16, X12, Y12)
+	FILL_Y(1, X13, Y13)
+	FILL_Y(0x7fff, X14, Y14)
+	FILL_Y(NAN32, X15, Y15)
+	VPXOR Y8, Y8, Y8 // the largest codes so far
+	VPXOR Y9, Y9, Y9
+
+loop:
+	ENCODE_BF16_Y
+	VMOVUPS  Y0, (DI)
+	VMOVUPS  Y2, 32(DI)
+	VPADDW   Y0, Y0, Y0
+	VPADDW   Y2, Y2, Y2
+	VPMAXUW  Y0, Y8, Y8
+	VPMAXUW  Y2, Y9, Y9
+	NEXT(32, 2, 4)
+	JNZ      loop
+	VPMAXUW  Y9, Y8, Y8
+	VPMINUW  Y12, Y8, Y8
+	VPCMPEQW Y12, Y8, Y8 // at least infinity
+	VPTEST   Y8, Y8
+	SETEQ    finite+24(FP)
 	VZEROUPPER
 	RET
 

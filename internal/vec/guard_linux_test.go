@@ -44,6 +44,36 @@ func TestConvertFault(t *testing.T) {
 	})
 }
 
+// So it is inside a kernel that computes, whichever operand it reads or writes there.
+func TestArithmeticFault(t *testing.T) {
+	const n = 2048
+	guardedTile := func() []float32 {
+		tile := floats[float32](guarded(4 * n))
+		return unsafe.Slice(&tile[0], 2*n)
+	}
+	a, b, fits := guardedTile(), guardedTile(), make([]float32, 2*n)
+	codes, fit := memory(a)[2*n:], memory(fits) // as many elements as the tiles
+	levelsFrom(Portable, t, func(t *testing.T) {
+		check := func(name string, call func()) {
+			if !faults(call) {
+				t.Errorf("%s did not fault", name)
+			}
+		}
+		for _, k := range simdKernels() {
+			check(k.name, func() { k.call(operands[float32]{a, a, b, 0.3, 0.7}) })
+		}
+		for _, k := range bf16Kernels {
+			check(k.name+" reading", func() { k.kernel(bf16Operands{fits, codes, fit, fits, 0.7}) })
+			check(k.name+" writing", func() { k.kernel(bf16Operands{a, fit, fit, fits, 0.7}) })
+		}
+		check("DeltaBF16 of base", func() { DeltaBF16(fits, fit, a) })
+		check("MulAbsBF16 of a", func() { MulAbsBF16(fits, fit, codes) })
+		check("SelectAxpy of x", func() { SelectAxpy(fits, 0.3, a, fits, 1) })
+		check("SelectAxpy of scores", func() { SelectAxpy(fits, 0.3, fits, a, 1) })
+		check("Between", func() { Between(fits, a, 0, 1) })
+	})
+}
+
 func faults(call func()) (faulted bool) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

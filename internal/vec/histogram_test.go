@@ -34,7 +34,7 @@ func testHistogram(t *testing.T, s []float32) {
 		clear(low)
 		base := uint32(prefix) << 16
 		inside := make([]float32, len(s))
-		n := Between(inside, s, math.Float32frombits(base), math.Float32frombits(base+1<<16))
+		n, _ := Between(inside, s, math.Float32frombits(base), math.Float32frombits(base+1<<16))
 		HistogramKeys(low, inside[:n], base, 0)
 		for rest, count := range low {
 			for range count {

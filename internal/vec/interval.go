@@ -3,18 +3,20 @@ package vec
 import "math"
 
 // Between copies the scores with low ≤ s < high to the front of dst, in order, and
-// returns how many there are. dst has room for all of s, and may be s.
-func Between(dst, s []float32, low, high float32) int {
+// returns how many there are, and how many are above them: s ≥ high. dst has room for
+// all of s, and may be s.
+func Between(dst, s []float32, low, high float32) (inside, above int) {
 	dst = dst[:len(s)]
-	seen, n := betweenSIMD(dst, s, low, high)
+	seen, inside, above := betweenSIMD(dst, s, low, high)
 	for _, v := range s[seen:] {
-		dst[n] = v
-		n += int(bit(v >= low) & bit(v < high))
-		if n == len(dst) {
+		dst[inside] = v
+		inside += int(bit(v >= low) & bit(v < high))
+		above += int(bit(v >= high))
+		if inside == len(dst) {
 			break
 		}
 	}
-	return n
+	return inside, above
 }
 
 // BitKeys fills keys with (bits − base) >> shift of each score, for scores of at

@@ -2,24 +2,24 @@
 
 package vec
 
-// betweenSIMD does whole vectors of s. It returns how many elements it looked at, and
-// how many of them it copied.
-func betweenSIMD(dst, s []float32, low, high float32) (seen, n int) {
+// betweenSIMD does whole vectors of s. It returns how many elements it looked at, how
+// many of them it copied, and how many are above those.
+func betweenSIMD(dst, s []float32, low, high float32) (seen, inside, above int) {
 	switch {
 	case len(s) < 16:
-		return 0, 0
+		return 0, 0, 0
 	case level >= AVX512:
 		seen = len(s) &^ 15
-		return seen, betweenAVX512(&dst[0], &s[0], seen, low, high)
+		inside, above = betweenAVX512(&dst[0], &s[0], seen, low, high)
 	case level >= AVX2:
 		seen = len(s) &^ 7
-		return seen, betweenAVX2(&dst[0], &s[0], seen, low, high)
+		inside, above = betweenAVX2(&dst[0], &s[0], seen, low, high)
 	}
-	return 0, 0
+	return seen, inside, above
 }
 
 //go:noescape
-func betweenAVX2(dst, s *float32, n int, low, high float32) int
+func betweenAVX2(dst, s *float32, n int, low, high float32) (inside, above int)
 
 //go:noescape
-func betweenAVX512(dst, s *float32, n int, low, high float32) int
+func betweenAVX512(dst, s *float32, n int, low, high float32) (inside, above int)

@@ -6,18 +6,19 @@
 #define LT_OQ $0x11
 #define GE_OQ $0x1d
 
-// func betweenAVX512(dst, s *float32, n int, low, high float32) int
+// func betweenAVX512(dst, s *float32, n int, low, high float32) (inside, above int)
 //
 // The matches of a vector are compressed to its front and stored with what follows
 // them, which the next matches overwrite. As many elements were read as could have
 // been written, so the store stays inside dst, and behind the reads if dst is s.
-TEXT ·betweenAVX512(SB), NOSPLIT, $0-40
+TEXT ·betweenAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ s+8(FP), SI
 	MOVQ n+16(FP), CX
 	VBROADCASTSS low+24(FP), Z14
 	VBROADCASTSS high+28(FP), Z13
 	MOVQ DI, DX
+	XORL R9, R9
 	SHLQ $2, CX
 	ADDQ SI, CX
 
@@ -26,6 +27,10 @@ loop512:
 	ADDQ $64, SI
 	VCMPPS GE_OQ, Z14, Z0, K1
 	VCMPPS LT_OQ, Z13, Z0, K1, K1
+	VCMPPS GE_OQ, Z13, Z0, K2
+	KMOVW K2, R8
+	POPCNTL R8, R8
+	ADDQ R8, R9
 	KMOVW K1, AX
 	TESTL AX, AX
 	JZ none512
@@ -40,19 +45,21 @@ none512:
 	VZEROUPPER
 	SUBQ DX, DI
 	SHRQ $2, DI
-	MOVQ DI, ret+32(FP)
+	MOVQ DI, inside+32(FP)
+	MOVQ R9, above+40(FP)
 	RET
 
-// func betweenAVX2(dst, s *float32, n int, low, high float32) int
+// func betweenAVX2(dst, s *float32, n int, low, high float32) (inside, above int)
 //
 // Few scores are between; those of a vector are copied one by one.
-TEXT ·betweenAVX2(SB), NOSPLIT, $0-40
+TEXT ·betweenAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ s+8(FP), SI
 	MOVQ n+16(FP), CX
 	VBROADCASTSS low+24(FP), Y14
 	VBROADCASTSS high+28(FP), Y13
 	MOVQ DI, DX
+	XORL R9, R9
 	SHLQ $2, CX
 	ADDQ SI, CX
 
@@ -60,7 +67,11 @@ loop256:
 	VMOVUPS (SI), Y0
 	VCMPPS GE_OQ, Y14, Y0, Y1
 	VCMPPS LT_OQ, Y13, Y0, Y2
+	VCMPPS GE_OQ, Y13, Y0, Y3
 	VANDPS Y1, Y2, Y1
+	VMOVMSKPS Y3, R8
+	POPCNTL R8, R8
+	ADDQ R8, R9
 	VMOVMSKPS Y1, AX
 	TESTL AX, AX
 	JZ none256
@@ -80,5 +91,6 @@ none256:
 	VZEROUPPER
 	SUBQ DX, DI
 	SHRQ $2, DI
-	MOVQ DI, ret+32(FP)
+	MOVQ DI, inside+32(FP)
+	MOVQ R9, above+40(FP)
 	RET

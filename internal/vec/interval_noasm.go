@@ -2,4 +2,4 @@
 
 package vec
 
-func betweenSIMD(_, _ []float32, _, _ float32) (seen, n int) { return 0, 0 }
+func betweenSIMD(_, _ []float32, _, _ float32) (seen, inside, above int) { return 0, 0, 0 }

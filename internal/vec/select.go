@@ -23,6 +23,21 @@ func Select[T Float](x []T, s []float32, t float32) int {
 	return kept
 }
 
+// SelectAxpy computes acc += w·x with +0 in place of x where a score does not pass, as
+// [Select] would put it there, and the product rounded before it is added: Select on
+// a copy of x, then [Axpy]. It returns how many scores pass.
+func SelectAxpy[T Float](acc []T, w T, x []T, s []float32, t float32) (kept int) {
+	x, s, t = x[:len(acc)], s[:len(acc)], floor(t)
+	n, kept := selectAxpySIMD(acc, w, x, s, t)
+	acc, x, s = acc[n:], x[n:], s[n:]
+	for i, v := range s {
+		k := bit(v >= t)
+		acc[i] += T(w * keep(k, x[i]))
+		kept += int(k)
+	}
+	return kept
+}
+
 // CountAtLeast returns how many scores [Select] would let pass.
 func CountAtLeast(s []float32, t float32) int {
 	t = floor(t)

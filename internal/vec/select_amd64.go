@@ -14,6 +14,15 @@ func selectSIMD[T Float](x []T, s []float32, t float32) (n, kept int) {
 	return n, kept
 }
 
+// selectAxpySIMD takes AVX2 at AVX512 too; more has not been measured.
+func selectAxpySIMD[T Float](acc []T, w T, x []T, s []float32, t float32) (n, kept int) {
+	n = float32Blocks(acc)
+	if n > 0 {
+		kept = selectAxpyAVX2(float32s(acc), float32s(x), &s[0], n, float32(w), t)
+	}
+	return n, kept
+}
+
 func countAtLeastSIMD(s []float32, t float32) (n, kept int) {
 	n = blocks(len(s))
 	switch {
@@ -26,7 +35,7 @@ func countAtLeastSIMD(s []float32, t float32) (n, kept int) {
 	return n, kept
 }
 
-// Both take n scores, n a positive multiple of block, and keep those that are at
+// All take n scores, n a positive multiple of block, and keep those that are at
 // least t. That they are positive is what [floor] has made of t.
 
 //go:noescape
@@ -34,6 +43,9 @@ func selectAVX2(x, s *float32, n int, t float32) (kept int)
 
 //go:noescape
 func selectAVX512(x, s *float32, n int, t float32) (kept int)
+
+//go:noescape
+func selectAxpyAVX2(acc, x, s *float32, n int, w, t float32) (kept int)
 
 //go:noescape
 func countAtLeastAVX2(s *float32, n int, t float32) (kept int)

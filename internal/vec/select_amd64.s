@@ -38,6 +38,41 @@ block:
 	VZEROUPPER
 	RET
 
+// Where a score does not pass, w times +0 is added: that has its own sign, and is NaN
+// if w is not finite.
+#define SELECTAXPY(at, A, M) \
+	VMOVUPS at(DX), A          \
+	VCMPPS  ATLEAST, Y15, A, M \
+	VANDPS  at(SI), M, A       \
+	VMULPS  Y14, A, A          \
+	VADDPS  at(DI), A, A       \
+	VMOVUPS A, at(DI)          \
+	TALLY(M)
+
+// func selectAxpyAVX2(acc, x, s *float32, n int, w, t float32) (kept int)
+TEXT ·selectAxpyAVX2(SB), NOSPLIT, $0-48
+	MOVQ         acc+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         s+16(FP), DX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS w+32(FP), Y14
+	VBROADCASTSS t+36(FP), Y15
+	XORL         AX, AX
+
+block:
+	SELECTAXPY(0, Y0, Y1)
+	SELECTAXPY(32, Y2, Y3)
+	SELECTAXPY(64, Y4, Y5)
+	SELECTAXPY(96, Y6, Y7)
+	ADDQ $128, DI
+	ADDQ $128, SI
+	ADDQ $128, DX
+	SUBQ $32, CX
+	JNZ  block
+	MOVQ AX, kept+40(FP)
+	VZEROUPPER
+	RET
+
 #define COUNT(at, A) \
 	VMOVUPS at(SI), A          \
 	VCMPPS  ATLEAST, Y15, A, A \

@@ -28,6 +28,19 @@ func testSelect[T Float](t *testing.T) {
 			if got := CountAtLeast(s[:n], threshold); got != count {
 				t.Fatalf("CountAtLeast %g of %d: %d, want %d", threshold, n, got, count)
 			}
+			for _, w := range []T{0.3, -1, 0, T(math.Inf(1)), T(math.NaN())} {
+				acc := mixture[T](n+1, uint64(n)+1000)
+				sum := slices.Clone(acc)
+				Axpy(sum[:n], w, want)
+				if got := SelectAxpy(acc[:n], w, x, s, threshold); got != count {
+					t.Fatalf("SelectAxpy %g of %d adds %d, want %d", threshold, n, got, count)
+				}
+				for i := range sum {
+					if !same(acc[i], sum[i]) {
+						t.Fatalf("SelectAxpy %g of %d: element %d with score %g is %g, want %g", threshold, n, i, s[i], acc[i], sum[i])
+					}
+				}
+			}
 			if got := Select(x[:n], s, threshold); got != count {
 				t.Fatalf("Select %g of %d keeps %d, want %d", threshold, n, got, count)
 			}

@@ -26,6 +26,7 @@ func simdKernels() []simdKernel {
 	kernels := []simdKernel{
 		{"Contrast", func(o operands[float32]) uint64 { Contrast(o.dst, o.a, o.b, o.v, o.w); return 0 }, false},
 		{"Select", func(o operands[float32]) uint64 { return uint64(Select(o.dst, o.a, o.v)) }, true},
+		{"SelectAxpy", func(o operands[float32]) uint64 { return uint64(SelectAxpy(o.dst, o.w, o.a, o.b, o.v)) }, false},
 		{"CountAtLeast", func(o operands[float32]) uint64 { return uint64(CountAtLeast(o.a, o.v)) }, true},
 		{"Sum", func(o operands[float32]) uint64 { return number(Sum(o.a)) }, true},
 		{"SumAbs", func(o operands[float32]) uint64 { return number(SumAbs(o.a)) }, true},
@@ -134,7 +135,7 @@ func TestArithmeticSpecials(t *testing.T) {
 		for _, k := range simdKernels() {
 			for _, v := range specials() {
 				second := []float32{v}
-				if k.name == "SubDiv" || k.name == "Contrast" {
+				if slices.Contains([]string{"SubDiv", "Contrast", "SelectAxpy"}, k.name) {
 					second = specials()
 				}
 				for _, w := range second {

@@ -34,6 +34,7 @@ var conversions = []conversion{
 	{"Widen", float[float64](), float[float32](), func(dst, src []byte) { Widen(floats[float64](dst), floats[float32](src)) }, inputs32},
 	{"Narrow", float[float32](), float[float64](), func(dst, src []byte) { Narrow(floats[float32](dst), floats[float64](src)) }, inputs64},
 	encoding("EncodeBF16", 2, EncodeBF16[float32]),
+	encoding("EncodeBF16Finite", 2, func(dst []byte, src []float32) { EncodeBF16Finite(dst, src) }),
 	encoding("EncodeF16", 2, EncodeF16[float32]),
 	encoding("EncodeF32", 4, EncodeF32[float32]),
 	encoding("EncodeF64", 8, EncodeF64[float32]),
@@ -155,7 +156,14 @@ func at(l SIMD, call func()) {
 // the environment leaves.
 func everyLevel(t *testing.T, test func(*testing.T)) {
 	t.Helper()
-	for l := Portable + 1; l <= Level(); l++ {
+	levelsFrom(Portable+1, t, test)
+}
+
+// levelsFrom tests at every level from first on. A test that does not compare with
+// Portable begins there.
+func levelsFrom(first SIMD, t *testing.T, test func(*testing.T)) {
+	t.Helper()
+	for l := first; l <= Level(); l++ {
 		t.Run(l.String(), func(t *testing.T) { at(l, func() { test(t) }) })
 	}
 }
@@ -278,6 +286,49 @@ func TestFirstNonFiniteLevels(t *testing.T) {
 	everyLevel(t, func(t *testing.T) {
 		firstNonFinite(t, OverflowF32[float32](), OverflowF16[float32](), OverflowF8E4M3[float32]())
 		firstNonFinite(t, OverflowF32[float64](), OverflowF16[float64](), OverflowF64[float64]())
+	})
+}
+
+// Every kind of element that has no finite code at every place, also in the block
+// that assembly has not finished the codes of, and every leading half with trailing
+// halves that round up or down.
+func TestEncodeBF16Finite(t *testing.T) {
+	limit := OverflowBF16[float32]()
+	special := []float32{limit, -limit, math.MaxFloat32, -math.MaxFloat32}
+	for _, bits := range []uint32{inf32, nan32, inf32 | 1, nan32 | 0x3fffff} {
+		special = append(special, math.Float32frombits(bits), math.Float32frombits(bits|sign32))
+	}
+	x, codes := floats[float32](guarded(4*longest)), guarded(2*longest+1)
+	levelsFrom(Portable, t, func(t *testing.T) {
+		check := func(x []float32, spare int, want bool) {
+			t.Helper()
+			if got := EncodeBF16Finite(codes[len(codes)-2*len(x)-spare:], x); got != want {
+				t.Fatalf("%x: finite is %t", x, got)
+			}
+		}
+		for n := range longest + 1 {
+			x := x[longest-n:]
+			for i := range x {
+				x[i] = []float32{below(limit), -below(limit), math.SmallestNonzeroFloat32, 0}[i%4]
+			}
+			check(x, n%2, true)
+			for i, before := range x {
+				for _, x[i] = range special {
+					check(x, i%2, false)
+				}
+				x[i] = before
+			}
+		}
+		clear(x)
+		for high := range uint32(1 << 16) {
+			for _, low := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xffff} {
+				v := math.Float32frombits(high<<16 | low)
+				i := int(high) % longest
+				x[i] = v
+				check(x, 0, v < limit && v > -limit)
+				x[i] = 0
+			}
+		}
 	})
 }
 

@@ -1,0 +1,74 @@
+package vec
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// The kernels here take operands as the bfloat16 bytes they are stored in, and compute
+// what they would of the decoded elements. That spares the tile a pass through the
+// registers, and the memory to decode it to. No slice of floats may overlap a
+// slice of bytes.
+
+// fromBF16 is element i of src.
+func fromBF16(src []byte, i int) float32 {
+	return math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
+}
+
+// AbsBF16 computes dst = |x|, x being decoded from src: [DecodeBF16], then [Abs].
+func AbsBF16(dst []float32, src []byte) {
+	src = src[:2*len(dst)]
+	n := absBF16SIMD(dst, src)
+	dst, src = dst[n:], src[2*n:]
+	for i := range dst {
+		dst[i] = abs(fromBF16(src, i))
+	}
+}
+
+// ScaleBF16 computes dst = x·w, x being decoded from src: [DecodeBF16], then [Scale].
+func ScaleBF16(dst []float32, src []byte, w float32) {
+	src = src[:2*len(dst)]
+	n := scaleBF16SIMD(dst, src, w)
+	dst, src = dst[n:], src[2*n:]
+	for i := range dst {
+		dst[i] = fromBF16(src, i) * w
+	}
+}
+
+// AxpyBF16 computes acc += w·x, x being decoded from src: [DecodeBF16], then [Axpy].
+func AxpyBF16(acc []float32, w float32, src []byte) {
+	src = src[:2*len(acc)]
+	n := axpyBF16SIMD(acc, w, src)
+	acc, src = acc[n:], src[2*n:]
+	for i := range acc {
+		acc[i] += float32(w * fromBF16(src, i))
+	}
+}
+
+// DeltaBF16 computes dst = x - base, and +0 where both have the same bits, x being
+// decoded from src: [DecodeBF16], then [Delta].
+func DeltaBF16(dst []float32, src []byte, base []float32) {
+	src, base = src[:2*len(dst)], base[:len(dst)]
+	n := deltaBF16SIMD(dst, src, base)
+	dst, src, base = dst[n:], src[2*n:], base[n:]
+	for i := range dst {
+		x := fromBF16(src, i)
+		d := x - base[i]
+		if d != d && sameBits(x, base[i]) {
+			d = 0
+		}
+		dst[i] = d
+	}
+}
+
+// MulAbsBF16 computes dst = |x|·|a|, both being bfloat16: [DecodeBF16] of both, [Abs]
+// of a, then [MulAbs]. The product of two significands of 8 bits is exact, unless it is
+// too large or too small.
+func MulAbsBF16(dst []float32, x, a []byte) {
+	x, a = x[:2*len(dst)], a[:2*len(dst)]
+	n := mulAbsBF16SIMD(dst, x, a)
+	dst, x, a = dst[n:], x[2*n:], a[2*n:]
+	for i := range dst {
+		dst[i] = abs(fromBF16(x, i)) * abs(fromBF16(a, i))
+	}
+}
