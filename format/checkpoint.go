@@ -37,10 +37,15 @@ type Checkpoint interface {
 	FileOf(i int) int
 	// View lends bytes [off, off+n) of tensor i; n is at most mmapio.MaxView.
 	View(i int, off, n int64) (mmapio.View, error)
+	// Peek lends a few bytes of which no neighbours will be wanted.
+	Peek(i int, off, n int64) (mmapio.View, error)
 	// ViewCost bounds the memory that a view of n bytes takes.
 	ViewCost(n int64) int64
-	// Advise says that a range will be read soon.
-	Advise(i int, off, n int64)
+	// Advise tells the system about bytes [off, off+n) of tensor i.
+	Advise(a mmapio.Advice, i int, off, n int64)
+	// Stored is the file that holds the bytes of tensor i as they are, and where they begin
+	// in it; nil if the container transforms them.
+	Stored(i int) (file *mmapio.File, begin int64)
 	// Unchanged fails if any file is no longer what it was when opened.
 	Unchanged() error
 	Close() error
@@ -60,6 +65,9 @@ type Writer interface {
 	// writer whose container grows at the end alone waits for earlier bytes; calls
 	// must then begin in the order of the bytes.
 	WriteAt(i int, off int64, p []byte) error
+	// CopyAt has n bytes of tensor i at off copied from a file, without passing through the
+	// process, or fails with errors.ErrUnsupported.
+	CopyAt(i int, off int64, src *mmapio.File, from, n int64) error
 	// Abort wakes calls that wait, which then fail with err.
 	Abort(err error)
 	// Close completes the output once every byte is written. It does not commit.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"golang.org/x/exp/mmap"
 )
@@ -15,12 +16,32 @@ import (
 type File struct {
 	path  string
 	info  os.FileInfo    // as it was when opened
-	small *mmap.ReaderAt // headers, and everything where views are copies
-	maps  mappings       // lends views; see map_linux.go and map_other.go
+	small *mmap.ReaderAt // headers
+	maps  mappings       // lends mapped views, where there are any; see map_linux.go
+	reads copies         // lends copied ones
+
+	sparse bool // it has holes
 }
 
-// Open opens a regular file for reading.
-func Open(path string) (*File, error) {
+// Reading is how views get at a file's bytes.
+type Reading uint8
+
+const (
+	// Mapped views are windows of a mapping, on systems where their memory can be bounded
+	// (Linux), and Copied elsewhere.
+	Mapped Reading = iota
+	// Copied views are buffers that are read into: the better choice on network file
+	// systems, which read mappings page by page and turn their faults into signals.
+	Copied
+)
+
+// Readings are the names of the ways to read.
+var Readings = []string{Mapped: "mmap", Copied: "pread"}
+
+func (r Reading) String() string { return Readings[r] }
+
+// Open opens a regular file for reading; views are mapped unless another way is given.
+func Open(path string, how ...Reading) (*File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -33,13 +54,14 @@ func Open(path string) (*File, error) {
 		return nil, err
 	}
 	f := &File{path: path, info: info, small: small}
+	f.sparse = hasHoles(info)
+	f.reads.only = !canMap || slices.Contains(how, Copied)
 	if int64(small.Len()) != info.Size() {
 		small.Close()
 		return nil, &ChangedError{Path: path, What: "its size while it was opened"}
 	}
-	if err := f.maps.open(f); err != nil {
-		small.Close()
-		return nil, err
+	if err := errors.Join(f.maps.open(f), f.reads.open(f)); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
@@ -71,19 +93,54 @@ func (f *File) ReadAt(p []byte, off int64) (n int, err error) {
 // stay valid until [View.Release], and must not be written to. n is at most
 // [MaxView].
 func (f *File) View(off, n int64) (View, error) {
-	switch {
-	case off < 0 || n < 0 || off > f.Size()-n:
-		return View{}, fmt.Errorf("%s: bytes [%d, %d) are not inside its %d: %w", f.path, off, off+n, f.Size(), io.ErrUnexpectedEOF)
-	case n > MaxView:
-		return View{}, fmt.Errorf("%s: a view of %d bytes is over the limit of %d", f.path, n, int64(MaxView))
-	case n == 0:
-		return View{}, nil
+	if err := f.covers(off, n); err != nil || n == 0 {
+		return View{}, err
+	}
+	if v, ok := f.hole(off, n); ok {
+		return v, nil
+	}
+	if f.reads.only {
+		return f.reads.view(f, off, n)
 	}
 	return f.maps.view(f, off, n)
 }
 
-// Advise says that a range will be read soon. It does not wait.
-func (f *File) Advise(off, n int64) { f.maps.advise(off, n) }
+// Peek lends bytes of which no neighbours will be wanted: a copy, on any system, since
+// mapping a few bytes costs more than copying them.
+func (f *File) Peek(off, n int64) (View, error) {
+	if err := f.covers(off, n); err != nil || n == 0 {
+		return View{}, err
+	}
+	return f.reads.view(f, off, n)
+}
+
+// covers refuses what no view can show.
+func (f *File) covers(off, n int64) error {
+	switch {
+	case off < 0 || n < 0 || off > f.Size()-n:
+		return fmt.Errorf("%s: bytes [%d, %d) are not inside its %d: %w", f.path, off, off+n, f.Size(), io.ErrUnexpectedEOF)
+	case n > MaxView:
+		return fmt.Errorf("%s: a view of %d bytes is over the limit of %d", f.path, n, int64(MaxView))
+	}
+	return nil
+}
+
+// Advice is what a reader knows about a range.
+type Advice uint8
+
+const (
+	// Soon: it will be read.
+	Soon Advice = iota
+	// Done: it will not be read again, and need not stay in the page cache.
+	Done
+)
+
+// Advise tells the system about a range. It does not wait.
+func (f *File) Advise(a Advice, off, n int64) {
+	if off >= 0 && n > 0 {
+		f.reads.advise(a, off, n)
+	}
+}
 
 // Unchanged compares the file with what it was when opened: size, modification
 // time and identity. Any difference is a [*ChangedError].
@@ -104,7 +161,7 @@ func (f *File) Unchanged() error {
 
 // Close gives back the mappings. Views must have been released before.
 func (f *File) Close() error {
-	return errors.Join(f.maps.close(), f.small.Close())
+	return errors.Join(f.maps.close(), f.reads.close(), f.small.Close())
 }
 
 // fault explains why the bytes at off cannot be read.

@@ -37,17 +37,25 @@ func openFile(t *testing.T, data []byte) *File {
 	return f
 }
 
-// checkView borrows a range and compares it.
+// checkView borrows a range in every way and compares it.
 func checkView(t *testing.T, f *File, off int64, want []byte) {
 	t.Helper()
-	v, err := f.View(off, int64(len(want)))
+	copied, err := Open(f.Path(), Copied)
 	if err != nil {
-		t.Errorf("View(%d, %d): %v", off, len(want), err)
+		t.Error(err)
 		return
 	}
-	defer v.Release()
-	if !bytes.Equal(v.Data, want) {
-		t.Errorf("View(%d, %d) differs from the file", off, len(want))
+	defer copied.Close()
+	for name, lend := range map[string]func(off, n int64) (View, error){"View": f.View, "Peek": f.Peek, "copied View": copied.View} {
+		v, err := lend(off, int64(len(want)))
+		if err != nil {
+			t.Errorf("%s(%d, %d): %v", name, off, len(want), err)
+			continue
+		}
+		if !bytes.Equal(v.Data, want) {
+			t.Errorf("%s(%d, %d) differs from the file", name, off, len(want))
+		}
+		v.Release()
 	}
 }
 
@@ -157,7 +165,7 @@ func TestEmptyFile(t *testing.T) {
 	if _, err := f.View(0, 1); err == nil {
 		t.Error("a byte of an empty file was lent")
 	}
-	f.Advise(0, 0)
+	f.Advise(Soon, 0, 0)
 }
 
 func TestOpenRefuses(t *testing.T) {

@@ -30,23 +30,33 @@ type OutputFile interface {
 	io.Writer
 	io.WriterAt
 	io.Closer
+	// Truncate makes a new file so long, with zeros, and sets the space aside where the
+	// system can.
 	Truncate(size int64) error
 	Sync() error
 }
 
-// OS is the operating system's file system.
-var OS FS = osFS{}
+// OS is the operating system's file system. DropBehind is the same, but what was written
+// leaves the page cache, for outputs that would push everything else out of it.
+var (
+	OS         FS = osFS{}
+	DropBehind FS = osFS{drop: true}
+)
 
 // ErrLocked is wrapped by the error of a Lock that another process holds.
 var ErrLocked = errors.New("another process is writing there")
 
-type osFS struct{}
+type osFS struct{ drop bool }
 
-func (osFS) Create(path string) (OutputFile, error) {
+func (fs osFS) Create(path string) (OutputFile, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, err
 	}
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return newOutput(f, fs.drop), nil
 }
 
 func (osFS) Lock(dir string) (io.Closer, error) {

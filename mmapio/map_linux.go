@@ -3,7 +3,6 @@ package mmapio
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,9 +15,16 @@ import (
 // they have been left behind, because page tables are memory too: 2 MiB for each
 // GiB that was touched, and nothing but munmap frees them.
 const (
+	canMap = true
+
 	windowSize  = 256 << 20
 	idleWindows = 16 // unused windows of the process that stay mapped
 )
+
+// faultAround is how far around a page a fault also maps what is cached, in aligned pieces
+// (fault_around_bytes of Linux). Those pages count as resident too, and leave with the view;
+// should another view have some of them, they come back at its next touch.
+const faultAround = 64 << 10
 
 // windows guards the bookkeeping of all files' windows, since page tables are the
 // process's and so is their limit. No system call is made under it but mmap and
@@ -30,7 +36,6 @@ var windows struct {
 
 // mappings lends views of one file.
 type mappings struct {
-	file   *os.File
 	mapped map[int64]*mapping // by base; guarded by windows
 }
 
@@ -42,16 +47,7 @@ type mapping struct {
 	loans int
 }
 
-func (m *mappings) open(f *File) error {
-	file, err := os.Open(f.path)
-	if err != nil {
-		return err
-	}
-	if info, err := file.Stat(); err != nil || !os.SameFile(info, f.info) {
-		file.Close()
-		return &ChangedError{Path: f.path, What: "to another file of the same name", Err: err}
-	}
-	m.file = file
+func (m *mappings) open(*File) error {
 	m.mapped = make(map[int64]*mapping)
 	return nil
 }
@@ -64,11 +60,7 @@ func (m *mappings) close() error {
 		forgetIdle(win)
 		errs = append(errs, win.unmap())
 	}
-	return errors.Join(append(errs, m.file.Close())...)
-}
-
-func (m *mappings) advise(off, n int64) {
-	_ = unix.Fadvise(int(m.file.Fd()), off, n, unix.FADV_WILLNEED) // advice may fail
+	return errors.Join(errs...)
 }
 
 func (m *mappings) view(f *File, off, n int64) (View, error) {
@@ -92,7 +84,7 @@ func (m *mappings) borrow(f *File, base int64) (*mapping, error) {
 	win := m.mapped[base]
 	if win == nil {
 		length := min(f.Size()-base, windowSize+MaxView)
-		data, err := unix.Mmap(int(m.file.Fd()), base, int(length), unix.PROT_READ, unix.MAP_SHARED)
+		data, err := unix.Mmap(int(f.reads.file.Fd()), base, int(length), unix.PROT_READ, unix.MAP_SHARED)
 		if err != nil {
 			return nil, fmt.Errorf("map %s: %w", f.path, err)
 		}
@@ -122,7 +114,8 @@ func (win *mapping) unmap() error {
 // TakeBack implements [Lender]: the pages leave the resident set, and the window that
 // was left behind longest is unmapped.
 func (win *mapping) TakeBack(data []byte, off int64) {
-	lo, hi := win.pages(off-win.base, off-win.base+int64(len(data)))
+	lo := (off - win.base) &^ (faultAround - 1)
+	hi := min((off-win.base+int64(len(data))+faultAround-1)&^(faultAround-1), int64(len(win.data)))
 	_ = unix.Madvise(win.data[lo:hi], unix.MADV_DONTNEED)
 
 	windows.Lock()

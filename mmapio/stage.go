@@ -129,6 +129,14 @@ func (f *stagedFile) Close() error {
 	return errors.Join(f.flush(), f.shut())
 }
 
+// CopyAt implements [Copier], where the file system's files do.
+func (f *stagedFile) CopyAt(src *File, from, n, off int64) error {
+	if c, ok := f.OutputFile.(Copier); ok {
+		return c.CopyAt(src, from, n, off)
+	}
+	return errors.ErrUnsupported
+}
+
 func (f *stagedFile) flush() error {
 	if f.synced {
 		return nil

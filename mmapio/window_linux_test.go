@@ -32,6 +32,7 @@ func sparse(t *testing.T, size int64, marks ...int64) *File {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.sparse = false // its holes stand for data
 	t.Cleanup(func() { f.Close() })
 	return f
 }

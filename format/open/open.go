@@ -17,8 +17,10 @@ import (
 // Readable says which paths can be opened, for messages and help.
 const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, or the name of a model in the Hub cache"
 
-// Checkpoint opens what a user called a checkpoint.
-func Checkpoint(name string) (format.Checkpoint, error) {
+// Checkpoint opens what a user called a checkpoint; its files are mapped unless another way
+// to read is given.
+func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
+	source := func(path string) (safetensors.Source, error) { return source(path, how) }
 	path, err := hub.Locate(name)
 	if err != nil {
 		return nil, err
@@ -52,15 +54,15 @@ func checkpoint(c *safetensors.Checkpoint, err error) (format.Checkpoint, error)
 }
 
 // source opens a file of the safetensors layout, compressed or not.
-func source(path string) (safetensors.Source, error) {
+func source(path string, how []mmapio.Reading) (safetensors.Source, error) {
 	if strings.HasSuffix(strings.ToLower(path), ".zst") {
-		f, err := seekzstd.Open(path)
+		f, err := seekzstd.Open(path, how...)
 		if err != nil {
 			return nil, err
 		}
 		return f, nil
 	}
-	f, err := mmapio.Open(path)
+	f, err := mmapio.Open(path, how...)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,8 @@ type Source interface {
 	Info() os.FileInfo
 	Size() int64
 	View(off, n int64) (mmapio.View, error)
-	Advise(off, n int64)
+	Peek(off, n int64) (mmapio.View, error)
+	Advise(a mmapio.Advice, off, n int64)
 	Unchanged() error
 	Close() error
 }
@@ -250,11 +251,35 @@ func (c *Checkpoint) FileOf(i int) int { return c.places[i].shard }
 
 // View implements [format.Checkpoint].
 func (c *Checkpoint) View(i int, off, n int64) (mmapio.View, error) {
-	if size := c.tensors[i].Bytes(); off < 0 || n < 0 || off > size-n {
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", c.path, c.tensors[i].Name, off, off+n, size)
+	if err := c.covers(i, off, n); err != nil {
+		return mmapio.View{}, err
 	}
 	p := c.places[i]
 	return c.shards[p.shard].View(p.offset+off, n)
+}
+
+// Peek implements [format.Checkpoint].
+func (c *Checkpoint) Peek(i int, off, n int64) (mmapio.View, error) {
+	if err := c.covers(i, off, n); err != nil {
+		return mmapio.View{}, err
+	}
+	p := c.places[i]
+	return c.shards[p.shard].Peek(p.offset+off, n)
+}
+
+// covers refuses what reaches beyond tensor i.
+func (c *Checkpoint) covers(i int, off, n int64) error {
+	if size := c.tensors[i].Bytes(); off < 0 || n < 0 || off > size-n {
+		return fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", c.path, c.tensors[i].Name, off, off+n, size)
+	}
+	return nil
+}
+
+// Stored implements [format.Checkpoint].
+func (c *Checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
+	p := c.places[i]
+	file, _ = c.shards[p.shard].Source.(*mmapio.File)
+	return file, p.offset
 }
 
 // ViewCost implements [format.Checkpoint].
@@ -269,9 +294,9 @@ func (c *Checkpoint) ViewCost(n int64) int64 {
 }
 
 // Advise implements [format.Checkpoint].
-func (c *Checkpoint) Advise(i int, off, n int64) {
+func (c *Checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 	p := c.places[i]
-	c.shards[p.shard].Advise(p.offset+off, n)
+	c.shards[p.shard].Advise(a, p.offset+off, n)
 }
 
 // Unchanged implements [format.Checkpoint].

@@ -258,7 +258,7 @@ func TestViewBounds(t *testing.T) {
 				t.Errorf("[%d, %d): %q, %v", off, off+n, v.Data, err)
 			}
 			v.Release()
-			c.Advise(b, off, n)
+			c.Advise(mmapio.Soon, b, off, n)
 		}
 	}
 	const most = 1<<63 - 1

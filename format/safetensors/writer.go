@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"weld/format"
+	"weld/mmapio"
 )
 
 // DefaultShardSize is the size at which the Hub's own tools begin a new shard.
@@ -163,6 +164,15 @@ func (w *Writer) WriteAt(i int, off int64, p []byte) error {
 	place := w.layout.places[i]
 	_, err := w.targets[place.shard].WriteAt(p, place.offset+off)
 	return err
+}
+
+// CopyAt implements [format.Writer].
+func (w *Writer) CopyAt(i int, off int64, src *mmapio.File, from, n int64) error {
+	place := w.layout.places[i]
+	if t, ok := w.targets[place.shard].(mmapio.Copier); ok {
+		return t.CopyAt(src, from, n, place.offset+off)
+	}
+	return errors.ErrUnsupported
 }
 
 // Abort implements [format.Writer].

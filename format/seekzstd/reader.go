@@ -47,8 +47,8 @@ type decoded struct {
 const idleFrames = 2
 
 // Open opens a file that ends with a seek table. Its faults are [*format.Error].
-func Open(path string) (*File, error) {
-	file, err := mmapio.Open(path)
+func Open(path string, how ...mmapio.Reading) (*File, error) {
+	file, err := mmapio.Open(path, how...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,11 +152,14 @@ func (z *File) Close() error {
 	return z.file.Close()
 }
 
-// Advise says that a range of the content will be read soon.
-func (z *File) Advise(off, n int64) {
+// Peek is View: a frame is decoded whole anyway.
+func (z *File) Peek(off, n int64) (mmapio.View, error) { return z.View(off, n) }
+
+// Advise tells the system about the frames of a range of the content.
+func (z *File) Advise(a mmapio.Advice, off, n int64) {
 	first, last := z.find(off), z.find(off+n-1)
 	if first < len(z.frames) && last < len(z.frames) && first <= last {
-		z.file.Advise(z.frames[first].offset, z.frames[last].offset+z.frames[last].size-z.frames[first].offset)
+		z.file.Advise(a, z.frames[first].offset, z.frames[last].offset+z.frames[last].size-z.frames[first].offset)
 	}
 }
 

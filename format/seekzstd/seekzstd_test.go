@@ -234,7 +234,7 @@ func checkRange(t *testing.T, z *File, data []byte, off, n int) {
 		t.Errorf("View(%d, %d): %v, or other content", off, n, err)
 	}
 	defer v.Release()
-	z.Advise(int64(off), int64(n))
+	z.Advise(mmapio.Soon, int64(off), int64(n))
 	buf := make([]byte, n)
 	if got, err := z.ReadAt(buf, int64(off)); err != nil || got != n || !bytes.Equal(buf, want) {
 		t.Errorf("ReadAt(%d bytes, %d): %d, %v, or other content", n, off, got, err)
@@ -314,7 +314,7 @@ func TestReadBounds(t *testing.T) {
 		t.Errorf("ReadAt(-1): %v", err)
 	}
 	for _, c := range [][2]int64{{-5, 2}, {0, 0}, {990, 100}, {5000, 1}} {
-		z.Advise(c[0], c[1]) // does nothing, but must not fail
+		z.Advise(mmapio.Soon, c[0], c[1]) // does nothing, but must not fail
 	}
 }
 

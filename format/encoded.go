@@ -1,0 +1,75 @@
+package format
+
+import "weld/internal/vec"
+
+// The functions here compute with elements as they are stored. Each gives the bits
+// of decoding first; for bfloat16 into float32, the type that models come in, it takes
+// one pass over a tile instead of two.
+
+// direct is dst, if kernels compute into it straight from the bytes of elements of d.
+func direct[T Float](d DType, dst []T) ([]float32, bool) {
+	singles, ok := any(dst).([]float32)
+	return singles, ok && d == BF16
+}
+
+// Scale fills dst with w·x.
+func Scale[T Float](d DType, dst []T, src []byte, w T) {
+	if dst, ok := direct(d, dst); ok {
+		vec.ScaleBF16(dst, src, float32(w))
+		return
+	}
+	Decode(d, dst, src)
+	vec.Scale(dst, dst, w)
+}
+
+// Axpy adds w·x to acc, the product rounded before. Where x has to be decoded, that is in
+// room, which has as many elements.
+func Axpy[T Float](d DType, acc []T, w T, src []byte, room []T) {
+	if acc, ok := direct(d, acc); ok {
+		vec.AxpyBF16(acc, float32(w), src)
+		return
+	}
+	Decode(d, room, src)
+	vec.Axpy(acc, w, room)
+}
+
+// Delta fills dst with x − base, and 0 where both have the same bits.
+func Delta[T Float](d DType, dst []T, src []byte, base []T) {
+	if dst, ok := direct(d, dst); ok {
+		vec.DeltaBF16(dst, src, any(base).([]float32))
+		return
+	}
+	Decode(d, dst, src)
+	vec.Delta(dst, dst, base)
+}
+
+// Abs fills dst with |x|.
+func Abs(d DType, dst []float32, src []byte) {
+	if d == BF16 {
+		vec.AbsBF16(dst, src)
+		return
+	}
+	Decode(d, dst, src)
+	vec.Abs(dst, dst)
+}
+
+// MulAbs fills dst with |x|·|a|. Where a has to be decoded, that is in room, which has as many
+// elements.
+func MulAbs(dst []float32, dx DType, x []byte, da DType, a []byte, room []float32) {
+	if dx == BF16 && da == BF16 {
+		vec.MulAbsBF16(dst, x, a)
+		return
+	}
+	Decode(dx, dst, x)
+	Abs(da, room, a)
+	vec.MulAbs(dst, dst, room)
+}
+
+// EncodeFinite is [Encode], and reports whether all that it wrote is finite.
+func EncodeFinite[T Float](d DType, dst []byte, src []T) (finite bool) {
+	if src, ok := direct(d, src); ok {
+		return vec.EncodeBF16Finite(dst, src)
+	}
+	Encode(d, dst, src)
+	return vec.FirstNonFinite(src[:len(dst)*8/d.Bits()], Overflow[T](d)) < 0
+}

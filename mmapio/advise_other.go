@@ -1,0 +1,8 @@
+//go:build !linux
+
+package mmapio
+
+func (*copies) advise(Advice, int64, int64) {}
+
+// AvailableMemory is not known on this system.
+func AvailableMemory() (bytes int64, ok bool) { return 0, false }

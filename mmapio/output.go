@@ -1,0 +1,158 @@
+package mmapio
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// Bytes that a file is let run ahead of the disk.
+const writeBehind = 32 << 20
+
+// output is an [OutputFile] of the operating system. What was written is brought to the disk
+// steadily, batch by batch, so that the sync at the end has little left to do, and no
+// other program meets a cache full of pages that cannot be dropped. Small writes and large
+// ones may come from several goroutines.
+type output struct {
+	*os.File
+	behind behind       // starts and awaits the way to the disk; see output_linux.go
+	fresh  atomic.Int64 // the file has zeros up to here that nobody wrote
+
+	// One write at a time: the system lets one into a file, and those who wait for it
+	// there keep a processor busy.
+	turn sync.Mutex
+
+	mu       sync.Mutex
+	from, to int64  // of the batch that is being written
+	written  int64  // bytes of it
+	last     extent // the batch before, on its way
+	err      error  // the first that the way to the disk met
+}
+
+// extent is a range of a file.
+type extent struct{ off, n int64 }
+
+func newOutput(f *os.File, drop bool) *output {
+	return &output{File: f, behind: newBehind(f, drop)}
+}
+
+// Truncate implements [OutputFile].
+func (o *output) Truncate(size int64) error {
+	if err := o.behind.reserve(o.File, size); err != nil {
+		return err
+	}
+	if err := o.File.Truncate(size); err != nil {
+		return err
+	}
+	o.fresh.Store(size)
+	return nil
+}
+
+// WriteAt implements [io.WriterAt]. Zeros where the file has zeros stay a hole.
+func (o *output) WriteAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) <= o.fresh.Load() && zeros(p) {
+		return len(p), nil
+	}
+	if err := o.failed(); err != nil {
+		return 0, err
+	}
+	o.turn.Lock()
+	n, err := o.File.WriteAt(p, off)
+	o.turn.Unlock()
+	o.wrote(off, int64(n))
+	return n, err
+}
+
+// zeros reports whether there is nothing else.
+func zeros(p []byte) bool {
+	return len(p) == 0 || p[0] == 0 && bytes.Equal(p[1:], p[:len(p)-1])
+}
+
+// wrote notes a written range. Whoever completes a batch starts its way to the disk, and
+// waits for the end of that of the one before.
+func (o *output) wrote(off, n int64) {
+	if !o.behind.works {
+		return
+	}
+	o.mu.Lock()
+	if o.written == 0 {
+		o.from, o.to = off, off
+	}
+	o.from, o.to = min(o.from, off), max(o.to, off+n)
+	o.written += n
+	if o.written < writeBehind {
+		o.mu.Unlock()
+		return
+	}
+	batch, before := extent{o.from, o.to - o.from}, o.last
+	o.written, o.last = 0, batch
+	o.mu.Unlock()
+	if err := errors.Join(o.behind.start(o.File, batch), o.behind.finish(o.File, before)); err != nil {
+		o.fail(err)
+	}
+}
+
+// fail keeps the first error for whoever writes or syncs next.
+func (o *output) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		o.err = err
+	}
+}
+
+func (o *output) failed() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// Sync implements [OutputFile].
+func (o *output) Sync() error { return errors.Join(o.failed(), o.File.Sync()) }
+
+// A Copier can take bytes straight from an input file.
+type Copier interface {
+	// CopyAt copies n bytes of src at from to off. It reports errors.ErrUnsupported
+	// where the system cannot do that, with nothing or a part of it copied.
+	CopyAt(src *File, from, n, off int64) error
+}
+
+// CopyAt implements [Copier]: the bytes do not come into the process, and holes stay holes.
+func (o *output) CopyAt(src *File, from, n, off int64) error {
+	if !o.behind.works && !src.sparse {
+		return errors.ErrUnsupported // in memory, page by page, it takes twice the time of a write from a mapping
+	}
+	for n > 0 {
+		data, length, err := src.data(from, n)
+		if err != nil {
+			return err
+		}
+		if skip := data - from; skip > 0 {
+			if off+skip > o.fresh.Load() {
+				return fmt.Errorf("a hole where the output has no zeros: %w", errors.ErrUnsupported)
+			}
+			from, off, n = from+skip, off+skip, n-skip
+		}
+		if length == 0 {
+			continue
+		}
+		o.turn.Lock()
+		done, err := copyRange(o.File, off, src.reads.file, from, min(length, writeBehind))
+		o.turn.Unlock()
+		o.wrote(off, done)
+		from, off, n = from+done, off+done, n-done
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			return err
+		case err != nil:
+			return src.fault(from, err)
+		case done == 0:
+			return src.fault(from, io.ErrUnexpectedEOF)
+		}
+	}
+	return nil
+}
