@@ -35,6 +35,16 @@ func Select[T vec.Float](c Cut, x []T, s []float32) int {
 	return vec.Select(x, s, c.T)
 }
 
+// AddSelected adds w·x to acc where scores are kept, and returns how many are: [Select] on a
+// copy of x, and a sum.
+func AddSelected[T vec.Float](c Cut, acc []T, w T, x []T, s []float32) int {
+	if c.All {
+		vec.Axpy(acc, w, x)
+		return len(x)
+	}
+	return vec.SelectAxpy(acc, w, x, s, c.T)
+}
+
 // Kept counts the scores that are kept.
 func (c Cut) Kept(s []float32) int {
 	if c.All {

@@ -36,6 +36,10 @@ func ParseNormalization(name string) (Normalization, error) {
 
 func (n Normalization) String() string { return normalizationNames[n] }
 
+// Estimable reports whether a sample tells the divisor within bounds. An extreme value it
+// does not tell.
+func (n Normalization) Estimable() bool { return n != ByMax && n != ByRange }
+
 // Summary is what is known of a range of scores.
 type Summary struct {
 	N        int64

@@ -2,7 +2,6 @@ package scoring
 
 import (
 	"math"
-	"slices"
 
 	"weld/internal/vec"
 )
@@ -12,7 +11,7 @@ const (
 	infinityBits = 0x7f800000 // of +Inf: above all scores
 	leadingBins  = 1 << 15    // of a pass over a wide interval: sign and leading half of the bits
 	wideBins     = 1 << 16    // of a pass that ends a search without a sample
-	narrowBins   = 1 << 18    // of a pass over an interval that a sample has narrowed
+	narrowBins   = 1 << 19    // of a pass over an interval that a sample has narrowed
 	keyRoom      = 1 << 15    // candidates that a worker keeps before they are added
 )
 
@@ -21,11 +20,13 @@ const (
 const SampleSize = 1 << 19
 
 // CountsBytes is the memory of one [Counts], QuantileBytes the most that one
-// [Quantile] takes, BracketBytes what it takes with its sample.
+// [Quantile] takes, BracketBytes what it takes once a sample has narrowed it, SampleBytes what
+// the sample of a model takes before, with a few bytes for each block of each tensor.
 const (
 	CountsBytes   = wideBins*4 + 2*keyRoom*4
 	QuantileBytes = wideBins * 8
-	BracketBytes  = narrowBins*8 + SampleSize*5
+	BracketBytes  = narrowBins * 8
+	SampleBytes   = SampleSize*8 + SampleSize/2
 )
 
 // Counts is what one worker tallies, to be added to a [Quantile].
@@ -42,6 +43,13 @@ func NewCounts() *Counts {
 	return &Counts{bins: make([]uint32, wideBins), keys: make([]uint32, 0, keyRoom)}
 }
 
+// fit makes room for a tile.
+func (c *Counts) fit(n int) {
+	if len(c.inside) < n {
+		c.inside = make([]float32, n)
+	}
+}
+
 // Full reports whether the counts must be added before the next tile of n scores.
 func (c *Counts) Full(n int) bool { return len(c.keys)+n > cap(c.keys) }
 
@@ -54,13 +62,13 @@ func (c *Counts) Full(n int) bool { return len(c.keys)+n > cap(c.keys) }
 // interval is cut into; the bin that holds the k-th largest is the next interval. A
 // bin of one value ends the search.
 //
-// Without help that takes two passes, one for each half of the bits. [Quantile.Bracket] narrows
-// the interval beforehand to what a sample makes all but certain, and one pass
-// suffices. The counts are of all scores, so a sample can mislead the search, which
-// costs further passes, but never the result.
+// Without help that takes two passes, one for each half of the bits. [Quantile.Narrow] begins
+// with what a sample makes all but certain, and one pass suffices. The counts are of
+// all scores, so a sample can mislead the search, which costs further passes, but never
+// the result.
 //
 // A pass shows every score once, through Count into a [Counts] and from there through
-// Add; then [Quantile.Next] ends it.
+// Add, or through a [Table]; then [Quantile.Next] ends it.
 type Quantile struct {
 	k      int64  // rank from the top, 1-based
 	lo, hi uint32 // the k-th largest has bits in [lo, hi)
@@ -72,9 +80,15 @@ type Quantile struct {
 
 // NewQuantile looks for the k-th largest score, k ≥ 1.
 func NewQuantile(k int64) *Quantile {
-	q := &Quantile{k: k}
-	q.narrowTo(0, infinityBits, false)
+	q := new(Quantile)
+	q.begin(k)
 	return q
+}
+
+// begin starts a search in the memory of an earlier one.
+func (q *Quantile) begin(k int64) {
+	q.k = k
+	q.narrowTo(0, infinityBits, false)
 }
 
 // narrowTo starts a pass over an interval.
@@ -89,43 +103,21 @@ func (q *Quantile) narrowTo(lo, hi uint32, narrow bool) {
 	}
 	for q.shift = 0; (hi-lo-1)>>q.shift >= most; q.shift++ {
 	}
-	q.bins = make([]uint64, (hi-lo-1)>>q.shift+1)
+	bins := int((hi-lo-1)>>q.shift + 1)
+	if bins > cap(q.bins) {
+		q.bins = make([]uint64, bins)
+	}
+	q.bins = q.bins[:bins]
+	clear(q.bins)
 }
 
-// sampleSigma is how many standard deviations of a sample's rank the bracket is wide
-// on either side: one search in 10⁵ misses it.
+// sampleSigma is how many standard deviations an estimate may be off. The deviation is itself
+// estimated, from 16 values: one in 2000 is off by more.
 const sampleSigma = 4.5
 
-// Bracket narrows the search, before its first pass, by a sample of the n scores.
-func (q *Quantile) Bracket(sample []float32, n int64) {
-	m := float64(len(sample))
-	share := float64(q.k) / float64(n)
-	spread := sampleSigma*math.Sqrt(m*share*(1-share)) + 2
-	if 2*spread > m/4 {
-		return // it says nothing
-	}
-	lo, hi := uint32(0), uint32(infinityBits)
-	if low := int64(math.Ceil(m*share + spread)); low <= int64(len(sample)) {
-		lo = bitsOf(kth(sample, low))
-	}
-	if high := int64(math.Floor(m*share - spread)); high >= 1 {
-		hi = bitsOf(kth(sample, high)) + 1
-	}
-	q.narrowTo(lo, hi, true)
-}
-
-// kth finds the k-th largest of scores in memory, by the same search.
-func kth(s []float32, k int64) float32 {
-	q, c := NewQuantile(k), NewCounts()
-	for again := true; again; again = q.Next() {
-		w := q.Window(Identity)
-		for tile := range slices.Chunk(s, keyRoom/4) {
-			q.Count(c, tile, w)
-		}
-		q.Add(c)
-	}
-	return q.Value()
-}
+// Narrow starts the search, before its first pass, where the quantile all but certainly
+// is.
+func (q *Quantile) Narrow(b Bracket) { q.narrowTo(bitsOf(b.Low), bitsOf(b.High)+1, true) }
 
 // bitsOf is the place of a score in the order of all.
 func bitsOf(s float32) uint32 { return math.Float32bits(s) &^ (1 << 31) }
@@ -144,17 +136,16 @@ func (q *Quantile) Window(sc Scale) Window {
 // Count tallies one tile of the pass, given in raw scores. [Counts.Full] must be
 // false.
 func (q *Quantile) Count(c *Counts, raw []float32, w Window) {
-	if len(c.inside) < len(raw) {
-		c.inside = make([]float32, len(raw))
-	}
+	c.fit(len(raw))
 	if q.shift == 16 && q.lo == 0 && q.hi == infinityBits { // the whole range: nothing to choose
 		inside := c.inside[:copy(c.inside, raw)]
 		w.scale.Apply(inside)
 		vec.HistogramHigh(c.bins, inside)
 		return
 	}
-	c.above += int64(vec.CountAtLeast(raw, w.high))
-	inside := c.inside[:vec.Between(c.inside, raw, w.low, w.high)]
+	n, above := vec.Between(c.inside, raw, w.low, w.high)
+	c.above += int64(above)
+	inside := c.inside[:n]
 	if len(q.bins) == 1 {
 		c.only += int64(len(inside))
 		return
@@ -164,9 +155,9 @@ func (q *Quantile) Count(c *Counts, raw []float32, w Window) {
 		vec.HistogramKeys(c.bins, inside, q.lo, q.shift)
 		return
 	}
-	n := len(c.keys)
-	c.keys = c.keys[:n+len(inside)]
-	vec.BitKeys(c.keys[n:], inside, q.lo, q.shift)
+	at := len(c.keys)
+	c.keys = c.keys[:at+n]
+	vec.BitKeys(c.keys[at:], inside, q.lo, q.shift)
 }
 
 // AddRepeated counts n equal scores. Like [Quantile.Add] it is not safe for
@@ -219,16 +210,18 @@ func (q *Quantile) Next() bool {
 			q.narrowTo(lo, min(lo+1<<q.shift, q.hi), false)
 			return true
 		}
-		q.lo, q.bins = lo, nil
+		q.lo = lo
 		return false
 	}
 	if q.lo > 0 { // the sample misled
 		q.narrowTo(0, q.lo, false)
 		return true
 	}
-	q.bins = nil // fewer than k scores were shown: the least there is
-	return false
+	return false // fewer than k scores were shown: the least there is
 }
+
+// Rank is k.
+func (q *Quantile) Rank() int64 { return q.k }
 
 // Value is the k-th largest score, valid after [Quantile.Next] returned false.
 func (q *Quantile) Value() float32 { return math.Float32frombits(q.lo) }

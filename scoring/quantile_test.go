@@ -16,10 +16,10 @@ func kthLargest(s []float32, k int64) float32 {
 
 // find runs a quantile over tiles spread over several workers' counts, and counts the
 // passes.
-func find(r *rand.Rand, s []float32, k int64, sc Scale, sample []float32) (float32, int) {
+func find(r *rand.Rand, s []float32, k int64, sc Scale, bracket *Bracket) (float32, int) {
 	q := NewQuantile(k)
-	if sample != nil {
-		q.Bracket(sample, int64(len(s)))
+	if bracket != nil {
+		q.Narrow(*bracket)
 	}
 	passes := 0
 	counts := []*Counts{NewCounts(), NewCounts(), NewCounts()}
@@ -98,8 +98,9 @@ func TestQuantileEqualsSort(t *testing.T) {
 	}
 }
 
-// A good sample makes few passes enough; a bad one costs passes and nothing else.
-func TestBracket(t *testing.T) {
+// A good bracket makes one pass enough, as long as it has no more bins than there are; a bad one
+// costs passes and nothing else.
+func TestNarrow(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	const n = 100_000
 	for name, s := range samples(r, n) {
@@ -107,27 +108,23 @@ func TestBracket(t *testing.T) {
 		for _, d := range []float64{0.0001, 0.05, 0.2, 0.5, 0.99} {
 			k := Rank(d, n)
 			want := sorted[n-k]
-			for kind, sample := range map[string][]float32{
-				"strided": every(s, 7), "low": make([]float32, 5000), "high": slices.Repeat([]float32{math.MaxFloat32}, 5000), "one": {1},
+			for kind, b := range map[string]Bracket{
+				"good": {want * 0.99, want * 1.01}, "point": {want, want}, "low": {0, 0}, "high": {math.MaxFloat32, math.MaxFloat32},
+				"below": {want * 0.5, want * 0.9}, "above": {want * 1.1, want * 2}, "all": {0, math.MaxFloat32},
 			} {
-				got, passes := find(r, s, k, Identity, sample)
-				if math.Float32bits(got) != math.Float32bits(want) {
-					t.Errorf("%s, density %v, %s sample: %v, want %v", name, d, kind, got, want)
+				if b.High > math.MaxFloat32 {
+					b.High = math.MaxFloat32
 				}
-				if kind == "strided" && passes > 2 || passes > 4 {
-					t.Errorf("%s, density %v, %s sample: %d passes", name, d, kind, passes)
+				got, passes := find(r, s, k, Identity, &b)
+				if math.Float32bits(got) != math.Float32bits(want) {
+					t.Errorf("%s, density %v, %s bracket: %v, want %v", name, d, kind, got, want)
+				}
+				if kind == "good" && passes > 1 || passes > 4 {
+					t.Errorf("%s, density %v, %s bracket: %d passes", name, d, kind, passes)
 				}
 			}
 		}
 	}
-}
-
-func every(s []float32, stride int) []float32 {
-	var sample []float32
-	for i := 0; i < len(s); i += stride {
-		sample = append(sample, s[i])
-	}
-	return sample
 }
 
 // Masks by raw scores are those by normalised ones.

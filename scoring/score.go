@@ -94,15 +94,17 @@ func ParseStatistic(name string) (Statistic, error) {
 
 func (s Statistic) String() string { return statisticNames[s] }
 
-// Magnitude turns what the file holds into a, in place: |x|, or √x where the file
-// holds squares. The root of a negative number is NaN.
+// IsMagnitude reports whether a is |x| of what the file holds. Where it holds squares, a is
+// √x, which is NaN of a negative number.
+func (s Statistic) IsMagnitude() bool { return s != MeanSqGrad && s != AdamSecondMoment }
+
+// Magnitude turns what the file holds into a, in place.
 func (s Statistic) Magnitude(x []float32) {
-	switch s {
-	case MeanSqGrad, AdamSecondMoment:
-		vec.Sqrt(x, x)
-	default:
+	if s.IsMagnitude() {
 		vec.Abs(x, x)
+		return
 	}
+	vec.Sqrt(x, x)
 }
 
 // parse finds name among names, or says which there are.

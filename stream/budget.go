@@ -27,6 +27,7 @@ type Budget struct {
 	Workers int
 	Span    int64 // bytes of one span's operands and output
 	Jobs    int64 // bytes for the state of tensors in progress
+	Drop    bool  // what was read or written for the last time leaves the page cache
 }
 
 func (o Options) withDefaults() Options {
@@ -39,13 +40,41 @@ func (o Options) withDefaults() Options {
 	if o.ShardSize <= 0 {
 		o.ShardSize = safetensors.DefaultShardSize
 	}
-	if o.FS == nil {
-		o.FS = mmapio.OS
-	}
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
 	return o
+}
+
+// Cache says what becomes of the pages that a merge leaves in the system's page cache.
+type Cache uint8
+
+const (
+	// CacheAuto drops them if they would take more than half of what memory is available,
+	// and thereby push out what other programs have there.
+	CacheAuto Cache = iota
+	// CacheKeep leaves them to the system.
+	CacheKeep
+	// CacheDrop drops them.
+	CacheDrop
+)
+
+// Caches are the names of the choices.
+var Caches = []string{CacheAuto: "auto", CacheKeep: "keep", CacheDrop: "drop"}
+
+// drops decides about the page cache.
+func (p *Plan) drops() bool {
+	if p.Options.Cache != CacheAuto {
+		return p.Options.Cache == CacheDrop
+	}
+	bytes := p.target.size
+	for i := range p.Sources {
+		for _, f := range p.Sources[i].Files() {
+			bytes += f.Info.Size()
+		}
+	}
+	available, ok := mmapio.AvailableMemory()
+	return ok && bytes > available/2
 }
 
 // divide splits the memory between workers: as many as asked for, if each can hold a
@@ -60,7 +89,13 @@ func (p *Plan) divide(jobs []fuse.Job) error {
 		tiling := t.tiling()
 		leastSpan = max(leastSpan, tileElements(tiling)*p.elementBytes(t, allReads))
 	}
-	b := Budget{Memory: p.Options.Memory, Workers: p.Options.Threads}
+	b := Budget{Memory: p.Options.Memory, Workers: p.Options.Threads, Drop: p.drops()}
+	if p.Options.FS == nil {
+		p.Options.FS = mmapio.OS
+		if b.Drop {
+			p.Options.FS = mmapio.DropBehind
+		}
+	}
 	for ; b.Workers > 0; b.Workers-- {
 		fixed := runtimeMemory + cost.Shared + p.windowBytes(b.Workers)
 		worker := cost.Scratch + p.viewOverhead()

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ type walk struct {
 	reads fuse.Reads // what the last stages read at most
 	chain func(job int) []fuse.Stage
 	out   *output // nil in a measuring pass
+	ahead readAhead
 }
 
 // announce tells the progress of a walk that comes after so many of count others.
@@ -49,9 +51,11 @@ func (w *walk) run(ctx context.Context) error {
 			}
 			return 0
 		},
-		open: func(tensor int) *task { return w.open(tensor, jobOf) },
+		open:    func(tensor int) *task { return w.open(tensor, jobOf) },
+		skipped: func(t *task) { w.plan.Options.Progress.done.Add(t.bytes) },
 	}
 	s.changed.L = &s.mu
+	w.ahead.walk = w
 
 	// Not errgroup.WithContext: that ends its context after success too, and an output
 	// must not be aborted when it is complete.
@@ -96,13 +100,20 @@ func (w *walk) open(tensor int, jobOf map[int]int) *task {
 			return nil
 		}
 		planned := &w.plan.Tensors[tensor]
-		reads := t.stages[len(t.stages)-1].Reads()
-		w.plan.Options.Progress.correct(w.plan.spanBytes(*planned, reads) - w.plan.spanBytes(*planned, w.reads))
+		t.bytes = w.plan.spanBytes(*planned, t.stages[len(t.stages)-1].Reads())
+		if s, ok := t.stages[0].(fuse.Sampling); ok {
+			t.tiling = s.Tiling()
+			t.per = 1
+			t.bytes = int64(float64(t.bytes) * float64(t.tiling.Covered()) / float64(t.tiling.Elements()))
+		}
+		w.plan.Options.Progress.correct(t.bytes - w.plan.spanBytes(*planned, w.reads))
 	} else if w.out == nil {
 		return nil
 	}
-	bytes := tileElements(t.tiling) * w.plan.elementBytes(w.plan.Tensors[tensor], allReads)
-	t.per = max(1, w.plan.Budget.Span/bytes)
+	if t.per == 0 {
+		bytes := tileElements(t.tiling) * w.plan.elementBytes(w.plan.Tensors[tensor], allReads)
+		t.per = max(1, w.plan.Budget.Span/bytes)
+	}
 	return t
 }
 
@@ -133,18 +144,29 @@ func (w *worker) run(ctx context.Context, s *scheduler) error {
 
 // work takes one span from the mapping to the output.
 func (w *worker) work(sp span) error {
-	defer w.release()
 	t := &w.plan.Tensors[sp.tensor]
 	lo, _ := sp.tiling.Range(sp.first)
 	_, hi := sp.tiling.Range(sp.last - 1)
+	if sp.stage == 0 && !sp.tiling.IsSparse() {
+		w.walk.ahead.took((hi - lo) * w.plan.elementBytes(*t, w.walk.reads))
+	}
+	err := w.process(sp, t, lo, hi)
+	w.release()
+	if w.walk.out != nil && w.plan.Budget.Drop && sp.stage == sp.steps()-1 {
+		w.plan.advise(mmapio.Done, *t, w.walk.reads, lo, hi)
+	}
+	return err
+}
+
+func (w *worker) process(sp span, t *Output, lo, hi int64) error {
 	if sp.stages == nil {
 		return w.copy(sp, t, lo, hi)
 	}
 	stage := sp.stages[sp.stage]
+	w.span.Tiling, w.span.First, w.span.Last = sp.tiling, sp.first, sp.last
 	if err := w.borrow(t, stage.Reads(), lo, hi); err != nil {
 		return err
 	}
-	w.span.Tiling, w.span.First, w.span.Last = sp.tiling, sp.first, sp.last
 	writes := w.walk.out != nil && sp.stage == len(sp.stages)-1
 	if writes {
 		w.span.OutDType = t.DType
@@ -163,16 +185,21 @@ func (w *worker) work(sp span) error {
 	return w.walk.out.WriteAt(sp.tensor, lo*int64(t.DType.Bits()/8), w.span.Out)
 }
 
-// copy moves the bytes of a span as they are.
+// copy moves the bytes of a span as they are: inside the kernel, if it can.
 func (w *worker) copy(sp span, t *Output, lo, hi int64) error {
+	defer w.plan.Options.Progress.done.Add(hi - lo)
+	if file, begin := t.from.Stored(t.index); file != nil {
+		err := w.walk.out.CopyAt(sp.tensor, lo, file, begin+lo, hi-lo)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
 	view, err := t.from.View(t.index, lo, hi-lo)
 	if err != nil {
 		return err
 	}
 	w.views = append(w.views, view)
-	err = mmapio.Guard(w.views, func() error { return w.walk.out.WriteAt(sp.tensor, lo, view.Data) })
-	w.plan.Options.Progress.done.Add(hi - lo)
-	return err
+	return mmapio.Guard(w.views, func() error { return w.walk.out.WriteAt(sp.tensor, lo, view.Data) })
 }
 
 // borrow lends the operands of elements [lo, hi) that a stage reads.
@@ -183,12 +210,15 @@ func (w *worker) borrow(t *Output, reads fuse.Reads, lo, hi int64) error {
 		}
 		dtype := unit(s.Tensors()[i].DType)
 		size := int64(dtype.Bits() / 8)
-		view, err := s.View(i, lo*size, (hi-lo)*size)
+		lend := s.View
+		if w.span.Tiling.IsSparse() || (hi-lo)*size <= smallOperand {
+			lend = s.Peek
+		}
+		view, err := lend(i, lo*size, (hi-lo)*size)
 		if err != nil {
 			return fuse.Operand{}, err
 		}
 		w.views = append(w.views, view)
-		s.Advise(i, hi*size, min((hi-lo)*size*int64(w.plan.Budget.Workers), s.Tensors()[i].Bytes()-hi*size))
 		return fuse.Operand{DType: dtype, Data: view.Data}, nil
 	}
 	sp := &w.span
@@ -211,6 +241,10 @@ func (w *worker) borrow(t *Output, reads fuse.Reads, lo, hi int64) error {
 	}
 	return nil
 }
+
+// smallOperand is the bytes up to which an operand is rather copied than mapped: a mapping takes
+// two system calls, and both interrupt the other processors.
+const smallOperand = 64 << 10
 
 // unit is the type in which a stage sees a tensor: one that weld does not compute
 // with is a run of bytes.

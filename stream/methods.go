@@ -177,6 +177,7 @@ func newSTA(p *Plan, nonfinite fuse.Nonfinite) fuse.STA {
 		KeepMissing:   params.Text("missing_importance") == "keep",
 		Lambda:        params.Number("lambda"),
 		Nonfinite:     nonfinite,
+		TableBytes:    p.Options.Memory / 12,
 	}
 	for t, m := range p.Recipe.Models {
 		sta.Models = append(sta.Models, fuse.STAModel{

@@ -305,6 +305,15 @@ func (o *output) WriteAt(tensor int, off int64, p []byte) error {
 	return nil
 }
 
+// CopyAt copies bytes of a planned tensor from a file.
+func (o *output) CopyAt(tensor int, off int64, src *mmapio.File, from, n int64) error {
+	err := o.Writer.CopyAt(o.plan.target.slots[tensor], off, src, from, n)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		err = fmt.Errorf("copy tensor %q of %s: %w", o.plan.Tensors[tensor].Name, o.plan.Out, err)
+	}
+	return err
+}
+
 // commit completes the output and puts it into place, the small files and the index
 // included.
 func (o *output) commit(ctx context.Context) error {

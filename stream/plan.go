@@ -28,6 +28,8 @@ type Options struct {
 	Version   string    // of weld, for the output's metadata
 	FS        mmapio.FS // nil for the operating system's
 	Progress  *Progress // nil for none
+	Read      mmapio.Reading
+	Cache     Cache
 }
 
 // Plan is a merge that can be run: everything is known but the numbers.
@@ -131,7 +133,7 @@ func (p *Plan) Close() error {
 func (p *Plan) open() (problems []error) {
 	p.Sources = make([]Source, 0, 1+2*len(p.Recipe.Models)) // pointers into it stay good
 	add := func(role, path string) *Source {
-		c, err := open.Checkpoint(path)
+		c, err := open.Checkpoint(path, p.Options.Read)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("open %s: %w", role, err))
 			return nil

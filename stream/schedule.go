@@ -14,6 +14,7 @@ type task struct {
 	tiling fuse.Tiling
 	per    int64 // tiles in a span
 	cost   int64 // bytes that its stages hold
+	bytes  int64 // that its last stage reads
 
 	stage int   // under way
 	next  int64 // the first tile that was not handed out in this stage
@@ -25,6 +26,21 @@ func (t *task) steps() int { return max(len(t.stages), 1) }
 
 // handedOut reports whether nothing of the task is left to be handed out.
 func (t *task) handedOut() bool { return t.stage == t.steps()-1 && t.next == t.tiling.Count() }
+
+// skipIdle passes over stages that turn out to have nothing to do; it reports whether the
+// last one was among them.
+func (t *task) skipIdle() bool {
+	for t.stage < len(t.stages) {
+		if o, ok := t.stages[t.stage].(fuse.Optional); !ok || !o.Idle() {
+			return false
+		}
+		t.stage++
+		if t.stage == len(t.stages) {
+			return true
+		}
+	}
+	return false
+}
 
 // span is a piece of work: tiles [first, last) of a task's stage.
 type span struct {
@@ -38,6 +54,7 @@ type span struct {
 type scheduler struct {
 	cost    func(tensor int) int64 // bytes that its stages will hold
 	open    func(tensor int) *task // nil if the walk has nothing to do there
+	skipped func(*task)            // its last stage had nothing to do
 	tensors int
 	memory  int64 // for the stages of begun tensors
 	ahead   int   // tensors that may be begun at once: what is begun should stay cached
@@ -138,6 +155,9 @@ func (s *scheduler) done(sp span) error {
 	}
 	t.stage++
 	t.next = 0
+	if t.skipIdle() {
+		s.skipped(t)
+	}
 	if t.stage == t.steps() {
 		s.finish(t)
 	}

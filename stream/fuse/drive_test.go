@@ -59,14 +59,21 @@ func (in *inputs) chain(t *testing.T, r *rand.Rand, job int, stages []Stage, out
 	t.Helper()
 	tiling := in.jobs[job].Tiling
 	for i, stage := range stages {
+		if o, ok := stage.(Optional); ok && o.Idle() {
+			continue
+		}
+		wide := int64(3)
+		if s, ok := stage.(Sampling); ok {
+			tiling, wide = s.Tiling(), 1
+		}
 		var spans []*Span
 		for first := int64(0); first < tiling.Count(); {
-			last := min(tiling.Count(), first+1+r.Int64N(3))
+			last := min(tiling.Count(), first+1+r.Int64N(wide))
 			var dst []byte
 			if i == len(stages)-1 {
 				dst = out
 			}
-			spans = append(spans, in.span(job, stage.Reads(), first, last, dst))
+			spans = append(spans, in.cut(job, tiling, stage.Reads(), first, last, dst))
 			first = last
 		}
 		r.Shuffle(len(spans), func(a, b int) { spans[a], spans[b] = spans[b], spans[a] })
@@ -93,11 +100,16 @@ func (in *inputs) chain(t *testing.T, r *rand.Rand, job int, stages []Stage, out
 	}
 }
 
-// span cuts the operands that are read, and nothing else, to a span's elements.
+// span is a span of the tensor's own tiles.
 func (in *inputs) span(job int, reads Reads, first, last int64, out []byte) *Span {
+	return in.cut(job, in.jobs[job].Tiling, reads, first, last, out)
+}
+
+// cut cuts the operands that are read, and nothing else, to a span's elements.
+func (in *inputs) cut(job int, tiling Tiling, reads Reads, first, last int64, out []byte) *Span {
 	j := in.jobs[job]
-	lo, _ := j.Tiling.Range(first)
-	_, hi := j.Tiling.Range(last - 1)
+	lo, _ := tiling.Range(first)
+	_, hi := tiling.Range(last - 1)
 	cut := func(s source, wanted bool) Operand {
 		if !wanted || s == nil || s[job].Data == nil {
 			return Operand{}
@@ -105,7 +117,7 @@ func (in *inputs) span(job int, reads Reads, first, last int64, out []byte) *Spa
 		size := int64(s[job].DType.Bits() / 8)
 		return Operand{s[job].DType, s[job].Data[lo*size : hi*size : hi*size]}
 	}
-	sp := &Span{Tiling: j.Tiling, First: first, Last: last, Base: cut(in.base, reads.Base), OutDType: j.DType}
+	sp := &Span{Tiling: tiling, First: first, Last: last, Base: cut(in.base, reads.Base), OutDType: j.DType}
 	for m := range in.models {
 		sp.Models = append(sp.Models, cut(in.models[m], reads.Models))
 		var importance source

@@ -51,6 +51,11 @@ type finisher struct {
 // encode rounds a tile into the span's output after the check for values that are
 // not finite. It returns how many of those it let pass or replaced.
 func encode[T vec.Float](f finisher, sp *Span, t Tile, out []T) (odd int64, err error) {
+	size := sp.OutDType.Bits() / 8
+	dst := sp.Out[t.At*size : (t.At+len(out))*size]
+	if format.EncodeFinite(sp.OutDType, dst, out) {
+		return 0, nil
+	}
 	limit := format.Overflow[T](sp.OutDType)
 	for from := 0; ; {
 		i := vec.FirstNonFinite(out[from:], limit)
@@ -72,8 +77,7 @@ func encode[T vec.Float](f finisher, sp *Span, t Tile, out []T) (odd int64, err 
 			}
 		}
 	}
-	size := sp.OutDType.Bits() / 8
-	format.Encode(sp.OutDType, sp.Out[t.At*size:(t.At+len(out))*size], out)
+	format.Encode(sp.OutDType, dst, out)
 	return odd, nil
 }
 

@@ -94,15 +94,14 @@ func (st *linearStage[T]) Span(s *Scratch, sp *Span) error {
 		}
 		for m, o := range sp.Models {
 			w := T(st.Weights[m])
-			format.Decode(o.DType, theta, o.tile(t))
 			switch {
 			case st.Deltas:
-				vec.Delta(theta, theta, base)
+				format.Delta(o.DType, theta, o.tile(t), base)
 				vec.Axpy(acc, w, theta)
 			case m == 0:
-				vec.Scale(acc, theta, w)
+				format.Scale(o.DType, acc, o.tile(t), w)
 			default:
-				vec.Axpy(acc, w, theta)
+				format.Axpy(o.DType, acc, w, o.tile(t), theta)
 			}
 		}
 		if divisor != 1 {

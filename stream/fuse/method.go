@@ -63,6 +63,19 @@ type Stage interface {
 	End() error
 }
 
+// Optional is a stage that may turn out to have nothing to do, once the stages before it
+// in its chain have ended.
+type Optional interface {
+	Stage
+	Idle() bool
+}
+
+// Sampling is a stage that looks at some of a tensor only. It is alone in its chain.
+type Sampling interface {
+	Stage
+	Tiling() Tiling
+}
+
 // Cost is the memory of a method in bytes, beside views and output.
 type Cost struct {
 	Shared  int64               // for the whole run

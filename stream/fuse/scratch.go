@@ -11,7 +11,6 @@ type Scratch struct {
 	singles pool[float32]
 	doubles pool[float64]
 	counts  *scoring.Counts
-	sample  []float32 // of one span
 }
 
 type pool[T vec.Float] struct {

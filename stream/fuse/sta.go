@@ -28,6 +28,9 @@ type STA struct {
 	Lambda        float64
 	Nonfinite     Nonfinite
 	Models        []STAModel
+	// TableBytes is the memory that may go into counting the scores of a tensor while they
+	// are summed up, which saves a walk over it; 0 to do without.
+	TableBytes int64
 }
 
 // STAModel is what a recipe says of one model.
@@ -74,9 +77,10 @@ const contrastFloor = 0.1
 
 // Method prepares the merge of the given jobs.
 func (o STA) Method(jobs []Job) Method {
-	m := &sta{STA: o, jobs: jobs, tensors: make([]tensor, len(jobs)), sampled: 8 * scoring.SampleSize}
+	m := &sta{STA: o, jobs: jobs, tensors: make([]tensor, len(jobs)), sampled: 8 * scoring.SampleSize, tabled: 1 << 19}
 	for i := range jobs {
 		m.tensors[i].init(m, &jobs[i])
+		m.total += jobs[i].Tiling.Elements()
 	}
 	for t := range o.Models {
 		m.ranking = append(m.ranking, m.newRanking(t, m.elements(t)))
@@ -90,9 +94,12 @@ type sta struct {
 	STA
 	jobs    []Job
 	tensors []tensor
-	ranking []*ranking // for each model, over the whole model
-	passes  []*Pass    // still to come
-	sampled int64      // elements of a model from which on its scores are sampled
+	ranking []*ranking   // for each model, over the whole model
+	passes  []*Pass      // still to come
+	sampled int64        // elements of a model from which on its scores are sampled
+	tabled  int64        // elements of a tensor from which on it is summed up and counted in one walk
+	total   int64        // elements of all jobs
+	settled atomic.Int64 // tensors of models that were summed up and counted in one walk
 }
 
 // tensor is what is known of one job.
@@ -107,10 +114,14 @@ type tensor struct {
 type masking struct {
 	part    part
 	scale   scoring.Scale
-	mean    float32   // raw mean score, if tensors are kept or dropped whole
-	rows    []float32 // raw mean scores of long rows, while a chain runs
-	ranking *ranking  // decides the cut
-	ratio   float32   // of the rescaling
+	known   bool // scale is: it was measured, or there is nothing to measure
+	sketch  *scoring.Sketch
+	table   *scoring.Table // counts scores while they are summed up
+	waiting bool           // the scores have yet to be counted, or have to be again
+	mean    float32        // raw mean score, if tensors are kept or dropped whole
+	rows    []float32      // raw mean scores of long rows, while a chain runs
+	ranking *ranking       // decides the cut
+	ratio   float32        // of the rescaling
 	kept    atomic.Int64
 }
 
@@ -129,17 +140,6 @@ type ranking struct {
 	cut      scoring.Cut
 	mu       sync.Mutex
 	quantile *scoring.Quantile // nil where the cut is known
-	sample   []float32         // of normalised scores, to narrow the search
-}
-
-// collect adds a tensor's part of the sample.
-func (r *ranking) collect(sample []float32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.sample == nil && len(sample) > 0 {
-		r.sample = make([]float32, 0, scoring.SampleSize+scoring.SampleSize/4) // tensors round up
-	}
-	r.sample = append(r.sample, sample...)
 }
 
 func (x *tensor) init(m *sta, job *Job) {
@@ -147,6 +147,7 @@ func (x *tensor) init(m *sta, job *Job) {
 	for t := range x.models {
 		k := &x.models[t]
 		k.scale, k.ratio = scoring.Identity, 1
+		k.known = m.Normalization == scoring.Raw
 		if o := m.Models[t]; m.Rescale == ByDensity && !o.Fixed && o.Density > 0 {
 			k.ratio = float32(1 / o.Density)
 		}
@@ -187,22 +188,29 @@ func (m *sta) newRanking(model int, n int64) *ranking {
 	return r
 }
 
-// bracket narrows the search by the sample, if there is one.
-func (r *ranking) bracket() {
-	if r.quantile != nil && len(r.sample) > 0 {
-		r.quantile.Bracket(r.sample, r.elements)
-	}
-	r.sample = nil
+// samples reports whether a sample is to narrow the search for a model's cut: the search
+// is over the whole model, and that is large enough.
+func (m *sta) samples(model int) bool {
+	r := m.ranking[model]
+	return m.Scope == scoring.WholeModel && m.comparesRaw() && r.quantile != nil && r.elements >= m.sampled
 }
 
-// stride is the distance between the elements of a model that are sampled; 0 for no
-// sample. It is odd, so that it does not run along columns.
-func (m *sta) stride(model int) int64 {
-	r := m.ranking[model]
-	if m.Scope != scoring.WholeModel || !m.comparesRaw() || r.quantile == nil || r.elements < m.sampled {
-		return 0
+// tables reports whether a tensor's scores may be counted while they are summed up. A small
+// tensor is still in a cache when its scores are counted in a second walk.
+func (m *sta) tables(job int) bool {
+	return m.Scope == scoring.WholeModel && m.comparesRaw() && m.Normalization.Estimable() && m.jobs[job].Tiling.Elements() >= m.tabled
+}
+
+// mostlyTabled reports whether all but a tenth of the model is in such tensors. Of small ones a
+// sample says too little: of a model that consists of them the sums come first.
+func (m *sta) mostlyTabled() bool {
+	var elements int64
+	for job := range m.jobs {
+		if m.tables(job) {
+			elements += m.jobs[job].Tiling.Elements()
+		}
 	}
-	return r.elements/scoring.SampleSize | 1
+	return elements >= m.total-m.total/10
 }
 
 // comparesRaw reports whether an element's score alone, normalised, decides about it:
@@ -230,22 +238,7 @@ func (m *sta) schedule() {
 		}
 	}
 	if m.Scope == scoring.WholeModel {
-		if m.summarizes() {
-			m.passes = append(m.passes, &Pass{
-				Name:  "score statistics",
-				Reads: m.rawReads(),
-				Chain: func(job int) []Stage { return []Stage{newStage(&m.tensors[job], summarize)} },
-				End: func() error {
-					for _, r := range m.ranking {
-						r.bracket()
-					}
-					return nil
-				},
-			})
-		}
-		if slices.ContainsFunc(m.ranking, func(r *ranking) bool { return r.quantile != nil }) {
-			m.passes = append(m.passes, m.countingPass("score histogram"))
-		}
+		m.scheduleWhole()
 	}
 	if m.Rescale == ByDensity && slices.ContainsFunc(m.Models, func(o STAModel) bool { return o.Fixed }) {
 		m.passes = append(m.passes, m.keptPass())
@@ -258,12 +251,33 @@ func (m *sta) summarizes() bool {
 	return m.Normalization != scoring.Raw || m.Granularity == scoring.ByTensor
 }
 
+// scheduleWhole lists the passes that find cuts over whole models. Sums and counts share
+// one, if a sample has said where to count.
+func (m *sta) scheduleWhole() {
+	open := slices.ContainsFunc(m.ranking, func(r *ranking) bool { return r.quantile != nil })
+	sampled := open
+	for t, r := range m.ranking {
+		sampled = sampled && (r.quantile == nil || m.samples(t))
+	}
+	if m.summarizes() && !(sampled && m.mostlyTabled()) {
+		m.passes = append(m.passes, &Pass{
+			Name:  "score statistics",
+			Reads: m.rawReads(),
+			Chain: func(job int) []Stage { return []Stage{newStage(&m.tensors[job], summarize)} },
+		})
+	}
+	if sampled {
+		m.passes = append(m.passes, m.samplingPass())
+	}
+	if open {
+		m.passes = append(m.passes, m.countingPass("score histogram"))
+	}
+}
+
 // countingPass shows every score to the quantiles; it repeats until they are found.
 func (m *sta) countingPass(name string) *Pass {
 	p := &Pass{Name: name, Reads: m.scoreReads()}
-	p.Chain = func(job int) []Stage {
-		return append(m.tensors[job].rowStages(), newStage(&m.tensors[job], count))
-	}
+	p.Chain = func(job int) []Stage { return m.tensors[job].countingStages() }
 	p.End = func() error {
 		again := false
 		for t := range m.ranking {
@@ -275,6 +289,21 @@ func (m *sta) countingPass(name string) *Pass {
 		return nil
 	}
 	return p
+}
+
+// countingStages sum up a tensor's scores, where that has not been done, and count them.
+func (x *tensor) countingStages() []Stage {
+	chain := x.rowStages()
+	known := true
+	for t := range x.models {
+		k := &x.models[t]
+		k.waiting = true
+		known = known && (k.known || k.part != ranked)
+	}
+	if !known {
+		chain = append(chain, newStage(x, summarize))
+	}
+	return append(chain, newStage(x, count))
 }
 
 // keptPass counts what the cuts keep, before anything is written.
@@ -318,16 +347,12 @@ func (m *sta) Survey() *Pass {
 
 // Expected implements [Method]: without a sample, a quantile takes two passes.
 func (m *sta) Expected() int {
-	n := len(m.passes)
-	if m.Scope != scoring.WholeModel {
-		return n
-	}
 	for model, r := range m.ranking {
-		if r.quantile != nil && !(m.summarizes() && m.stride(model) > 0) {
-			return n + 1
+		if m.Scope == scoring.WholeModel && r.quantile != nil && !m.samples(model) {
+			return len(m.passes) + 1
 		}
 	}
-	return n
+	return len(m.passes)
 }
 
 // Reads implements [Method].
@@ -369,7 +394,7 @@ func (x *tensor) rankingStages() []Stage {
 	open := false
 	for t := range x.models {
 		r := x.newRanking(t, x.job.Tiling.Elements())
-		x.models[t].ranking = r
+		x.models[t].ranking, x.models[t].waiting = r, true
 		open = open || r.quantile != nil && x.models[t].part == ranked
 	}
 	if open {
@@ -423,11 +448,14 @@ func (m *sta) Cost() Cost {
 			if m.Scope == scoring.PerTensor {
 				n += quantiles
 			}
+			if m.tables(job) {
+				n += m.TableBytes
+			}
 			return n
 		},
 	}
 	if m.Scope == scoring.WholeModel {
-		cost.Shared += models * scoring.BracketBytes
+		cost.Shared += models * max(scoring.BracketBytes, scoring.SampleBytes) // one gives way to the other
 	}
 	return cost
 }

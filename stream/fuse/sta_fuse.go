@@ -79,6 +79,15 @@ func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, cuts []scoring.Cut, v
 		}
 		height := s.mark()
 		v := loadModel(s, sp, t, m, base)
+		if st.adds(m, cuts[m]) {
+			n, err := addMasked(st.tensor, s, sp, t, m, v, cuts[m], sum.num)
+			if err != nil {
+				return err
+			}
+			kept[m] += int64(n)
+			s.release(height)
+			continue
+		}
 		scores, n, err := maskDelta(st.tensor, s, sp, t, m, v, cuts[m])
 		if err != nil {
 			return err
@@ -105,6 +114,23 @@ func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, cuts []scoring.Cut, v
 	odd, err := encode(st.finisher, sp, t, out)
 	st.odd.Add(odd)
 	return err
+}
+
+// adds reports whether what model m's cut keeps is added as it is.
+func (x *tensor) adds(m int, cut scoring.Cut) bool {
+	k := &x.models[m]
+	return x.Combine == Sum && !x.Consensus && x.comparesRaw() && k.part == ranked && k.ratio == 1 && !cut.All
+}
+
+// addMasked adds w·m⊙δ to sum, mask and sum in one pass, and returns how many elements were kept.
+func addMasked[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T], cut scoring.Cut, sum []T) (kept int, err error) {
+	rank, odd := rawScores(x, s, sp, t, m, v)
+	if odd.count > 0 {
+		if err := oddScore(x, t, m, odd.first, sp, s, v); err != nil {
+			return 0, err
+		}
+	}
+	return scoring.AddSelected(cut, sum, T(x.Models[m].Weight), v.delta, rank), nil
 }
 
 // maskDelta zeroes what model m's cut does not keep of v.delta, and returns the
@@ -149,12 +175,8 @@ func oddScore[T vec.Float](x *tensor, t Tile, m, first int, sp *Span, s *Scratch
 	if x.Nonfinite != StopNonfinite {
 		return nil
 	}
-	a := take[float32](s, t.Len())
 	raw := take[float32](s, t.Len())
-	if x.Score.NeedsImportance() {
-		decodeImportance(x, sp, t, m, a)
-	}
-	x.Score.Compute(raw, single(s, v.theta), single(s, v.delta), a)
+	compute(x, s, sp, t, m, raw, v)
 	for i := first; i < len(raw); i++ {
 		if !(raw[i] < infinity) && v.delta[i] != 0 {
 			return &NonfiniteError{Tensor: x.job.Name, Index: t.Lo + int64(i), Model: m, Score: true, Value: float64(raw[i])}

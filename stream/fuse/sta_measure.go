@@ -1,8 +1,6 @@
 package fuse
 
 import (
-	"sync"
-
 	"weld/internal/vec"
 	"weld/scoring"
 )
@@ -41,23 +39,21 @@ func measuring[T vec.Float](x *tensor, what measurement) Stage {
 	}
 }
 
-// summaryStage measures what the normalisation needs.
+// summaryStage measures what the normalisation needs, and counts scores along the way
+// where a table says which.
 type summaryStage[T vec.Float] struct {
 	*tensor
 	totals []scoring.Summary
 	order  []inOrder[scoring.Summary]
-
-	mu      sync.Mutex
-	samples [][]float32 // raw scores, for each model
 }
 
 func newSummaryStage[T vec.Float](x *tensor) Stage {
 	n := len(x.models)
-	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Summary, n), order: make([]inOrder[scoring.Summary], n), samples: make([][]float32, n)}
+	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Summary, n), order: make([]inOrder[scoring.Summary], n)}
 	for m := range st.order {
 		st.order[m].fold = st.totals[m].Add
-		if stride := x.stride(m); stride > 0 {
-			st.samples[m] = make([]float32, 0, x.job.Tiling.Elements()/stride+1)
+		if t := x.models[m].table; t != nil {
+			t.Open()
 		}
 	}
 	return st
@@ -67,27 +63,33 @@ func (st *summaryStage[T]) Reads() Reads { return st.rawReads() }
 
 func (st *summaryStage[T]) Span(s *Scratch, sp *Span) error {
 	for m := range st.models {
-		if st.models[m].part != ranked {
+		k := &st.models[m]
+		if k.part != ranked {
 			continue
 		}
-		stride := st.stride(m)
-		sample := s.sample[:0]
+		counts := s.histogram()
+		hand := func() {
+			k.ranking.mu.Lock()
+			k.table.Add(counts)
+			k.ranking.mu.Unlock()
+		}
 		tiles := make([]scoring.Summary, 0, sp.Last-sp.First)
 		for t := range sp.Tiles {
 			s.reset()
 			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))
 			tiles = append(tiles, st.Normalization.Summarize(scores))
-			if stride > 0 {
-				for i := (stride - t.Lo%stride) % stride; i < int64(len(scores)); i += stride {
-					sample = append(sample, scores[i])
-				}
+			if k.table == nil {
+				continue
 			}
+			if counts.Full(t.Len()) {
+				hand()
+			}
+			k.table.Count(counts, scores)
 		}
 		st.order[m].add(sp.First, tiles)
-		st.mu.Lock()
-		st.samples[m] = append(st.samples[m], sample...)
-		st.mu.Unlock()
-		s.sample = sample
+		if k.table != nil {
+			hand()
+		}
 	}
 	return nil
 }
@@ -95,10 +97,18 @@ func (st *summaryStage[T]) Span(s *Scratch, sp *Span) error {
 func (st *summaryStage[T]) End() error {
 	for m := range st.models {
 		k := &st.models[m]
-		k.scale = st.Normalization.Scale(st.totals[m])
+		k.scale, k.known = st.Normalization.Scale(st.totals[m]), true
 		k.mean = st.totals[m].Mean()
-		k.scale.Apply(st.samples[m])
-		k.ranking.collect(st.samples[m])
+		if k.table == nil {
+			continue
+		}
+		k.ranking.mu.Lock()
+		if k.table.Settle(k.ranking.quantile, k.scale) {
+			k.waiting = false
+			st.settled.Add(1)
+		}
+		k.ranking.mu.Unlock()
+		k.table = nil
 	}
 	return nil
 }
@@ -148,13 +158,28 @@ func (st *rowStage[T]) Span(s *Scratch, sp *Span) error {
 // countStage shows the scores to the quantiles that are still searched.
 type countStage[T vec.Float] struct{ *tensor }
 
+// counts reports whether a model's scores have to be counted.
+func (k *masking) counts() bool {
+	return k.part == ranked && k.ranking.quantile != nil && k.waiting
+}
+
+// Idle implements [Optional].
+func (st *countStage[T]) Idle() bool {
+	for m := range st.models {
+		if st.models[m].counts() {
+			return false
+		}
+	}
+	return true
+}
+
 func (st *countStage[T]) Reads() Reads { return st.scoreReads() }
 
 func (st *countStage[T]) Span(s *Scratch, sp *Span) error {
 	for m := range st.models {
 		k := &st.models[m]
 		q := k.ranking.quantile
-		if q == nil || k.part != ranked {
+		if !k.counts() {
 			continue
 		}
 		counts := s.histogram()

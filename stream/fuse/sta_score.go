@@ -9,7 +9,7 @@ import (
 )
 
 // values are one model's operands in one tile, as far as they were asked for.
-type values[T vec.Float] struct{ base, theta, delta []T }
+type values[T vec.Float] struct{ base, delta []T }
 
 // loadBase decodes the base's tile.
 func loadBase[T vec.Float](s *Scratch, sp *Span, t Tile) []T {
@@ -18,13 +18,13 @@ func loadBase[T vec.Float](s *Scratch, sp *Span, t Tile) []T {
 	return base
 }
 
-// loadModel decodes model m's tile; with a base also its difference from it.
+// loadModel makes model m's difference from the base, where there is one.
 func loadModel[T vec.Float](s *Scratch, sp *Span, t Tile, m int, base []T) values[T] {
-	v := values[T]{base: base, theta: take[T](s, t.Len())}
-	format.Decode(sp.Models[m].DType, v.theta, sp.Models[m].tile(t))
+	v := values[T]{base: base}
 	if base != nil {
+		o := sp.Models[m]
 		v.delta = take[T](s, t.Len())
-		vec.Delta(v.delta, v.theta, base)
+		format.Delta(o.DType, v.delta, o.tile(t), base)
 	}
 	return v
 }
@@ -50,10 +50,7 @@ func loadFor[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) values
 	var v values[T]
 	reads := x.rawReads()
 	if reads.Base {
-		v.base = loadBase[T](s, sp, t)
-	}
-	if reads.Models {
-		v = loadModel(s, sp, t, m, v.base)
+		v = loadModel(s, sp, t, m, loadBase[T](s, sp, t))
 	}
 	return v
 }
@@ -65,15 +62,7 @@ type oddity struct{ first, count int }
 // not finite counts as 0.
 func rawScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, odd oddity) {
 	scores = take[float32](s, t.Len())
-	height := s.mark()
-	var a []float32
-	if x.Score.NeedsImportance() {
-		a = take[float32](s, t.Len())
-		decodeImportance(x, sp, t, m, a)
-	}
-	x.Score.Compute(scores, single(s, v.theta), single(s, v.delta), a)
-	s.release(height)
-
+	compute(x, s, sp, t, m, scores, v)
 	odd.first = vec.FirstNonFinite(scores, infinity)
 	for i := odd.first; i >= 0 && i < len(scores); i++ {
 		if x := scores[i]; !(x < infinity) {
@@ -84,11 +73,39 @@ func rawScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v va
 	return scores, odd
 }
 
+// compute fills scores with model m's raw scores, finite or not.
+func compute[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, scores []float32, v values[T]) {
+	height := s.mark()
+	defer s.release(height)
+	var theta, a []float32
+	if x.Score.NeedsImportance() {
+		a = take[float32](s, t.Len())
+	}
+	if x.Score.NeedsWeight() {
+		o := sp.Models[m]
+		if !x.job.Wide && x.Models[m].Statistic.IsMagnitude() {
+			format.MulAbs(scores, o.DType, o.tile(t), sp.Importance[m].DType, sp.Importance[m].tile(t), a)
+			return
+		}
+		wide := take[T](s, t.Len())
+		format.Decode(o.DType, wide, o.tile(t))
+		theta = single(s, wide)
+	}
+	if a != nil {
+		decodeImportance(x, sp, t, m, a)
+	}
+	x.Score.Compute(scores, theta, single(s, v.delta), a)
+}
+
 // decodeImportance fills a with what model m's importance file says of a tile.
 func decodeImportance(x *tensor, sp *Span, t Tile, m int, a []float32) {
-	o := sp.Importance[m]
+	o, statistic := sp.Importance[m], x.Models[m].Statistic
+	if statistic.IsMagnitude() {
+		format.Abs(o.DType, a, o.tile(t)) // in one pass
+		return
+	}
 	format.Decode(o.DType, a, o.tile(t))
-	x.Models[m].Statistic.Magnitude(a)
+	statistic.Magnitude(a)
 }
 
 var infinity = float32(math.Inf(1))

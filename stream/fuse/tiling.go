@@ -13,6 +13,7 @@ type Tiling struct {
 	rows     int64 // whole rows in a tile, if parts is 1
 	parts    int64 // tiles in a row
 	part     int64 // elements of such a tile; the last one of a row may be shorter
+	sparse   int64 // tiles of part elements, spread over the tensor, instead of all; 0 for all
 }
 
 // NewTiling cuts a tensor of so many elements in rows of rowLen.
@@ -26,6 +27,35 @@ func NewTiling(elements, rowLen int64) Tiling {
 	t.parts = (t.row + TileElements - 1) / TileElements
 	t.part = (t.row + t.parts - 1) / t.parts
 	return t
+}
+
+// Sparse picks so many tiles of at most size elements, spread over the tensor, for a stage
+// that is content with a sample. Each is somewhere in its own equal part of the tensor:
+// where, is the same in every run, but follows no period that the tensor might have.
+func (t Tiling) Sparse(tiles, size int64) Tiling {
+	t.sparse = max(1, min(tiles, t.elements))
+	t.part = min(size, t.elements/t.sparse)
+	return t
+}
+
+// IsSparse reports whether the tiles leave gaps.
+func (t Tiling) IsSparse() bool { return t.sparse > 0 }
+
+// Covered is the number of elements in all tiles.
+func (t Tiling) Covered() int64 {
+	if t.sparse > 0 {
+		return t.sparse * t.part
+	}
+	return t.elements
+}
+
+// sparseRange is tile i of a sparse tiling.
+func (t Tiling) sparseRange(i int64) (lo, hi int64) {
+	const odd = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio: multiples spread evenly
+	begin, end := t.elements/t.sparse*i, t.elements/t.sparse*(i+1)
+	slack := uint64(end-begin-t.part) + 1
+	lo = begin + int64((uint64(i)*odd>>32)%slack)
+	return lo, lo + t.part
 }
 
 // Elements is the number of elements of the tensor.
@@ -42,6 +72,9 @@ func (t Tiling) LongRows() bool { return t.parts > 1 }
 
 // Count is the number of tiles.
 func (t Tiling) Count() int64 {
+	if t.sparse > 0 {
+		return t.sparse
+	}
 	if t.parts > 1 {
 		return t.Rows() * t.parts
 	}
@@ -51,6 +84,9 @@ func (t Tiling) Count() int64 {
 
 // Range is the elements [lo, hi) of tile i.
 func (t Tiling) Range(i int64) (lo, hi int64) {
+	if t.sparse > 0 {
+		return t.sparseRange(i)
+	}
 	if t.parts > 1 {
 		row, part := i/t.parts, i%t.parts
 		lo = row*t.row + part*t.part
