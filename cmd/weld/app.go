@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -190,6 +192,8 @@ func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.IntFlag{Name: "threads", Usage: "`N` workers; 0 for one per CPU", Category: categoryRun},
 		&cli.StringFlag{Name: "memory", Usage: "byte budget, such as 512MiB", DefaultText: "192MiB", Category: categoryRun},
+		&cli.StringFlag{Name: "read", Usage: "how inputs are read: mmap, or pread, which suits network file systems better", DefaultText: mmapio.Mapped.String(), Category: categoryRun},
+		&cli.StringFlag{Name: "cache", Usage: "the page cache of what was read and written: auto (drop it if it would fill more than half of memory), keep, drop", DefaultText: stream.Caches[stream.CacheAuto], Category: categoryRun},
 		&cli.BoolFlag{Name: "json", Usage: "results as JSON on stdout, progress as JSON lines on stderr", Category: categoryRun},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, no notes", Category: categoryRun},
 	}
@@ -202,6 +206,11 @@ const (
 	categoryOutput = "Output"
 )
 
+// spareProcessors are more than there are workers, for the Go scheduler: with none to
+// spare it takes a worker's processor away during every system call that reads or
+// writes a span, and a tenth of the time goes into getting it back.
+const spareProcessors = 2
+
 // minMemory is the least budget that can be asked for.
 const minMemory = 32 << 20
 
@@ -211,11 +220,18 @@ func options(c *cli.Context) (stream.Options, error) {
 	if o.Threads < 0 {
 		return o, usagef("--threads %d: at least 1, or 0 for one per CPU", o.Threads)
 	}
+	if o.Threads == 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	runtime.GOMAXPROCS(o.Threads + spareProcessors)
 	var err error
 	if o.Memory, err = size(c, "memory", minMemory); err != nil {
 		return o, err
 	}
 	if o.ShardSize, err = size(c, "shard-size", 1); err != nil {
+		return o, err
+	}
+	if err := errors.Join(oneOf(c, "read", mmapio.Readings, &o.Read), oneOf(c, "cache", stream.Caches, &o.Cache)); err != nil {
 		return o, err
 	}
 	o.Force = c.Bool("force")
@@ -225,4 +241,17 @@ func options(c *cli.Context) (stream.Options, error) {
 	}
 	debug.SetMemoryLimit(limit)
 	return o, nil
+}
+
+// oneOf reads a flag that chooses among names; without it the choice stays.
+func oneOf[T ~uint8](c *cli.Context, flag string, names []string, choice *T) error {
+	if !c.IsSet(flag) {
+		return nil
+	}
+	i := slices.Index(names, c.String(flag))
+	if i < 0 {
+		return usagef("--%s %q: one of %s", flag, c.String(flag), strings.Join(names, ", "))
+	}
+	*choice = T(i)
+	return nil
 }

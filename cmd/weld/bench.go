@@ -52,7 +52,7 @@ func runBench(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	bytes, err := size(c, "size", 1<<20)
+	bytes, err := size(c, "size", 4e6)
 	if err != nil {
 		return err
 	}
@@ -91,13 +91,9 @@ func runBench(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	threads := o.Threads
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
 	r := benchReport{
 		Machine: fmt.Sprintf("%s/%s, %d processors, %s kernels", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), vec.Level()),
-		Dir:     dir, Threads: threads, Bytes: set.Bytes, Elements: set.Elements, Models: models, Rounds: rounds, Rows: rows,
+		Dir:     dir, Threads: o.Threads, Bytes: set.Bytes, Elements: set.Elements, Models: models, Rounds: rounds, Rows: rows,
 	}
 	r.PeakBytes, _ = peakMemory()
 	if c.Bool("json") {

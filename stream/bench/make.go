@@ -26,8 +26,16 @@ type Set struct {
 	Elements   int64    // likewise
 }
 
-// The shape of the checkpoints: that of a small Llama.
-const hidden, ffn, heads, vocabulary = 2048, 8192, 16, 32000
+// shape is the shape of a checkpoint: that of a small Llama, or of a toy where
+// the vocabulary alone would take more than the size asked for.
+type shape struct{ hidden, ffn, heads, vocabulary int64 }
+
+func shapeFor(size int64) shape {
+	if size < 1e9 {
+		return shape{256, 1024, 4, 2000}
+	}
+	return shape{2048, 8192, 16, 32000}
+}
 
 // config is what other programs want to know of the model.
 const config = `{
@@ -38,7 +46,8 @@ const config = `{
 `
 
 // tensors lists the tensors, layer by layer until size bytes of bfloat16 are reached.
-func tensors(size int64) (list []format.Tensor, layers int) {
+func (s shape) tensors(size int64) (list []format.Tensor, layers int) {
+	hidden, ffn, vocabulary := s.hidden, s.ffn, s.vocabulary
 	add := func(name string, shape ...int64) int64 {
 		t := format.Tensor{Name: name, DType: format.BF16, Shape: shape}
 		list = append(list, t)
@@ -92,13 +101,14 @@ const sigma, sigmaDelta, sigmaGradient = 0.02, 0.001, 1e-4
 // Make writes a base, models and their importance files into dir, size bytes each in
 // bfloat16. The same arguments write the same bytes; what is there already stays.
 func Make(ctx context.Context, dir string, size int64, models int) (*Set, error) {
-	list, layers := tensors(size)
+	shape := shapeFor(size)
+	list, layers := shape.tensors(size)
 	s := &Set{Dir: dir, Base: filepath.Join(dir, "base")}
 	for _, t := range list {
 		s.Bytes += t.Bytes()
 		s.Elements += t.Elements()
 	}
-	m := maker{ctx: ctx, list: list, layers: layers, pool: newPool(1)}
+	m := maker{ctx: ctx, shape: shape, list: list, layers: layers, pool: newPool(1)}
 	const own = 1_000_003 // distance in the pool between two checkpoints
 	base := func(dst []float32, at int64) {
 		m.pool.draw(dst, at)
@@ -135,6 +145,7 @@ func Make(ctx context.Context, dir string, size int64, models int) (*Set, error)
 // maker writes checkpoints of the same tensors.
 type maker struct {
 	ctx    context.Context
+	shape  shape
 	list   []format.Tensor
 	layers int
 	pool   pool
@@ -193,7 +204,7 @@ func (m *maker) write(dir string, metadata map[string]string, value func(dst []f
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(small, config, hidden, ffn, heads, heads/4, m.layers, vocabulary); err != nil {
+	if _, err := fmt.Fprintf(small, config, m.shape.hidden, m.shape.ffn, m.shape.heads, m.shape.heads/4, m.layers, m.shape.vocabulary); err != nil {
 		return err
 	}
 	return stage.Commit(true, nil)

@@ -1,7 +1,6 @@
 package bench
 
 import (
-
 	"context"
 	"errors"
 	"fmt"
