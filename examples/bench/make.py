@@ -3,7 +3,8 @@
     python make.py DIR [--gigabytes 2] [--models 2] [--seed 1]
 
 DIR gets base/, model-1/ … and importance-1/ …, each a safetensors directory of
-that size in bfloat16. Needs numpy alone; the header is written by hand.
+that size in bfloat16; the models have a config.json. Needs numpy alone; the header is
+written by hand.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 HIDDEN, FFN, VOCABULARY = 2048, 8192, 32000
+HEADS, KV_HEADS = 32, 8
 
 
 def tensors(size):
@@ -37,6 +39,25 @@ def tensors(size):
             left -= int(np.prod(shape))
         layer += 1
     yield "lm_head.weight", (VOCABULARY, HIDDEN)
+    yield "model.norm.weight", (HIDDEN,)  # the small ones that make it a Llama: last, so that
+    for i in range(layer):  # the numbers of the tensors above, and so their values, stay as they were
+        yield f"model.layers.{i}.post_attention_layernorm.weight", (HIDDEN,)
+
+
+def config(size):
+    """What transformers and mergekit want to know."""
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": HIDDEN,
+        "intermediate_size": FFN,
+        "num_hidden_layers": sum("mlp.down_proj" in name for name, _ in tensors(size)),
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": KV_HEADS,
+        "vocab_size": VOCABULARY,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+    }
 
 
 def bfloat16(x):
@@ -60,6 +81,11 @@ def write(directory, size, values, metadata):
     print(directory, 8 + len(raw) + offset, "bytes")
 
 
+def write_model(directory, size, values):
+    write(directory, size, values, {"format": "pt"})
+    (directory / "config.json").write_text(json.dumps(config(size), indent=2) + "\n")
+
+
 def normal(seed, scale):
     return lambda i, n: np.float32(scale) * np.random.default_rng([seed, i]).standard_normal(n, dtype=np.float32)
 
@@ -73,10 +99,10 @@ def main():
     args = parser.parse_args()
     size = int(args.gigabytes * 1e9)
     base = normal(args.seed, 0.02)
-    write(args.dir / "base", size, base, {"format": "pt"})
+    write_model(args.dir / "base", size, base)
     for m in range(1, args.models + 1):
         delta, grad = normal(args.seed + 100 * m, 0.001), normal(args.seed + 100 * m + 1, 1e-4)
-        write(args.dir / f"model-{m}", size, lambda i, n: base(i, n) + delta(i, n), {"format": "pt"})
+        write_model(args.dir / f"model-{m}", size, lambda i, n: base(i, n) + delta(i, n))
         write(args.dir / f"importance-{m}", size, lambda i, n: abs(grad(i, n)), {"weld.statistic": "mean_abs_grad"})
 
 
