@@ -11,11 +11,15 @@ type Job struct {
 	DType  format.DType // of the output
 	Wide   bool         // combine in float64
 	Tiling Tiling
+	Params Params         // that hold for all models
 	Models []Contribution // one for each model of the recipe
 }
 
 // Contribution is what one model brings to one tensor.
 type Contribution struct {
+	Params Params // of this model
+	// Absent says that the model does not have the tensor.
+	Absent bool
 	// Importance says whether the model's importance file has the tensor.
 	Importance bool
 }

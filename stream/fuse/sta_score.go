@@ -110,6 +110,11 @@ func decodeImportance(x *tensor, sp *Span, t Tile, m int, a []float32) {
 
 var infinity = float32(math.Inf(1))
 
+const largest = math.MaxFloat32
+
+// nextUp is the next larger float32.
+func nextUp(x float32) float32 { return math.Nextafter32(x, infinity) }
+
 // normScores are model m's normalised scores in a tile, each element with the score
 // of the row or tensor that it stands and falls with.
 func normScores[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T]) (scores []float32, odd oddity) {
