@@ -43,6 +43,17 @@ func Delta[T Float](d DType, dst []T, src []byte, base []T) {
 	vec.Delta(dst, dst, base)
 }
 
+// AxpyDelta adds w·(x − base) to acc, the difference 0 where both have the same bits. Where x has
+// to be decoded, that is in room, which has as many elements.
+func AxpyDelta[T Float](d DType, acc []T, w T, src []byte, base, room []T) {
+	if acc, ok := direct(d, acc); ok {
+		vec.AxpyDeltaBF16(acc, float32(w), src, any(base).([]float32))
+		return
+	}
+	Delta(d, room, src, base)
+	vec.Axpy(acc, w, room)
+}
+
 // Abs fills dst with |x|.
 func Abs(d DType, dst []float32, src []byte) {
 	if d == BF16 {

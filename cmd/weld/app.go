@@ -190,7 +190,7 @@ func flagsFirst(app *cli.App, args []string) ([]string, error) {
 // runFlags are the flags of every command that walks checkpoints.
 func runFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "threads", Usage: "`N` workers; 0 for one per CPU", Category: categoryRun},
+		&cli.IntFlag{Name: "threads", Usage: "`N` workers at most; more than there are processors bring nothing and are not started", DefaultText: "one per processor", Category: categoryRun},
 		&cli.StringFlag{Name: "memory", Usage: "byte budget, such as 512MiB", DefaultText: "192MiB", Category: categoryRun},
 		&cli.StringFlag{Name: "read", Usage: "how inputs are read: mmap, or pread, which suits network file systems better", DefaultText: mmapio.Mapped.String(), Category: categoryRun},
 		&cli.StringFlag{Name: "cache", Usage: "the page cache of what was read and written: auto (drop it if it would fill more than half of memory), keep, drop", DefaultText: stream.Caches[stream.CacheAuto], Category: categoryRun},
@@ -220,8 +220,8 @@ func options(c *cli.Context) (stream.Options, error) {
 	if o.Threads < 0 {
 		return o, usagef("--threads %d: at least 1, or 0 for one per CPU", o.Threads)
 	}
-	if o.Threads == 0 {
-		o.Threads = runtime.GOMAXPROCS(0)
+	if processors := runtime.GOMAXPROCS(0); o.Threads == 0 || o.Threads > processors {
+		o.Threads = processors
 	}
 	runtime.GOMAXPROCS(o.Threads + spareProcessors)
 	var err error

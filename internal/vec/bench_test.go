@@ -89,6 +89,7 @@ func kernels(n int) []kernel {
 		{"ScaleBF16", 6 * n, func() { ScaleBF16(dst, bf16x, 0.3) }},
 		{"AxpyBF16", 10 * n, func() { AxpyBF16(dst, 0.3, bf16x) }},
 		{"DeltaBF16", 10 * n, func() { DeltaBF16(dst, bf16x, y) }},
+		{"AxpyDeltaBF16", 14 * n, func() { AxpyDeltaBF16(dst, 0.3, bf16x, y) }},
 		{"MulAbsBF16", 8 * n, func() { MulAbsBF16(dst, bf16x, bf16y) }},
 		{"MulAxpy", 16 * n, func() { MulAxpy(dst, 0.3, x, y) }},
 		{"Add", 12 * n, func() { Add(dst, x) }},

@@ -61,6 +61,22 @@ func DeltaBF16(dst []float32, src []byte, base []float32) {
 	}
 }
 
+// AxpyDeltaBF16 computes acc += w·(x - base), with +0 for the difference where both have
+// the same bits, x being decoded from src: [DeltaBF16], then [Axpy].
+func AxpyDeltaBF16(acc []float32, w float32, src []byte, base []float32) {
+	src, base = src[:2*len(acc)], base[:len(acc)]
+	n := axpyDeltaBF16SIMD(acc, w, src, base)
+	acc, src, base = acc[n:], src[2*n:], base[n:]
+	for i := range acc {
+		x := fromBF16(src, i)
+		d := x - base[i]
+		if d != d && sameBits(x, base[i]) {
+			d = 0
+		}
+		acc[i] += float32(w * d)
+	}
+}
+
 // MulAbsBF16 computes dst = |x|·|a|, both being bfloat16: [DecodeBF16] of both, [Abs]
 // of a, then [MulAbs]. The product of two significands of 8 bits is exact, unless it is
 // too large or too small.

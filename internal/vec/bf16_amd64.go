@@ -37,6 +37,14 @@ func deltaBF16SIMD(dst []float32, src []byte, base []float32) int {
 	return n
 }
 
+func axpyDeltaBF16SIMD(acc []float32, w float32, src []byte, base []float32) int {
+	n := blocks(len(acc))
+	if n > 0 {
+		axpyDeltaBF16AVX2(&acc[0], &src[0], &base[0], n, w)
+	}
+	return n
+}
+
 func mulAbsBF16SIMD(dst []float32, x, a []byte) int {
 	n := blocks(len(dst))
 	if n > 0 {
@@ -59,6 +67,9 @@ func axpyBF16AVX2(dst *float32, a, b *byte, n int, v float32)
 
 //go:noescape
 func deltaBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)
+
+//go:noescape
+func axpyDeltaBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)
 
 //go:noescape
 func mulAbsBF16AVX2(dst *float32, a, b *byte, n int, v float32)

@@ -85,6 +85,19 @@ TEXT ·axpyBF16AVX2(SB), NOSPLIT, $0-36
 TEXT ·deltaBF16AVX2(SB), NOSPLIT, $0-36
 	YMM(DELTA, 4)
 
+#define AXPYDELTA(at, half, A, B, V, C) \
+	DECODE(half(SI), A)   \
+	VPCMPEQD at(DX), A, B \
+	VSUBPS   at(DX), A, A \
+	VANDNPS  A, B, A      \
+	VMULPS   V, A, A      \
+	VADDPS   at(DI), A, A \
+	VMOVUPS  A, at(DI)
+
+// func axpyDeltaBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)
+TEXT ·axpyDeltaBF16AVX2(SB), NOSPLIT, $0-36
+	YMM(AXPYDELTA, 4)
+
 #define MULABS(at, half, A, B, V, C) \
 	DECODE(half(SI), A) \
 	DECODE(half(DX), B) \

@@ -10,4 +10,6 @@ func axpyBF16SIMD([]float32, float32, []byte) int { return 0 }
 
 func deltaBF16SIMD([]float32, []byte, []float32) int { return 0 }
 
+func axpyDeltaBF16SIMD([]float32, float32, []byte, []float32) int { return 0 }
+
 func mulAbsBF16SIMD([]float32, []byte, []byte) int { return 0 }

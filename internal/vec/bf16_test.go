@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -33,6 +34,12 @@ var bf16Kernels = []bf16Kernel{
 		func(o bf16Operands, x, _ []float32) { Axpy(o.dst, o.w, x) }, false},
 	{"DeltaBF16", func(o bf16Operands) { DeltaBF16(o.dst, o.x, o.base) },
 		func(o bf16Operands, x, _ []float32) { Delta(o.dst, x, o.base) }, false},
+	{"AxpyDeltaBF16", func(o bf16Operands) { AxpyDeltaBF16(o.dst, o.w, o.x, o.base) },
+		func(o bf16Operands, x, _ []float32) {
+			d := slices.Clone(x)
+			Delta(d, x, o.base)
+			Axpy(o.dst, o.w, d)
+		}, false},
 	{"MulAbsBF16", func(o bf16Operands) { MulAbsBF16(o.dst, o.x, o.a) },
 		func(o bf16Operands, x, a []float32) { Abs(a, a); MulAbs(o.dst, x, a) }, false},
 }
@@ -81,7 +88,7 @@ func TestBF16Codes(t *testing.T) {
 				Fill(base, v)
 				EncodeBF16(other, base)
 				before := []float32{1}
-				if k.name == "AxpyBF16" {
+				if strings.HasPrefix(k.name, "Axpy") {
 					before = specials()
 				}
 				for _, c := range before {
@@ -173,13 +180,15 @@ func TestBF16ShortOperands(t *testing.T) {
 	short, fits := make([]byte, 2*n-1), make([]byte, 2*n)
 	dst := make([]float32, n)
 	for name, call := range map[string]func(){
-		"AbsBF16":        func() { AbsBF16(dst, short) },
-		"ScaleBF16":      func() { ScaleBF16(dst, short, 1) },
-		"AxpyBF16":       func() { AxpyBF16(dst, 1, short) },
-		"DeltaBF16 src":  func() { DeltaBF16(dst, short, dst) },
-		"DeltaBF16 base": func() { DeltaBF16(dst, fits, dst[:n-1:n-1]) },
-		"MulAbsBF16 x":   func() { MulAbsBF16(dst, short, fits) },
-		"MulAbsBF16 a":   func() { MulAbsBF16(dst, fits, short) },
+		"AbsBF16":            func() { AbsBF16(dst, short) },
+		"ScaleBF16":          func() { ScaleBF16(dst, short, 1) },
+		"AxpyBF16":           func() { AxpyBF16(dst, 1, short) },
+		"DeltaBF16 src":      func() { DeltaBF16(dst, short, dst) },
+		"DeltaBF16 base":     func() { DeltaBF16(dst, fits, dst[:n-1:n-1]) },
+		"AxpyDeltaBF16 src":  func() { AxpyDeltaBF16(dst, 1, short, dst) },
+		"AxpyDeltaBF16 base": func() { AxpyDeltaBF16(dst, 1, fits, dst[:n-1:n-1]) },
+		"MulAbsBF16 x":       func() { MulAbsBF16(dst, short, fits) },
+		"MulAbsBF16 a":       func() { MulAbsBF16(dst, fits, short) },
 	} {
 		func() {
 			defer func() {

@@ -96,8 +96,7 @@ func (st *linearStage[T]) Span(s *Scratch, sp *Span) error {
 			w := T(st.Weights[m])
 			switch {
 			case st.Deltas:
-				format.Delta(o.DType, theta, o.tile(t), base)
-				vec.Axpy(acc, w, theta)
+				format.AxpyDelta(o.DType, acc, w, o.tile(t), base, theta)
 			case m == 0:
 				format.Scale(o.DType, acc, o.tile(t), w)
 			default:
