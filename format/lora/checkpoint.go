@@ -1,0 +1,196 @@
+package lora
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"weld/format"
+	"weld/mmapio"
+)
+
+// change is what is shown of one tensor of the base.
+type change struct {
+	target int
+	whole  int      // the adapter's tensor that stands for it, or none
+	low    *lowRank // the product that is added, or nil
+}
+
+// checkpoint is a base with an adapter applied. It implements [format.Checkpoint].
+type checkpoint struct {
+	base, adapter format.Checkpoint
+	tensors       []format.Tensor
+	files         []format.File
+	metadata      map[string]string
+	changed       map[int]change
+	lent          buffers
+	singles       workshop[float32]
+	doubles       workshop[float64]
+}
+
+func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []change) *checkpoint {
+	c := &checkpoint{base: base, adapter: adapter, changed: make(map[int]change, len(changes)), metadata: make(map[string]string)}
+	c.tensors = slices.Clone(base.Tensors())
+	c.singles.open(c)
+	c.doubles.open(c)
+	for _, one := range changes {
+		c.changed[one.target] = one
+		t := &c.tensors[one.target]
+		switch {
+		case one.low == nil:
+			t.DType = adapter.Tensors()[one.whole].DType
+		case one.low.shown == format.F64:
+			t.DType = format.F64
+			c.doubles.expect(one.low)
+		default:
+			t.DType = format.F32
+			c.singles.expect(one.low)
+		}
+	}
+	maps.Copy(c.metadata, adapter.Metadata())
+	maps.Copy(c.metadata, base.Metadata())
+	added := slices.Clone(adapter.Files())
+	if len(added) > 0 { // the configuration is the adapter's header as well
+		added[0].Digest = sha256.Sum256(append(added[0].Digest[:], config...))
+	}
+	c.files = slices.Concat(base.Files(), added)
+	return c
+}
+
+// Path implements [format.Checkpoint]: both paths, as mergekit writes them.
+func (c *checkpoint) Path() string { return c.base.Path() + "+" + c.adapter.Path() }
+
+// Dir implements [format.Checkpoint]: what stands beside the base belongs to the result.
+func (c *checkpoint) Dir() string { return c.base.Dir() }
+
+// Tensors implements [format.Checkpoint].
+func (c *checkpoint) Tensors() []format.Tensor { return c.tensors }
+
+// Find implements [format.Checkpoint].
+func (c *checkpoint) Find(name string) (int, bool) { return c.base.Find(name) }
+
+// Metadata implements [format.Checkpoint]: the base's word wins.
+func (c *checkpoint) Metadata() map[string]string { return c.metadata }
+
+// Files implements [format.Checkpoint]: the base's, then the adapter's, of which the first
+// has the configuration in its digest.
+func (c *checkpoint) Files() []format.File { return c.files }
+
+// FileOf implements [format.Checkpoint]: of a sum, where the larger part is.
+func (c *checkpoint) FileOf(i int) int {
+	if one, ok := c.changed[i]; ok && one.whole != none {
+		return len(c.base.Files()) + c.adapter.FileOf(one.whole)
+	}
+	return c.base.FileOf(i)
+}
+
+// source is where the tensor lies that is shown as i, or that a product is added to.
+func (c *checkpoint) source(i int) (from format.Checkpoint, j int) {
+	if one, ok := c.changed[i]; ok && one.whole != none {
+		return c.adapter, one.whole
+	}
+	return c.base, i
+}
+
+// View implements [format.Checkpoint].
+func (c *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
+	if low := c.changed[i].low; low != nil {
+		return c.sum(i, low, off, n)
+	}
+	from, j := c.source(i)
+	return from.View(j, off, n)
+}
+
+// Peek implements [format.Checkpoint]. A sum has no neighbours that cost less.
+func (c *checkpoint) Peek(i int, off, n int64) (mmapio.View, error) {
+	if low := c.changed[i].low; low != nil {
+		return c.sum(i, low, off, n)
+	}
+	from, j := c.source(i)
+	return from.Peek(j, off, n)
+}
+
+// sum lends a buffer with the elements that bytes [off, off+n) have a part in.
+func (c *checkpoint) sum(i int, low *lowRank, off, n int64) (mmapio.View, error) {
+	t := &c.tensors[i]
+	switch size := t.Bytes(); {
+	case off < 0 || n < 0 || off > size-n:
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", c.Path(), t.Name, off, off+n, size)
+	case n > mmapio.MaxView:
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", c.Path(), t.Name, n, int64(mmapio.MaxView))
+	case n == 0:
+		return mmapio.View{}, nil
+	}
+	width := int64(low.shown.Bits() / 8)
+	lo, hi := off/width, (off+n+width-1)/width
+	buf := c.lent.borrow((hi - lo) * width)
+	from, j := c.source(i)
+	var err error
+	if low.shown == format.F64 {
+		err = compute(&c.doubles, low, from, j, buf.data, lo)
+	} else {
+		err = compute(&c.singles, low, from, j, buf.data, lo)
+	}
+	if err != nil {
+		buf.TakeBack(nil, 0)
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: apply the adapter: %w", c.Path(), t.Name, err)
+	}
+	begin := off - lo*width
+	return mmapio.Lend(buf.data[begin:begin+n:begin+n], buf, 0), nil
+}
+
+// ViewCost implements [format.Checkpoint]: what a sum takes, and what the views of both
+// checkpoints take meanwhile.
+func (c *checkpoint) ViewCost(n int64) int64 {
+	cost := max(c.base.ViewCost(n), c.adapter.ViewCost(n))
+	room := c.singles.cost() + c.doubles.cost()
+	if room == 0 {
+		return cost
+	}
+	const ends = 2 * 8 // elements of which a part is shown
+	return max(cost, n+ends+room+c.base.ViewCost(pieceBytes)+c.adapter.ViewCost(pieceBytes))
+}
+
+// Advise implements [format.Checkpoint]. The factors, which all ranges need, are wanted
+// from the first and done with at the last.
+func (c *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
+	from, j := c.source(i)
+	low := c.changed[i].low
+	if low == nil {
+		from.Advise(a, j, off, n)
+		return
+	}
+	shown, stored := int64(low.shown.Bits()), int64(low.source.Bits())
+	lo, hi := off*8/shown, (off+n)*8/shown
+	from.Advise(a, j, lo*stored/8, (hi-lo)*stored/8)
+	first, last := off == 0, off+n == c.tensors[i].Bytes()
+	if a == mmapio.Soon && first || a == mmapio.Done && last {
+		for _, f := range []factor{low.left, low.right} {
+			c.adapter.Advise(a, f.tensor, 0, c.adapter.Tensors()[f.tensor].Bytes())
+		}
+	}
+}
+
+// Stored implements [format.Checkpoint].
+func (c *checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
+	if c.changed[i].low != nil {
+		return nil, 0
+	}
+	from, j := c.source(i)
+	return from.Stored(j)
+}
+
+// Unchanged implements [format.Checkpoint].
+func (c *checkpoint) Unchanged() error {
+	if err := c.base.Unchanged(); err != nil {
+		return err
+	}
+	return c.adapter.Unchanged()
+}
+
+// Close implements [format.Checkpoint].
+func (c *checkpoint) Close() error {
+	return errors.Join(c.base.Close(), c.adapter.Close())
+}
