@@ -1,0 +1,126 @@
+package tokens
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"weld/format"
+)
+
+// TemplateAuto asks for the template that most models have.
+const TemplateAuto = "auto"
+
+// ChatTemplate finds what a recipe's chat_template means: "auto" for the template that
+// most models have, the first of equally frequent ones; a literal template, which
+// contains {{ or {%; or the path of a .jinja file. It returns the files to write: the template
+// as chat_template.jinja, which newer versions of transformers read, and tokenizerConfig,
+// if that is not nil, with the template in it, for older ones. There are none if the spec is
+// empty, or "auto" finds no template.
+func ChatTemplate(spec string, models []Model, tokenizerConfig []byte) (files map[string][]byte, err error) {
+	var text string
+	switch {
+	case strings.TrimSpace(spec) == "":
+		return nil, nil
+	case spec == TemplateAuto:
+		if text, err = commonTemplate(models); err != nil || text == "" {
+			return nil, err
+		}
+	case strings.Contains(spec, "{{") || strings.Contains(spec, "{%"):
+		text = spec
+	case strings.HasSuffix(spec, ".jinja"):
+		raw, err := readFile(spec, maxTemplate)
+		if err != nil {
+			return nil, fmt.Errorf("chat_template: %w", err)
+		}
+		if raw == nil {
+			return nil, &format.Error{Path: spec, Kind: format.KindMissing, Detail: "chat_template: no such file"}
+		}
+		text = string(raw)
+	default:
+		return nil, fmt.Errorf("chat_template %q: expected %q, the text of a Jinja template (with {{ or {%%), or the path of a .jinja file; named templates (chatml, llama3, …) are not part of weld: save the text of one as a .jinja file", clip(spec), TemplateAuto)
+	}
+	files = map[string][]byte{templateName: []byte(text)}
+	if tokenizerConfig == nil {
+		return files, nil
+	}
+	top, err := parse(configName, tokenizerConfig)
+	if err != nil {
+		return nil, err
+	}
+	var e edit
+	if old, ok := top.member("chat_template"); ok {
+		e = edit{old.start, old.end, marshal(text)}
+	} else {
+		e = top.appendTo([][]byte{append([]byte(`"chat_template": `), marshal(text)...)})
+	}
+	files[configName] = splice(tokenizerConfig, []edit{e})
+	return files, nil
+}
+
+// commonTemplate finds the template that most models have.
+func commonTemplate(models []Model) (best string, err error) {
+	count, order := make(map[string]int), []string(nil)
+	for _, m := range models {
+		if m.Dir == "" {
+			continue
+		}
+		text, err := templateOf(m.Dir)
+		if err != nil {
+			return "", err
+		}
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		if count[text] == 0 {
+			order = append(order, text)
+		}
+		count[text]++
+	}
+	for _, text := range order {
+		if count[text] > count[best] {
+			best = text
+		}
+	}
+	return best, nil
+}
+
+// templateOf reads a model's template: its own file wins, as in transformers.
+func templateOf(dir string) (string, error) {
+	raw, err := readFile(filepath.Join(dir, templateName), maxTemplate)
+	if err != nil || raw != nil {
+		return string(raw), err
+	}
+	path := filepath.Join(dir, configName)
+	if raw, err = readFile(path, maxFile); err != nil || raw == nil {
+		return "", err
+	}
+	top, err := parse(path, raw)
+	if err != nil {
+		return "", err
+	}
+	v, ok := top.member("chat_template")
+	if !ok {
+		return "", nil
+	}
+	switch v.doc[v.start] {
+	case '"':
+		return v.text("chat_template")
+	case '{':
+		if v, ok = v.member("default"); ok && v.doc[v.start] == '"' {
+			return v.text("chat_template")
+		}
+	case '[': // of {"name": …, "template": …}
+		var text string
+		err := v.elements("chat_template", func(_ int, e value) error {
+			name, ok := e.member("name")
+			body, has := e.member("template")
+			if ok && has && string(name.raw()) == `"default"` && body.doc[body.start] == '"' {
+				text = unquote(body.raw())
+			}
+			return nil
+		})
+		return text, err
+	}
+	return "", nil
+}

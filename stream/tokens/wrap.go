@@ -1,0 +1,162 @@
+package tokens
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"weld/format"
+	"weld/mmapio"
+)
+
+// Wrap returns model m's checkpoint with the rows of its embeddings in the order of the
+// vocabulary: the checkpoint itself if they are so already. The checkpoints of all models
+// must stay open as long as it is used; closing it closes model m's.
+func (v *Vocabulary) Wrap(m int) (format.Checkpoint, error) {
+	c := v.models[m].Checkpoint
+	return v.wrap(c, func(t format.Tensor) (*matrix, error) {
+		g := v.groups[t.Name]
+		if g == nil || g.tensor[m] < 0 {
+			return nil, nil
+		}
+		x := &matrix{table: v.table(m, g.assignment, t.Shape[0]), token: v.token, parts: make([]part, len(v.models)), self: m}
+		for k, i := range g.tensor {
+			if i >= 0 {
+				x.parts[k] = part{Checkpoint: v.models[k].Checkpoint, index: i, tensor: v.models[k].Tensors()[i], own: v.own[k]}
+			}
+		}
+		return x, x.check()
+	})
+}
+
+// WrapImportance is [Vocabulary.Wrap] for the importance file of model m. Rows that are
+// the model's own go where the model's go; all others are zero, for what a model did not
+// learn is not important to it. The rows of forced tokens are zero as well.
+func (v *Vocabulary) WrapImportance(m int, c format.Checkpoint) (format.Checkpoint, error) {
+	return v.wrap(c, func(t format.Tensor) (*matrix, error) {
+		g := v.groups[t.Name]
+		if g == nil || g.tensor[m] < 0 || len(t.Shape) == 0 {
+			return nil, nil
+		}
+		if t.Shape[0] < v.used[m] {
+			return nil, &format.Error{Path: c.Path(), Tensor: t.Name, Kind: format.KindShape, Detail: fmt.Sprintf("%d rows for the %d tokens of %s", t.Shape[0], v.used[m], v.models[m].Path)}
+		}
+		x := &matrix{table: v.table(m, nil, t.Shape[0]), token: v.token, parts: make([]part, len(v.models)), self: m}
+		i, _ := c.Find(t.Name)
+		x.parts[m] = part{Checkpoint: c, index: i, tensor: t, own: v.own[m]}
+		return x, x.check()
+	})
+}
+
+// wrap shows the tensors of a checkpoint of which there is a matrix with its shape.
+func (v *Vocabulary) wrap(c format.Checkpoint, of func(format.Tensor) (*matrix, error)) (format.Checkpoint, error) {
+	w := &gathered{Checkpoint: c, tensors: slices.Clone(c.Tensors()), matrices: make([]*matrix, len(c.Tensors()))}
+	changed := false
+	for i, t := range c.Tensors() {
+		x, err := of(t)
+		if err != nil {
+			return nil, err
+		}
+		if x == nil || x.table.identity(t.Shape[0]) {
+			continue
+		}
+		changed = true
+		w.matrices[i] = x
+		w.tensors[i].Shape = slices.Clone(t.Shape)
+		w.tensors[i].Shape[0] = v.Size
+		if _, ok := format.Size(t.DType, w.tensors[i].Shape); !ok {
+			return nil, &format.Error{Path: c.Path(), Tensor: t.Name, Kind: format.KindOverflow, Detail: fmt.Sprintf("%d rows are too many", v.Size)}
+		}
+		w.overhead = max(w.overhead, x.cost())
+	}
+	if !changed {
+		return c, nil
+	}
+	return w, nil
+}
+
+// gathered is a checkpoint whose embeddings are put together from rows.
+type gathered struct {
+	format.Checkpoint
+	tensors  []format.Tensor
+	matrices []*matrix // nil for tensors that stay as they are
+	overhead int64     // bytes that a view takes beside what it shows
+	buffers  sync.Pool // of *[]byte
+}
+
+// Tensors implements [format.Checkpoint].
+func (w *gathered) Tensors() []format.Tensor { return w.tensors }
+
+// View implements [format.Checkpoint].
+func (w *gathered) View(i int, off, n int64) (mmapio.View, error) {
+	if w.matrices[i] == nil {
+		return w.Checkpoint.View(i, off, n)
+	}
+	return w.gather(i, off, n, false)
+}
+
+// Peek implements [format.Checkpoint].
+func (w *gathered) Peek(i int, off, n int64) (mmapio.View, error) {
+	if w.matrices[i] == nil {
+		return w.Checkpoint.Peek(i, off, n)
+	}
+	return w.gather(i, off, n, true)
+}
+
+// bufferStep is what the sizes of buffers are multiples of, so that one fits again.
+const bufferStep = 64 << 10
+
+func (w *gathered) gather(i int, off, n int64, peek bool) (mmapio.View, error) {
+	t := w.tensors[i]
+	if size := t.Bytes(); off < 0 || n < 0 || off > size-n {
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", w.Path(), t.Name, off, off+n, size)
+	}
+	if n > mmapio.MaxView {
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", w.Path(), t.Name, n, int64(mmapio.MaxView))
+	}
+	if n == 0 {
+		return mmapio.View{}, nil
+	}
+	buffer, _ := w.buffers.Get().(*[]byte)
+	if buffer == nil || int64(cap(*buffer)) < n {
+		fresh := make([]byte, (n+bufferStep-1)/bufferStep*bufferStep)
+		buffer = &fresh
+	}
+	data := (*buffer)[:n:n]
+	if err := w.matrices[i].read(data, off, peek); err != nil {
+		w.buffers.Put(buffer)
+		return mmapio.View{}, &format.Error{Path: w.Path(), Tensor: t.Name, Kind: format.KindOf(err), Detail: "gather rows of the new vocabulary", Err: err}
+	}
+	return mmapio.Lend(data, &loan{w, buffer}, 0), nil
+}
+
+// loan takes one buffer back.
+type loan struct {
+	w      *gathered
+	buffer *[]byte
+}
+
+func (l *loan) TakeBack([]byte, int64) { l.w.buffers.Put(l.buffer) }
+
+// ViewCost implements [format.Checkpoint].
+func (w *gathered) ViewCost(n int64) int64 {
+	return max(w.Checkpoint.ViewCost(n), n+bufferStep+w.overhead)
+}
+
+// Advise implements [format.Checkpoint]: it passes on what is said of the model's own
+// rows, where enough of them are together.
+func (w *gathered) Advise(a mmapio.Advice, i int, off, n int64) {
+	if x := w.matrices[i]; x != nil {
+		x.advise(a, off, n)
+		return
+	}
+	w.Checkpoint.Advise(a, i, off, n)
+}
+
+// Stored implements [format.Checkpoint].
+func (w *gathered) Stored(i int) (file *mmapio.File, begin int64) {
+	if w.matrices[i] != nil {
+		return nil, 0
+	}
+	return w.Checkpoint.Stored(i)
+}
