@@ -94,6 +94,10 @@ var sound = []string{
 	"merge_method: sta\nbase_model: base\nmodels:\n  - {model: a, parameters: {importance: ga, threshold: 1e-3}}\n",
 	"merge_method: sta\nbase_model: \"b\\r\\n\\u2028: #\\e\"\nmodels:\n  - model: &a |+\n      a\n\n    parameters: {importance: *a}\nparameters:\n  preset: weighted\n  density: 1\ndtype: F32\n",
 	"%YAML 1.1\n---\nmerge_method: !!str task_arithmetic\nbase_model: ' 1 '\nmodels:\n  - model: ~a\n    parameters: {weight: -.5}\nparameters: {normalize: TRUE, lambda: +1.e1}\n...\n",
+	"merge_method: linear\nbase_model: ~\nmodels:\n  - model: a+l@r\n    parameters:\n      weight: [0, 0.5, 1]\n  - model: {model: {path: c++, revision: r}, lora: [l, m]}\n    parameters:\ndtype: null\n",
+	"merge_method: task_arithmetic\nbase_model: b\nslices:\n  - sources:\n      - {model: b, layer_range: [0, 2]}\n      - model: a\n        layer_range: [1, 3]\n        parameters: {weight: [{filter: mlp, value: [0, 1]}, {value: 2}]}\n    parameters: {lambda: {filter: q, value: 3}}\n  - base_model: c\n    sources: [{model: c, layer_range: [0, 1]}, {model: b, layer_range: [2, 3]}]\nparameters: {lambda: [1, 2]}\n",
+	"merge_method: passthrough\nmodules:\n  default:\n    slices:\n      - sources: [{model: a, layer_range: ['0', 4.0]}]\n      - sources: [{model: a, layer_range: [2, 6], parameters: &p {scale: [{filter: o_proj, value: 0}, {value: 1}]}}]\n      - sources: [{model: c, layer_range: [2, 6], parameters: {<<: *p}}]\n    parameters: {scale: 2}\n",
+	"merge_method: linear\nmodels: [{model: a}, {model: c+l}]\nchat_template: chatml\ntokenizer:\n  source: base\n  pad_to_multiple_of: 64\n  tokens:\n    <|a|>: {source: a, force: true}\n    '<<': {source: {kind: zero}}\n    3: {source: {kind: model_token, model: c+l, token_id: 7}}\n    c: {source: {kind: model_token, model: {model: a}, token: \"\\n\"}}\n",
 }
 
 func TestSoundRecipes(t *testing.T) {
@@ -142,15 +146,17 @@ func FuzzRecipe(f *testing.F) {
 	})
 }
 
-// meansTheSame compares recipes without the places where things were written. A
-// preset is spelled out when a recipe is printed.
+// meansTheSame compares recipes without the places where things were written: by their
+// values, and in print, where gradients and filters are. A preset is spelled out when a
+// recipe is printed.
 func meansTheSame(a, b *recipe.Recipe) bool {
 	same := func(a, b recipe.Values) bool {
 		a, b = unplaced(a), unplaced(b)
 		return maps.Equal(a, b)
 	}
 	return a.Method == b.Method && a.Base == b.Base && a.DType == b.DType && same(a.Params, b.Params) &&
-		slices.EqualFunc(a.Models, b.Models, func(a, b recipe.Model) bool { return a.Path == b.Path && same(a.Params, b.Params) })
+		a.OutDType == b.OutDType && a.ChatTemplate == b.ChatTemplate && string(a.YAML()) == string(b.YAML()) &&
+		slices.EqualFunc(a.Models, b.Models, func(a, b recipe.Model) bool { return a.Path == b.Path && slices.Equal(a.Lora, b.Lora) && same(a.Params, b.Params) })
 }
 
 func unplaced(values recipe.Values) recipe.Values {

@@ -33,7 +33,7 @@ func (r *readAhead) took(bytes int64) {
 	for r.lead -= bytes; r.lead < aheadBytes && r.tensor < len(p.Tensors); {
 		t := p.Tensors[r.tensor]
 		elements := t.tiling().Elements()
-		if r.at == elements || t.Action == Copy && r.walk.out == nil {
+		if r.at == elements || t.Action == Copy && !r.walk.writes() {
 			r.tensor, r.at = r.tensor+1, 0
 			continue
 		}

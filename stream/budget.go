@@ -121,7 +121,7 @@ func (p *Plan) windowBytes(workers int) int64 {
 		return 0
 	}
 	const content, encoder = 2 * frameContent, 2 << 20 // a frame before and after, and its encoder
-	return int64(seekzstd.Window(workers))*content + int64(workers)*encoder
+	return (int64(seekzstd.Window(workers))*content + int64(workers)*encoder) * int64(max(1, p.variants))
 }
 
 // viewOverhead is what one worker's views take beyond the bytes that they show.
@@ -140,7 +140,7 @@ func (p *Plan) elementBytes(t Output, reads fuse.Reads) int64 {
 	if t.Action == Copy {
 		return 1
 	}
-	bits := unit(t.DType).Bits()
+	bits := unit(t.DType).Bits() * max(1, p.variants)
 	p.eachOperand(t, reads, func(s *Source, i int) { bits += unit(s.Tensors()[i].DType).Bits() })
 	return int64(bits / 8)
 }
@@ -157,14 +157,14 @@ func (p *Plan) spanBytes(t Output, reads fuse.Reads) (n int64) {
 // eachOperand visits the sources of a fused tensor.
 func (p *Plan) eachOperand(t Output, reads fuse.Reads, visit func(s *Source, i int)) {
 	if reads.Base && t.base >= 0 {
-		visit(p.base, t.base)
+		visit(t.reference, t.base)
 	}
-	for m := range t.models {
-		if reads.Models {
-			visit(p.models[m], t.models[m])
+	for _, x := range t.parts {
+		if reads.Models && x.index >= 0 {
+			visit(p.models[x.model], x.index)
 		}
-		if reads.Importance && t.importance[m] >= 0 {
-			visit(p.importance[m], t.importance[m])
+		if reads.Importance && x.importance >= 0 {
+			visit(p.importance[x.model], x.importance)
 		}
 	}
 }

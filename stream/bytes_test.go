@@ -131,7 +131,7 @@ func TestLeastMemoryMeansSingleTiles(t *testing.T) {
 			if plan.Tensors[i].tiling().Count() == 0 {
 				continue
 			}
-			w := &walk{plan: plan, chain: func(int) []fuse.Stage { return make([]fuse.Stage, 1) }, out: &output{}}
+			w := &walk{plan: plan, chain: func(int) []fuse.Stage { return make([]fuse.Stage, 1) }, outs: []*output{{}}}
 			jobOf := map[int]int{}
 			task := w.open(i, jobOf)
 			if cost := tileElements(task.tiling) * plan.elementBytes(*x, allReads); cost > largest {

@@ -107,7 +107,7 @@ func (p *Plan) pair(d *Diff) {
 			continue
 		}
 		p.jobs = append(p.jobs, len(p.Tensors))
-		p.Tensors = append(p.Tensors, Output{Tensor: t, base: -1, models: []int{i, j}, importance: []int{-1, -1}})
+		p.Tensors = append(p.Tensors, Output{Tensor: t, base: -1, parts: []part{{0, i, -1, nil}, {1, j, -1, nil}}})
 	}
 	for _, t := range b.Tensors() {
 		if _, ok := a.Find(t.Name); !ok {
@@ -127,7 +127,7 @@ func (d *Diff) add(models []*Source, t Output, r fuse.Difference) {
 	if math.IsNaN(diff.Relative) || math.IsNaN(diff.Cosine) {
 		diff.Relative, diff.Cosine = math.MaxFloat64, 0
 	}
-	dtypes := [2]format.DType{models[0].Tensors()[t.models[0]].DType, models[1].Tensors()[t.models[1]].DType}
+	dtypes := [2]format.DType{models[0].Tensors()[t.parts[0].index].DType, models[1].Tensors()[t.parts[1].index].DType}
 	if dtypes[0] != dtypes[1] {
 		diff.Note = fmt.Sprintf("%v against %v", dtypes[0], dtypes[1])
 	}

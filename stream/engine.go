@@ -18,15 +18,18 @@ type walk struct {
 	name  string
 	reads fuse.Reads // what the last stages read at most
 	chain func(job int) []fuse.Stage
-	out   *output // nil in a measuring pass
+	outs  []*output // none in a measuring pass; one for each variant of a sweep
 	ahead readAhead
 }
+
+// writes reports whether the walk fills outputs.
+func (w *walk) writes() bool { return len(w.outs) > 0 }
 
 // announce tells the progress of a walk that comes after so many of count others.
 func (w *walk) announce(after, count int) {
 	step := Step{Name: w.name, Index: after + 1, Count: max(count, after+1)}
 	for _, t := range w.plan.Tensors {
-		if t.Action == Fuse || w.out != nil {
+		if t.Action == Fuse || w.writes() {
 			step.Bytes += w.plan.spanBytes(t, w.reads)
 		}
 	}
@@ -44,7 +47,7 @@ func (w *walk) run(ctx context.Context) error {
 		tensors: len(w.plan.Tensors),
 		memory:  w.plan.Budget.Jobs,
 		ahead:   2 * w.plan.Budget.Workers,
-		inOrder: w.out != nil,
+		inOrder: w.writes(),
 		cost: func(tensor int) int64 {
 			if job, fused := jobOf[tensor]; fused {
 				return cost.Job(job)
@@ -65,8 +68,8 @@ func (w *walk) run(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.changed.Broadcast()
-		if w.out != nil {
-			w.out.Abort(context.Cause(inner))
+		for _, out := range w.outs {
+			out.Abort(context.Cause(inner))
 		}
 	})()
 	var group errgroup.Group
@@ -107,7 +110,7 @@ func (w *walk) open(tensor int, jobOf map[int]int) *task {
 			t.bytes = int64(float64(t.bytes) * float64(t.tiling.Covered()) / float64(t.tiling.Elements()))
 		}
 		w.plan.Options.Progress.correct(t.bytes - w.plan.spanBytes(*planned, w.reads))
-	} else if w.out == nil {
+	} else if !w.writes() {
 		return nil
 	}
 	if t.per == 0 {
@@ -124,7 +127,7 @@ type worker struct {
 	scratch fuse.Scratch
 	views   []mmapio.View // lent for the span at hand
 	span    fuse.Span
-	out     []byte
+	outs    [][]byte
 }
 
 func (w *worker) run(ctx context.Context, s *scheduler) error {
@@ -152,7 +155,7 @@ func (w *worker) work(sp span) error {
 	}
 	err := w.process(sp, t, lo, hi)
 	w.release()
-	if w.walk.out != nil && w.plan.Budget.Drop && sp.stage == sp.steps()-1 {
+	if w.walk.writes() && w.plan.Budget.Drop && sp.stage == sp.steps()-1 {
 		w.plan.advise(mmapio.Done, *t, w.walk.reads, lo, hi)
 	}
 	return err
@@ -167,14 +170,14 @@ func (w *worker) process(sp span, t *Output, lo, hi int64) error {
 	if err := w.borrow(t, stage.Reads(), lo, hi); err != nil {
 		return err
 	}
-	writes := w.walk.out != nil && sp.stage == len(sp.stages)-1
+	writes := w.walk.writes() && sp.stage == len(sp.stages)-1
 	if writes {
 		w.span.OutDType = t.DType
-		w.span.Out = w.buffer((hi - lo) * int64(t.DType.Bits()/8))
+		w.buffers((hi - lo) * int64(t.DType.Bits()/8))
 	}
 	err := mmapio.Guard(w.views, func() error { return stage.Span(&w.scratch, &w.span) })
 	if err != nil {
-		return w.plan.explain(err)
+		return w.plan.explain(err, t)
 	}
 	if sp.stage == len(sp.stages)-1 {
 		w.plan.Options.Progress.done.Add(w.lent())
@@ -182,24 +185,39 @@ func (w *worker) process(sp span, t *Output, lo, hi int64) error {
 	if !writes {
 		return nil
 	}
-	return w.walk.out.WriteAt(sp.tensor, lo*int64(t.DType.Bits()/8), w.span.Out)
+	for v, out := range w.walk.outs {
+		if err := out.WriteAt(sp.tensor, lo*int64(t.DType.Bits()/8), w.span.Outs[v]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copy moves the bytes of a span as they are: inside the kernel, if it can.
 func (w *worker) copy(sp span, t *Output, lo, hi int64) error {
 	defer w.plan.Options.Progress.done.Add(hi - lo)
+	for _, out := range w.walk.outs {
+		if err := w.copyTo(out, sp, t, lo, hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worker) copyTo(out *output, sp span, t *Output, lo, hi int64) error {
 	if file, begin := t.from.Stored(t.index); file != nil {
-		err := w.walk.out.CopyAt(sp.tensor, lo, file, begin+lo, hi-lo)
+		err := out.CopyAt(sp.tensor, lo, file, begin+lo, hi-lo)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
+	defer w.release()
 	view, err := t.from.View(t.index, lo, hi-lo)
 	if err != nil {
 		return err
 	}
 	w.views = append(w.views, view)
-	return mmapio.Guard(w.views, func() error { return w.walk.out.WriteAt(sp.tensor, lo, view.Data) })
+	return mmapio.Guard(w.views, func() error { return out.WriteAt(sp.tensor, lo, view.Data) })
 }
 
 // borrow lends the operands of elements [lo, hi) that a stage reads.
@@ -224,15 +242,15 @@ func (w *worker) borrow(t *Output, reads fuse.Reads, lo, hi int64) error {
 	sp := &w.span
 	sp.Models, sp.Importance = sp.Models[:0], sp.Importance[:0]
 	var err error
-	if sp.Base, err = operand(w.plan.base, t.base, reads.Base); err != nil {
+	if sp.Base, err = operand(t.reference, t.base, reads.Base); err != nil {
 		return err
 	}
-	for m := range t.models {
-		model, err := operand(w.plan.models[m], t.models[m], reads.Models)
+	for _, x := range t.parts {
+		model, err := operand(w.plan.models[x.model], x.index, reads.Models)
 		if err != nil {
 			return err
 		}
-		importance, err := operand(w.plan.importance[m], t.importance[m], reads.Importance)
+		importance, err := operand(w.plan.importance[x.model], x.importance, reads.Importance)
 		if err != nil {
 			return err
 		}
@@ -271,24 +289,32 @@ func (w *worker) release() {
 	w.views = w.views[:0]
 }
 
-// buffer is the worker's memory for a span's output.
-func (w *worker) buffer(n int64) []byte {
-	if int64(cap(w.out)) < n {
-		w.out = make([]byte, n)
+// buffers lends the span the worker's memory for its outputs.
+func (w *worker) buffers(n int64) {
+	for len(w.outs) < len(w.walk.outs) {
+		w.outs = append(w.outs, nil)
 	}
-	return w.out[:n]
+	w.span.Outs = w.span.Outs[:0]
+	for v := range w.outs {
+		if int64(cap(w.outs[v])) < n {
+			w.outs[v] = make([]byte, n)
+		}
+		w.span.Outs = append(w.span.Outs, w.outs[v][:n])
+	}
+	w.span.Out = w.span.Outs[0]
 }
 
 // explain adds to a method's error what only the plan knows.
-func (p *Plan) explain(err error) error {
+func (p *Plan) explain(err error, t *Output) error {
 	odd, ok := err.(*fuse.NonfiniteError)
 	if !ok {
 		return err
 	}
 	if odd.Model >= 0 {
-		path := p.models[odd.Model].Path
+		m := t.parts[odd.Model].model
+		path := p.models[m].Path
 		if odd.Score {
-			path = p.importance[odd.Model].Path
+			path = p.importance[m].Path
 		}
 		err = &format.Error{Path: path, Kind: format.KindNonfinite, Err: odd}
 	} else {

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -14,27 +13,11 @@ import (
 // that fuses and writes, and the commit. When it fails or ctx ends, nothing stands
 // under the output's name that was not there before.
 func (p *Plan) Merge(ctx context.Context) (*Report, error) {
-	start := time.Now()
-	passes, err := p.measure(ctx)
+	reports, err := (&Sweep{Plans: []*Plan{p}}).Merge(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out, err := p.create()
-	if err != nil {
-		return nil, err
-	}
-	fusing := &walk{plan: p, name: "fuse", reads: p.method.Reads(), chain: p.method.Fuse, out: out}
-	fusing.announce(passes, passes+1)
-	if err := fusing.run(ctx); err != nil {
-		return nil, errors.Join(err, out.discard(err))
-	}
-	if err := p.unchanged(); err != nil {
-		return nil, errors.Join(err, out.discard(err))
-	}
-	if err := out.commit(ctx); err != nil {
-		return nil, err
-	}
-	return p.report(passes+1, time.Since(start)), nil
+	return reports[0], nil
 }
 
 // Score runs the measuring passes and counts what each threshold keeps. It writes
@@ -154,7 +137,7 @@ func (p *Plan) report(passes int, took time.Duration) *Report {
 			r.Models[m].Kept += sel.Kept
 			r.Models[m].Elements += sel.Elements
 			r.Models[m].Density = ratio(r.Models[m].Kept, r.Models[m].Elements)
-			ranked := p.importance[m] == nil || t.importance[m] >= 0
+			ranked := p.importance[m] == nil || t.parts[m].importance >= 0
 			if p.Recipe.Params.Text("scope") == "model" && ranked {
 				r.Models[m].Threshold = &share.Models[m].Threshold
 			}

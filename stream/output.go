@@ -17,6 +17,7 @@ import (
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
 	"weld/mmapio"
+	"weld/stream/tokens"
 )
 
 // RecipeName is the file in an output directory that holds the recipe.
@@ -156,16 +157,43 @@ func (p *Plan) checkPlace() error {
 // listSidecars finds the files that a directory carries over from the reference.
 func (p *Plan) listSidecars() error {
 	dir := p.reference().Dir()
-	if p.target.container != directory || dir == "" {
+	if p.target.container != directory {
+		if len(p.files) > 0 {
+			p.note("output %s: the recipe's tokenizer goes into an output directory only; a file holds the tensors alone", p.Out)
+		}
+		return nil
+	}
+	if dir == "" {
 		return nil
 	}
 	files, skipped, err := hub.Sidecars(dir)
 	if err != nil {
 		return fmt.Errorf("list the files beside %s: %w", p.reference().Path, err)
 	}
-	p.target.sidecars = slices.DeleteFunc(files, func(name string) bool { return name == RecipeName })
+	p.target.sidecars = slices.DeleteFunc(files, func(name string) bool { return name == RecipeName || p.replaced(name) })
+	if err := p.checkConfig(dir); err != nil {
+		return err
+	}
 	for _, name := range skipped {
 		p.note("%s: the directory %s is not carried to the output", p.reference().Path, name)
+	}
+	return nil
+}
+
+// checkConfig says what of a config.json will not fit the output.
+func (p *Plan) checkConfig(dir string) error {
+	config, err := os.ReadFile(filepath.Join(dir, hub.ConfigName))
+	if errors.Is(err, os.ErrNotExist) || p.Layers == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the configuration of %s: %w", p.reference().Path, err)
+	}
+	if p.Layers != p.layersBefore && bytes.Equal(config, hub.SetLayers(config, p.layersBefore, p.Layers)) {
+		p.note("%s: no number of layers in %s that is %d: set it to %d in the output", p.reference().Path, hub.ConfigName, p.layersBefore, p.Layers)
+	}
+	for _, key := range hub.LayerLists(config) {
+		p.note("%s: %s in %s has an entry for each layer, which is carried over as it is: make it fit the %d layers of the output", p.reference().Path, key, hub.ConfigName, p.Layers)
 	}
 	return nil
 }
@@ -351,6 +379,11 @@ func (o *output) writeSidecars() error {
 			return fmt.Errorf("carry %s of %s: %w", name, p.reference().Path, err)
 		}
 	}
+	for _, name := range p.fileNames() {
+		if err := o.writeSmall(name, bytes.NewReader(p.files[name])); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+	}
 	if err := o.writeSmall(RecipeName, bytes.NewReader(p.Recipe.YAML())); err != nil {
 		return err
 	}
@@ -360,15 +393,15 @@ func (o *output) writeSidecars() error {
 	return nil
 }
 
-// carry copies one of the small files; config.json follows the output's dtype.
+// carry copies one of the small files; config.json follows what the output is.
 func (o *output) carry(name string) error {
 	path := filepath.Join(o.plan.reference().Dir(), filepath.FromSlash(name))
-	if name == hub.ConfigName && o.plan.Recipe.DType != format.Invalid {
+	if name == hub.ConfigName {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		return o.writeSmall(name, bytes.NewReader(hub.SetDType(data, o.plan.Recipe.DType)))
+		return o.writeSmall(name, bytes.NewReader(o.plan.configure(data)))
 	}
 	src, err := os.Open(path)
 	if err != nil {
@@ -376,6 +409,20 @@ func (o *output) carry(name string) error {
 	}
 	defer src.Close()
 	return o.writeSmall(name, src)
+}
+
+// configure rewrites what a config.json says of dtype, vocabulary and layers.
+func (p *Plan) configure(config []byte) []byte {
+	if p.Recipe.DType != format.Invalid {
+		config = hub.SetDType(config, p.Recipe.DType)
+	}
+	if p.rows > 0 {
+		config = tokens.SetVocabSize(config, p.rows)
+	}
+	if p.Layers > 0 {
+		config = hub.SetLayers(config, p.layersBefore, p.Layers)
+	}
+	return config
 }
 
 func (o *output) writeSmall(name string, data io.Reader) error {

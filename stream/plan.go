@@ -5,11 +5,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"weld/format"
+	"weld/format/lora"
 	"weld/format/open"
 	"weld/internal/vec"
 	"weld/mmapio"
@@ -41,16 +43,23 @@ type Plan struct {
 	Tensors []Output // in the order of the output's bytes
 	Sources []Source
 	Notes   []string // what a user should know before it runs
+	Layers  int64    // of the output, where slices say how many; else 0
 	Budget  Budget
 
-	base       *Source // nil if there is none
-	models     []*Source
-	importance []*Source // nil entries where a model has none
-	statistics []scoring.Statistic
-	jobs       []int // of the fused tensors
-	method     fuse.Method
-	workers    []*worker
-	target     target
+	layersBefore int64   // of the reference
+	base         *Source // nil if there is none
+	models       []*Source
+	importance   []*Source // nil entries where a model has none
+	statistics   []scoring.Statistic
+	params       map[paramsKey]fuse.Params
+	jobs         []int // of the fused tensors
+	work         []fuse.Job
+	method       fuse.Method
+	workers      []*worker
+	variants     int               // of a sweep that this plan leads; 0 for none
+	files        map[string][]byte // tokenizer files of the output, where the recipe asks for them
+	rows         int64             // of the output's vocabulary, likewise; else 0
+	target       target
 }
 
 // Source is one input.
@@ -65,11 +74,20 @@ type Output struct {
 	format.Tensor
 	Action Action
 
-	from       *Source // of a copied tensor
-	index      int     // there
-	base       int     // index in the base; −1 for none
-	models     []int   // index in each model
-	importance []int   // index in each importance file; −1 for none
+	from      *Source // of a copied tensor
+	index     int     // there
+	base      int     // index in reference; −1 for none
+	reference *Source // what differences are taken from: the base, or that of the slice
+	shared    recipe.Values
+	parts     []part
+}
+
+// part is what one model brings to a tensor.
+type part struct {
+	model      int // index in the plan's models
+	index      int // of the tensor there; −1 where the model does not have it
+	importance int // index in the model's importance file; −1 for none
+	params     recipe.Values
 }
 
 // Action is what happens to a tensor.
@@ -105,6 +123,11 @@ func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	p := &Plan{Recipe: r, Out: out, Options: o.withDefaults()}
 	problems := p.open()
 	if len(problems) == 0 {
+		if err := p.align(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) == 0 {
 		problems = p.match()
 	}
 	if err := p.checkPlace(); err != nil {
@@ -132,28 +155,28 @@ func (p *Plan) Close() error {
 // open opens every input.
 func (p *Plan) open() (problems []error) {
 	p.Sources = make([]Source, 0, 1+2*len(p.Recipe.Models)) // pointers into it stay good
-	add := func(role, path string) *Source {
-		c, err := open.Checkpoint(path, p.Options.Read)
+	add := func(role, path string, adapters []string) *Source {
+		c, err := openModel(path, adapters, p.Options.Read)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("open %s: %w", role, err))
 			return nil
 		}
-		p.Sources = append(p.Sources, Source{Role: role, Path: path, Checkpoint: c})
+		p.Sources = append(p.Sources, Source{Role: role, Path: strings.Join(append([]string{path}, adapters...), "+"), Checkpoint: c})
 		return &p.Sources[len(p.Sources)-1]
 	}
 	if p.Recipe.Base != "" {
-		p.base = add("base", p.Recipe.Base)
+		p.base = add("base", p.Recipe.Base, p.Recipe.BaseLora)
 	}
 	needed := p.needsImportance()
 	for _, m := range p.Recipe.Models {
-		p.models = append(p.models, add("model", m.Path))
+		p.models = append(p.models, add("model", m.Path, m.Lora))
 		path := m.Params.Text("importance")
 		if path == "" || !needed {
 			p.importance = append(p.importance, nil)
 			p.statistics = append(p.statistics, 0)
 			continue
 		}
-		s := add("importance", path)
+		s := add("importance", path, nil)
 		p.importance = append(p.importance, s)
 		if s != nil {
 			statistic, err := statisticOf(s, m.Params.Text("statistic"))
@@ -166,8 +189,48 @@ func (p *Plan) open() (problems []error) {
 	return problems
 }
 
+// openModel opens a checkpoint with LoRA adapters added to it, in their order.
+func openModel(path string, adapters []string, how mmapio.Reading) (format.Checkpoint, error) {
+	c, err := open.Checkpoint(path, how)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range adapters {
+		with, err := adapt(c, a, how)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("adapter %s: %w", a, err), c.Close())
+		}
+		c = with
+	}
+	return c, nil
+}
+
+// adapt adds one adapter.
+func adapt(c format.Checkpoint, path string, how mmapio.Reading) (format.Checkpoint, error) {
+	adapter, err := open.Checkpoint(path, how)
+	if err != nil {
+		return nil, err
+	}
+	dir := adapter.Dir()
+	if dir == "" {
+		dir = filepath.Dir(adapter.Path())
+	}
+	config, err := os.ReadFile(filepath.Join(dir, lora.ConfigName))
+	if err != nil {
+		return nil, errors.Join(err, adapter.Close())
+	}
+	with, err := lora.Apply(c, adapter, config)
+	if err != nil {
+		return nil, errors.Join(err, adapter.Close())
+	}
+	return with, nil
+}
+
 // needsImportance reports whether the method reads importance files at all.
 func (p *Plan) needsImportance() bool {
+	if p.Recipe.Method.Name == "fisher" {
+		return true
+	}
 	score, err := scoring.ParseScore(p.Recipe.Params.Text("score"))
 	return err == nil && score.NeedsImportance()
 }
@@ -196,108 +259,22 @@ func (p *Plan) reference() *Source {
 	return p.models[0]
 }
 
-// match finds each tensor of the reference in every source.
-func (p *Plan) match() (problems []error) {
-	ref := p.reference()
-	for i, t := range ref.Tensors() {
-		out := Output{Tensor: t, from: ref, index: i, base: -1}
-		if p.base != nil {
-			out.base = i
-		}
-		if !t.DType.Computable() {
-			out.Action = Copy
-			p.Tensors = append(p.Tensors, out)
-			p.noteDifferent(t)
-			continue
-		}
-		for _, m := range p.models {
-			j, err := locate(m, t)
-			if err != nil {
-				problems = append(problems, err)
-			}
-			out.models = append(out.models, j)
-		}
-		for k, s := range p.importance {
-			j, err := p.locateImportance(k, s, t)
-			if err != nil {
-				problems = append(problems, err)
-			}
-			out.importance = append(out.importance, j)
-		}
-		if p.Recipe.DType != format.Invalid {
-			out.DType = p.Recipe.DType
-		}
-		p.copyIfUnchanged(&out)
-		p.Tensors = append(p.Tensors, out)
-	}
-	p.noteExtra()
-	return problems
-}
-
-// locate finds a tensor that must be there.
-func locate(s *Source, t format.Tensor) (int, error) {
-	j, ok := s.Find(t.Name)
-	if !ok {
-		return -1, &format.Error{Path: s.Path, Tensor: t.Name, Kind: format.KindMissing, Detail: s.Role + " lacks the tensor"}
-	}
-	got := s.Tensors()[j]
-	if !slices.Equal(got.Shape, t.Shape) {
-		return -1, &format.Error{Path: s.Path, Tensor: t.Name, Kind: format.KindShape, Detail: fmt.Sprintf("%s has shape %v where %v is expected", s.Role, got.Shape, t.Shape)}
-	}
-	if !got.DType.Computable() {
-		return -1, &format.Error{Path: s.Path, Tensor: t.Name, Kind: format.KindDType, Detail: fmt.Sprintf("%s has dtype %v, which weld does not compute with", s.Role, got.DType)}
-	}
-	return j, nil
-}
-
-// locateImportance finds a tensor in an importance file, where it may be missing if
-// the recipe says so.
-func (p *Plan) locateImportance(model int, s *Source, t format.Tensor) (int, error) {
-	if s == nil {
-		return -1, nil
-	}
-	j, err := locate(s, t)
-	if err == nil {
-		return j, nil
-	}
-	switch p.Recipe.Params.Text("missing_importance") {
-	case "drop":
-		p.note("%v: its task vector is left out", err)
-		return -1, nil
-	case "keep":
-		p.note("%v: its task vector is taken whole", err)
-		return -1, nil
-	}
-	return -1, fmt.Errorf("%w (set missing_importance to drop or keep to go on without)", err)
-}
-
-// copyIfUnchanged turns a fuse that would change nothing into a copy.
-func (p *Plan) copyIfUnchanged(out *Output) {
-	if p.Recipe.Method.Name != "passthrough" || out.models[0] < 0 {
-		return
-	}
-	m := p.models[0]
-	if p.Recipe.Models[0].Params.Number("scale") == 1 && m.Tensors()[out.models[0]].DType == out.DType {
-		out.Action, out.from, out.index = Copy, m, out.models[0]
-	}
-}
-
 func (p *Plan) note(text string, args ...any) { p.Notes = append(p.Notes, fmt.Sprintf(text, args...)) }
 
-// noteDifferent says where models disagree with the reference on a tensor that is
-// copied from it.
-func (p *Plan) noteDifferent(t format.Tensor) {
-	for _, m := range p.models {
-		if m == p.reference() {
+// noteDifferent says where models disagree on a tensor that is copied from one source.
+func (p *Plan) noteDifferent(out Output, s site) {
+	for _, in := range s.inputs {
+		m := p.models[in.model]
+		if m == out.from {
 			continue
 		}
-		j, ok := m.Find(t.Name)
+		j, ok := m.Find(in.name)
 		if !ok {
-			p.note("%s: tensor %q (%v) is not there; it is copied from %s", m.Path, t.Name, t.DType, p.reference().Path)
-		} else if got := m.Tensors()[j]; got.DType != t.DType || !slices.Equal(got.Shape, t.Shape) {
-			p.note("%s: tensor %q is %v %v; it is copied from %s as %v %v", m.Path, t.Name, got.DType, got.Shape, p.reference().Path, t.DType, t.Shape)
-		} else if !p.sameBytes(m, j, t) {
-			p.note("%s: tensor %q (%v) differs; it is copied from %s", m.Path, t.Name, t.DType, p.reference().Path)
+			p.note("%s: tensor %q (%v) is not there; it is copied from %s", m.Path, in.name, out.DType, out.from.Path)
+		} else if got := m.Tensors()[j]; got.DType != out.DType || !slices.Equal(got.Shape, out.Shape) {
+			p.note("%s: tensor %q is %v %v; it is copied from %s as %v %v", m.Path, in.name, got.DType, got.Shape, out.from.Path, out.DType, out.Shape)
+		} else if !p.sameBytes(m, j, out) {
+			p.note("%s: tensor %q (%v) differs; it is copied from %s", m.Path, in.name, out.DType, out.from.Path)
 		}
 	}
 }
@@ -306,15 +283,14 @@ func (p *Plan) noteDifferent(t format.Tensor) {
 // that are copied are buffers, next to always.
 const smallTensor = 1 << 20
 
-// sameBytes reports whether a small tensor is the same in a model and the reference;
+// sameBytes reports whether a small tensor is the same in a model and where it is copied from;
 // a large one is taken to be, and said to be unknown.
-func (p *Plan) sameBytes(m *Source, j int, t format.Tensor) bool {
+func (p *Plan) sameBytes(m *Source, j int, t Output) bool {
 	if t.Bytes() > smallTensor {
-		p.note("%s: tensor %q (%v, %d bytes) is not compared; it is copied from %s", m.Path, t.Name, t.DType, t.Bytes(), p.reference().Path)
+		p.note("%s: tensor %q (%v, %d bytes) is not compared; it is copied from %s", m.Path, t.Name, t.DType, t.Bytes(), t.from.Path)
 		return true
 	}
-	i, _ := p.reference().Find(t.Name)
-	a, err := p.reference().View(i, 0, t.Bytes())
+	a, err := t.from.View(t.index, 0, t.Bytes())
 	if err != nil {
 		return true // the run will say what is wrong with it
 	}
@@ -334,10 +310,14 @@ func (p *Plan) sameBytes(m *Source, j int, t format.Tensor) bool {
 
 // noteExtra lists what models have and the output will not.
 func (p *Plan) noteExtra() {
+	written := make(map[string]bool, len(p.Tensors))
+	for _, t := range p.Tensors {
+		written[t.Name] = true
+	}
 	for _, m := range p.models {
 		var names []string
 		for _, t := range m.Tensors() {
-			if _, ok := p.reference().Find(t.Name); !ok {
+			if !written[t.Name] {
 				names = append(names, t.Name)
 			}
 		}
@@ -366,6 +346,7 @@ func (p *Plan) prepare() (problems []error) {
 		p.note("granularity tensor with normalize_scores mean: every tensor's mean score is about 1, which ranks nothing; normalize_scores none compares whole tensors")
 	}
 	p.method = newMethod(p, jobs)
+	p.work = jobs
 	if err := p.divide(jobs); err != nil {
 		return []error{err}
 	}
@@ -377,11 +358,12 @@ func (p *Plan) job(t Output) fuse.Job {
 	j := fuse.Job{
 		Name: t.Name, Shape: t.Shape, DType: t.DType,
 		Tiling: fuse.NewTiling(t.Elements(), t.RowLen()),
-		Wide:   t.base >= 0 && p.base.Tensors()[t.base].DType == format.F64,
+		Wide:   t.base >= 0 && t.reference.Tensors()[t.base].DType == format.F64,
+		Params: p.numbers(t.shared, nil, t.base >= 0),
 	}
-	for m, k := range t.models {
-		j.Wide = j.Wide || p.models[m].Tensors()[k].DType == format.F64
-		j.Models = append(j.Models, fuse.Contribution{Importance: t.importance[m] >= 0})
+	for _, x := range t.parts {
+		j.Wide = j.Wide || x.index >= 0 && p.models[x.model].Tensors()[x.index].DType == format.F64
+		j.Models = append(j.Models, fuse.Contribution{Importance: x.importance >= 0, Absent: x.index < 0, Params: p.numbers(x.params, &x, t.base >= 0)})
 	}
 	return j
 }
@@ -421,6 +403,8 @@ type Summary struct {
 	Kernels   string         `json:"kernels"` // portable, avx2, avx512
 	Recipe    string         `json:"recipe"`
 	Notes     []string       `json:"notes"`
+	// Differences are where the recipe means something else than to mergekit: docs/mergekit.md.
+	Differences []string `json:"mergekit_differences"`
 }
 
 // InputSummary is one input.
@@ -444,6 +428,7 @@ func (p *Plan) Summary() Summary {
 		Method: p.Recipe.Method.Name, Out: p.Out, Fused: len(p.jobs), Copied: len(p.Tensors) - len(p.jobs),
 		Passes: p.Passes(), ReadBytes: p.ReadBytes(), Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
 		Memory: p.Budget.Memory, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()), Carried: append([]string{}, p.target.sidecars...), Notes: append([]string{}, p.Notes...), // no null in JSON
+		Differences: append([]string{}, Differences(p.Recipe)...),
 	}
 	for i := range p.Sources {
 		src := &p.Sources[i]

@@ -48,6 +48,12 @@ func plan(c *cli.Context) error {
 		rows = append(rows, []string{t.Name, t.DType.String(), fmt.Sprint(t.Shape), decimal(t.Bytes()), t.Action.String()})
 	}
 	table(w, "largest|dtype|shape|size|", rows)
+	if len(summary.Differences) > 0 {
+		fmt.Fprintln(w, "otherwise than mergekit, on purpose (docs/mergekit.md):")
+		for _, d := range summary.Differences {
+			fmt.Fprintln(w, "  "+d)
+		}
+	}
 	printNotes(c, p.Notes)
 	return nil
 }

@@ -47,8 +47,12 @@ func BenchmarkStages(b *testing.B) {
 		method func() Method
 		pass   int // −1: the last
 	}{
-		{"linear", func() Method { return Linear{Weights: []float64{1, 1}, Normalize: true}.Method(in.jobs) }, -1},
-		{"task_arithmetic", func() Method { return Linear{Weights: []float64{1, 1}, Deltas: true, Lambda: 1}.Method(in.jobs) }, -1},
+		{"linear", func() Method {
+			return Local("linear", sums{weights: []float64{1, 1}, normalize: true}.in(in.jobs), StopNonfinite)
+		}, -1},
+		{"task_arithmetic", func() Method {
+			return Local("task_arithmetic", sums{weights: []float64{1, 1}, lambda: 1}.in(in.jobs), StopNonfinite)
+		}, -1},
 		{"sta/statistics", func() Method { return sta(func(*STA) {}).Method(in.jobs) }, 0},
 		{"sta/histogram", func() Method { return sta(func(*STA) {}).Method(in.jobs) }, 1},
 		{"sta/fine", func() Method { return sta(func(*STA) {}).Method(in.jobs) }, 2},

@@ -2,22 +2,46 @@ package fuse
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"weld/format"
 )
 
+// sums is a case of the linear methods.
+type sums struct {
+	method    string
+	weights   []float64
+	normalize bool
+	lambda    float64
+}
+
+// in gives the jobs the parameters of a case.
+func (l sums) in(jobs []Job) []Job {
+	normalize := map[bool]float64{true: 1}[l.normalize]
+	var list []Job
+	for _, j := range jobs {
+		j.Params = Params{"normalize": normalize, "lambda": l.lambda}
+		j.Models = slices.Clone(j.Models)
+		for m := range j.Models {
+			j.Models[m].Params = Params{"weight": l.weights[m]}
+		}
+		list = append(list, j)
+	}
+	return list
+}
+
 func TestLinearEqualsReference(t *testing.T) {
 	for _, dtype := range []format.DType{format.F32, format.BF16, format.F64} {
 		in := fixture(uint64(dtype)+100, dtype, 3)
-		for _, l := range []Linear{
-			{Weights: []float64{1, 1, 1}, Normalize: true},
-			{Weights: []float64{0.5, 0.3, -0.1}},
-			{Weights: []float64{0.5, 0.3, -0.1}, Deltas: true, Lambda: 0.7},
-			{Weights: []float64{2, 1, 1}, Deltas: true, Lambda: 1, Normalize: true},
-			{Weights: []float64{1, -1, 0}, Deltas: true, Lambda: 1, Normalize: true},
+		for _, l := range []sums{
+			{method: "linear", weights: []float64{1, 1, 1}, normalize: true},
+			{method: "linear", weights: []float64{0.5, 0.3, -0.1}},
+			{method: "task_arithmetic", weights: []float64{0.5, 0.3, -0.1}, lambda: 0.7},
+			{method: "task_arithmetic", weights: []float64{2, 1, 1}, lambda: 1, normalize: true},
+			{method: "task_arithmetic", weights: []float64{1, -1, 0}, lambda: 1, normalize: true},
 		} {
-			got := in.drive(t, l.Method(in.jobs), 5)
+			got := in.drive(t, Local(l.method, l.in(in.jobs), StopNonfinite), 5)
 			for j := range in.jobs {
 				var want []byte
 				if dtype == format.F64 {
@@ -33,29 +57,36 @@ func TestLinearEqualsReference(t *testing.T) {
 	}
 }
 
-func linearReference[T real](l Linear, in *inputs, j int) []T {
+func linearReference[T real](l sums, in *inputs, j int) []T {
 	base := decoded[T](in.base[j])
 	out := make([]T, len(base))
+	deltas := l.method == "task_arithmetic"
 	var weights float64
-	for m, w := range l.Weights {
+	for m, w := range l.weights {
 		weights += w
 		theta := decoded[T](in.models[m][j])
 		for i := range out {
-			if l.Deltas {
+			if deltas {
 				theta[i] -= base[i]
 			}
 			out[i] += T(T(w) * theta[i])
 		}
 	}
 	for i := range out {
-		if l.Normalize && weights != 0 {
+		if l.normalize && weights != 0 {
 			out[i] /= T(weights)
 		}
-		if l.Deltas {
-			out[i] = base[i] + T(T(l.Lambda)*out[i])
+		if deltas {
+			out[i] = base[i] + T(T(l.lambda)*out[i])
 		}
 	}
 	return out
+}
+
+// What mergekit makes of the same models.
+func TestLinearGolden(t *testing.T) {
+	w := func(x float64) Params { return Params{"weight": x} }
+	golden(t, "linear", "linear", "", []goldenModel{{"a", w(0.7)}, {"b", w(0.3)}}, Params{"normalize": 1}, 2e-6, nil)
 }
 
 func TestTilingCoversEveryElementOnce(t *testing.T) {

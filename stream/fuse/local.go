@@ -27,6 +27,7 @@ type formula struct {
 	reads  Reads
 	tiles  func(models int) int     // of scratch that a stage takes at most
 	state  func(j *Job) int64       // bytes that a tensor's stages hold; nil for next to nothing
+	rows   func(j *Job) int64       // bytes that a worker holds of a tensor's rows beside its scratch; nil for none
 	lone   func(j *Job) (int, bool) // the one source of a tensor whose bytes are taken as they are, if that is so
 }
 
@@ -91,12 +92,15 @@ func (l *local) Results() []Result {
 }
 
 func (l *local) Cost() Cost {
-	models := 0
+	models, rows := 0, int64(0)
 	for i := range l.jobs {
 		models = max(models, len(l.jobs[i].Models))
+		if l.rows != nil {
+			rows = max(rows, l.rows(&l.jobs[i]))
+		}
 	}
 	return Cost{
-		Scratch: int64(l.tiles(models))*TileElements*8 + scoring.CountsBytes,
+		Scratch: int64(l.tiles(models))*TileElements*8 + scoring.CountsBytes + rows,
 		Job: func(i int) int64 {
 			n := int64(1 << 10)
 			if l.state != nil {

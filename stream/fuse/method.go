@@ -109,6 +109,7 @@ type Span struct {
 	Models      []Operand
 	Importance  []Operand // empty where the model's file lacks the tensor
 	Out         []byte    // to be filled by the last stage
+	Outs        [][]byte  // instead, one for each method that works [Together] with others
 	OutDType    format.DType
 }
 

@@ -10,7 +10,8 @@ import (
 type Scratch struct {
 	singles pool[float32]
 	doubles pool[float64]
-	counts  *scoring.Counts
+	counts  []*scoring.Counts
+	rows    rowMemory
 }
 
 type pool[T vec.Float] struct {
@@ -50,11 +51,14 @@ func take[T vec.Float](s *Scratch, n int) []T {
 }
 
 // histogram lends the worker's counts, empty.
-func (s *Scratch) histogram() *scoring.Counts {
-	if s.counts == nil {
-		s.counts = scoring.NewCounts()
+func (s *Scratch) histogram() *scoring.Counts { return s.histograms(1)[0] }
+
+// histograms lends n of them.
+func (s *Scratch) histograms(n int) []*scoring.Counts {
+	for len(s.counts) < n {
+		s.counts = append(s.counts, scoring.NewCounts())
 	}
-	return s.counts
+	return s.counts[:n]
 }
 
 // single views x as float32: itself, or rounded into a tile of the scratch.

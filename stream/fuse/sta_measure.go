@@ -194,7 +194,7 @@ func (st *countStage[T]) Span(s *Scratch, sp *Span) error {
 			if counts.Full(t.Len()) {
 				hand()
 			}
-			rank, _ := ranks[T](st.tensor, s, sp, t, m)
+			rank, _ := modelRanks[T](st.tensor, s, sp, t, m)
 			q.Count(counts, rank, window)
 		}
 		hand()
@@ -229,7 +229,7 @@ func (st *tallyStage[T]) Span(s *Scratch, sp *Span) error {
 			case k.part == whole, k.ranking.cut.All:
 				kept += int64(t.Len())
 			default:
-				rank, odd := ranks[T](st.tensor, s, sp, t, m)
+				rank, odd := modelRanks[T](st.tensor, s, sp, t, m)
 				kept += int64(cut.Kept(rank))
 				st.odd.Add(int64(odd.count))
 			}

@@ -187,9 +187,9 @@ func (x *tensor) rankScale(m int) scoring.Scale {
 	return scoring.Identity
 }
 
-// ranks loads and scores model m: the scores by which its elements are ranked, but for
+// modelRanks loads and scores model m: the scores by which its elements are ranked, but for
 // the normalisation by rankScale.
-func ranks[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) (rank []float32, odd oddity) {
+func modelRanks[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int) (rank []float32, odd oddity) {
 	var v values[T]
 	if x.Granularity != scoring.ByTensor {
 		v = loadFor[T](x, s, sp, t, m)

@@ -33,66 +33,110 @@ func topKBytes(j *Job) int64 { return scoring.QuantileBytes + 8*j.Tiling.Count()
 func (c *topK) all() bool  { return c.k == c.n }
 func (c *topK) none() bool { return c.k == 0 }
 
-// stages search for the selection; score computes a tile's scores.
+// topKStages search for the selection; score computes a tile's scores.
 func topKStages[T vec.Float](j *job, c *topK, reads Reads, score func(in input[T]) []float32) []Stage {
-	if c.all() || c.none() {
+	return searchTopK(j, reads, []topKOf[T]{{c, score}})
+}
+
+// topKOf is a selection by scores.
+type topKOf[T vec.Float] struct {
+	*topK
+	score func(in input[T]) []float32
+}
+
+// searchTopK searches for several selections in the same stages.
+func searchTopK[T vec.Float](j *job, reads Reads, of []topKOf[T]) []Stage {
+	var open []topKOf[T]
+	for _, c := range of {
+		if !c.all() && !c.none() {
+			c.quantile = scoring.NewQuantile(c.k)
+			open = append(open, c)
+		}
+	}
+	if len(open) == 0 {
 		return nil
 	}
-	c.quantile = scoring.NewQuantile(c.k)
-	count := func() Stage { return &topKCount[T]{job: j, topK: c, reads: reads, score: score} }
+	count := func() Stage { return &topKCount[T]{job: j, of: open, reads: reads} }
 	type figures struct{ above, ties int64 }
-	var ties int64
-	last := measure(j, reads, func(in input[T]) figures {
-		s := score(in)
-		atLeast := int64(vec.CountAtLeast(s, c.least))
-		if c.least == 0 {
-			atLeast = int64(len(s))
+	ties := make([]int64, len(open))
+	last := measure(j, reads, func(in input[T]) []figures {
+		f := make([]figures, len(open))
+		for i, c := range open {
+			height := in.s.mark()
+			s := c.score(in)
+			in.s.release(height)
+			atLeast := int64(vec.CountAtLeast(s, c.least))
+			if c.least == 0 {
+				atLeast = int64(len(s))
+			}
+			above := int64(vec.CountAtLeast(s, nextUp(c.least)))
+			f[i] = figures{above, atLeast - above}
 		}
-		above := int64(vec.CountAtLeast(s, nextUp(c.least)))
-		return figures{above, atLeast - above}
-	}, func(f figures) {
-		c.ties = append(c.ties, ties)
-		ties += f.ties
-		c.above += f.above
+		return f
+	}, func(f []figures) {
+		for i, c := range open {
+			if c.ties == nil {
+				c.ties = make([]int64, 0, j.Tiling.Count())
+			}
+			c.ties = append(c.ties, ties[i])
+			ties[i] += f[i].ties
+			c.above += f[i].above
+		}
 	}, nil)
 	return []Stage{count(), count(), last}
 }
 
-// topKCount is one pass of the search.
+// topKCount is one pass of the searches.
 type topKCount[T vec.Float] struct {
 	*job
-	*topK
+	of    []topKOf[T]
 	reads Reads
-	score func(in input[T]) []float32
 }
 
 func (st *topKCount[T]) Reads() Reads { return st.reads }
 
 // Idle implements [Optional].
-func (st *topKCount[T]) Idle() bool { return st.quantile == nil }
+func (st *topKCount[T]) Idle() bool {
+	for _, c := range st.of {
+		if c.quantile != nil {
+			return false
+		}
+	}
+	return true
+}
 
 func (st *topKCount[T]) Span(s *Scratch, sp *Span) error {
+	for _, c := range st.of {
+		if c.quantile != nil {
+			c.count(st.job, s, sp)
+		}
+	}
+	return nil
+}
+
+func (c topKOf[T]) count(j *job, s *Scratch, sp *Span) {
 	counts := s.histogram()
 	hand := func() {
-		st.mu.Lock()
-		st.quantile.Add(counts)
-		st.mu.Unlock()
+		c.mu.Lock()
+		c.quantile.Add(counts)
+		c.mu.Unlock()
 	}
-	window := st.quantile.Window(scoring.Identity)
+	window := c.quantile.Window(scoring.Identity)
 	for t := range sp.Tiles {
 		s.reset()
 		if counts.Full(t.Len()) {
 			hand()
 		}
-		st.quantile.Count(counts, st.score(input[T]{st.job, s, sp, t}), window)
+		c.quantile.Count(counts, c.score(input[T]{j, s, sp, t}), window)
 	}
 	hand()
-	return nil
 }
 
 func (st *topKCount[T]) End() error {
-	if !st.quantile.Next() {
-		st.least, st.quantile = st.quantile.Value(), nil
+	for _, c := range st.of {
+		if c.quantile != nil && !c.quantile.Next() {
+			c.least, c.quantile = c.quantile.Value(), nil
+		}
 	}
 	return nil
 }
@@ -116,6 +160,9 @@ func keepTop[T vec.Float](c *topK, t Tile, x []T, s []float32) (kept int64) {
 // maskTies drops those of equal scores that come too late.
 func maskTies[T vec.Float](c *topK, t Tile, x []T, s []float32, atLeast int64) (kept int64) {
 	left := c.k - c.above - c.ties[t.Index] // ties that may still be selected
+	if left <= 0 {
+		return int64(vec.Select(x, s, nextUp(c.least)))
+	}
 	above := int64(vec.CountAtLeast(s, nextUp(c.least)))
 	if c.least > 0 && atLeast-above <= left {
 		return atLeast

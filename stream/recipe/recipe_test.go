@@ -3,6 +3,7 @@ package recipe_test
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -288,8 +289,14 @@ func TestMismatch(t *testing.T) {
 // preset is spelled out when a recipe is printed.
 func meansTheSame(a, b *recipe.Recipe) bool {
 	same := func(a, b recipe.Values) bool { return maps.Equal(unplaced(a), unplaced(b)) }
-	return a.Method.Name == b.Method.Name && a.Base == b.Base && a.DType == b.DType && same(a.Params, b.Params) &&
-		slices.EqualFunc(a.Models, b.Models, func(a, b recipe.Model) bool { return a.Path == b.Path && same(a.Params, b.Params) })
+	return a.Method.Name == b.Method.Name && a.Base == b.Base && slices.Equal(a.BaseLora, b.BaseLora) && a.DType == b.DType && same(a.Params, b.Params) &&
+		slices.EqualFunc(a.Models, b.Models, func(a, b recipe.Model) bool {
+			return a.Path == b.Path && slices.Equal(a.Lora, b.Lora) && same(a.Params, b.Params)
+		}) &&
+		slices.EqualFunc(a.Slices, b.Slices, func(a, b recipe.Slice) bool {
+			return a.Base == b.Base && slices.Equal(a.BaseLora, b.BaseLora) && slices.Equal(a.Sources, b.Sources)
+		}) &&
+		reflect.DeepEqual(unplacedTokenizer(a.Tokenizer), unplacedTokenizer(b.Tokenizer)) && a.ChatTemplate == b.ChatTemplate
 }
 
 func unplaced(values recipe.Values) recipe.Values {

@@ -2,10 +2,13 @@ package recipe
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"weld/format"
 )
 
 // YAML writes the recipe in full, presets and defaults spelled out, in an order that
@@ -15,23 +18,27 @@ func (r *Recipe) YAML() []byte {
 	top := &yaml.Node{Kind: yaml.MappingNode}
 	add(top, "merge_method", scalar(r.Method.Name))
 	if r.Base != "" {
-		add(top, "base_model", scalar(r.Base))
+		add(top, "base_model", reference{r.Base, r.BaseLora}.node())
 	}
-	models := &yaml.Node{Kind: yaml.SequenceNode}
-	for _, m := range r.Models {
-		item := &yaml.Node{Kind: yaml.MappingNode}
-		add(item, "model", scalar(m.Path))
-		if params := r.Method.render(m.Params); len(params.Content) > 0 {
-			add(item, "parameters", params)
-		}
-		models.Content = append(models.Content, item)
+	if r.Slices != nil {
+		add(top, "slices", r.slicesNode())
+	} else {
+		add(top, "models", r.modelsNode())
 	}
-	add(top, "models", models)
-	if params := r.Method.render(r.Params); len(params.Content) > 0 {
+	if params := r.Method.render(r.shared()); len(params.Content) > 0 {
 		add(top, "parameters", params)
 	}
-	if torch := r.DType.Torch(); torch != "" {
-		add(top, "out_dtype", scalar(torch))
+	switch {
+	case r.OutDType != format.Invalid:
+		add(top, "out_dtype", scalar(r.OutDType.Torch()))
+	case r.DType != format.Invalid:
+		add(top, "dtype", scalar(r.DType.Torch()))
+	}
+	if r.Tokenizer != nil {
+		add(top, "tokenizer", r.Tokenizer.node(r))
+	}
+	if r.ChatTemplate != "" {
+		add(top, "chat_template", scalar(r.ChatTemplate))
 	}
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
@@ -42,20 +49,124 @@ func (r *Recipe) YAML() []byte {
 	return out.Bytes()
 }
 
-// render lists values in the order of the schema. The preset is spelled out by the
+func (r *Recipe) modelsNode() *yaml.Node {
+	models := &yaml.Node{Kind: yaml.SequenceNode}
+	for i, m := range r.Models {
+		item := &yaml.Node{Kind: yaml.MappingNode}
+		add(item, "model", m.reference().node())
+		rs := plain(m.Params)
+		if len(r.scopes) > 0 {
+			rs = r.scopes[0].sources[i].rules
+		}
+		if params := r.Method.render(rs); len(params.Content) > 0 {
+			add(item, "parameters", params)
+		}
+		models.Content = append(models.Content, item)
+	}
+	return models
+}
+
+func (r *Recipe) slicesNode() *yaml.Node {
+	all := &yaml.Node{Kind: yaml.SequenceNode}
+	for i, s := range r.Slices {
+		node := &yaml.Node{Kind: yaml.MappingNode}
+		add(node, "sources", r.sourcesNode(s, r.scopes[i]))
+		if s.Base != "" {
+			add(node, "base_model", reference{s.Base, s.BaseLora}.node())
+		}
+		if params := r.Method.render(differing(r.scopes[i].shared.rules, r.shared())); len(params.Content) > 0 {
+			add(node, "parameters", params)
+		}
+		all.Content = append(all.Content, node)
+	}
+	return all
+}
+
+func (r *Recipe) sourcesNode(s Slice, in scoped) *yaml.Node {
+	sources := &yaml.Node{Kind: yaml.SequenceNode}
+	for k, source := range s.Sources {
+		item := &yaml.Node{Kind: yaml.MappingNode}
+		add(item, "model", r.Models[source.Model].reference().node())
+		layers := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{number(source.First), number(source.Last)}}
+		add(item, "layer_range", layers)
+		if params := r.Method.render(in.sources[k].rules); len(params.Content) > 0 {
+			add(item, "parameters", params)
+		}
+		sources.Content = append(sources.Content, item)
+	}
+	return sources
+}
+
+// shared are the rules of what holds for all models and slices.
+func (r *Recipe) shared() layer {
+	if r.all == nil { // a recipe that no schema made
+		return plain(r.Params)
+	}
+	return r.all.rules
+}
+
+// differing are the rules that are not the wider scope's.
+func differing(own, wider layer) layer {
+	out := make(layer)
+	for key, rs := range own {
+		if !rs.same(wider[key]) {
+			out[key] = rs
+		}
+	}
+	return out
+}
+
+// plain are the rules of values that depend on nothing.
+func plain(values Values) layer {
+	out := make(layer)
+	for key, v := range values {
+		out[key] = rules{{values: gradient{v}}}
+	}
+	return out
+}
+
+// render lists parameters in the order of the schema. The preset is spelled out by the
 // values that it set.
-func (m *Method) render(values Values) *yaml.Node {
+func (m *Method) render(l layer) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	for _, p := range m.Params {
-		if v, ok := values[p.Key]; ok && p.Key != PresetKey {
-			n := scalar(v.Text)
-			if p.Kind == Number || p.Kind == Bool {
-				n.Style, n.Tag = 0, ""
-			}
-			add(node, p.Key, n)
+		if rs, ok := l[p.Key]; ok && p.Key != PresetKey {
+			add(node, p.Key, p.rulesNode(rs))
 		}
 	}
 	return node
+}
+
+// rulesNode writes a value, a gradient, or a list of filters.
+func (p Param) rulesNode(rs rules) *yaml.Node {
+	if rs[0].filter == "" {
+		return p.gradientNode(rs[0].values)
+	}
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, r := range rs {
+		item := &yaml.Node{Kind: yaml.MappingNode}
+		if r.filter != "" {
+			add(item, "filter", scalar(r.filter))
+		}
+		add(item, "value", p.gradientNode(r.values))
+		list.Content = append(list.Content, item)
+	}
+	return list
+}
+
+func (p Param) gradientNode(g gradient) *yaml.Node {
+	list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, v := range g {
+		n := scalar(v.Text)
+		if p.Kind == Number || p.Kind == Bool {
+			n.Style, n.Tag = 0, ""
+		}
+		list.Content = append(list.Content, n)
+	}
+	if len(g) == 1 {
+		return list.Content[0]
+	}
+	return list
 }
 
 func add(mapping *yaml.Node, key string, value *yaml.Node) {
@@ -72,4 +183,8 @@ func scalar(text string) *yaml.Node {
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	return n
+}
+
+func number(i int) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.Itoa(i)}
 }

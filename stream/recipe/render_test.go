@@ -38,7 +38,7 @@ parameters:
   contrast: false
   missing_importance: error
   nonfinite: error
-out_dtype: float16
+dtype: float16
 `
 	if got := string(r.YAML()); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

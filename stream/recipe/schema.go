@@ -1,12 +1,6 @@
 package recipe
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-
-	"weld/format"
-)
+import "slices"
 
 // Schema is the list of methods.
 type Schema []Method
@@ -17,7 +11,8 @@ type Method struct {
 	Summary   string // one line
 	Source    string // the paper or formula
 	Base      Need
-	MinModels int
+	BaseIs    BaseRole
+	MinModels int // without the base, where that is a reference
 	MaxModels int // 0: any number
 	Params    []Param
 	// Presets are named sets of values, in place of the defaults.
@@ -34,6 +29,22 @@ const (
 	Required
 )
 
+// BaseRole is what a method does with the base model.
+type BaseRole int
+
+const (
+	// BaseReference is what deltas are taken against. Its own entry among the models is
+	// passed over, as in mergekit.
+	BaseReference BaseRole = iota
+	// BaseModel is one model more, the last one if it is not listed.
+	BaseModel
+	// BaseFirst is the first of the models, listed or not.
+	BaseFirst
+	// BaseDonor lends its configuration and tokenizer and takes no part in the merge,
+	// unless it is listed like any other model.
+	BaseDonor
+)
+
 // Param is one key.
 type Param struct {
 	Key      string
@@ -41,8 +52,14 @@ type Param struct {
 	Kind     Kind
 	Choices  []string // of a Choice
 	Min, Max float64  // of a Number, both included
+	Integer  bool     // a Number without a fraction, which cannot run through a gradient
 	Default  string   // as it would be written; "" for none
-	Help     string
+	Required bool     // must be given, having no default
+	Fixed    bool     // takes neither gradients nor filters, and is the same in all slices
+	// PerTensor lets a Choice or a Path have gradients and filters, which are Fixed
+	// otherwise.
+	PerTensor bool
+	Help      string
 }
 
 // Kind is the type of a value.
@@ -54,6 +71,11 @@ const (
 	Choice
 	Path
 )
+
+// fixed reports a key with one value for all tensors.
+func (p Param) fixed() bool {
+	return p.Fixed || (p.Kind == Choice || p.Kind == Path) && !p.PerTensor
+}
 
 // Find returns the method of that name.
 func (s Schema) Find(name string) (*Method, bool) {
@@ -82,83 +104,13 @@ func (m *Method) param(key string) (Param, bool) {
 	return m.Params[i], true
 }
 
-// keys lists the keys that may stand among a model's parameters, or among the
-// global ones.
-func (m *Method) keys(perModel bool) []string {
+// keys lists the keys that may stand in a scope.
+func (m *Method) keys(s scope) []string {
 	var keys []string
 	for _, p := range m.Params {
-		if p.PerModel || !perModel {
+		if s.allows(p) {
 			keys = append(keys, p.Key)
 		}
 	}
 	return keys
 }
-
-// Allowed describes the values of a key, for messages and help.
-func (p Param) Allowed() string {
-	switch p.Kind {
-	case Bool:
-		return "true or false"
-	case Choice:
-		return "one of " + strings.Join(p.Choices, ", ")
-	case Path:
-		return "a path"
-	}
-	switch low, high := p.Min > -unbounded, p.Max < unbounded; {
-	case low && high:
-		return fmt.Sprintf("a number from %g to %g", p.Min, p.Max)
-	case low:
-		return fmt.Sprintf("a number of at least %g", p.Min)
-	case high:
-		return fmt.Sprintf("a number of at most %g", p.Max)
-	}
-	return "a number"
-}
-
-// unbounded is the limit of a Number that has none.
-const unbounded = 1e300
-
-// Any is the range of a Number without limits.
-func Any(p Param) Param {
-	p.Min, p.Max = -unbounded, unbounded
-	return p
-}
-
-// Recipe is a merge that was asked for, complete and consistent in itself.
-type Recipe struct {
-	Method *Method
-	Base   string // "" if there is none
-	Models []Model
-	Params Values
-	DType  format.DType // of the output; Invalid: as the base's tensors
-}
-
-// Model is one model of a recipe.
-type Model struct {
-	Path   string
-	Params Values
-	Where  Place
-}
-
-// Values are settings by key, presets and defaults included.
-type Values map[string]Value
-
-// Value is one setting.
-type Value struct {
-	Text   string
-	Number float64
-	Bool   bool
-	Where  Place // zero for a default
-}
-
-// Has reports whether a key has a value.
-func (v Values) Has(key string) bool { _, ok := v[key]; return ok }
-
-// Number returns a Number, or 0.
-func (v Values) Number(key string) float64 { return v[key].Number }
-
-// Bool returns a Bool, or false.
-func (v Values) Bool(key string) bool { return v[key].Bool }
-
-// Text returns a Choice or a Path, or "".
-func (v Values) Text(key string) string { return v[key].Text }

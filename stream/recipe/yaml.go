@@ -17,11 +17,9 @@ const MaxSize = 1 << 20
 // aliasDepth bounds how far an alias is followed.
 const aliasDepth = 32
 
-// later lists keys of mergekit's recipes that weld does not have yet, so that the
-// message is a better one than "unknown".
-var later = map[string]bool{
-	"slices": true, "modules": true, "tokenizer_source": true, "tokenizer": true, "chat_template": true,
-}
+// maxEntries bounds what a recipe may hold once its aliases are followed: more than
+// fit into MaxSize without them.
+const maxEntries = 1 << 20
 
 // Parse reads a recipe in YAML; origin is its name in messages. The error is
 // [Problems].
@@ -75,120 +73,87 @@ func (r *resolver) syntax(err error) {
 	r.report(Place{}, "not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
-// draft reads the top level; nil if there is nothing to read.
-func (r *resolver) draft(n *yaml.Node) *Draft {
-	if n.Tag == "!!null" {
-		r.report(Place{}, "the recipe is empty")
-		return nil
-	}
-	d := &Draft{Origin: r.origin}
-	var dtype, outDType Setting
-	ok := r.mapping(n, "a recipe", func(key string, where Place, value *yaml.Node) {
-		switch key {
-		case "merge_method":
-			d.Method = r.setting(key, value)
-		case "base_model":
-			d.Base = r.setting(key, value)
-		case "dtype":
-			dtype = r.setting(key, value)
-		case "out_dtype":
-			outDType = r.setting(key, value)
-		case "parameters":
-			d.Params = r.settings(value)
-		case "models":
-			d.Models, d.noModels = r.models(value)
-		default:
-			if later[key] {
-				r.report(where, "%q is not supported yet", key)
-				return
-			}
-			keys := []string{"merge_method", "base_model", "models", "parameters", "dtype", "out_dtype"}
-			r.report(where, "unknown key %q%s: %s", key, hint(key, keys), choose(keys))
-		}
-	})
-	if !ok {
-		return nil
-	}
-	d.DType = dtype
-	if outDType.Text != "" {
-		d.DType = outDType
-	}
-	return d
-}
+// visitor is told a key, where it stands, and its value.
+type visitor func(key string, where Place, value *yaml.Node)
 
-// models reads the list of models; faulty if there is none.
-func (r *resolver) models(n *yaml.Node) (models []DraftModel, faulty bool) {
-	n = r.follow(n)
-	if n.Kind != yaml.SequenceNode {
-		r.report(Place{Line: n.Line}, "models is a list: - model: PATH …")
-		return nil, true
-	}
-	for _, item := range n.Content {
-		m := DraftModel{Path: Setting{Key: "model", Where: Place{Line: item.Line}}}
-		ok := r.mapping(item, "a model", func(key string, where Place, value *yaml.Node) {
-			switch key {
-			case "model":
-				m.Path = r.setting(key, value)
-			case "parameters":
-				m.Params = r.settings(value)
-			default:
-				r.report(where, "unknown key %q of a model: choose from model, parameters; everything else belongs under parameters", key)
-			}
-		})
-		m.Path.faulty = m.Path.faulty || !ok
-		models = append(models, m)
-	}
-	return models, false
-}
-
-// settings reads a mapping of scalars.
-func (r *resolver) settings(n *yaml.Node) []Setting {
-	var all []Setting
-	r.mapping(n, "parameters", func(key string, _ Place, value *yaml.Node) {
-		all = append(all, r.setting(key, value))
-	})
-	return all
-}
-
-// setting reads one scalar.
-func (r *resolver) setting(key string, n *yaml.Node) Setting {
-	n = r.follow(n)
-	s := Setting{Key: key, Where: Place{Line: n.Line}, faulty: true}
-	switch {
-	case n.Kind != yaml.ScalarNode:
-		r.report(s.Where, "%s takes one value, not a list or a mapping", key)
-	case n.Tag == "!!null":
-		r.report(s.Where, "%s has no value", key)
-	default:
-		s.Text, s.faulty = n.Value, false
-	}
-	return s
-}
-
-// mapping visits the keys of a mapping in order; a key that stands twice is a
-// problem. ok is false where there is no mapping.
-func (r *resolver) mapping(n *yaml.Node, what string, visit func(key string, where Place, value *yaml.Node)) (ok bool) {
+// mapping visits the keys of a mapping in order, then those of the mappings that it
+// takes in with <<; a key that stands twice is a problem. ok is false where there is
+// no mapping.
+func (r *resolver) mapping(n *yaml.Node, what string, visit visitor) (ok bool) {
 	n = r.follow(n)
 	if n.Kind != yaml.MappingNode {
 		r.report(Place{Line: n.Line}, "%s is a mapping of keys to values", what)
 		return false
 	}
 	seen := make(map[string]int)
+	var taken []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		where := Place{Line: key.Line}
-		if key.Kind != yaml.ScalarNode {
+		switch line, twice := seen[key.Value]; {
+		case !r.spend(key):
+			return true
+		case key.Kind != yaml.ScalarNode:
 			r.report(where, "a key of %s is not a word", what)
 			continue
-		}
-		if line, twice := seen[key.Value]; twice {
+		case twice:
 			r.report(where, "key %q is given twice (first on line %d)", key.Value, line)
+			continue
+		case key.Tag == "!!merge":
+			taken = append(taken, value)
 			continue
 		}
 		seen[key.Value] = key.Line
 		visit(key.Value, where, value)
 	}
+	for _, value := range taken {
+		r.take(value, seen, visit, 0)
+	}
 	return true
+}
+
+// take visits what << takes in: a mapping's keys that have not been seen, or those of
+// several mappings, of which earlier ones go first.
+func (r *resolver) take(n *yaml.Node, seen map[string]int, visit visitor, depth int) {
+	line := n.Line
+	if n = r.follow(n); !r.spend(n) {
+		return
+	}
+	if depth == aliasDepth || (n.Kind != yaml.MappingNode && n.Kind != yaml.SequenceNode) {
+		r.report(Place{Line: line}, "<< takes in a mapping, or a list of mappings")
+		return
+	}
+	var taken []*yaml.Node
+	if n.Kind == yaml.SequenceNode {
+		taken = n.Content
+	}
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if !r.spend(key) {
+			return
+		}
+		if key.Tag == "!!merge" {
+			taken = append(taken, value)
+			continue
+		}
+		if _, known := seen[key.Value]; known || key.Kind != yaml.ScalarNode {
+			continue
+		}
+		seen[key.Value] = key.Line
+		visit(key.Value, Place{Line: key.Line}, value)
+	}
+	for _, value := range taken {
+		r.take(value, seen, visit, depth+1)
+	}
+}
+
+// spend counts an entry. It is false once there are too many: aliases in aliases can
+// stand for more than any machine holds.
+func (r *resolver) spend(n *yaml.Node) bool {
+	if r.visited++; r.visited == maxEntries {
+		r.report(Place{Line: n.Line}, "the aliases of the recipe stand for more than %d entries", maxEntries)
+	}
+	return r.visited < maxEntries
 }
 
 // follow resolves aliases.

@@ -1,0 +1,71 @@
+package fuse
+
+import "math"
+
+// The sine and the arc cosine of package math are compiled with fused multiply-adds on some
+// processors, and written in assembly for others. These have the same bits everywhere: every
+// product is rounded. They are within some units in the last place.
+
+// sine is sin x.
+func sine(x float64) float64 {
+	s, _ := sineCosine(x)
+	return s
+}
+
+// cosine is cos x.
+func cosine(x float64) float64 {
+	_, c := sineCosine(x)
+	return c
+}
+
+func sineCosine(x float64) (s, c float64) {
+	// π/2 in two parts, of which the first has zeros at its end.
+	const high, low = 0x1.921fb544p+0, 0x1.0b4611a626331p-34
+	quarters := math.RoundToEven(math.Mod(x, 2*math.Pi) / (math.Pi / 2))
+	r := math.Mod(x, 2*math.Pi) - float64(quarters*high) - float64(quarters*low)
+	s, c = taylor(r, 1), taylor(r, 0)
+	switch (int(quarters) + 8) % 4 {
+	case 1:
+		return c, -s
+	case 2:
+		return -s, -c
+	case 3:
+		return -c, s
+	}
+	return s, c
+}
+
+// taylor is the series of sin r, if first is 1, or of cos r, if it is 0, for |r| ≤ π/4.
+func taylor(r, first float64) float64 {
+	square := float64(r * r)
+	sum := 1.0
+	for n := first + 18; n > first; n -= 2 {
+		sum = 1 - float64(float64(square*sum)/float64(n*(n-1)))
+	}
+	if first == 1 {
+		return float64(r * sum)
+	}
+	return sum
+}
+
+// arcCosine is acos c, for c in [-1, 1].
+func arcCosine(c float64) float64 {
+	y, x := math.Sqrt(1-c), math.Sqrt(1+c) // the half angle's sine and cosine, times √2
+	if y > x {
+		return math.Pi - float64(2*arcTangent(x/y))
+	}
+	return 2 * arcTangent(y/x)
+}
+
+// arcTangent is atan y, for y in [0, 1].
+func arcTangent(y float64) float64 {
+	for range 2 { // a quarter of the angle
+		y /= 1 + math.Sqrt(1+float64(y*y))
+	}
+	square := float64(y * y)
+	var sum float64
+	for n := 25.0; n > 0; n -= 2 {
+		sum = 1/n - float64(square*sum)
+	}
+	return float64(4 * float64(y*sum))
+}

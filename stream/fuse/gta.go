@@ -1,0 +1,231 @@
+package fuse
+
+import (
+	"weld/format"
+	"weld/internal/vec"
+)
+
+// arithmetic is a method of generalised task arithmetic (DESIGN.md, section 4).
+type arithmetic struct {
+	sparsifier sparsifierKind
+	consensus  bool
+}
+
+func init() {
+	for name, a := range map[string]arithmetic{
+		"ties":             {byMagnitude, true},      // arXiv 2306.01708
+		"dare_linear":      {atRandom, false},        // arXiv 2311.03099
+		"dare_ties":        {atRandom, true},         //
+		"breadcrumbs":      {withoutOutliers, false}, // arXiv 2312.06795
+		"breadcrumbs_ties": {withoutOutliers, true},  //
+		"della_linear":     {byRankAndChance, false}, // arXiv 2406.11617
+		"della":            {byRankAndChance, true},  //
+	} {
+		formulas[name] = a.formula()
+	}
+}
+
+func (a arithmetic) formula() formula {
+	return formula{
+		single: func(j *job) []Stage { return newGTA[float32](a, j).stages() },
+		double: func(j *job) []Stage { return newGTA[float64](a, j).stages() },
+		reads:  gtaReads,
+		tiles:  func(models int) int { return models + 8 },
+		state:  a.sparsifier.state,
+		rows:   a.sparsifier.rows,
+	}
+}
+
+var gtaReads = Reads{Base: true, Models: true}
+
+// gta merges one tensor:
+//
+//	τₜ = S(δₜ), times Σ|δₜ| / Σ|S(δₜ)| if rescale
+//	dₜ = wₜ τₜ
+//	consensus:  s = +1 if Σ dₜ ≥ 0 else −1;  mₜ = [sign(dₜ) = s];  D = Σ mₜdₜ;  Z = Σ mₜwₜ (0 → 1)
+//	otherwise:  D = Σ dₜ;  Z = Σ wₜ (|Z| < 1e-8 → 1)
+//	normalize:  D = D / Z
+//	θ = θ₀ + λ D
+type gta[T vec.Float] struct {
+	*job
+	sparsifier[T]
+	consensus, normalize, rescale bool
+
+	weights []T
+	factors []T  // of the rescaling
+	divisor T    // Z without consensus, where it is the same for all elements
+	cancel  bool // weights may add up to 0
+	lambda  T
+}
+
+func newGTA[T vec.Float](a arithmetic, j *job) *gta[T] {
+	g := &gta[T]{
+		job: j, sparsifier: newSparsifier[T](a.sparsifier, j), consensus: a.consensus,
+		normalize: j.Params.Bool("normalize"), rescale: j.Params.Bool("rescale"),
+		divisor: 1, lambda: T(j.shared("lambda")),
+	}
+	for _, w := range j.weights() {
+		g.weights = append(g.weights, T(w))
+		g.factors = append(g.factors, 1)
+		g.cancel = g.cancel || w < 0
+	}
+	if g.normalize && !g.consensus {
+		g.divisor = T(weightSum(j.weights()))
+	}
+	return g
+}
+
+func (g *gta[T]) stages() []Stage {
+	stages := g.search()
+	if g.rescale && g.sparse() {
+		stages = append(stages, g.norms())
+	}
+	return g.lay(append(stages, produce(g.job, g.merged)))
+}
+
+// sparse reports whether some of any task vector is dropped.
+func (g *gta[T]) sparse() bool {
+	for k := range g.weights {
+		if g.keeps(k) == some {
+			return true
+		}
+	}
+	return false
+}
+
+// norms measures what the sparsifier leaves of the task vectors' L1 norms, and makes factors of it.
+func (g *gta[T]) norms() Stage {
+	total := make([]l1Pair, g.models())
+	return measure(g.job, gtaReads, func(in input[T]) []l1Pair {
+		norms := make([]l1Pair, g.models())
+		base := in.base()
+		for k := range norms {
+			if g.keeps(k) != some {
+				continue
+			}
+			height := in.s.mark()
+			x := in.delta(k, base)
+			norms[k].before = vec.SumAbs(x)
+			g.sparsify(in, k, x)
+			norms[k].after = vec.SumAbs(x)
+			in.s.release(height)
+		}
+		return norms
+	}, func(norms []l1Pair) {
+		for k, n := range norms {
+			total[k].before += n.before
+			total[k].after += n.after
+		}
+	}, func() error {
+		for k, n := range total {
+			// Sums that are not finite leave the elements that make them so to the check of results.
+			if n.before >= l1Negligible && n.after >= l1Negligible && n.before < maxNorm && n.after < maxNorm {
+				g.factors[k] = T(float32(n.before / n.after))
+			}
+		}
+		return nil
+	})
+}
+
+// maxNorm is more than any sum of finite float32.
+const maxNorm = 1e300
+
+// tau is a tile of the k-th model's task vector, sparse and rescaled.
+func (g *gta[T]) tau(in input[T], k int, base []T) []T {
+	x := in.delta(k, base)
+	if g.keeps(k) == some {
+		g.sparsify(in, k, x)
+	}
+	if f := g.factors[k]; f != 1 {
+		vec.Scale(x, x, f)
+	}
+	return x
+}
+
+// merged is θ₀ + λD.
+func (g *gta[T]) merged(in input[T]) []T {
+	base := in.base()
+	var d []T
+	if g.consensus {
+		d = g.agreed(in, base)
+	} else {
+		d = g.sum(in, base)
+	}
+	vec.Apply(d, base, g.lambda, d)
+	return d
+}
+
+// sum is D without consensus.
+func (g *gta[T]) sum(in input[T], base []T) []T {
+	d := in.room()
+	vec.Fill(d, 0)
+	for k, w := range g.weights {
+		height := in.s.mark()
+		switch g.keeps(k) {
+		case everything:
+			dtype, data := in.operand(k)
+			format.AxpyDelta(dtype, d, w, data, base, in.room())
+		case some:
+			vec.Axpy(d, w, g.tau(in, k, base))
+		}
+		in.s.release(height)
+	}
+	divide(d, g.divisor)
+	return d
+}
+
+// agreed is D of what has the sign that the sum elects.
+func (g *gta[T]) agreed(in input[T], base []T) []T {
+	var few [8][]T
+	d, models := few[:0], make([]int, 0, len(few))
+	sum := in.room()
+	vec.Fill(sum, 0)
+	for k, w := range g.weights {
+		if g.keeps(k) == nothing {
+			continue
+		}
+		x := g.tau(in, k, base)
+		if w != 1 {
+			vec.Scale(x, x, w)
+		}
+		vec.SignSum(sum, x)
+		d, models = append(d, x), append(models, k)
+	}
+	for _, x := range d {
+		vec.KeepSign(x, x, sum)
+	}
+	if !g.normalize {
+		return total(sum, d)
+	}
+	z, w := in.room(), in.room()
+	vec.Fill(z, 0)
+	for i, k := range models {
+		vec.Fill(w, g.weights[k])
+		vec.AddWhereNonZero(z, w, d[i])
+	}
+	if g.cancel {
+		zeroToOne(z)
+	}
+	// Without negative weights Z is 0 only where D is, and 0/0 gives 0.
+	total(sum, d)
+	vec.DivBy(sum, sum, z)
+	return sum
+}
+
+// total adds up tiles.
+func total[T vec.Float](sum []T, tiles [][]T) []T {
+	vec.Fill(sum, 0)
+	for _, x := range tiles {
+		vec.Add(sum, x)
+	}
+	return sum
+}
+
+// zeroToOne sets elements that are 0 to 1.
+func zeroToOne[T vec.Float](z []T) {
+	for i, x := range z {
+		if x == 0 {
+			z[i] = 1
+		}
+	}
+}

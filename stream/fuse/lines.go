@@ -1,0 +1,68 @@
+package fuse
+
+import "slices"
+
+// lines are a tensor's runs along its last dimension. They are not its rows: a vector is one
+// line, and where there are more than two dimensions a row has several.
+type lines struct {
+	length int64
+	tiling Tiling
+}
+
+func linesOf(j *Job) lines {
+	l := lines{length: 1, tiling: j.Tiling}
+	if n := len(j.Shape); n > 0 {
+		l.length = max(1, j.Shape[n-1])
+	}
+	return l
+}
+
+// cut reports whether some line is spread over several tiles.
+func (l lines) cut() bool {
+	if l.tiling.Count() < 2 {
+		return false
+	}
+	_, end := l.tiling.Range(0)
+	return end%l.length != 0
+}
+
+// segment is what a tile has of a line.
+type segment struct {
+	line   int64
+	lo, hi int // elements of the tile
+	whole  bool
+}
+
+// of yields the segments of a tile. Only its first and its last may be less than a line.
+func (l lines) of(t Tile) func(yield func(segment) bool) {
+	return func(yield func(segment) bool) {
+		line := t.Lo / l.length
+		for at := t.Lo; at < t.Hi; line++ {
+			begin, end := line*l.length, (line+1)*l.length
+			stop := min(end, t.Hi)
+			if !yield(segment{line, int(at - t.Lo), int(stop - t.Lo), at == begin && stop == end}) {
+				return
+			}
+			at = stop
+		}
+	}
+}
+
+// cutSegments is the number of segments of a tile that are less than a line, at most.
+const cutSegments = 2
+
+// perCut are figures F of the lines that are spread over several tiles, in the order of the
+// lines: there are no more of them than tiles.
+type perCut[F any] struct {
+	lines []int64
+	all   []F
+}
+
+// of is the figures of a line, made when it is new. Lines must be new in order.
+func (c *perCut[F]) of(line int64) *F {
+	i, known := slices.BinarySearch(c.lines, line)
+	if !known {
+		c.lines, c.all = append(c.lines, line), append(c.all, *new(F))
+	}
+	return &c.all[i]
+}

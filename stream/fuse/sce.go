@@ -1,0 +1,168 @@
+package fuse
+
+import (
+	"weld/internal/vec"
+	"weld/scoring"
+)
+
+func init() {
+	formulas["sce"] = formula{
+		single: sce[float32], double: sce[float64], reads: Reads{Base: true, Models: true},
+		tiles: func(models int) int { return models + 8 },
+		state: topKBytes,
+	}
+}
+
+// sce is the fusion of FuseChat (arXiv 2408.07990, section 3.2.2): select, calculate, erase.
+//
+//	select     δₜ ← 0 but where the variance of δ over the models is among the highest
+//	calculate  wₜ = mean δₜ² / Σ mean δ²
+//	erase      mₜ = [sign δₜ = sign Σ δ]
+//	θ = θ₀ + Σ mₜwₜδₜ / Σ mₜwₜ
+//
+// select_topk is the share of those elements whose variance is not 0 that are selected; 1 selects
+// all, and those of no variance too.
+func sce[T vec.Float](j *job) []Stage {
+	reads := Reads{Base: true, Models: true}
+	pick := newTopK(j, j.Tiling.Elements())
+	var stages []Stage
+	if share := j.shared("select_topk"); share < 1 {
+		stages = selectVaried[T](j, pick, share, reads)
+	}
+	squares := make([]float64, j.models())
+	stages = append(stages, measure(j, reads, func(in input[T]) []float64 {
+		sums := make([]float64, len(squares))
+		for k, d := range selectedDeltas(in, pick, in.base()) {
+			dropNonFinite(d)
+			sums[k] = vec.SumSquares(d)
+		}
+		return sums
+	}, func(sums []float64) {
+		for k, x := range sums {
+			squares[k] += x
+		}
+	}, nil))
+	return append(stages, produce(j, func(in input[T]) []T {
+		base := in.base()
+		vec.Add(base, erase(in, selectedDeltas(in, pick, base), squares))
+		return base
+	}))
+}
+
+// selectVaried finds what is selected, once it is known how many elements vary.
+func selectVaried[T vec.Float](j *job, pick *topK, share float64, reads Reads) []Stage {
+	pick.k = 0
+	if share <= 0 || j.models() == 0 || pick.n == 0 {
+		return nil
+	}
+	score := func(in input[T]) []float32 { return variances(in, in.deltas(in.base())) }
+	var varied int64
+	count := measure(j, reads, func(in input[T]) int64 {
+		return int64(vec.CountAtLeast(score(in), 0))
+	}, func(n int64) { varied += n }, func() error {
+		// The product is rounded to float32, as mergekit's is.
+		pick.settle(min(int64(float32(varied)*float32(share)), varied))
+		return nil
+	})
+	pick.k = 1 // a search, to be settled
+	return append([]Stage{count}, topKStages(j, pick, reads, score)...)
+}
+
+// settle says how many elements to select, after the stages of a search were made and before
+// they run.
+func (c *topK) settle(k int64) {
+	c.k, c.quantile = k, nil
+	if !c.all() && !c.none() {
+		c.quantile = scoring.NewQuantile(k)
+	}
+}
+
+// deltas are all models' task vectors.
+func (in input[T]) deltas(base []T) [][]T {
+	d := make([][]T, in.models())
+	for k := range d {
+		d[k] = in.delta(k, base)
+	}
+	return d
+}
+
+// selectedDeltas are 0 where an element is not selected.
+func selectedDeltas[T vec.Float](in input[T], pick *topK, base []T) [][]T {
+	deltas := in.deltas(base)
+	var scores []float32
+	if !pick.all() && !pick.none() {
+		scores = variances(in, deltas)
+	}
+	for _, d := range deltas {
+		keepTop(pick, in.Tile, d, scores)
+	}
+	return deltas
+}
+
+// variances are N² times the variance of an element over N models, N·Σe² − (Σe)², with e the
+// difference from the first model. So that of equal values is 0, and much is never taken from much: the
+// result is at least Σe².
+func variances[T vec.Float](in input[T], deltas [][]T) []float32 {
+	scores := take[float32](in.s, in.Len())
+	height := in.s.mark()
+	defer in.s.release(height)
+	sum, squares, e := in.room(), in.room(), in.room()
+	vec.Fill(sum, 0)
+	vec.Fill(squares, 0)
+	for _, d := range deltas[1:] {
+		vec.Delta(e, d, deltas[0])
+		vec.Add(sum, e)
+		vec.Square(e, e)
+		vec.Add(squares, e)
+	}
+	vec.Square(sum, sum)
+	vec.Scale(squares, squares, T(len(deltas)))
+	vec.Axpy(squares, -1, sum)
+	copy(scores, single(in.s, squares))
+	clampScores(scores)
+	return scores
+}
+
+// erase sums up what has the elected sign, by weight. An element that is not finite comes out as
+// it is.
+func erase[T vec.Float](in input[T], deltas [][]T, squares []float64) []T {
+	majority, merged, weights, weight := in.room(), in.room(), in.room(), in.room()
+	vec.Fill(majority, 0)
+	for _, d := range deltas {
+		vec.SignSum(majority, d)
+	}
+	vec.Fill(merged, 0)
+	vec.Fill(weights, 0)
+	total := sum(squares)
+	for k, d := range deltas {
+		if squares[k] == 0 {
+			continue
+		}
+		w := T(squares[k] / total)
+		vec.KeepSign(d, d, majority)
+		vec.Axpy(merged, w, d)
+		vec.Fill(weight, w)
+		vec.AddWhereNonZero(weights, weight, d)
+	}
+	vec.DivBy(merged, merged, weights)
+	keepNonFinite(merged, majority)
+	return merged
+}
+
+// dropNonFinite sets to 0 what is not finite.
+func dropNonFinite[T vec.Float](x []T) {
+	for i, v := range x {
+		if v-v != 0 {
+			x[i] = 0
+		}
+	}
+}
+
+// keepNonFinite puts into dst what is not finite in x.
+func keepNonFinite[T vec.Float](dst, x []T) {
+	for i, v := range x {
+		if v-v != 0 {
+			dst[i] = v
+		}
+	}
+}

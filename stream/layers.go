@@ -1,0 +1,114 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"weld/format"
+)
+
+// Layers are recognised from tensor names, not from a table of architectures: a layer is
+// what has the same number after the same prefix ("model.layers.17."), whatever the prefix is
+// called. So a model that is published tomorrow has layers too.
+
+// layerName splits a tensor's name around the number of its layer, the first number that is a
+// part of the name by itself; index is −1 where there is none.
+func layerName(name string) (prefix string, index int64, suffix string) {
+	for at := 0; ; {
+		dot := strings.IndexByte(name[at:], '.')
+		if dot < 0 {
+			return name, -1, ""
+		}
+		begin := at + dot + 1
+		end := begin
+		for end < len(name) && name[end] >= '0' && name[end] <= '9' {
+			end++
+		}
+		if end > begin && end-begin <= maxLayerDigits && end < len(name) && name[end] == '.' {
+			index = 0
+			for _, digit := range name[begin:end] {
+				index = 10*index + int64(digit-'0')
+			}
+			return name[:begin], index, name[end:]
+		}
+		at = begin
+	}
+}
+
+const maxLayerDigits = 9
+
+// stack is a run of layers: tensors whose names begin alike, up to the number of the layer.
+type stack struct {
+	prefix string
+	layers int64 // one more than the largest number
+	bytes  int64
+}
+
+// stacks lists the runs of layers of a checkpoint, that with the most bytes first: the
+// others are what models of several modalities have beside it.
+func stacks(tensors []format.Tensor) []stack {
+	var list []stack
+	for _, t := range tensors {
+		prefix, index, _ := layerName(t.Name)
+		if index < 0 {
+			continue
+		}
+		i := slices.IndexFunc(list, func(s stack) bool { return s.prefix == prefix })
+		if i < 0 {
+			i = len(list)
+			list = append(list, stack{prefix: prefix})
+		}
+		list[i].layers = max(list[i].layers, index+1)
+		list[i].bytes += t.Bytes()
+	}
+	slices.SortStableFunc(list, func(a, b stack) int { return cmp.Compare(b.bytes, a.bytes) })
+	return list
+}
+
+// positionOf is where a layer lies between the first (0) and the last (1) of a run; a run of
+// one layer is at its end.
+func positionOf(index, layers int64) float64 {
+	if layers <= 1 {
+		return 1
+	}
+	return float64(index) / float64(layers-1)
+}
+
+// Tied names are those of the output layer, for which a model with tied embeddings uses the
+// tensor of the input embeddings.
+var tiedHeads = []struct{ head, embedding string }{
+	{"lm_head.weight", "model.embed_tokens.weight"},
+	{"lm_head.weight", "transformer.wte.weight"},
+	{"lm_head.weight", "embed_tokens.weight"},
+	{"embed_out.weight", "gpt_neox.embed_in.weight"},
+	{"language_model.lm_head.weight", "language_model.model.embed_tokens.weight"},
+}
+
+// tiedTo finds the tensor that stands for the output layer of a checkpoint that has none.
+func tiedTo(c format.Checkpoint, name string) (i int, ok bool) {
+	for _, t := range tiedHeads {
+		if t.head == name {
+			if i, ok := c.Find(t.embedding); ok {
+				return i, true
+			}
+		}
+	}
+	return -1, false
+}
+
+// afterLayers reports whether a tensor outside of the layers comes behind them: the final
+// norm and the output layer do, embeddings do not.
+func afterLayers(name string) bool {
+	for _, t := range tiedHeads {
+		if t.head == name {
+			return true
+		}
+	}
+	for _, before := range []string{"embed", "wte", "wpe", "word_embeddings", "position"} {
+		if strings.Contains(name, before) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,240 @@
+package stream
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"weld/format"
+	"weld/stream/fuse"
+	"weld/stream/recipe"
+	"weld/stream/tokens"
+)
+
+// This file finds for every tensor of the output where it comes from.
+
+// match lists the tensors of the output and finds each in every source.
+func (p *Plan) match() (problems []error) {
+	m := matcher{Plan: p, slice: -1}
+	if p.Recipe.Slices != nil {
+		m.stack()
+	} else {
+		m.merge()
+		p.noteExtra()
+	}
+	return m.problems
+}
+
+// matcher lists tensors.
+type matcher struct {
+	*Plan
+	slice    int // of the recipe that is at hand; -1 for none
+	problems []error
+}
+
+func (m *matcher) fail(err error) { m.problems = append(m.problems, err) }
+
+// merge lists the tensors of the reference, and an output layer that only other models have.
+func (m *matcher) merge() {
+	ref := m.reference()
+	layers := make(map[string]int64)
+	for _, s := range stacks(ref.Tensors()) {
+		layers[s.prefix] = s.layers
+	}
+	for i, t := range ref.Tensors() {
+		s := m.everywhere(t.Name)
+		if prefix, index, _ := layerName(t.Name); index >= 0 {
+			s.position = positionOf(index, layers[prefix])
+		}
+		m.add(t, ref, i, s)
+	}
+	for _, tied := range tiedHeads {
+		if _, ok := ref.Find(tied.head); ok {
+			continue
+		}
+		i, ok := ref.Find(tied.embedding)
+		if !ok || !slices.ContainsFunc(m.models, func(s *Source) bool { _, has := s.Find(tied.head); return has }) {
+			continue
+		}
+		t := ref.Tensors()[i]
+		t.Name = tied.head
+		m.add(t, ref, i, m.everywhere(t.Name))
+		m.note("%s: the output layer is tied to the embeddings; %q is written, since other models have one", ref.Path, tied.head)
+	}
+}
+
+// everywhere is the site of a tensor that has the same name in every model.
+func (p *Plan) everywhere(name string) site {
+	s := site{name: name}
+	for i := range p.models {
+		s.names = append(s.names, name)
+		s.inputs = append(s.inputs, origin{i, i, name})
+	}
+	return s
+}
+
+// site is a tensor of the output before its sources are found.
+type site struct {
+	name      string
+	reference *Source  // the base, if it is not the recipe's own
+	base      string   // its name there
+	names     []string // its name in every source of the recipe, or of the slice
+	inputs    []origin // the sources that are merged
+	position  float64  // of its layer, from 0 to 1
+}
+
+// origin is where a model has a tensor.
+type origin struct {
+	source int // index in the site's names
+	model  int
+	name   string
+}
+
+// add finds the sources of one tensor. t is as it is in ref, at index i, but for the name.
+func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
+	out := Output{Tensor: t, from: ref, index: i, base: -1}
+	out.Name = s.name
+	if !t.DType.Computable() {
+		out.Action = Copy
+		m.Tensors = append(m.Tensors, out)
+		m.noteDifferent(out, s)
+		return
+	}
+	if s.reference == nil {
+		s.reference, s.base = m.base, s.name
+	}
+	wanted := m.Recipe.Method.BaseIs == recipe.BaseReference || m.Recipe.Params.Text("nonfinite") == "base"
+	if s.reference != nil && wanted {
+		var err error
+		if out.base, err = m.find(s.reference, s.base, t); err != nil {
+			m.fail(err)
+		}
+		out.reference = s.reference
+	}
+	m.addParts(&out, t, s)
+	if m.Recipe.DType != format.Invalid {
+		out.DType = m.Recipe.DType
+	}
+	m.copyIfUnchanged(&out)
+	m.Tensors = append(m.Tensors, out)
+}
+
+// addParts finds the tensor in every model that takes part.
+func (m *matcher) addParts(out *Output, t format.Tensor, s site) {
+	shared, own := m.Recipe.At(recipe.Site{Slice: max(m.slice, 0), Output: s.name, Inputs: s.names, T: s.position})
+	out.shared = shared
+	for _, in := range s.inputs {
+		x := part{model: in.model, importance: -1, params: own[in.source]}
+		var err error
+		if x.index, err = m.find(m.models[in.model], in.name, t); err != nil {
+			m.fail(err)
+		}
+		if file := m.importance[in.model]; file != nil {
+			if x.importance, err = m.locateImportance(file, in.name, t); err != nil {
+				m.fail(err)
+			}
+		}
+		out.parts = append(out.parts, x)
+	}
+}
+
+// find finds a tensor that must be there, or the one that stands for it.
+func (m *matcher) find(s *Source, name string, like format.Tensor) (int, error) {
+	j, ok := s.Find(name)
+	if !ok {
+		if j, ok = tiedTo(s.Checkpoint, name); ok {
+			name = s.Tensors()[j].Name
+		}
+	}
+	return locate(s, j, ok, name, like)
+}
+
+// locate demands that a tensor is there and has the shape of another.
+func locate(s *Source, j int, ok bool, name string, like format.Tensor) (int, error) {
+	if !ok {
+		return -1, &format.Error{Path: s.Path, Tensor: name, Kind: format.KindMissing, Detail: s.Role + " lacks the tensor"}
+	}
+	got := s.Tensors()[j]
+	if !slices.Equal(got.Shape, like.Shape) {
+		detail := fmt.Sprintf("%s has shape %v where %v is expected", s.Role, got.Shape, like.Shape)
+		if len(got.Shape) == 2 && len(like.Shape) == 2 && got.Shape[1] == like.Shape[1] && tokens.IsEmbedding(got) {
+			detail += "; tokenizer_source: union, or base, merges models of different vocabularies"
+		}
+		return -1, &format.Error{Path: s.Path, Tensor: name, Kind: format.KindShape, Detail: detail}
+	}
+	if !got.DType.Computable() {
+		return -1, &format.Error{Path: s.Path, Tensor: name, Kind: format.KindDType, Detail: fmt.Sprintf("%s has dtype %v, which weld does not compute with", s.Role, got.DType)}
+	}
+	return j, nil
+}
+
+// locateImportance finds a tensor in an importance file, where it may be missing if
+// the recipe says so.
+func (p *Plan) locateImportance(s *Source, name string, like format.Tensor) (int, error) {
+	j, ok := s.Find(name)
+	j, err := locate(s, j, ok, name, like)
+	if err == nil {
+		return j, nil
+	}
+	switch p.Recipe.Params.Text("missing_importance") {
+	case "drop":
+		p.note("%v: its task vector is left out", err)
+		return -1, nil
+	case "keep":
+		p.note("%v: its task vector is taken whole", err)
+		return -1, nil
+	}
+	return -1, fmt.Errorf("%w (set missing_importance to drop or keep to go on without)", err)
+}
+
+// copyIfUnchanged turns a fuse that would change nothing into a copy.
+func (p *Plan) copyIfUnchanged(out *Output) {
+	if p.Recipe.Method.Name != "passthrough" || len(out.parts) != 1 || out.parts[0].index < 0 {
+		return
+	}
+	x := out.parts[0]
+	if m := p.models[x.model]; x.params.Number("scale") == 1 && m.Tensors()[x.index].DType == out.DType {
+		out.Action, out.from, out.index = Copy, m, x.index
+	}
+}
+
+// paramsKey names evaluated parameters that are shared, and the model that they are of; -1 for
+// all.
+type paramsKey struct {
+	values uintptr
+	model  int
+	based  bool
+}
+
+// numbers turns evaluated parameters into what methods read, once for those that many tensors
+// share. It adds what only the plan knows.
+func (p *Plan) numbers(v recipe.Values, of *part, based bool) fuse.Params {
+	key := paramsKey{reflect.ValueOf(v).Pointer(), -1, based}
+	if of != nil {
+		key.model = of.model
+	}
+	if known, ok := p.params[key]; ok {
+		return known
+	}
+	n := make(fuse.Params, len(v)+1)
+	for name, x := range v {
+		n[name] = x.Number
+		if x.Bool {
+			n[name] = 1
+		}
+	}
+	switch {
+	case of != nil:
+		n["statistic"] = float64(p.statistics[of.model])
+	case based:
+		n["with_base"] = 1
+	}
+	if v["missing_importance"].Text == "drop" {
+		n["missing"] = 1
+	}
+	if p.params == nil {
+		p.params = make(map[paramsKey]fuse.Params)
+	}
+	p.params[key] = n
+	return n
+}

@@ -1,0 +1,151 @@
+package recipe
+
+// scope is how wide a setting holds.
+type scope int
+
+const (
+	ofAll scope = iota
+	ofSlice
+	ofModel
+	ofSource // of a slice
+)
+
+// allows reports whether a key may stand among the parameters of a scope.
+func (s scope) allows(p Param) bool {
+	switch s {
+	case ofModel, ofSource:
+		return p.PerModel
+	case ofSlice:
+		return !p.fixed()
+	}
+	return true
+}
+
+// layer is what one scope says, by key.
+type layer map[string]rules
+
+// collect reads the settings of a scope.
+func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
+	out := make(layer)
+	first := make(map[string]Place)
+	for _, set := range settings {
+		p, known := m.param(set.Key)
+		switch {
+		case set.faulty:
+			continue
+		case !known:
+			keys := m.keys(s)
+			r.report(set.Where, "unknown parameter %q of %s%s: %s", set.Key, m.Name, hint(set.Key, keys), choose(keys))
+			continue
+		case !s.allows(p):
+			r.report(set.Where, "%q %s", set.Key, p.belongs(s))
+			continue
+		}
+		if old, twice := first[set.Key]; twice {
+			r.report(set.Where, "%q is given twice (first %s)", set.Key, old)
+			continue
+		}
+		first[set.Key] = set.Where
+		if rs := r.values(p, set, s); len(rs) > 0 {
+			out[set.Key] = rs
+		}
+	}
+	return out
+}
+
+// belongs says where a key should stand that was found in too narrow a scope.
+func (p Param) belongs(found scope) string {
+	switch {
+	case p.fixed() && p.PerModel:
+		return "holds for a model in all slices: it belongs among the parameters of a source, or the global ones"
+	case found == ofSource && !p.fixed():
+		return "is shared by the sources of a slice: it belongs among the parameters of the slice, or the global ones"
+	}
+	return "holds for the whole merge: it belongs among the global parameters"
+}
+
+// values reads a setting: one value, or gradients behind filters. nil if it is wrong,
+// which is reported.
+func (r *resolver) values(p Param, s Setting, in scope) rules {
+	words := s.rules
+	switch {
+	case len(words) == 0:
+		words = []word{{texts: []string{s.Text}, lines: []int{s.Where.Line}}}
+	case p.fixed():
+		r.report(s.Where, "%s takes one value, not a list or a mapping", s.Key)
+		return nil
+	}
+	var all rules
+	right := true
+	for _, w := range words {
+		g, ok := r.parsed(p, s, w, in)
+		right = right && ok
+		all = append(all, rule{w.filter, p.Kind, g})
+	}
+	if !right {
+		return nil
+	}
+	return rules(nil).then(all)
+}
+
+// parsed understands the values of a gradient.
+func (r *resolver) parsed(p Param, s Setting, w word, in scope) (g gradient, ok bool) {
+	ok = true
+	for i, text := range w.texts {
+		v, err := p.parse(text)
+		v.Where = s.Where
+		v.Where.Line, v.Where.OfModel = w.lines[i], in == ofModel || in == ofSource
+		if err != nil {
+			r.report(v.Where.plain(), "%s: %v", s.Key, err)
+			ok = false
+		}
+		g = append(g, v)
+	}
+	switch {
+	case !ok:
+		return nil, false
+	case g.flat(p.Kind):
+		return g[:1], true
+	case p.Integer:
+		r.report(s.Where, "%s is a whole number and cannot run through a gradient: give one value", s.Key)
+		return nil, false
+	}
+	return g, true
+}
+
+// plain is a place without what it is said of, for messages.
+func (p Place) plain() Place { return Place{Line: p.Line, Flag: p.Flag} }
+
+// PresetKey is the global key that names a preset.
+const PresetKey = "preset"
+
+// preset reads the values that a preset puts in place of defaults.
+func (r *resolver) preset(m *Method, global layer) layer {
+	chosen, ok := global[PresetKey]
+	if !ok {
+		return nil
+	}
+	name := chosen[0].values[0]
+	values := make(layer)
+	for key, text := range m.Presets[name.Text] {
+		p, _ := m.param(key)
+		v, err := p.parse(text)
+		if err != nil {
+			r.report(name.Where, "preset %s: %s: %v", name.Text, key, err)
+		}
+		values[key] = rules{{values: gradient{v}}}
+	}
+	return values
+}
+
+// defaults are what holds where nothing is said.
+func (m *Method) defaults() layer {
+	values := make(layer)
+	for _, p := range m.Params {
+		if p.Default != "" {
+			v, _ := p.parse(p.Default)
+			values[p.Key] = rules{{values: gradient{v}}}
+		}
+	}
+	return values
+}

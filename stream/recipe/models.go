@@ -1,0 +1,69 @@
+package recipe
+
+import "slices"
+
+// listed is an entry of the list of models, or the base put among them.
+type listed struct {
+	reference
+	own   layer
+	where Place
+}
+
+// models reads the list of models. Parameters of a base that is passed over are checked and
+// have no effect, as in mergekit.
+func (b *builder) models() {
+	var all []listed
+	for _, m := range b.draft.Models {
+		if m.Path.Text == "" && !m.Path.faulty {
+			b.report(m.Path.Where, "a model without a path")
+		}
+		own := b.collect(b.method, m.Params, ofModel)
+		all = append(all, listed{b.reference(m.Path), own, m.Path.Where})
+	}
+	given := len(all)
+	all = b.withBase(all)
+	switch n := len(all); {
+	case b.draft.noModels:
+	case given == 0:
+		b.report(b.draft.Method.Where, "no model is given (%s)", spelled(b.draft, "models: [{model: PATH}, …]", "--model PATH"))
+	case n == 0:
+		b.report(b.draft.Method.Where, "no model is given besides the base model")
+	default:
+		b.count(n, b.draft.Method.Where, all[max(0, min(n-1, b.method.MaxModels))].where, "")
+	}
+	in := scoped{shared: b.entry(false)}
+	for _, m := range all {
+		e := b.entry(true, m.own)
+		b.demand(e, true, m.where, " of "+m.String())
+		in.sources = append(in.sources, e)
+		b.out.Models = append(b.out.Models, Model{Path: m.path, Lora: m.lora, Where: m.where, Params: summary([]*entry{e})})
+	}
+	b.demand(in.shared, false, b.draft.Method.Where, "")
+	b.out.Params = summary([]*entry{in.shared})
+	b.out.scopes, b.out.all = []scoped{in}, in.shared
+}
+
+// withBase puts the base where the method wants it.
+func (b *builder) withBase(all []listed) []listed {
+	isBase := func(m listed) bool { return b.isBase(m.reference, b.base) }
+	if b.base.path == "" || len(all) == 0 {
+		return all
+	}
+	base := listed{b.base, nil, b.draft.Base.Where}
+	at := slices.IndexFunc(all, isBase)
+	switch b.method.BaseIs {
+	case BaseReference:
+		return slices.DeleteFunc(all, isBase)
+	case BaseModel:
+		if at < 0 {
+			return append(all, base)
+		}
+	case BaseFirst:
+		if at >= 0 {
+			base = all[at]
+			all = slices.Delete(all, at, at+1)
+		}
+		return slices.Insert(all, 0, base)
+	}
+	return all
+}

@@ -1,0 +1,282 @@
+package recipe
+
+import (
+	"go.yaml.in/yaml/v3"
+)
+
+// topKeys are the keys of a recipe.
+var topKeys = []string{
+	"merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype",
+	"tokenizer_source", "tokenizer", "chat_template",
+}
+
+// foreign are keys that mergekit or its other tools have and weld does not, with the
+// reason, which is a better message than "unknown".
+var foreign = map[string]string{
+	"name":          "it names one of several recipes in a file; here a file holds one recipe",
+	"experts":       "it makes a mixture of experts, which is no merge of tensors",
+	"gate_mode":     "it makes a mixture of experts, which is no merge of tensors",
+	"architectures": "weld goes by the tensors' names, not by an architecture",
+}
+
+// draft reads the top level; nil if there is nothing to read.
+func (r *resolver) draft(n *yaml.Node) *Draft {
+	if n.Tag == "!!null" {
+		r.report(Place{}, "the recipe is empty")
+		return nil
+	}
+	d := &Draft{Origin: r.origin}
+	var body inputs
+	var source Setting
+	ok := r.mapping(n, "a recipe", func(key string, where Place, value *yaml.Node) {
+		switch key {
+		case "merge_method":
+			d.Method = r.setting(key, value)
+		case "base_model":
+			d.Base = r.optional(key, value, r.referenceNode)
+		case "dtype":
+			d.DType = r.optional(key, value, r.setting)
+		case "out_dtype":
+			d.OutDType = r.optional(key, value, r.setting)
+		case "chat_template":
+			d.ChatTemplate = r.optional(key, value, r.setting)
+		case "parameters":
+			d.Params = r.settings(value)
+		case "models", "slices", "modules":
+			r.readInputs(&body, key, where, value)
+		case "tokenizer_source":
+			source = r.optional(key, value, r.referenceNode)
+		case "tokenizer":
+			d.tokenizer = r.readTokenizer(where, value)
+		default:
+			if reason, known := foreign[key]; known {
+				r.report(where, "key %q is not supported: %s; %s", key, reason, choose(topKeys))
+				return
+			}
+			r.report(where, "unknown key %q%s: %s", key, hint(key, topKeys), choose(topKeys))
+		}
+	})
+	if !ok {
+		return nil
+	}
+	d.Models, d.Slices, d.ModuleParams, d.noModels = body.models, body.slices, body.params, body.faulty
+	d.tokenizer = r.eitherTokenizer(source, d.tokenizer)
+	return d
+}
+
+// inputs is what a recipe merges: models, or slices, or the one module that has
+// either.
+type inputs struct {
+	models []DraftModel
+	slices []DraftSlice
+	params []Setting // the module's
+	form   string    // the key that was read
+	faulty bool      // reported already
+}
+
+// readInputs reads one of the three forms. As in mergekit, an empty one counts as absent.
+func (r *resolver) readInputs(in *inputs, key string, where Place, value *yaml.Node) {
+	value = r.follow(value)
+	if null(value) || (value.Kind != yaml.ScalarNode && len(value.Content) == 0) {
+		return
+	}
+	if in.form != "" {
+		r.report(where, "%s and %s exclude each other: choose one of models, slices, modules", in.form, key)
+		return
+	}
+	in.form = key
+	switch key {
+	case "models":
+		in.models, in.faulty = r.readModels(value)
+	case "slices":
+		in.slices, in.faulty = r.readSlices(value)
+	case "modules":
+		r.readModules(in, value)
+	}
+}
+
+// readModules reads the only module, which says what a recipe could say by itself.
+// Several are parts of a model that are merged apart, which weld does not do.
+func (r *resolver) readModules(in *inputs, n *yaml.Node) {
+	names := 0
+	ok := r.mapping(n, "modules", func(name string, where Place, value *yaml.Node) {
+		if names++; names > 1 {
+			r.report(where, "several modules are not supported: %q is the second; a recipe merges one", name)
+			return
+		}
+		var inner inputs
+		ok := r.mapping(value, "a module", func(key string, where Place, value *yaml.Node) { r.readModule(&inner, key, where, value) })
+		if ok && inner.form == "" {
+			r.report(where, "module %q has neither models nor slices", name)
+		}
+		in.models, in.slices, in.params = inner.models, inner.slices, inner.params
+		in.faulty = inner.faulty || inner.form == ""
+	})
+	in.faulty = in.faulty || !ok
+}
+
+// readModule reads one key of a module.
+func (r *resolver) readModule(in *inputs, key string, where Place, value *yaml.Node) {
+	switch key {
+	case "models", "slices":
+		r.readInputs(in, key, where, value)
+	case "parameters":
+		in.params = r.settings(value)
+	default:
+		keys := []string{"models", "slices", "parameters"}
+		r.report(where, "unknown key %q of a module%s: %s", key, hint(key, keys), choose(keys))
+	}
+}
+
+// readModels reads the list of models; faulty if there is none.
+func (r *resolver) readModels(n *yaml.Node) (models []DraftModel, faulty bool) {
+	if n.Kind != yaml.SequenceNode {
+		r.report(Place{Line: n.Line}, "models is a list: - model: PATH …")
+		return nil, true
+	}
+	for _, item := range n.Content {
+		if !r.spend(item) {
+			break
+		}
+		m := DraftModel{Path: Setting{Key: "model", Where: Place{Line: item.Line}}}
+		ok := r.mapping(item, "a model", func(key string, where Place, value *yaml.Node) {
+			switch key {
+			case "model":
+				m.Path = r.referenceNode(key, value)
+			case "parameters":
+				m.Params = r.settings(value)
+			case "layer_range":
+				r.report(where, `"layer_range" belongs to the sources of slices: slices: [{sources: [{model: PATH, layer_range: [0, 8]}]}]`)
+			default:
+				r.report(where, "unknown key %q of a model: choose from model, parameters; everything else belongs under parameters", key)
+			}
+		})
+		m.Path.faulty = m.Path.faulty || !ok
+		models = append(models, m)
+	}
+	return models, false
+}
+
+// settings reads parameters.
+func (r *resolver) settings(n *yaml.Node) []Setting {
+	if null(r.follow(n)) {
+		return nil
+	}
+	var all []Setting
+	r.mapping(n, "parameters", func(key string, _ Place, value *yaml.Node) {
+		all = append(all, r.parameter(key, value))
+	})
+	return all
+}
+
+// parameter reads a value, a gradient, or filters.
+func (r *resolver) parameter(key string, n *yaml.Node) Setting {
+	n = r.follow(n)
+	s := Setting{Key: key, Where: Place{Line: n.Line}}
+	switch {
+	case n.Kind == yaml.ScalarNode:
+		return r.setting(key, n)
+	case n.Kind == yaml.MappingNode:
+		w, ok := r.filtered(key, n)
+		s.rules, s.faulty = []word{w}, !ok
+	case r.filters(n):
+		for _, item := range n.Content {
+			w, ok := r.filtered(key, item)
+			s.rules, s.faulty = append(s.rules, w), s.faulty || !ok
+		}
+	default:
+		w, ok := r.gradient(key, n)
+		s.rules, s.faulty = []word{w}, !ok
+	}
+	return s
+}
+
+// filters reports a list of filters; what is not one is read as a gradient.
+func (r *resolver) filters(n *yaml.Node) bool {
+	for _, item := range n.Content {
+		if r.follow(item).Kind == yaml.MappingNode {
+			return true
+		}
+	}
+	return false
+}
+
+// filtered reads {filter: PART OF A NAME, value: VALUE OR GRADIENT}.
+func (r *resolver) filtered(key string, n *yaml.Node) (w word, ok bool) {
+	if !r.spend(n) {
+		return w, false
+	}
+	if n = r.follow(n); n.Kind != yaml.MappingNode {
+		r.report(Place{Line: n.Line}, "%s mixes values and filters: a list holds either the values of a gradient, or {filter: PART OF A NAME, value: …}", key)
+		return w, false
+	}
+	before, valued, filter := len(r.problems), false, ""
+	r.mapping(n, key, func(k string, where Place, value *yaml.Node) {
+		switch k {
+		case "filter":
+			filter = r.optional(k, value, r.setting).Text
+		case "value":
+			w, _ = r.gradient(key, value)
+			valued = true
+		default:
+			keys := []string{"filter", "value"}
+			r.report(where, "unknown key %q of %s%s: %s", k, key, hint(k, keys), choose(keys))
+		}
+	})
+	if !valued {
+		r.report(Place{Line: n.Line}, "%s has a mapping without a value: {filter: PART OF A NAME, value: …}", key)
+	}
+	if w.filter = filter; filter == "*" {
+		w.filter = "" // mergekit's word for every name
+	}
+	return w, len(r.problems) == before
+}
+
+// gradient reads one value, or a list of them.
+func (r *resolver) gradient(key string, n *yaml.Node) (w word, ok bool) {
+	n = r.follow(n)
+	items := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		items = n.Content
+	}
+	if len(items) == 0 {
+		r.report(Place{Line: n.Line}, "%s is an empty list: a gradient has at least one value", key)
+		return w, false
+	}
+	ok = true
+	for _, item := range items {
+		if !r.spend(item) {
+			return w, false
+		}
+		s := r.setting(key, item)
+		w.texts, w.lines = append(w.texts, s.Text), append(w.lines, s.Where.Line)
+		ok = ok && !s.faulty
+	}
+	return w, ok
+}
+
+// optional reads a key for which null means that it is not there.
+func (r *resolver) optional(key string, n *yaml.Node, read func(string, *yaml.Node) Setting) Setting {
+	if null(r.follow(n)) {
+		return Setting{}
+	}
+	return read(key, n)
+}
+
+// null reports YAML's null, also by the names ~ and nothing.
+func null(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+// setting reads one scalar.
+func (r *resolver) setting(key string, n *yaml.Node) Setting {
+	n = r.follow(n)
+	s := Setting{Key: key, Where: Place{Line: n.Line}, faulty: true}
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		r.report(s.Where, "%s takes one value, not a list or a mapping", key)
+	case n.Tag == "!!null":
+		r.report(s.Where, "%s has no value", key)
+	default:
+		s.Text, s.faulty = n.Value, false
+	}
+	return s
+}

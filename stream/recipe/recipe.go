@@ -1,0 +1,46 @@
+package recipe
+
+import "weld/format"
+
+// Recipe is a merge that was asked for, complete and consistent in itself.
+type Recipe struct {
+	Method   *Method
+	Base     string   // "" if there is none
+	BaseLora []string // adapters that are added to the base
+	Models   []Model
+	Params   Values
+	DType    format.DType // of the output: out_dtype, else dtype; Invalid: as the base's tensors
+	OutDType format.DType // out_dtype; Invalid if it was not given
+
+	Slices       []Slice    // nil where all layers of all models are merged
+	Tokenizer    *Tokenizer // nil: the base's files
+	ChatTemplate string     // "": the tokenizer's own; else auto, a name of [ChatTemplates], or Jinja
+
+	scopes []scoped // of each slice, or one
+	all    *entry   // what is said of no slice and no model
+}
+
+// Model is one model of a recipe.
+type Model struct {
+	Path   string   // or name@revision
+	Lora   []string // adapters that are added to it, in this order
+	Params Values
+	Where  Place
+}
+
+// Slice is a run of layers of the output. Its layers follow those of the slice before
+// it.
+type Slice struct {
+	Sources  []SliceSource // all with as many layers; the base first where it is [BaseFirst]
+	Base     string        // the base of this slice, if it is another than the recipe's
+	BaseLora []string
+	Where    Place
+}
+
+// SliceSource is a model of which a slice takes the layers from First up to, but
+// without, Last.
+type SliceSource struct {
+	Model       int // index in the recipe's models
+	First, Last int
+	Base        bool // it is the base model of the slice
+}

@@ -1,0 +1,147 @@
+package recipe
+
+import (
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// reference is how a recipe names a model: a path, or name@revision, and the adapters
+// that are added to it. Models are the same where they are written the same.
+type reference struct {
+	path string
+	lora []string
+}
+
+func (m Model) reference() reference { return reference{m.Path, m.Lora} }
+
+func (x reference) same(y reference) bool { return x.path == y.path && slices.Equal(x.lora, y.lora) }
+
+func (x reference) String() string { return strings.Join(append([]string{x.path}, x.lora...), "+") }
+
+// key tells references apart, for maps.
+func (x reference) key() string {
+	return strings.Join(append([]string{x.path}, x.lora...), "\x00")
+}
+
+// reference reads path+adapter+…; what was written as a mapping has been read
+// already.
+func (r *resolver) reference(s Setting) reference {
+	if s.ref != nil {
+		return *s.ref
+	}
+	if s.Literal {
+		return reference{path: s.Text}
+	}
+	parts := strings.Split(s.Text, "+")
+	if len(parts) > 1 && slices.Contains(parts, "") {
+		r.report(s.Where, "%q names no model or adapter beside a +; a path that contains + is written {model: {path: …}}", s.Text)
+		return reference{path: s.Text}
+	}
+	if len(parts) == 1 {
+		return reference{path: s.Text}
+	}
+	return reference{parts[0], parts[1:]}
+}
+
+// referenceNode reads a model, which is a word or a mapping.
+func (r *resolver) referenceNode(key string, n *yaml.Node) Setting {
+	n = r.follow(n)
+	if n.Kind != yaml.MappingNode {
+		return r.setting(key, n)
+	}
+	s := Setting{Key: key, Where: Place{Line: n.Line}, ref: &reference{}}
+	before, named := len(r.problems), false
+	r.mapping(n, "a model", func(key string, where Place, value *yaml.Node) {
+		switch key {
+		case "model":
+			s.ref.path, named = r.located("model", value), true
+		case "lora":
+			s.ref.lora = r.adapters(value)
+		case "override_architecture":
+			r.report(where, "override_architecture has no meaning here: weld goes by the tensors' names, not by an architecture")
+		default:
+			keys := []string{"model", "lora"}
+			r.report(where, "unknown key %q in a model that is written as a mapping%s: %s", key, hint(key, keys), choose(keys))
+		}
+	})
+	if !named && len(r.problems) == before {
+		r.report(s.Where, "a model that is written as a mapping names none: {model: PATH, lora: PATH}")
+	}
+	s.Text, s.faulty = s.ref.path, len(r.problems) > before
+	return s
+}
+
+// adapters reads one adapter, or a list of them.
+func (r *resolver) adapters(n *yaml.Node) []string {
+	n = r.follow(n)
+	switch {
+	case null(n):
+		return nil
+	case n.Kind != yaml.SequenceNode:
+		return []string{r.located("lora", n)}
+	}
+	var all []string
+	for _, item := range n.Content {
+		if !r.spend(item) {
+			break
+		}
+		all = append(all, r.located("lora", item))
+	}
+	return all
+}
+
+// located reads a path, or {path, revision}. A + in it is a letter like any other.
+func (r *resolver) located(key string, n *yaml.Node) string {
+	n = r.follow(n)
+	var path, revision string
+	faulty := false
+	if n.Kind != yaml.MappingNode {
+		s := r.setting(key, n)
+		path, faulty = s.Text, s.faulty
+	} else {
+		r.mapping(n, key, func(k string, where Place, value *yaml.Node) {
+			switch {
+			case k != "path" && k != "revision":
+				keys := []string{"path", "revision"}
+				r.report(where, "unknown key %q of %s%s: %s", k, key, hint(k, keys), choose(keys))
+				faulty = true
+			case k == "path":
+				s := r.setting(k, value)
+				path, faulty = s.Text, faulty || s.faulty
+			case !null(r.follow(value)):
+				revision = r.setting(k, value).Text
+			}
+		})
+	}
+	if path == "" && !faulty {
+		r.report(Place{Line: n.Line}, "%s without a path", key)
+	}
+	if revision != "" {
+		path += "@" + revision
+	}
+	return path
+}
+
+// node writes a reference so that it reads back as the same.
+func (x reference) node() *yaml.Node {
+	if !strings.Contains(x.path+strings.Join(x.lora, ""), "+") {
+		return scalar(x.String())
+	}
+	at := func(path string) *yaml.Node {
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		add(n, "path", scalar(path))
+		return n
+	}
+	node := &yaml.Node{Kind: yaml.MappingNode}
+	add(node, "model", at(x.path))
+	if len(x.lora) > 0 {
+		lora := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, path := range x.lora {
+			lora.Content = append(lora.Content, at(path))
+		}
+		add(node, "lora", lora)
+	}
+	return node
+}

@@ -1,0 +1,294 @@
+package recipe
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxLayer is beyond any model's layers, and far from what overflows.
+const maxLayer = 1 << 20
+
+// readSlices reads the list of slices; faulty if there is none.
+func (r *resolver) readSlices(n *yaml.Node) (all []DraftSlice, faulty bool) {
+	if n.Kind != yaml.SequenceNode {
+		r.report(Place{Line: n.Line}, "slices is a list: - sources: [{model: PATH, layer_range: [0, 8]}]")
+		return nil, true
+	}
+	for _, item := range n.Content {
+		if !r.spend(item) {
+			break
+		}
+		all = append(all, r.readSlice(item))
+	}
+	return all, false
+}
+
+func (r *resolver) readSlice(n *yaml.Node) DraftSlice {
+	s := DraftSlice{Where: Place{Line: n.Line}}
+	before := len(r.problems)
+	ok := r.mapping(n, "a slice", func(key string, where Place, value *yaml.Node) {
+		switch key {
+		case "sources":
+			s.Sources = r.readSources(value)
+		case "base_model":
+			s.Base = r.optional(key, value, r.referenceNode)
+		case "parameters":
+			s.Params = r.settings(value)
+		case "residual_weight":
+			r.report(where, "residual_weight has no effect, in mergekit neither: leave it out")
+		default:
+			keys := []string{"sources", "base_model", "parameters"}
+			r.report(where, "unknown key %q of a slice%s: %s", key, hint(key, keys), choose(keys))
+		}
+	})
+	if ok && len(s.Sources) == 0 && len(r.problems) == before {
+		r.report(s.Where, "a slice without sources: sources: [{model: PATH, layer_range: [0, 8]}]")
+	}
+	return s
+}
+
+func (r *resolver) readSources(n *yaml.Node) (all []DraftSource) {
+	if n = r.follow(n); n.Kind != yaml.SequenceNode {
+		r.report(Place{Line: n.Line}, "sources is a list: - {model: PATH, layer_range: [0, 8]}")
+		return nil
+	}
+	for _, item := range n.Content {
+		if !r.spend(item) {
+			break
+		}
+		all = append(all, r.readSource(item))
+	}
+	return all
+}
+
+func (r *resolver) readSource(n *yaml.Node) DraftSource {
+	var s DraftSource
+	s.Path = Setting{Key: "model", Where: Place{Line: n.Line}}
+	ranged := false
+	ok := r.mapping(n, "a source", func(key string, where Place, value *yaml.Node) {
+		switch key {
+		case "model":
+			s.Path = r.referenceNode(key, value)
+		case "layer_range":
+			s.First, s.Last = r.layerRange(value)
+			ranged = true
+		case "parameters":
+			s.Params = r.settings(value)
+		default:
+			keys := []string{"model", "layer_range", "parameters"}
+			r.report(where, "unknown key %q of a source%s: %s; everything else belongs under parameters", key, hint(key, keys), choose(keys))
+		}
+	})
+	if ok && !ranged {
+		r.report(s.Path.Where, "a source without layer_range: [FIRST, LAST], LAST not included")
+	}
+	s.Path.faulty = s.Path.faulty || !ok
+	return s
+}
+
+// layerRange reads [first, last); 0 and 0 if it is wrong, which is reported.
+func (r *resolver) layerRange(n *yaml.Node) (first, last int) {
+	n = r.follow(n)
+	var ends []int
+	for _, item := range n.Content {
+		item = r.follow(item)
+		if i, ok := whole(item.Value); ok && item.Kind == yaml.ScalarNode {
+			ends = append(ends, i)
+		}
+	}
+	if n.Kind != yaml.SequenceNode || len(n.Content) != 2 || len(ends) != 2 || ends[0] < 0 || ends[0] >= ends[1] || ends[1] > maxLayer {
+		r.report(Place{Line: n.Line}, "layer_range is no range of layers: [FIRST, LAST], LAST not included, such as [0, 8] for the first eight")
+		return 0, 0
+	}
+	return ends[0], ends[1]
+}
+
+// whole reads a whole number, which may be written as 4.0.
+func whole(text string) (int, bool) {
+	if integer, fraction, ok := strings.Cut(text, "."); ok && integer != "" && strings.Trim(fraction, "0") == "" {
+		text = integer
+	}
+	i, err := strconv.Atoi(text)
+	return i, err == nil
+}
+
+// part is a slice while it is resolved.
+type part struct {
+	draft   DraftSlice
+	base    reference
+	shared  layer // and wider than the sources' own
+	sources []piece
+}
+
+// piece is a source of it.
+type piece struct {
+	listed
+	first, last int
+	base        bool
+}
+
+// slices resolves slices. Every distinct model is listed once, in the order of first
+// mention.
+func (b *builder) slices() {
+	parts := make([]part, len(b.draft.Slices))
+	for i, s := range b.draft.Slices {
+		parts[i] = b.part(s)
+	}
+	b.bases(parts)
+	index := make(map[string]int)
+	var fixed []layer
+	for _, p := range parts {
+		out := Slice{Where: p.draft.Where}
+		if !p.base.same(b.base) {
+			out.Base, out.BaseLora = p.base.path, p.base.lora
+		}
+		for _, s := range p.sources {
+			i, known := index[s.key()]
+			if !known {
+				i = len(b.out.Models)
+				index[s.key()] = i
+				b.out.Models = append(b.out.Models, Model{Path: s.path, Lora: s.lora, Where: s.where})
+				fixed = append(fixed, make(layer))
+			}
+			b.fix(fixed[i], s)
+			out.Sources = append(out.Sources, SliceSource{Model: i, First: s.first, Last: s.last, Base: s.base})
+		}
+		b.out.Slices = append(b.out.Slices, out)
+	}
+	b.scope(parts, fixed)
+}
+
+// part reads one slice and checks what can be seen without the others.
+func (b *builder) part(d DraftSlice) part {
+	p := part{draft: d, base: b.base, shared: b.collect(b.method, d.Params, ofSlice)}
+	if d.Base.given() {
+		p.base = b.reference(d.Base)
+	}
+	for _, s := range d.Sources {
+		if s.Path.Text == "" && !s.Path.faulty {
+			b.report(s.Path.Where, "a source without a model")
+		}
+		x := b.reference(s.Path)
+		own := b.collect(b.method, s.Params, ofSource)
+		p.sources = append(p.sources, piece{listed{x, own, s.Path.Where}, s.First, s.Last, b.isBase(x, p.base)})
+	}
+	b.lengths(p)
+	if len(p.sources) > 0 {
+		b.countSources(p)
+	}
+	if b.method.BaseIs == BaseFirst {
+		slices.SortStableFunc(p.sources, func(x, y piece) int { return rank(x) - rank(y) })
+	}
+	return p
+}
+
+// rank puts the base first.
+func rank(p piece) int {
+	if p.base {
+		return 0
+	}
+	return 1
+}
+
+// lengths demands as many layers of all sources: the i-th of each become one.
+func (b *builder) lengths(p part) {
+	for _, s := range p.sources {
+		first := p.sources[0]
+		n, want := s.last-s.first, first.last-first.first
+		if n != want && n > 0 && want > 0 {
+			b.report(s.where, "the sources of a slice have as many layers each: %d here, %d in %s", n, want, first)
+		}
+	}
+}
+
+// countSources checks the number of a slice's sources.
+func (b *builder) countSources(p part) {
+	counted := p.sources
+	bases := 0
+	for _, s := range p.sources {
+		if s.base {
+			if bases++; bases == 2 {
+				b.report(s.where, "the base model %s is a source of the slice twice", s)
+			}
+		}
+	}
+	if b.method.BaseIs == BaseReference {
+		counted = slices.DeleteFunc(slices.Clone(counted), func(s piece) bool { return s.base })
+	}
+	tooMany := p.draft.Where
+	if limit := b.method.MaxModels; limit > 0 && len(counted) > limit {
+		tooMany = counted[limit].where
+	}
+	b.count(len(counted), p.draft.Where, tooMany, " in a slice")
+}
+
+// bases demands the base among the sources of each slice where the method needs it, or
+// where another slice has it: nothing else says which of its layers are meant.
+func (b *builder) bases(parts []part) {
+	has := func(p part) bool { return slices.ContainsFunc(p.sources, func(s piece) bool { return s.base }) }
+	role := b.method.BaseIs
+	needed := b.method.Base == Required || slices.ContainsFunc(parts, has)
+	if !needed || (role != BaseReference && role != BaseFirst) {
+		return
+	}
+	for _, p := range parts {
+		if p.base.path != "" && len(p.sources) > 0 && !has(p) {
+			b.report(p.draft.Where, "the base model %s is no source of this slice: list it with the layer_range that the others are compared with", p.base)
+		}
+	}
+}
+
+// fix keeps what a source says of its model in all slices: paths, and whatever cannot
+// differ between tensors.
+func (b *builder) fix(fixed layer, s piece) {
+	for _, p := range b.method.Params {
+		rs, given := s.own[p.Key]
+		if !given || !p.fixed() {
+			continue
+		}
+		old, known := fixed[p.Key]
+		if known && !old.same(rs) {
+			b.report(rs[0].values[0].Where.plain(), "%s of %s is another %s: a model has one in all slices", p.Key, s, old[0].values[0].Where.plain())
+			continue
+		}
+		fixed[p.Key] = rs
+	}
+}
+
+// scope lays the parameters of sources over those of slices over those of all.
+func (b *builder) scope(parts []part, fixed []layer) {
+	of := make([][]*entry, len(b.out.Models))
+	b.out.all = b.entry(false)
+	shared := []*entry{b.out.all}
+	for i, p := range parts {
+		in := scoped{shared: share(shared, b.entry(false, p.shared))}
+		shared = append(shared, in.shared)
+		b.demand(in.shared, false, p.draft.Where, "")
+		for k, s := range p.sources {
+			m := b.out.Slices[i].Sources[k].Model
+			e := share(of[m], b.entry(true, fixed[m], s.own, p.shared))
+			of[m] = append(of[m], e)
+			in.sources = append(in.sources, e)
+			if !s.base || b.method.BaseIs != BaseReference {
+				b.demand(e, true, s.where, " of "+s.String())
+			}
+		}
+		b.out.scopes = append(b.out.scopes, in)
+	}
+	b.out.Params = summary(shared)
+	for m := range b.out.Models {
+		b.out.Models[m].Params = summary(of[m])
+	}
+}
+
+// share returns the known entry that gives the same values, so that what depends on
+// nothing is one map in all slices.
+func share(known []*entry, e *entry) *entry {
+	if len(known) > 0 && known[0].same(e) {
+		return known[0]
+	}
+	return e
+}

@@ -1,0 +1,104 @@
+package recipe
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Values are settings by key, presets and defaults included.
+type Values map[string]Value
+
+// Value is one setting.
+type Value struct {
+	Text   string
+	Number float64
+	Bool   bool
+	Where  Place // zero for a default
+	// Varies says that the value depends on the tensor or the slice; what stands here is
+	// that of the first layer where no filter matches. [Recipe.At] has the others.
+	Varies bool
+}
+
+// Has reports whether a key has a value.
+func (v Values) Has(key string) bool { _, ok := v[key]; return ok }
+
+// Number returns a Number, or 0.
+func (v Values) Number(key string) float64 { return v[key].Number }
+
+// Bool returns a Bool, or false.
+func (v Values) Bool(key string) bool { return v[key].Bool }
+
+// Text returns a Choice or a Path, or "".
+func (v Values) Text(key string) string { return v[key].Text }
+
+// Allowed describes the values of a key, for messages and help.
+func (p Param) Allowed() string {
+	switch p.Kind {
+	case Bool:
+		return "true or false"
+	case Choice:
+		return "one of " + strings.Join(p.Choices, ", ")
+	case Path:
+		return "a path"
+	}
+	number := "a number"
+	if p.Integer {
+		number = "a whole number"
+	}
+	switch low, high := p.Min > -unbounded, p.Max < unbounded; {
+	case low && high:
+		return fmt.Sprintf("%s from %g to %g", number, p.Min, p.Max)
+	case low:
+		return fmt.Sprintf("%s of at least %g", number, p.Min)
+	case high:
+		return fmt.Sprintf("%s of at most %g", number, p.Max)
+	}
+	return number
+}
+
+// unbounded is the limit of a Number that has none.
+const unbounded = 1e300
+
+// Any is the range of a Number without limits.
+func Any(p Param) Param {
+	p.Min, p.Max = -unbounded, unbounded
+	return p
+}
+
+// parse understands one value.
+func (p Param) parse(text string) (Value, error) {
+	v := Value{Text: text}
+	wrong := fmt.Errorf("%q is not %s", text, p.Allowed())
+	switch p.Kind {
+	case Number:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(n >= p.Min && n <= p.Max) { // NaN too
+			return v, wrong
+		}
+		if p.Integer && n != math.Trunc(n) {
+			return v, wrong
+		}
+		v.Number = n
+	case Bool:
+		switch strings.ToLower(text) {
+		case "true", "yes", "on": // as YAML 1.1 has it, and mergekit
+			v.Bool, v.Text = true, "true"
+		case "false", "no", "off":
+			v.Text = "false"
+		default:
+			return v, wrong
+		}
+	case Choice:
+		if !slices.Contains(p.Choices, text) {
+			return v, wrong
+		}
+	case Path:
+		if text == "" {
+			return v, wrong
+		}
+	}
+	return v, nil
+}

@@ -1,0 +1,138 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"weld/stream/recipe"
+	"weld/stream/tokens"
+)
+
+// This file gives all inputs one vocabulary, where the recipe asks for a tokenizer, before
+// the plan looks at a tensor.
+
+// align wraps the inputs so that their embeddings have the same rows, and keeps the tokenizer
+// files for the output.
+func (p *Plan) align() error {
+	if p.Recipe.Tokenizer == nil && p.Recipe.ChatTemplate == "" {
+		return nil
+	}
+	models, base := p.vocabularies()
+	p.files = make(map[string][]byte)
+	if t := p.Recipe.Tokenizer; t != nil {
+		v, err := tokens.Build(vocabularySpec(t, base), models, base)
+		if err != nil {
+			return fmt.Errorf("tokenizer: %w", err)
+		}
+		p.Notes = append(p.Notes, v.Notes...)
+		p.rows = v.Size
+		maps.Copy(p.files, v.Files)
+		if err := p.wrap(v, base); err != nil {
+			return fmt.Errorf("tokenizer: %w", err)
+		}
+	}
+	return p.template(models)
+}
+
+// vocabularies lists the models for package tokens, and which of them is the base: −1 for none.
+// A base that is not one of the models follows them.
+func (p *Plan) vocabularies() (models []tokens.Model, base int) {
+	base = -1
+	for i, m := range p.models {
+		models = append(models, tokens.Model{Path: m.Path, Dir: m.Dir(), Checkpoint: m.Checkpoint})
+		if p.base != nil && m.Path == p.base.Path {
+			base = i
+		}
+	}
+	if p.base != nil && base < 0 {
+		base = len(models)
+		models = append(models, tokens.Model{Path: p.base.Path, Dir: p.base.Dir(), Checkpoint: p.base.Checkpoint})
+	}
+	return models, base
+}
+
+func vocabularySpec(t *recipe.Tokenizer, base int) tokens.Spec {
+	spec := tokens.Spec{Source: t.Source, PadToMultipleOf: t.PadToMultipleOf}
+	for _, x := range t.Tokens {
+		from := tokens.TokenSource{Token: x.Token, Force: x.Force, FromModel: -1, FromID: -1}
+		if x.Kind == recipe.TokenZero {
+			from.Zero = true
+		}
+		if x.Kind == recipe.TokenOfModel || x.Kind == recipe.OtherToken {
+			from.FromModel = x.Model
+			if x.Model < 0 {
+				from.FromModel = base
+			}
+		}
+		if x.Kind == recipe.OtherToken {
+			from.FromToken = x.SourceToken
+			if x.TokenID != nil {
+				from.FromID = *x.TokenID
+			}
+		}
+		spec.Tokens = append(spec.Tokens, from)
+	}
+	return spec
+}
+
+// wrap puts the vocabulary between the plan and its inputs.
+func (p *Plan) wrap(v *tokens.Vocabulary, base int) error {
+	for i, m := range p.models {
+		c, err := v.Wrap(i)
+		if err != nil {
+			return err
+		}
+		m.Checkpoint = c
+		if file := p.importance[i]; file != nil {
+			if file.Checkpoint, err = v.WrapImportance(i, file.Checkpoint); err != nil {
+				return err
+			}
+		}
+	}
+	if p.base != nil && base >= len(p.models) {
+		c, err := v.Wrap(base)
+		if err != nil {
+			return err
+		}
+		p.base.Checkpoint = c
+	}
+	return nil
+}
+
+// template finds the chat template for the output.
+func (p *Plan) template(models []tokens.Model) error {
+	if p.Recipe.ChatTemplate == "" {
+		return nil
+	}
+	const configName = "tokenizer_config.json"
+	config := p.files[configName]
+	if config == nil && p.reference().Dir() != "" {
+		var err error
+		config, err = os.ReadFile(filepath.Join(p.reference().Dir(), configName))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("chat_template: %w", err)
+		}
+	}
+	files, err := tokens.ChatTemplate(p.Recipe.ChatTemplate, models, config)
+	if err != nil {
+		return err
+	}
+	maps.Copy(p.files, files)
+	return nil
+}
+
+// replaced reports whether a file beside the reference is not carried, since the recipe's tokenizer
+// has its own.
+func (p *Plan) replaced(name string) bool {
+	if _, own := p.files[name]; own {
+		return true
+	}
+	return p.Recipe.Tokenizer != nil && tokens.IsTokenizerFile(name)
+}
+
+// fileNames lists the files that the recipe's tokenizer writes.
+func (p *Plan) fileNames() []string { return slices.Sorted(maps.Keys(p.files)) }
