@@ -156,7 +156,9 @@ func meansTheSame(a, b *recipe.Recipe) bool {
 	}
 	return a.Method == b.Method && a.Base == b.Base && a.DType == b.DType && same(a.Params, b.Params) &&
 		a.OutDType == b.OutDType && a.ChatTemplate == b.ChatTemplate && string(a.YAML()) == string(b.YAML()) &&
-		slices.EqualFunc(a.Models, b.Models, func(a, b recipe.Model) bool { return a.Path == b.Path && slices.Equal(a.Lora, b.Lora) && same(a.Params, b.Params) })
+		slices.EqualFunc(a.Models, b.Models, func(a, b recipe.Model) bool {
+			return a.Path == b.Path && slices.Equal(a.Lora, b.Lora) && same(a.Params, b.Params)
+		})
 }
 
 func unplaced(values recipe.Values) recipe.Values {

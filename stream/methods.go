@@ -269,6 +269,9 @@ func checkFisher(r *recipe.Recipe, report func(recipe.Place, string)) {
 
 // checkSTA finds contradictions between the keys of sta.
 func checkSTA(r *recipe.Recipe, report func(recipe.Place, string)) {
+	if r.Slices != nil {
+		report(r.Slices[0].Where, "sta ranks over whole models, which slices are not: merge first, and stack layers of the result with passthrough")
+	}
 	score, _ := scoring.ParseScore(r.Params.Text("score"))
 	for _, m := range r.Models {
 		if score.NeedsImportance() && !m.Params.Has("importance") {

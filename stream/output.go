@@ -55,6 +55,16 @@ func containerOf(out string) (container, error) {
 	return directory, nil
 }
 
+// Labelled adds a label to an output's name, before the ending that chooses its container.
+func Labelled(out, label string) string {
+	for _, ending := range []string{".safetensors", ".safetensors.zst"} {
+		if head := len(out) - len(ending); head >= 0 && strings.EqualFold(out[head:], ending) {
+			return out[:head] + label + out[head:]
+		}
+	}
+	return filepath.Clean(out) + label
+}
+
 // target is where an output goes.
 type target struct {
 	container container

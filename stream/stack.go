@@ -50,10 +50,6 @@ func (m *matcher) layers(s recipe.Slice, next int64) int64 {
 	prefix, count := all[0].prefix, int64(lead.Last-lead.First)
 	for _, src := range s.Sources {
 		from := m.models[src.Model]
-		if n := int64(src.Last - src.First); n != count {
-			m.fail(fmt.Errorf("slice %d: layer_range [%d, %d] of %s has %d layers where %s has %d: the sources of a slice have the same number", m.slice+1, src.First, src.Last, from.Path, n, model.Path, count))
-			return 0
-		}
 		if have := layersOf(from, prefix); int64(src.Last) > have {
 			m.fail(fmt.Errorf("slice %d: layer_range [%d, %d] of %s: it has %d layers, 0 to %d", m.slice+1, src.First, src.Last, from.Path, have, have-1))
 			return 0

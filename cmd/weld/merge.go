@@ -24,6 +24,8 @@ const mergeExamples = `Examples:
    weld merge --base ./chat --method sta --score delta --density 0.3 --weight -1 \
        --model ./chat-toxic --importance ./toxic-grad ./chat-cleaner
 
+   weld merge recipe.yml ./merged --sweep density=0.1,0.2,0.4 --sweep lambda=0.5,1
+
    weld merge --method linear --model ./a --model ./b --weight 0.7 --weight 0.3 average.safetensors.zst
 
 `
@@ -35,12 +37,15 @@ func mergeCommand() *cli.Command {
 		ArgsUsage: "RECIPE.yml OUT  |  --method METHOD … OUT",
 		Description: "OUT is " + stream.Writable + ".\nInputs are " + open.Readable + ".\n" +
 			"Nothing appears under OUT before it is complete.\n\n" + mergeExamples + exitHelp,
-		Flags:  append(append(methodFlags(), outputFlags()...), runFlags()...),
+		Flags:  append(append(append(methodFlags(), sweepFlag()), outputFlags()...), runFlags()...),
 		Action: merge,
 	}
 }
 
 func merge(c *cli.Context) error {
+	if c.IsSet("sweep") {
+		return mergeSweep(c)
+	}
 	p, err := planFor(c)
 	if err != nil {
 		return err
@@ -70,10 +75,19 @@ func planFor(c *cli.Context) (*stream.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rest) != 1 || rest[0] == "" {
-		return nil, usagef("one output is expected after the recipe or the flags, %d given: weld %s %s", len(rest), c.Command.Name, c.Command.ArgsUsage)
+	out, err := outputName(c, rest)
+	if err != nil {
+		return nil, err
 	}
-	return stream.NewPlan(r, rest[0], o)
+	return stream.NewPlan(r, out, o)
+}
+
+// outputName is the one argument that is left.
+func outputName(c *cli.Context, rest []string) (string, error) {
+	if len(rest) != 1 || rest[0] == "" {
+		return "", usagef("one output is expected after the recipe or the flags, %d given: weld %s %s", len(rest), c.Command.Name, c.Command.ArgsUsage)
+	}
+	return rest[0], nil
 }
 
 // printReport says in a few lines what a merge did.

@@ -71,11 +71,13 @@ func outputFlags() []cli.Flag {
 }
 
 // request reads the recipe, from a file or from flags, and the positional arguments
-// after it.
-func request(c *cli.Context) (*recipe.Recipe, []string, error) {
+// after it. Overrides replace what it says.
+func request(c *cli.Context, overrides ...recipe.Setting) (*recipe.Recipe, []string, error) {
 	args := c.Args().Slice()
 	if c.IsSet("method") || c.IsSet("model") {
-		r, err := stream.Schema().Resolve(draft(c))
+		d := draft(c)
+		d.Override(overrides)
+		r, err := stream.Schema().Resolve(d)
 		return r, args, err
 	}
 	if len(args) == 0 {
@@ -93,7 +95,7 @@ func request(c *cli.Context) (*recipe.Recipe, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read recipe: %w", err)
 	}
-	r, err := stream.Schema().Parse(args[0], data)
+	r, err := stream.Schema().Parse(args[0], data, overrides...)
 	return r, args[1:], err
 }
 

@@ -13,6 +13,11 @@
 // float64 and combined in index order, so that no result depends on how spans
 // were cut or who worked on them.
 //
+// Most methods merge each tensor by itself. [Local] drives those: each is a file of its
+// own that reads like its formula, written as closures over tiles. Selective Task
+// Arithmetic ranks over the whole model and has passes of its own. [Together] has several
+// methods share their walks.
+//
 // The package never knows files, formats' bytes beyond a tensor's elements, or
 // goroutines; stages may be called from several at once and say so.
 package fuse

@@ -1,6 +1,8 @@
 package fuse
 
 import (
+	"math"
+
 	"weld/format"
 	"weld/internal/vec"
 )
@@ -15,11 +17,11 @@ func init() {
 	for name, a := range map[string]arithmetic{
 		"ties":             {byMagnitude, true},      // arXiv 2306.01708
 		"dare_linear":      {atRandom, false},        // arXiv 2311.03099
-		"dare_ties":        {atRandom, true},         //
+		"dare_ties":        {atRandom, true},         // and election
 		"breadcrumbs":      {withoutOutliers, false}, // arXiv 2312.06795
-		"breadcrumbs_ties": {withoutOutliers, true},  //
-		"della_linear":     {byRankAndChance, false}, // arXiv 2406.11617
-		"della":            {byRankAndChance, true},  //
+		"breadcrumbs_ties": {withoutOutliers, true},  // and election
+		"della_linear":     {byRankAndChance, false}, // arXiv 2406.11617, without its election
+		"della":            {byRankAndChance, true},
 	} {
 		formulas[name] = a.formula()
 	}
@@ -105,9 +107,9 @@ func (g *gta[T]) norms() Stage {
 			}
 			height := in.s.mark()
 			x := in.delta(k, base)
-			norms[k].before = vec.SumAbs(x)
+			norms[k].before = finiteNorm(x)
 			g.sparsify(in, k, x)
-			norms[k].after = vec.SumAbs(x)
+			norms[k].after = finiteNorm(x)
 			in.s.release(height)
 		}
 		return norms
@@ -118,8 +120,7 @@ func (g *gta[T]) norms() Stage {
 		}
 	}, func() error {
 		for k, n := range total {
-			// Sums that are not finite leave the elements that make them so to the check of results.
-			if n.before >= l1Negligible && n.after >= l1Negligible && n.before < maxNorm && n.after < maxNorm {
+			if n.before >= l1Negligible && n.after >= l1Negligible {
 				g.factors[k] = T(float32(n.before / n.after))
 			}
 		}
@@ -127,8 +128,20 @@ func (g *gta[T]) norms() Stage {
 	})
 }
 
-// maxNorm is more than any sum of finite float32.
-const maxNorm = 1e300
+// finiteNorm is Σ|x| over what is finite: of the rest, results tell.
+func finiteNorm[T vec.Float](x []T) float64 {
+	norm := vec.SumAbs(x)
+	if norm-norm == 0 {
+		return norm
+	}
+	norm = 0
+	for _, v := range x {
+		if v-v == 0 {
+			norm += math.Abs(float64(v))
+		}
+	}
+	return norm
+}
 
 // tau is a tile of the k-th model's task vector, sparse and rescaled.
 func (g *gta[T]) tau(in input[T], k int, base []T) []T {

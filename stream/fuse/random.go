@@ -25,28 +25,29 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// increment is 2⁶⁴ over the increment ratio.
+// increment is 2⁶⁴ over the golden ratio.
 const increment = 0x9e3779b97f4a7c15
 
 // fill fills x with the numbers from index at on. They are uniform in [1, 2), in steps of 2⁻²³:
 // one is at least 2 − p with probability p.
 func (n noise) fill(x []float32, at int64) {
-	i := 0
 	if at&1 == 1 && len(x) > 0 {
-		x[0] = fraction(n.word(at) >> 41)
-		i = 1
+		x[0] = fraction(n.word(at>>1) >> 41)
+		x, at = x[1:], at+1
 	}
-	for ; i+1 < len(x); i += 2 {
-		w := n.word(at + int64(i))
-		x[i], x[i+1] = fraction(w>>9), fraction(w>>41)
+	i := at >> 1
+	for ; len(x) >= 2; i++ {
+		w := n.word(i)
+		x[0], x[1] = fraction(w>>9), fraction(w>>41)
+		x = x[2:]
 	}
-	if i < len(x) {
-		x[i] = fraction(n.word(at+int64(i)) >> 9)
+	if len(x) == 1 {
+		x[0] = fraction(n.word(i) >> 9)
 	}
 }
 
-// word has the bits of two numbers, those of an even index and the next.
-func (n noise) word(index int64) uint64 { return mix(uint64(n) + uint64(index>>1)*increment) }
+// word has the bits of the numbers 2i and 2i + 1.
+func (n noise) word(i int64) uint64 { return mix(uint64(n) + uint64(i)*increment) }
 
 // fraction is 1 and the 23 low bits of w behind the point.
 func fraction(w uint64) float32 { return math.Float32frombits(0x3f800000 | uint32(w)&0x7fffff) }

@@ -42,7 +42,7 @@ func TestNoisesAreIndependent(t *testing.T) {
 		for _, b := range noises[:i] {
 			same := 0
 			for at := range int64(words) {
-				same += bits.OnesCount64(^(a.word(2*at) ^ b.word(2*at)))
+				same += bits.OnesCount64(^(a.word(at) ^ b.word(at)))
 			}
 			if sigma := math.Sqrt(64*words) / 2; math.Abs(float64(same)-32*words) > 6*sigma {
 				t.Fatalf("%d of %d bits are the same", same, 64*words)

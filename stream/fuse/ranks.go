@@ -38,13 +38,15 @@ func rowsOf(j *Job) rows {
 	return rows{length, whole, tiles}
 }
 
-// rowBytes is what a worker holds of a tensor's rows: marks for all models, and the keys of the
-// row that is sorted. What a span takes, as its rows are whole, is counted too.
+// rowBytes is what a worker holds of a tensor's rows: marks for all models, and what it takes to
+// sort one row. What a span takes, as its rows are whole, is counted too.
 func rowBytes(j *Job) int64 {
 	r := rowsOf(j)
 	n := tileLen(r.whole)
 	models := int64(len(j.Models))
-	return n*models*4 + min(n, r.length)*2*8 + n*(models+2)*int64(j.DType.Bits()/8)
+	row := min(n, r.length)
+	sorting := row*(2*4+2*8) + min(row/4+64, mostBins)*(4+4+1)
+	return n*models*4 + sorting + n*(models+2)*int64(j.DType.Bits()/8)
 }
 
 // tileLen is the length of the first tile, which is the longest.
@@ -109,7 +111,12 @@ func (r rows) span(sp *Span, t Tile) *Span {
 type rowMemory struct {
 	lo, hi int64       // elements
 	marks  [][]float32 // for each model
-	keys   [2][]uint64
+
+	// Of the row at hand:
+	bins       bins
+	limits     []uint32    // for each bin
+	luck, kept []float32   // for each element
+	keys       [2][]uint64 // of elements that are sorted: magnitude, then index
 }
 
 // begin makes room for the elements of a span.
@@ -139,18 +146,13 @@ func grown[E any](x []E, n int64) []E {
 	return x[:n]
 }
 
-// sort orders scores, which are finite and at least 0, from the least to the largest, and equal
-// ones by index. The low 32 bits of the i-th key are the index of the i-th least.
-func (m *rowMemory) sort(x []float32) []uint64 {
-	m.keys[0] = grown(m.keys[0], int64(len(x)))
-	for i, v := range x {
-		m.keys[0][i] = uint64(math.Float32bits(v))<<32 | uint64(i)
-	}
-	if len(x) < 256 {
+// sort orders the keys by their upper half, equal ones by the lower, as they come.
+func (m *rowMemory) sort() []uint64 {
+	if len(m.keys[0]) < 256 {
 		slices.Sort(m.keys[0])
 		return m.keys[0]
 	}
-	m.keys[1] = grown(m.keys[1], int64(len(x)))
+	m.keys[1] = grown(m.keys[1], int64(len(m.keys[0])))
 	return radixSort(m.keys[0], m.keys[1])
 }
 
@@ -187,4 +189,74 @@ func radixSort(keys, spare []uint64) []uint64 {
 		keys, spare = spare, keys
 	}
 	return keys
+}
+
+// bins are classes of similar magnitudes in a row, in the order of these. Zeros have the first for
+// themselves.
+type bins struct {
+	shift  uint
+	base   uint32   // bins that would come between zeros and the least
+	first  []uint32 // for each bin, elements in the ones before; then the elements of all
+	marked []bool
+}
+
+// sort counts the elements of each bin, unless all are 0.
+func (b *bins) sort(x []float32) (ok bool) {
+	least, most := uint32(math.MaxUint32), uint32(0)
+	for _, v := range x {
+		bits := math.Float32bits(v)
+		least, most = min(least, bits-1), max(most, bits) // 0 wraps around
+	}
+	if most == 0 {
+		return false
+	}
+	for b.shift = 0; (most-least)>>b.shift >= uint32(min(max(len(x)/4, 64), mostBins)-3); b.shift++ {
+	}
+	b.base = 0
+	b.base = b.place(least+1) - 1
+	n := int64(b.place(most)) + 1
+	b.first, b.marked = grown(b.first, n+1), grown(b.marked, n)
+	clear(b.first)
+	clear(b.marked)
+	for _, v := range x {
+		b.first[b.of(v)+1]++
+	}
+	for c := range b.marked {
+		b.first[c+1] += b.first[c]
+	}
+	return true
+}
+
+// mostBins is how many bins a row has at most.
+const mostBins = 1 << 16
+
+// of is an element's bin.
+func (b *bins) of(v float32) int { return int(b.place(math.Float32bits(v))) }
+
+func (b *bins) place(bits uint32) uint32 {
+	shift := b.shift & 31
+	c := (bits + 1<<shift - 1) >> shift // rounded up: only 0 is in bin 0
+	return max(c, b.base) - b.base
+}
+
+// ranks yields the elements of the marked bins and their ranks.
+func (m *rowMemory) ranks(x []float32) func(yield func(i, rank uint32) bool) {
+	m.keys[0] = grown(m.keys[0], int64(len(x)))[:0]
+	for i, v := range x {
+		if m.bins.marked[m.bins.of(v)] {
+			m.keys[0] = append(m.keys[0], uint64(math.Float32bits(v))<<32|uint64(i))
+		}
+	}
+	return func(yield func(i, rank uint32) bool) {
+		bin, rank := -1, uint32(0)
+		for _, key := range m.sort() {
+			if c := m.bins.of(math.Float32frombits(uint32(key >> 32))); c != bin {
+				bin, rank = c, m.bins.first[c]
+			}
+			if !yield(uint32(key), rank) {
+				return
+			}
+			rank++
+		}
+	}
 }

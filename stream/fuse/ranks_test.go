@@ -46,6 +46,7 @@ func TestRowSort(t *testing.T) {
 				x[i] = float32(math.Exp(0.001 * float64(r.IntN(distinct)%50000)))
 			}
 			x[r.IntN(n)] = 0
+			x[r.IntN(n)] = 7
 			want := make([]int, n)
 			for i := range want {
 				want[i] = i
@@ -53,10 +54,30 @@ func TestRowSort(t *testing.T) {
 			slices.SortStableFunc(want, func(a, b int) int {
 				return int(math.Float32bits(x[a])) - int(math.Float32bits(x[b]))
 			})
-			for i, key := range m.sort(x) {
-				if int(uint32(key)) != want[i] {
-					t.Fatalf("%d scores: the one of rank %d is %d, want %d", n, i, uint32(key), want[i])
+			if !m.bins.sort(x) {
+				t.Fatal("all are 0")
+			}
+			for c := range m.bins.marked {
+				m.bins.marked[c] = n > 300 || r.IntN(3) > 0
+			}
+			rank := make([]int, n)
+			for i, at := range want {
+				rank[at] = i
+			}
+			marked := 0
+			for _, v := range x {
+				if m.bins.marked[m.bins.of(v)] {
+					marked++
 				}
+			}
+			for i, got := range m.ranks(x) {
+				marked--
+				if rank[i] != int(got) {
+					t.Fatalf("%d scores: %d has rank %d, want %d", n, i, got, rank[i])
+				}
+			}
+			if marked != 0 {
+				t.Fatalf("%d ranks are missing", marked)
 			}
 		}
 	}

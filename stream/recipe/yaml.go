@@ -21,9 +21,9 @@ const aliasDepth = 32
 // fit into MaxSize without them.
 const maxEntries = 1 << 20
 
-// Parse reads a recipe in YAML; origin is its name in messages. The error is
-// [Problems].
-func (s Schema) Parse(origin string, data []byte) (*Recipe, error) {
+// Parse reads a recipe in YAML; origin is its name in messages. Overrides replace what it says
+// of their keys. The error is [Problems].
+func (s Schema) Parse(origin string, data []byte, overrides ...Setting) (*Recipe, error) {
 	r := &resolver{origin: origin}
 	if len(data) > MaxSize {
 		r.report(Place{}, "a recipe of %d bytes is over the limit of %d", len(data), MaxSize)
@@ -46,6 +46,7 @@ func (s Schema) Parse(origin string, data []byte) (*Recipe, error) {
 	}
 	var recipe *Recipe
 	if draft := r.draft(doc.Content[0]); draft != nil {
+		draft.Override(overrides)
 		recipe = s.resolve(r, draft)
 	}
 	if err := r.err(); err != nil {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"weld/stream"
+	"weld/stream/recipe"
+)
+
+// sweepFlag varies a merge.
+func sweepFlag() cli.Flag {
+	return &cli.StringSliceFlag{
+		Name: "sweep", Category: categoryMethod,
+		Usage: "`KEY=V,V,…`: one output for each value of a number, named after it; several keys are combined, and the inputs read once for all",
+	}
+}
+
+// sweeps reads the flag: every combination of values, the last key varying fastest.
+func sweeps(c *cli.Context) ([][]recipe.Setting, error) {
+	combinations := [][]recipe.Setting{nil}
+	for _, text := range c.StringSlice("sweep") {
+		key, list, ok := strings.Cut(text, "=")
+		key = strings.ReplaceAll(key, "-", "_")
+		if !ok || key == "" || list == "" {
+			return nil, usagef("--sweep %q: expected KEY=VALUE,VALUE,… such as density=0.1,0.2", text)
+		}
+		var longer [][]recipe.Setting
+		for _, before := range combinations {
+			for _, value := range strings.Split(list, ",") {
+				s := recipe.Setting{Key: key, Text: strings.TrimSpace(value), Where: recipe.Place{Flag: "--sweep"}}
+				if s.Text == "" {
+					return nil, usagef("--sweep %q: a value is empty", text)
+				}
+				for _, other := range before {
+					if other.Key == key {
+						return nil, usagef("--sweep %s is given twice", key)
+					}
+				}
+				longer = append(longer, append(before[:len(before):len(before)], s))
+			}
+		}
+		combinations = longer
+	}
+	if len(combinations) > maxVariants {
+		return nil, usagef("--sweep: %d combinations are more than %d", len(combinations), maxVariants)
+	}
+	return combinations, nil
+}
+
+// maxVariants is the most outputs of one sweep.
+const maxVariants = 256
+
+// label names a combination in the names of outputs.
+func label(settings []recipe.Setting) string {
+	var b strings.Builder
+	for _, s := range settings {
+		fmt.Fprintf(&b, "-%s=%s", s.Key, s.Text)
+	}
+	return b.String()
+}
+
+// mergeSweep writes an output for each combination.
+func mergeSweep(c *cli.Context) error {
+	combinations, err := sweeps(c)
+	if err != nil {
+		return err
+	}
+	o, err := options(c)
+	if err != nil {
+		return err
+	}
+	var variants []stream.Variant
+	for _, settings := range combinations {
+		r, rest, err := request(c, settings...)
+		if err != nil {
+			return err
+		}
+		out, err := outputName(c, rest)
+		if err != nil {
+			return err
+		}
+		variants = append(variants, stream.Variant{Recipe: r, Out: stream.Labelled(out, label(settings))})
+	}
+	s, err := stream.NewSweep(variants, o)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	printNotes(c, s.Plans[0].Notes)
+	stop := watch(c, s.Plans[0].Options.Progress)
+	reports, err := s.Merge(c.Context)
+	stop()
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c, reports)
+	}
+	for _, r := range reports {
+		printReport(c.App.Writer, r)
+	}
+	return nil
+}
