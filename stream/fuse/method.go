@@ -74,7 +74,8 @@ type Optional interface {
 	Idle() bool
 }
 
-// Sampling is a stage that looks at some of a tensor only. It is alone in its chain.
+// Sampling is a stage with a tiling of its own, which holds for its whole chain: some of the
+// tensor only, or other tiles. A sample is alone in its chain.
 type Sampling interface {
 	Stage
 	Tiling() Tiling

@@ -80,7 +80,7 @@ func TestDefaultsOfOtherMethods(t *testing.T) {
 		method        string
 		global, model map[string]string
 	}{
-		{"task_arithmetic", map[string]string{"lambda": "1", "normalize": "false", "nonfinite": "error"}, map[string]string{"weight": "1"}},
+		{"task_arithmetic", map[string]string{"int8_mask": "false", "lambda": "1", "normalize": "false", "nonfinite": "error"}, map[string]string{"weight": "1"}},
 		{"linear", map[string]string{"normalize": "true", "nonfinite": "error"}, map[string]string{"weight": "1"}},
 		{"passthrough", map[string]string{"nonfinite": "error"}, map[string]string{"scale": "1"}},
 	} {
