@@ -14,11 +14,7 @@ func init() {
 		single: arceeFusion[float32], double: arceeFusion[float64], reads: reads,
 		tiles: func(int) int { return 8 + quantilesTiles(3) },
 		state: func(j *Job) int64 {
-			n := quantilesBytes(3)
-			if linesOf(j).cut() {
-				n += 2 * j.Tiling.Count() * divergenceBytes // append may take twice as much
-			}
-			return n
+			return quantilesBytes(3) + 2*linesOf(j).remembered()*divergenceBytes // append may take twice as much
 		},
 	}
 }
@@ -41,8 +37,11 @@ func arceeFusion[T vec.Float](j *job) []Stage {
 	}
 	var stages []Stage
 	d := &divergences[T]{lines: linesOf(j.Job)}
+	if d.remembered() > 0 {
+		stages = append(stages, measure(j, reads, d.parts, d.addParts, nil))
+	}
 	if d.cut() {
-		stages = append(stages, measure(j, reads, d.parts, d.addParts, nil), measure(j, reads, d.terms, d.addTerms, nil))
+		stages = append(stages, measure(j, reads, d.terms, d.addTerms, nil))
 	}
 	fromTop := func(quarters int64) int64 { return n - (n-1)/4*quarters - (n-1)%4*quarters/4 } // without overflow
 	quartiles := newQuantiles(fromTop(1), fromTop(2), fromTop(3))
@@ -70,15 +69,15 @@ func roundUp(x float64) float32 {
 	return nextUp(float32(x))
 }
 
-// divergences are KL(softmax θ ‖ softmax θ₀) of a tensor's lines, in float64. Lines that are
-// whole in a tile are looked at there and then; for the others [divergences.parts] and then
-// [divergences.terms] of all tiles have to be measured first.
+// divergences are KL(softmax θ ‖ softmax θ₀) of a tensor's lines, in float64. Those of long lines and of
+// lines that are spread over several tiles are measured by [divergences.parts] and, if there are any of the
+// latter, [divergences.terms]; all others are looked at where they are needed.
 type divergences[T vec.Float] struct {
 	lines
-	known perCut[divergence]
+	known perLine[divergence]
 }
 
-// divergence is what is known of a line.
+// divergence is what is known of a line, or of a part of it.
 type divergence struct {
 	theta, base softmax
 	kl          float64
@@ -86,59 +85,65 @@ type divergence struct {
 
 const divergenceBytes = 5*8 + 8 // with the number of the line
 
-// cutLines are figures of those lines of a tile that are not whole.
-type cutLines struct {
+// figures are of those lines in a tile that are remembered.
+type figures struct {
 	n    int
-	line [cutSegments]int64
-	of   [cutSegments]divergence
+	line [mostRemembered]int64
+	of   [mostRemembered]divergence
 }
 
-func (c *cutLines) add(line int64, d divergence) {
-	c.line[c.n], c.of[c.n] = line, d
-	c.n++
+func (f *figures) add(line int64, d divergence) {
+	f.line[f.n], f.of[f.n] = line, d
+	f.n++
 }
 
-// parts measures the softmaxes.
-func (d *divergences[T]) parts(in input[T]) (c cutLines) {
+// addParts folds the figures of a tile's parts.
+func (d *divergences[T]) addParts(f figures) {
+	for i := range f.n {
+		known := d.known.of(f.line[i])
+		known.theta = known.theta.with(f.of[i].theta)
+		known.base = known.base.with(f.of[i].base)
+		known.kl += f.of[i].kl
+	}
+}
+
+// addTerms folds those of its terms. The softmaxes are being read meanwhile.
+func (d *divergences[T]) addTerms(f figures) {
+	for i := range f.n {
+		d.known.of(f.line[i]).kl += f.of[i].kl
+	}
+}
+
+// parts measures the softmaxes, and the divergences of lines that are whole.
+func (d *divergences[T]) parts(in input[T]) (f figures) {
 	theta, base, p, q := d.load(in)
 	for g := range d.of(in.Tile) {
-		if !g.whole {
-			c.add(g.line, divergence{
-				theta: softmaxOf(p[g.lo:g.hi], theta[g.lo:g.hi]),
-				base:  softmaxOf(q[g.lo:g.hi], base[g.lo:g.hi]),
-			})
+		if !d.remembers(g) {
+			continue
 		}
+		p, q := p[g.lo:g.hi], q[g.lo:g.hi]
+		x := divergence{theta: softmaxOf(p, theta[g.lo:g.hi]), base: softmaxOf(q, base[g.lo:g.hi])}
+		if g.whole {
+			x.kl = relativeEntropy(p, q, x.theta.sum, x.base.sum)
+		}
+		f.add(g.line, x)
 	}
-	return c
+	return f
 }
 
-func (d *divergences[T]) addParts(c cutLines) {
-	for i := range c.n {
-		known := d.known.of(c.line[i])
-		known.theta = known.theta.with(c.of[i].theta)
-		known.base = known.base.with(c.of[i].base)
-	}
-}
-
-// terms sums up the divergence once the softmaxes are known.
-func (d *divergences[T]) terms(in input[T]) (c cutLines) {
+// terms sums up the other divergences, once the softmaxes are known.
+func (d *divergences[T]) terms(in input[T]) (f figures) {
 	theta, base, p, q := d.load(in)
 	for g := range d.of(in.Tile) {
 		if g.whole {
 			continue
 		}
-		known := d.known.of(g.line)
-		exponentials(p[g.lo:g.hi], theta[g.lo:g.hi], known.theta.max)
-		exponentials(q[g.lo:g.hi], base[g.lo:g.hi], known.base.max)
-		c.add(g.line, divergence{kl: relativeEntropy(p[g.lo:g.hi], q[g.lo:g.hi], known.theta.sum, known.base.sum)})
+		p, q, known := p[g.lo:g.hi], q[g.lo:g.hi], d.known.of(g.line)
+		exponentials(p, theta[g.lo:g.hi], known.theta.max)
+		exponentials(q, base[g.lo:g.hi], known.base.max)
+		f.add(g.line, divergence{kl: relativeEntropy(p, q, known.theta.sum, known.base.sum)})
 	}
-	return c
-}
-
-func (d *divergences[T]) addTerms(c cutLines) {
-	for i := range c.n {
-		d.known.of(c.line[i]).kl += c.of[i].kl
-	}
+	return f
 }
 
 // load decodes θ and θ₀, and gives room for their softmaxes.
@@ -159,12 +164,12 @@ func (d *divergences[T]) scores(in input[T], delta []T) []float32 {
 		var kl float64
 		switch {
 		case allZero(delta):
-		case g.whole:
+		case d.remembers(g):
+			kl = d.known.of(g.line).kl
+		default:
 			p, q := p[g.lo:g.hi], q[g.lo:g.hi]
 			soft, hard := softmaxOf(p, theta[g.lo:g.hi]), softmaxOf(q, base[g.lo:g.hi])
 			kl = relativeEntropy(p, q, soft.sum, hard.sum)
-		default:
-			kl = d.known.of(g.line).kl
 		}
 		weigh(s, delta, clampDivergence(kl))
 	}

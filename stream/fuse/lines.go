@@ -48,18 +48,34 @@ func (l lines) of(t Tile) func(yield func(segment) bool) {
 	}
 }
 
-// cutSegments is the number of segments of a tile that are less than a line, at most.
-const cutSegments = 2
+// Lines of this length and those that are spread over several tiles are remembered: enough that it pays,
+// and few enough to be held.
+const longLine = 1 << 10
 
-// perCut are figures F of the lines that are spread over several tiles, in the order of the
-// lines: there are no more of them than tiles.
-type perCut[F any] struct {
+// mostRemembered is how many such lines a tile has something of, at most.
+const mostRemembered = TileElements/longLine + 1
+
+func (l lines) remembers(g segment) bool { return !g.whole || l.length >= longLine }
+
+// remembered bounds their number.
+func (l lines) remembered() int64 {
+	switch {
+	case l.length >= longLine:
+		return l.tiling.Elements() / l.length
+	case l.cut():
+		return l.tiling.Count()
+	}
+	return 0
+}
+
+// perLine holds figures F of some lines, in their order.
+type perLine[F any] struct {
 	lines []int64
 	all   []F
 }
 
 // of is the figures of a line, made when it is new. Lines must be new in order.
-func (c *perCut[F]) of(line int64) *F {
+func (c *perLine[F]) of(line int64) *F {
 	i, known := slices.BinarySearch(c.lines, line)
 	if !known {
 		c.lines, c.all = append(c.lines, line), append(c.all, *new(F))

@@ -99,26 +99,31 @@ func selectedDeltas[T vec.Float](in input[T], pick *topK, base []T) [][]T {
 	return deltas
 }
 
-// variances are N² times the variance of an element over N models, N·Σe² − (Σe)², with e the
-// difference from the first model. So that of equal values is 0, and much is never taken from much: the
-// result is at least Σe².
+// variances are those of an element over N models, (N·Σe² − (Σe)²) / N², with e the difference from
+// the first. So that of equal values is 0, and much is never taken from much: the numerator is at
+// least Σe².
 func variances[T vec.Float](in input[T], deltas [][]T) []float32 {
 	scores := take[float32](in.s, in.Len())
 	height := in.s.mark()
 	defer in.s.release(height)
-	sum, squares, e := in.room(), in.room(), in.room()
+	sum, squares, e := take[float64](in.s, in.Len()), take[float64](in.s, in.Len()), take[float64](in.s, in.Len())
+	first := double(in.s, deltas[0])
 	vec.Fill(sum, 0)
 	vec.Fill(squares, 0)
 	for _, d := range deltas[1:] {
-		vec.Delta(e, d, deltas[0])
+		height := in.s.mark()
+		vec.Delta(e, double(in.s, d), first)
+		in.s.release(height)
 		vec.Add(sum, e)
 		vec.Square(e, e)
 		vec.Add(squares, e)
 	}
+	n := float64(len(deltas))
 	vec.Square(sum, sum)
-	vec.Scale(squares, squares, T(len(deltas)))
+	vec.Scale(squares, squares, n)
 	vec.Axpy(squares, -1, sum)
-	copy(scores, single(in.s, squares))
+	vec.Scale(squares, squares, 1/(n*n))
+	vec.Narrow(scores, squares)
 	clampScores(scores)
 	return scores
 }

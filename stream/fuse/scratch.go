@@ -74,6 +74,19 @@ func single[T vec.Float](s *Scratch, x []T) []float32 {
 	return nil
 }
 
+// double views x as float64: itself, or widened into a tile of the scratch.
+func double[T vec.Float](s *Scratch, x []T) []float64 {
+	switch x := any(x).(type) {
+	case []float64:
+		return x
+	case []float32:
+		t := s.doubles.take(len(x))
+		vec.Widen(t, x)
+		return t
+	}
+	return nil
+}
+
 // widen views scores in the type that a tensor is combined in.
 func widen[T vec.Float](s *Scratch, x []float32) []T {
 	var t []T
