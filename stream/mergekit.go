@@ -36,6 +36,8 @@ var differences = []difference{
 		methods("della", "della_linear")},
 	{"sce-energy", "models are weighed by their energy however small it is, where mergekit weighs all alike below 1e-6",
 		methods("sce")},
+	{"sce-divisor", "the sum of the weights that agree divides however small it is, where mergekit takes at least 1e-6",
+		methods("sce")},
 	{"exact-quantiles", "quantiles are exact, where mergekit takes those of a random sample from 1,000,000 elements on",
 		methods("arcee_fusion")},
 	{"output-dtype", "the output has the base's type, where mergekit writes float32",

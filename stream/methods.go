@@ -258,8 +258,15 @@ func checkDella(r *recipe.Recipe, report func(recipe.Place, string)) {
 	}
 }
 
-// checkFisher demands an importance file of every model.
+// checkFisher demands an importance file of every model, and weights to divide by.
 func checkFisher(r *recipe.Recipe, report func(recipe.Place, string)) {
+	var weights float64
+	for _, m := range r.Models {
+		weights += m.Params.Number("weight")
+	}
+	if weights == 0 {
+		report(r.Models[0].Where, "the weights add up to 0, and where no model has importance there is nothing to divide by")
+	}
 	for _, m := range r.Models {
 		if !m.Params.Has("importance") {
 			report(m.Where, "fisher weighs each element by its importance: give an importance file for "+m.Path)
