@@ -97,7 +97,7 @@ var sound = []string{
 	"merge_method: linear\nbase_model: ~\nmodels:\n  - model: a+l@r\n    parameters:\n      weight: [0, 0.5, 1]\n  - model: {model: {path: c++, revision: r}, lora: [l, m]}\n    parameters:\ndtype: null\n",
 	"merge_method: task_arithmetic\nbase_model: b\nslices:\n  - sources:\n      - {model: b, layer_range: [0, 2]}\n      - model: a\n        layer_range: [1, 3]\n        parameters: {weight: [{filter: mlp, value: [0, 1]}, {value: 2}]}\n    parameters: {lambda: {filter: q, value: 3}}\n  - base_model: c\n    sources: [{model: c, layer_range: [0, 1]}, {model: b, layer_range: [2, 3]}]\nparameters: {lambda: [1, 2]}\n",
 	"merge_method: passthrough\nmodules:\n  default:\n    slices:\n      - sources: [{model: a, layer_range: ['0', 4.0]}]\n      - sources: [{model: a, layer_range: [2, 6], parameters: &p {scale: [{filter: o_proj, value: 0}, {value: 1}]}}]\n      - sources: [{model: c, layer_range: [2, 6], parameters: {<<: *p}}]\n    parameters: {scale: 2}\n",
-	"merge_method: linear\nmodels: [{model: a}, {model: c+l}]\nchat_template: chatml\ntokenizer:\n  source: base\n  pad_to_multiple_of: 64\n  tokens:\n    <|a|>: {source: a, force: true}\n    '<<': {source: {kind: zero}}\n    3: {source: {kind: model_token, model: c+l, token_id: 7}}\n    c: {source: {kind: model_token, model: {model: a}, token: \"\\n\"}}\n",
+	"merge_method: linear\nmodels: [{model: a}, {model: c+l}]\nchat_template: chatml.jinja\ntokenizer:\n  source: base\n  pad_to_multiple_of: 64\n  tokens:\n    <|a|>: {source: a, force: true}\n    '<<': {source: {kind: zero}}\n    3: {source: {kind: model_token, model: c+l, token_id: 7}}\n    c: {source: {kind: model_token, model: {model: a}, token: \"\\n\"}}\n",
 }
 
 func TestSoundRecipes(t *testing.T) {

@@ -14,7 +14,7 @@ type Recipe struct {
 
 	Slices       []Slice    // nil where all layers of all models are merged
 	Tokenizer    *Tokenizer // nil: the base's files
-	ChatTemplate string     // "": the tokenizer's own; else auto, a name of [ChatTemplates], or Jinja
+	ChatTemplate string     // "": the tokenizer's own; else auto, Jinja, or the path of a .jinja file
 
 	scopes []scoped // of each slice, or one
 	all    *entry   // what is said of no slice and no model

@@ -5,16 +5,18 @@ import (
 	"strings"
 )
 
-// ChatTemplates are the templates that have a name. Besides them a recipe can say
-// auto, which is what most of the models have, or Jinja text.
-func ChatTemplates() []string { return []string{"alpaca", "chatml", "exaone", "llama3", "mistral"} }
+// namedTemplates are those that mergekit brings along, and weld does not.
+var namedTemplates = []string{"alpaca", "chatml", "exaone", "llama3", "mistral"}
 
-// chatTemplate tells a name from a template as mergekit does, by length and braces.
+// chatTemplate accepts auto, which is what most of the models have, the text of a Jinja template,
+// or the path of one.
 func (r *resolver) chatTemplate(s Setting) string {
-	names := append([]string{"auto"}, ChatTemplates()...)
-	short := len(s.Text) < 20 || !strings.Contains(s.Text, "{")
-	if s.Text != "" && short && !slices.Contains(names, s.Text) {
-		r.report(s.Where, "chat_template %q is neither a name nor a Jinja template%s: %s, or write the template", s.Text, hint(s.Text, names), choose(names))
+	switch {
+	case s.Text == "", s.Text == "auto", strings.HasSuffix(s.Text, ".jinja"), strings.Contains(s.Text, "{{"), strings.Contains(s.Text, "{%"):
+	case slices.Contains(namedTemplates, s.Text):
+		r.report(s.Where, "chat_template %q: weld brings no templates along: save the text of this one as a .jinja file and name that", s.Text)
+	default:
+		r.report(s.Where, "chat_template %q is not auto, the text of a Jinja template (with {{ or {%%), or the path of a .jinja file", s.Text)
 	}
 	return s.Text
 }
