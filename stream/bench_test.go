@@ -6,15 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"testing"
 
-	"golang.org/x/sync/errgroup"
-
 	"weld/format"
-	"weld/format/open"
-	"weld/mmapio"
 )
 
 // benchTensors is the shape of a small language model in bfloat16, 67 MB.
@@ -64,8 +58,8 @@ func benchPlace(b *testing.B) place {
 }
 
 // BenchmarkMerge runs whole merges of a base and two models of 67 MB each. A second's
-// bytes are those that the last pass reads and writes; [BenchmarkCopyFloor] says how
-// fast they could be moved.
+// bytes are those that the last pass reads and writes; weld bench says how fast they could be
+// moved.
 func BenchmarkMerge(b *testing.B) {
 	p := benchPlace(b)
 	three := p
@@ -104,103 +98,4 @@ func threadCounts() []int {
 		return []int{1, n}
 	}
 	return []int{1}
-}
-
-// BenchmarkCopyFloor moves the bytes of a merge and computes nothing: every input is
-// read once through views, in spans, and as much is written as the output has.
-func BenchmarkCopyFloor(b *testing.B) {
-	p := benchPlace(b)
-	base := filepath.Join(p.base, "model.safetensors")
-	for name, inputs := range map[string][]string{
-		"models=3":              {base, p.models[0], p.models[1]},
-		"models=3,importance=2": {base, p.models[0], p.models[1], p.importance[0], p.importance[1]},
-	} {
-		for _, threads := range threadCounts() {
-			b.Run(fmt.Sprintf("%s/threads=%d", name, threads), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					n, err := copyFloor(inputs, p.out("floor"), threads)
-					if err != nil {
-						b.Fatal(err)
-					}
-					b.SetBytes(n)
-				}
-			})
-		}
-	}
-}
-
-// copyFloor reads checkpoints of the same tensors side by side, and writes the first.
-func copyFloor(inputs []string, out string, threads int) (moved int64, err error) {
-	var sources []format.Checkpoint
-	for _, path := range inputs {
-		c, err := open.Checkpoint(path)
-		if err != nil {
-			return 0, err
-		}
-		defer c.Close()
-		sources = append(sources, c)
-	}
-	stage, err := mmapio.NewStage(mmapio.OS, out, mmapio.SingleFile)
-	if err != nil {
-		return 0, err
-	}
-	defer stage.Discard()
-	type piece struct {
-		tensor     int
-		off, n, at int64
-	}
-	var pieces []piece
-	var size int64
-	for i, t := range sources[0].Tensors() {
-		for off := int64(0); off < t.Bytes(); off += 1 << 20 {
-			n := min(t.Bytes()-off, 1<<20)
-			pieces = append(pieces, piece{i, off, n, size})
-			size += n
-		}
-	}
-	file, err := stage.Create(filepath.Base(out), size)
-	if err != nil {
-		return 0, err
-	}
-	var next atomic.Int64
-	var sum sync.Map // keeps what was read from being optimised away
-	var group errgroup.Group
-	for worker := range threads {
-		group.Go(func() error {
-			var seen uint64
-			for {
-				at := int(next.Add(1)) - 1
-				if at >= len(pieces) {
-					sum.Store(worker, seen)
-					return nil
-				}
-				w := pieces[at]
-				for k, c := range sources {
-					v, err := c.View(w.tensor, w.off, w.n)
-					if err != nil {
-						return err
-					}
-					err = mmapio.Guard([]mmapio.View{v}, func() error {
-						for i := 0; i < len(v.Data); i += 64 { // a cache line
-							seen += uint64(v.Data[i])
-						}
-						if k > 0 {
-							return nil
-						}
-						_, err := file.WriteAt(v.Data, w.at)
-						return err
-					})
-					v.Release()
-					if err != nil {
-						return err
-					}
-				}
-			}
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return 0, err
-	}
-	return size * int64(len(sources)+1), stage.Commit(true, nil)
 }
