@@ -73,25 +73,35 @@ const compressedName = "out.safetensors.zst"
 
 // method is the case of one merge method, with its defaults and all models that it takes.
 func (s *Set) method(m *recipe.Method) (Case, error) {
-	models := s.Models
-	if m.MaxModels > 0 {
-		models = models[:min(len(models), m.MaxModels)]
+	models, least, most := s.Models, m.MinModels, m.MaxModels
+	if m.BaseIs == recipe.BaseFirst { // which counts
+		least, most = least-1, most-1
 	}
-	if len(models) < m.MinModels {
-		return Case{}, fmt.Errorf("%s needs %d models, there are %d", m.Name, m.MinModels, len(models))
+	if most > 0 {
+		models = models[:min(len(models), most)]
 	}
-	c := Case{Name: m.Name, Out: "out.safetensors"}
+	if len(models) < least {
+		return Case{}, fmt.Errorf("%s needs %d models, there are %d", m.Name, least, len(models))
+	}
 	base := ""
 	if m.Base == recipe.Required {
 		base = s.Base
 	}
 	var importance []string
-	if slices.ContainsFunc(m.Params, func(p recipe.Param) bool { return p.Key == "importance" }) {
-		importance = s.Importance[:len(models)]
+	var demanded string
+	for _, p := range m.Params {
+		if p.Key == "importance" {
+			importance = s.Importance[:len(models)]
+		}
+		if p.Required {
+			demanded += fmt.Sprintf("parameters: {%s: %s}\n", p.Key, halfway)
+		}
 	}
-	c.Recipe = recipeText(m.Name, base, models, importance)
-	return c, nil
+	return Case{Name: m.Name, Out: "out.safetensors", Recipe: recipeText(m.Name, base, models, importance) + demanded}, nil
 }
+
+// halfway is what a parameter without a default is given: the t of slerp.
+const halfway = "0.5"
 
 func recipeText(method, base string, models, importance []string) string {
 	var b strings.Builder
