@@ -23,8 +23,8 @@ type Float = vec.Float
 type Checkpoint interface {
 	// Path is what the user called it: a file or a directory.
 	Path() string
-	// Dir is the directory whose other files belong to the checkpoint, or "".
-	Dir() string
+	// Beside is where the other files are that belong to the checkpoint, if there are any.
+	Beside() Folder
 	// Tensors lists the tensors in the order of their bytes. The slice is shared.
 	Tensors() []Tensor
 	// Find returns the index of a tensor by name.

@@ -71,7 +71,7 @@ type target struct {
 	layout    *safetensors.Layout
 	tensors   []format.Tensor // of the layout, which may order them otherwise
 	slots     []int           // index in tensors of each planned tensor
-	sidecars  []string        // carried from Dir of the reference
+	sidecars  []string        // carried from beside the reference
 	size      int64
 }
 
@@ -166,22 +166,22 @@ func (p *Plan) checkPlace() error {
 
 // listSidecars finds the files that a directory carries over from the reference.
 func (p *Plan) listSidecars() error {
-	dir := p.reference().Dir()
+	beside := p.reference().Beside()
 	if p.target.container != directory {
 		if len(p.files) > 0 {
 			p.note("output %s: the recipe's tokenizer goes into an output directory only; a file holds the tensors alone", p.Out)
 		}
 		return nil
 	}
-	if dir == "" {
+	if !beside.Exists() {
 		return nil
 	}
-	files, skipped, err := hub.Sidecars(dir)
+	files, skipped, err := hub.Sidecars(beside)
 	if err != nil {
 		return fmt.Errorf("list the files beside %s: %w", p.reference().Path, err)
 	}
 	p.target.sidecars = slices.DeleteFunc(files, func(name string) bool { return name == RecipeName || p.replaced(name) })
-	if err := p.checkConfig(dir); err != nil {
+	if err := p.checkConfig(beside); err != nil {
 		return err
 	}
 	for _, name := range skipped {
@@ -191,11 +191,11 @@ func (p *Plan) listSidecars() error {
 }
 
 // checkConfig says what of a config.json will not fit the output.
-func (p *Plan) checkConfig(dir string) error {
-	config, err := os.ReadFile(filepath.Join(dir, hub.ConfigName))
-	if errors.Is(err, os.ErrNotExist) || p.Layers == 0 {
+func (p *Plan) checkConfig(beside format.Folder) error {
+	if p.Layers == 0 {
 		return nil
 	}
+	config, err := beside.Read(hub.ConfigName, hub.MaxSidecar)
 	if err != nil {
 		return fmt.Errorf("read the configuration of %s: %w", p.reference().Path, err)
 	}
@@ -405,15 +405,15 @@ func (o *output) writeSidecars() error {
 
 // carry copies one of the small files; config.json follows what the output is.
 func (o *output) carry(name string) error {
-	path := filepath.Join(o.plan.reference().Dir(), filepath.FromSlash(name))
+	beside := o.plan.reference().Beside()
 	if name == hub.ConfigName {
-		data, err := os.ReadFile(path)
+		data, err := beside.Read(name, hub.MaxSidecar)
 		if err != nil {
 			return err
 		}
 		return o.writeSmall(name, bytes.NewReader(o.plan.configure(data)))
 	}
-	src, err := os.Open(path)
+	src, err := beside.Open(name)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -211,11 +211,11 @@ func adapt(c format.Checkpoint, path string, how mmapio.Reading) (format.Checkpo
 	if err != nil {
 		return nil, err
 	}
-	dir := adapter.Dir()
-	if dir == "" {
-		dir = filepath.Dir(adapter.Path())
+	beside := adapter.Beside()
+	if !beside.Exists() {
+		beside = format.Directory(filepath.Dir(adapter.Path()))
 	}
-	config, err := os.ReadFile(filepath.Join(dir, lora.ConfigName))
+	config, err := fs.ReadFile(beside, lora.ConfigName)
 	if err != nil {
 		return nil, errors.Join(err, adapter.Close())
 	}

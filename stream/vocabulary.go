@@ -1,13 +1,11 @@
 package stream
 
 import (
-	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
+	"weld/format/hub"
 	"weld/stream/recipe"
 	"weld/stream/tokens"
 )
@@ -43,14 +41,14 @@ func (p *Plan) align() error {
 func (p *Plan) vocabularies() (models []tokens.Model, base int) {
 	base = -1
 	for i, m := range p.models {
-		models = append(models, tokens.Model{Path: m.Path, Dir: m.Dir(), Checkpoint: m.Checkpoint})
+		models = append(models, tokens.Model{Path: m.Path, Folder: m.Beside(), Checkpoint: m.Checkpoint})
 		if p.base != nil && m.Path == p.base.Path {
 			base = i
 		}
 	}
 	if p.base != nil && base < 0 {
 		base = len(models)
-		models = append(models, tokens.Model{Path: p.base.Path, Dir: p.base.Dir(), Checkpoint: p.base.Checkpoint})
+		models = append(models, tokens.Model{Path: p.base.Path, Folder: p.base.Beside(), Checkpoint: p.base.Checkpoint})
 	}
 	return models, base
 }
@@ -110,10 +108,9 @@ func (p *Plan) template(models []tokens.Model) error {
 	}
 	const configName = "tokenizer_config.json"
 	config := p.files[configName]
-	if config == nil && p.reference().Dir() != "" {
+	if config == nil {
 		var err error
-		config, err = os.ReadFile(filepath.Join(p.reference().Dir(), configName))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		if config, err = p.reference().Beside().Read(configName, hub.MaxSidecar); err != nil {
 			return fmt.Errorf("chat_template: %w", err)
 		}
 	}

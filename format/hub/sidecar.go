@@ -1,8 +1,8 @@
 package hub
 
 import (
-	"os"
-	"path/filepath"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 )
@@ -22,38 +22,44 @@ func IsWeights(name string) bool {
 	return slices.ContainsFunc(weightSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
 }
 
-// Sidecars lists the files beside the weights in a checkpoint's directory that a
+// MaxSidecar is the most bytes that a file beside the weights may have. The largest
+// tokenizer.json in use has about 35 MB.
+const MaxSidecar = 200 << 20
+
+// Sidecars lists the files beside the weights of a checkpoint that a
 // merged checkpoint needs as well: configuration, tokenizer, templates, licence,
-// code. Names are relative to dir, with slashes, sorted. skipped are the
-// directories that are not carried.
-func Sidecars(dir string) (files, skipped []string, err error) {
-	entries, err := os.ReadDir(dir)
+// code. Names are sorted. skipped are the directories that are not carried.
+func Sidecars(files fs.FS) (names, skipped []string, err error) {
+	names, skipped, err = sidecars(files, ".")
+	slices.Sort(names)
+	return names, skipped, err
+}
+
+func sidecars(files fs.FS, dir string) (names, skipped []string, err error) {
+	entries, err := fs.ReadDir(files, dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, e := range entries {
-		name := e.Name()
-		if strings.HasPrefix(name, ".") || IsWeights(name) {
+		if strings.HasPrefix(e.Name(), ".") || IsWeights(e.Name()) {
 			continue
 		}
-		info, err := os.Stat(filepath.Join(dir, name)) // the cache is made of links
+		name := path.Join(dir, e.Name())
+		info, err := fs.Stat(files, name) // the cache is made of links
 		switch {
 		case err != nil:
 			return nil, nil, err
 		case info.Mode().IsRegular():
-			files = append(files, name)
-		case name == templateDir && filepath.Base(dir) != templateDir: // one level; links may go in circles
-			more, _, err := Sidecars(filepath.Join(dir, name))
+			names = append(names, name)
+		case name == templateDir: // one level; links may go in circles
+			more, _, err := sidecars(files, name)
 			if err != nil {
 				return nil, nil, err
 			}
-			for _, m := range more {
-				files = append(files, name+"/"+m)
-			}
+			names = append(names, more...)
 		case info.IsDir():
 			skipped = append(skipped, name)
 		}
 	}
-	slices.Sort(files)
-	return files, skipped, nil
+	return names, skipped, nil
 }

@@ -55,7 +55,7 @@ func TestSidecars(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	files, skipped, err := Sidecars(dir)
+	files, skipped, err := Sidecars(os.DirFS(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,13 +73,13 @@ func TestSidecars(t *testing.T) {
 
 func TestSidecarsFail(t *testing.T) {
 	dir := t.TempDir()
-	if _, _, err := Sidecars(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := Sidecars(os.DirFS(filepath.Join(dir, "none"))); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of no directory: %v", err)
 	}
 	if err := os.Symlink(filepath.Join(dir, "no blob"), filepath.Join(dir, "tokenizer.json")); err != nil {
 		t.Skip(err)
 	}
-	if _, _, err := Sidecars(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := Sidecars(os.DirFS(dir)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("with a tokenizer that leads nowhere: %v, want an error", err)
 	}
 }
@@ -91,7 +91,7 @@ func TestSidecarsInCircles(t *testing.T) {
 	if err := os.Symlink(dir, filepath.Join(dir, templateDir)); err != nil {
 		t.Skip(err)
 	}
-	files, skipped, err := Sidecars(dir)
+	files, skipped, err := Sidecars(os.DirFS(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,8 +124,8 @@ func TestBoth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := b.Path() + "+" + a.Path(); c.Path() != want || c.Dir() != b.Dir() {
-		t.Errorf("path %q, directory %q", c.Path(), c.Dir())
+	if want := b.Path() + "+" + a.Path(); c.Path() != want || c.Beside().Path() != b.Beside().Path() {
+		t.Errorf("path %q, directory %q", c.Path(), c.Beside().Path())
 	}
 	if got := fmt.Sprint(c.Metadata()); got != "map[format:pt x:base y:adapter]" {
 		t.Error(got)

@@ -62,8 +62,8 @@ func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []cha
 // Path implements [format.Checkpoint]: both paths, as mergekit writes them.
 func (c *checkpoint) Path() string { return c.base.Path() + "+" + c.adapter.Path() }
 
-// Dir implements [format.Checkpoint]: what stands beside the base belongs to the result.
-func (c *checkpoint) Dir() string { return c.base.Dir() }
+// Beside implements [format.Checkpoint]: what stands beside the base belongs to the result.
+func (c *checkpoint) Beside() format.Folder { return c.base.Beside() }
 
 // Tensors implements [format.Checkpoint].
 func (c *checkpoint) Tensors() []format.Tensor { return c.tensors }

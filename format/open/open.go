@@ -45,6 +45,15 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	return checkpoint(safetensors.OpenFile(path, src))
 }
 
+// Folder finds the files of what a user called a checkpoint, without opening it as one.
+func Folder(name string) (format.Folder, error) {
+	path, err := hub.Locate(name)
+	if err != nil {
+		return format.Folder{}, err
+	}
+	return format.Directory(path), nil
+}
+
 // checkpoint keeps a nil pointer from becoming an interface that is not nil.
 func checkpoint(c *safetensors.Checkpoint, err error) (format.Checkpoint, error) {
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,13 +38,14 @@ const (
 // Checkpoint is an open safetensors checkpoint. It implements
 // [format.Checkpoint].
 type Checkpoint struct {
-	path, dir string
-	shards    []*shard
-	files     []format.File // of the shards, then of the index
-	tensors   []format.Tensor
-	places    []place // of each tensor
-	names     map[string]int
-	metadata  map[string]string
+	path     string
+	beside   format.Folder
+	shards   []*shard
+	files    []format.File // of the shards, then of the index
+	tensors  []format.Tensor
+	places   []place // of each tensor
+	names    map[string]int
+	metadata map[string]string
 }
 
 // shard is one open file and its header.
@@ -62,7 +64,7 @@ type place struct {
 func OpenFile(path string, src Source) (*Checkpoint, error) {
 	c := &Checkpoint{path: path}
 	if filepath.Base(path) == SingleName {
-		c.dir = filepath.Dir(path)
+		c.beside = format.Directory(filepath.Dir(path))
 	}
 	if err := c.add(src); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -70,11 +72,17 @@ func OpenFile(path string, src Source) (*Checkpoint, error) {
 	return c.finish()
 }
 
-// OpenDir opens a Hub directory: the shards of its index, or its only safetensors
-// file. open opens one of them.
+// OpenDir opens a Hub directory. open opens a file of it.
 func OpenDir(dir string, open func(path string) (Source, error)) (*Checkpoint, error) {
-	c := &Checkpoint{path: dir, dir: dir}
-	index, err := c.readIndex(filepath.Join(dir, IndexName))
+	files := format.Directory(dir)
+	return OpenFolder(files, func(name string) (Source, error) { return open(files.Join(name)) })
+}
+
+// OpenFolder opens a Hub directory, or what holds the files of one: the shards of its index,
+// or its only safetensors file. open opens one of them by name.
+func OpenFolder(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
+	c := &Checkpoint{path: dir.Path(), beside: dir}
+	index, err := c.readIndex(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +91,9 @@ func OpenDir(dir string, open func(path string) (Source, error)) (*Checkpoint, e
 		return nil, err
 	}
 	for _, name := range names {
-		src, err := open(filepath.Join(dir, name))
+		src, err := open(name)
 		if errors.Is(err, os.ErrNotExist) {
-			err = &format.Error{Path: filepath.Join(dir, name), Kind: format.KindMissing, Detail: "a shard that " + IndexName + " names is not there", Err: err}
+			err = &format.Error{Path: dir.Join(name), Kind: format.KindMissing, Detail: "a shard that " + IndexName + " names is not there", Err: err}
 		}
 		if err == nil {
 			err = c.add(src)
@@ -95,7 +103,7 @@ func OpenDir(dir string, open func(path string) (Source, error)) (*Checkpoint, e
 		}
 	}
 	if index != nil {
-		if err := c.agree(index, filepath.Join(dir, IndexName)); err != nil {
+		if err := c.agree(index, dir.Join(IndexName)); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
@@ -103,8 +111,9 @@ func OpenDir(dir string, open func(path string) (Source, error)) (*Checkpoint, e
 }
 
 // readIndex reads the directory's index; nil if it has none.
-func (c *Checkpoint) readIndex(path string) (*Index, error) {
-	info, err := os.Stat(path)
+func (c *Checkpoint) readIndex(dir format.Folder) (*Index, error) {
+	path := dir.Join(IndexName)
+	info, err := dir.Stat(IndexName)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -114,7 +123,7 @@ func (c *Checkpoint) readIndex(path string) (*Index, error) {
 	if info.Size() > MaxHeader {
 		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: fmt.Sprintf("an index of %d bytes is over the limit of %d", info.Size(), int64(MaxHeader))}
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := fs.ReadFile(dir, IndexName)
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +132,11 @@ func (c *Checkpoint) readIndex(path string) (*Index, error) {
 }
 
 // shardNames lists the files to open.
-func shardNames(dir string, index *Index) ([]string, error) {
+func shardNames(dir format.Folder, index *Index) ([]string, error) {
 	if index != nil {
 		return index.Shards(), nil
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := dir.ReadDir(".")
 	if err != nil {
 		return nil, err
 	}
@@ -142,11 +151,11 @@ func shardNames(dir string, index *Index) ([]string, error) {
 	}
 	switch len(names) {
 	case 0:
-		return nil, &format.Error{Path: dir, Kind: format.KindMissing, Detail: "no " + SingleName + ", no " + IndexName + ", and no other safetensors file in this directory"}
+		return nil, &format.Error{Path: dir.Path(), Kind: format.KindMissing, Detail: "no " + SingleName + ", no " + IndexName + ", and no other safetensors file in this directory"}
 	case 1:
 		return names, nil
 	}
-	return nil, &format.Error{Path: dir, Kind: format.KindIndex, Detail: fmt.Sprintf("%d safetensors files (%s, …) and no %s: name the file that is meant", len(names), names[0], IndexName)}
+	return nil, &format.Error{Path: dir.Path(), Kind: format.KindIndex, Detail: fmt.Sprintf("%d safetensors files (%s, …) and no %s: name the file that is meant", len(names), names[0], IndexName)}
 }
 
 // IsWeights reports whether a file name is that of a safetensors file or of an
@@ -228,8 +237,8 @@ func (c *Checkpoint) finish() (*Checkpoint, error) {
 // Path implements [format.Checkpoint].
 func (c *Checkpoint) Path() string { return c.path }
 
-// Dir implements [format.Checkpoint].
-func (c *Checkpoint) Dir() string { return c.dir }
+// Beside implements [format.Checkpoint].
+func (c *Checkpoint) Beside() format.Folder { return c.beside }
 
 // Tensors implements [format.Checkpoint].
 func (c *Checkpoint) Tensors() []format.Tensor { return c.tensors }

@@ -131,8 +131,8 @@ func TestOpenDir(t *testing.T) {
 		if strings.Join(names, " ") != c.tensors || strings.Join(files, " ") != c.opened {
 			t.Errorf("%s: tensors %q in %q", c.name, names, files)
 		}
-		if got.Path() != dir || got.Dir() != dir {
-			t.Errorf("%s: path %s, dir %s", c.name, got.Path(), got.Dir())
+		if got.Path() != dir || got.Beside().Path() != dir {
+			t.Errorf("%s: path %s, dir %s", c.name, got.Path(), got.Beside().Path())
 		}
 		if c.name == "shards" && (got.Metadata()["k"] != "first" || got.Metadata()["a"] != "1" || got.Metadata()["b"] != "2") {
 			t.Errorf("metadata %v", got.Metadata())
@@ -219,8 +219,8 @@ func TestOpenFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Path() != path || c.Dir() != sidecars || len(c.Files()) != 1 || len(c.Tensors()) != 1 {
-			t.Errorf("%s: path %s, dir %q, %d files", name, c.Path(), c.Dir(), len(c.Files()))
+		if c.Path() != path || c.Beside().Path() != sidecars || len(c.Files()) != 1 || len(c.Tensors()) != 1 {
+			t.Errorf("%s: path %s, dir %q, %d files", name, c.Path(), c.Beside().Path(), len(c.Files()))
 		}
 		if _, ok := c.Find("c"); ok {
 			t.Error("found what is not there")

@@ -4,13 +4,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/open"
 )
 
 // Vocabulary is the one that the output has, and where the rows of its embeddings come
@@ -82,7 +82,7 @@ func (b *builder) load() error {
 	var errs []error
 	b.tokenizers = make([]*tokenizer, len(b.models))
 	for m, model := range b.models {
-		t, err := load(model.Dir, b.known)
+		t, err := load(model.Folder, b.known)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -121,8 +121,8 @@ func (b *builder) limit() error {
 		if rows > 0 {
 			limit = min(limit, rows)
 		}
-		if model.Dir != "" {
-			config, err := readFile(filepath.Join(model.Dir, hub.ConfigName), maxFile)
+		if model.Folder.Exists() {
+			config, err := model.Folder.Read(hub.ConfigName, hub.MaxSidecar)
 			if err != nil {
 				return err
 			}
@@ -151,7 +151,7 @@ func (b *builder) limit() error {
 func (b *builder) choose() (err error) {
 	if b.spec.Source == SourceBase || b.spec.Source == SourceUnion {
 		b.from = b.tokenizers[b.lead]
-		if b.files, err = readFiles(b.models[b.lead].Dir); err != nil {
+		if b.files, err = readFiles(b.models[b.lead].Folder); err != nil {
 			return err
 		}
 		limit := b.limits[b.lead]
@@ -163,19 +163,19 @@ func (b *builder) choose() (err error) {
 		}
 		return err
 	}
-	dir := ""
+	var dir format.Folder
 	for m, model := range b.models {
 		if model.Path == b.spec.Source {
-			dir, b.from = model.Dir, b.tokenizers[m]
+			dir, b.from = model.Folder, b.tokenizers[m]
 		}
 	}
 	if b.from == nil {
-		if dir, err = hub.Locate(b.spec.Source); err != nil {
+		if dir, err = open.Folder(b.spec.Source); err != nil {
 			return fmt.Errorf("tokenizer source: %w", err)
 		}
 		b.from, err = load(dir, b.known)
 	}
-	if err == nil && b.from != nil && dir != "" {
+	if err == nil && b.from != nil && dir.Exists() {
 		b.files, err = readFiles(dir)
 	}
 	if err == nil && b.files[tokenizerName] == nil {
@@ -205,7 +205,7 @@ func (b *builder) add() error {
 	for k := len(b.from.added); k < len(b.out.added); k++ {
 		token := b.out.added[k].Content
 		if id := b.out.ids[token]; !known(b.from, token) && b.taken(id) {
-			return &format.Error{Path: b.from.dir, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
+			return &format.Error{Path: b.from.dir.Path(), Kind: format.KindUnsupported, Detail: fmt.Sprintf(
 				"the ids of the tokenizer have holes, so that token %q cannot be added: the tokenizers library would give it the id %d of another token", clip(token), id)}
 		}
 	}
@@ -304,11 +304,11 @@ func (b *builder) write() error {
 		return fmt.Errorf("read the new tokenizer: %w", err)
 	}
 	if len(again.ids) != len(b.out.ids) {
-		return fmt.Errorf("%s: the new tokenizer has %d tokens instead of %d", b.from.dir, len(again.ids), len(b.out.ids))
+		return fmt.Errorf("%s: the new tokenizer has %d tokens instead of %d", b.from.dir.Path(), len(again.ids), len(b.out.ids))
 	}
 	for token, id := range b.out.ids {
 		if got, ok := again.ids[token]; !ok || got != id {
-			return fmt.Errorf("%s: token %q of the new tokenizer has the id %d instead of %d", b.from.dir, clip(token), got, id)
+			return fmt.Errorf("%s: token %q of the new tokenizer has the id %d instead of %d", b.from.dir.Path(), clip(token), got, id)
 		}
 	}
 	return nil
@@ -321,7 +321,7 @@ func (b *builder) permute() error {
 		size = max(size, int64(id)+1)
 	}
 	if size == 0 {
-		return &format.Error{Path: b.from.dir, Kind: format.KindSize, Detail: "the tokenizer has no tokens"}
+		return &format.Error{Path: b.from.dir.Path(), Kind: format.KindSize, Detail: "the tokenizer has no tokens"}
 	}
 	if pad := int64(b.spec.PadToMultipleOf); pad > 1 {
 		size = (size + pad - 1) / pad * pad

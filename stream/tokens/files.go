@@ -2,21 +2,21 @@ package tokens
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"strconv"
 	"strings"
 
 	"weld/format"
+	"weld/format/hub"
 )
 
 // maxTemplate is the most bytes that a template may have.
 const maxTemplate = 8 << 20
 
-// readFiles reads the tokenizer files of a directory.
-func readFiles(dir string) (map[string][]byte, error) {
+// readFiles reads the tokenizer files of a model.
+func readFiles(dir format.Folder) (map[string][]byte, error) {
 	names := tokenizerFiles
-	more, err := os.ReadDir(filepath.Join(dir, templatesDir))
+	more, err := fs.ReadDir(dir, templatesDir)
 	if err == nil {
 		names = append([]string(nil), names...)
 		for _, e := range more {
@@ -27,7 +27,7 @@ func readFiles(dir string) (map[string][]byte, error) {
 	}
 	files := make(map[string][]byte)
 	for _, name := range names {
-		raw, err := readFile(filepath.Join(dir, filepath.FromSlash(name)), maxFile)
+		raw, err := dir.Read(name, hub.MaxSidecar)
 		if err != nil {
 			return nil, err
 		}
@@ -39,12 +39,12 @@ func readFiles(dir string) (map[string][]byte, error) {
 }
 
 // reload parses files that were changed.
-func reload(dir string, files map[string][]byte) (*tokenizer, error) {
+func reload(dir format.Folder, files map[string][]byte) (*tokenizer, error) {
 	extra, err := parseExtra(dir, files[configName], files[addedName])
 	if err != nil {
 		return nil, err
 	}
-	t, err := parseTokenizer(filepath.Join(dir, tokenizerName), files[tokenizerName], extra)
+	t, err := parseTokenizer(dir.Join(tokenizerName), files[tokenizerName], extra)
 	if t != nil {
 		t.dir = dir
 	}
@@ -54,7 +54,7 @@ func reload(dir string, files map[string][]byte) (*tokenizer, error) {
 // strip takes the tokens out of the files that have no row: those from limit on.
 func strip(t *tokenizer, files map[string][]byte, limit int32) (*tokenizer, error) {
 	gone := func(token string) bool { id, ok := t.ids[token]; return ok && id >= limit }
-	top, err := parse(filepath.Join(t.dir, tokenizerName), files[tokenizerName])
+	top, err := parse(t.dir.Join(tokenizerName), files[tokenizerName])
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +116,9 @@ func strip(t *tokenizer, files map[string][]byte, limit int32) (*tokenizer, erro
 }
 
 // stripLists takes tokens out of the files that list added tokens.
-func stripLists(dir string, files map[string][]byte, gone func(string) bool) error {
+func stripLists(dir format.Folder, files map[string][]byte, gone func(string) bool) error {
 	if config := files[configName]; config != nil {
-		top, err := parse(filepath.Join(dir, configName), config)
+		top, err := parse(dir.Join(configName), config)
 		if err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func stripLists(dir string, files map[string][]byte, gone func(string) bool) err
 		}
 	}
 	if raw := files[addedName]; raw != nil {
-		top, err := parse(filepath.Join(dir, addedName), raw)
+		top, err := parse(dir.Join(addedName), raw)
 		if err != nil {
 			return err
 		}
@@ -196,7 +196,7 @@ func (v value) filter(keep func(k int, key string, e value) (bool, error)) (edit
 
 // extend writes the added tokens of t into the files that lack them.
 func extend(t *tokenizer, files map[string][]byte) error {
-	path := filepath.Join(t.dir, tokenizerName)
+	path := t.dir.Join(tokenizerName)
 	top, err := parse(path, files[tokenizerName])
 	if err != nil {
 		return err
@@ -235,7 +235,7 @@ func extend(t *tokenizer, files map[string][]byte) error {
 func extendLists(t *tokenizer, files map[string][]byte) error {
 	id := func(a added) string { return strconv.Itoa(int(t.ids[a.Content])) }
 	if config := files[configName]; config != nil {
-		top, err := parse(filepath.Join(t.dir, configName), config)
+		top, err := parse(t.dir.Join(configName), config)
 		if err != nil {
 			return err
 		}
@@ -254,7 +254,7 @@ func extendLists(t *tokenizer, files map[string][]byte) error {
 		}
 	}
 	if raw := files[addedName]; raw != nil {
-		top, err := parse(filepath.Join(t.dir, addedName), raw)
+		top, err := parse(t.dir.Join(addedName), raw)
 		if err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func save(t testing.TB, dir string, tensors []format.Tensor, seed uint64) Model 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return Model{Path: dir, Dir: dir, Checkpoint: c}
+	return Model{Path: dir, Folder: format.Directory(dir), Checkpoint: c}
 }
 
 func makeAll(t testing.TB, toys ...toy) (models []Model) {
@@ -407,7 +407,7 @@ func checkRanges(t testing.TB, c format.Checkpoint, i int, all []byte) {
 // order lists the tokens of a built vocabulary as its tokenizer.json says.
 func outIDs(t testing.TB, v *Vocabulary) map[string]int {
 	t.Helper()
-	k, err := reload("out", v.Files)
+	k, err := reload(format.Directory("out"), v.Files)
 	if err != nil {
 		t.Fatal(err)
 	}

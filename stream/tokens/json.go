@@ -2,47 +2,12 @@ package tokens
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"unicode/utf8"
 
 	"weld/format"
 )
-
-// maxFile is the most bytes that a file beside a model may have. The largest
-// tokenizer.json in use has about 35 MB.
-const maxFile = 200 << 20
-
-// readFile reads a small file; what is not there is nil.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	tooLarge := &format.Error{Path: path, Kind: format.KindSize, Detail: fmt.Sprintf("the file is larger than %d bytes, the most that weld reads of it", limit)}
-	if info.Size() > limit {
-		return nil, tooLarge
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = tooLarge
-	}
-	if raw == nil {
-		raw = []byte{}
-	}
-	return raw, err
-}
 
 // value is a range of a document that is known to be valid JSON, so that reading it
 // needs no copies and no errors but of type.

@@ -32,10 +32,10 @@ type TokenSource struct {
 	FromID    int    // the row of that number; −1 for none
 }
 
-// Model is one input: its checkpoint, and the directory with its tokenizer files.
+// Model is one input: its checkpoint, and where its tokenizer files are.
 type Model struct {
-	Path string // as in the recipe
-	Dir  string // "" where there is none
+	Path   string // as in the recipe
+	Folder format.Folder
 	format.Checkpoint
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/format/hub"
 )
 
 // TemplateAuto asks for the template that most models have.
@@ -29,7 +30,7 @@ func ChatTemplate(spec string, models []Model, tokenizerConfig []byte) (files ma
 	case strings.Contains(spec, "{{") || strings.Contains(spec, "{%"):
 		text = spec
 	case strings.HasSuffix(spec, ".jinja"):
-		raw, err := readFile(spec, maxTemplate)
+		raw, err := format.Directory(filepath.Dir(spec)).Read(filepath.Base(spec), maxTemplate)
 		if err != nil {
 			return nil, fmt.Errorf("chat_template: %w", err)
 		}
@@ -62,10 +63,10 @@ func ChatTemplate(spec string, models []Model, tokenizerConfig []byte) (files ma
 func commonTemplate(models []Model) (best string, err error) {
 	count, order := make(map[string]int), []string(nil)
 	for _, m := range models {
-		if m.Dir == "" {
+		if !m.Folder.Exists() {
 			continue
 		}
-		text, err := templateOf(m.Dir)
+		text, err := templateOf(m.Folder)
 		if err != nil {
 			return "", err
 		}
@@ -86,16 +87,15 @@ func commonTemplate(models []Model) (best string, err error) {
 }
 
 // templateOf reads a model's template: its own file wins, as in transformers.
-func templateOf(dir string) (string, error) {
-	raw, err := readFile(filepath.Join(dir, templateName), maxTemplate)
+func templateOf(dir format.Folder) (string, error) {
+	raw, err := dir.Read(templateName, maxTemplate)
 	if err != nil || raw != nil {
 		return string(raw), err
 	}
-	path := filepath.Join(dir, configName)
-	if raw, err = readFile(path, maxFile); err != nil || raw == nil {
+	if raw, err = dir.Read(configName, hub.MaxSidecar); err != nil || raw == nil {
 		return "", err
 	}
-	top, err := parse(path, raw)
+	top, err := parse(dir.Join(configName), raw)
 	if err != nil {
 		return "", err
 	}

@@ -6,11 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
 
 	"weld/format"
+	"weld/format/hub"
 )
 
 // Names of files.
@@ -61,7 +61,7 @@ type entry struct {
 // tokenizer is the vocabulary of one model. It is shared between models whose files
 // are the same, and not changed once loaded.
 type tokenizer struct {
-	dir     string
+	dir     format.Folder
 	ids     map[string]int32
 	regular []entry // tokens of the model alone, by id
 	added   []added // in the order of the library
@@ -71,13 +71,12 @@ type tokenizer struct {
 	moved   int   // added tokens whose id in the file is not the one they get
 }
 
-// load reads the tokenizer of a directory; it is nil if there is none.
-func load(dir string, known map[[sha256.Size]byte]*tokenizer) (*tokenizer, error) {
-	if dir == "" {
+// load reads the tokenizer of a model; it is nil if there is none.
+func load(dir format.Folder, known map[[sha256.Size]byte]*tokenizer) (*tokenizer, error) {
+	if !dir.Exists() {
 		return nil, nil
 	}
-	path := filepath.Join(dir, tokenizerName)
-	raw, err := readFile(path, maxFile)
+	raw, err := dir.Read(tokenizerName, hub.MaxSidecar)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +94,7 @@ func load(dir string, known map[[sha256.Size]byte]*tokenizer) (*tokenizer, error
 	if t := known[key]; t != nil {
 		return t, nil
 	}
-	t, err := parseTokenizer(path, raw, extra)
+	t, err := parseTokenizer(dir.Join(tokenizerName), raw, extra)
 	if err != nil {
 		return nil, err
 	}
@@ -104,25 +103,25 @@ func load(dir string, known map[[sha256.Size]byte]*tokenizer) (*tokenizer, error
 	return t, nil
 }
 
-// withoutTokenizer is the error for a directory that has a tokenizer of another kind.
-func withoutTokenizer(dir string) error {
+// withoutTokenizer is the error for a model that has a tokenizer of another kind.
+func withoutTokenizer(dir format.Folder) error {
 	for _, name := range foreign {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return &format.Error{Path: dir, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
+		if _, err := fs.Stat(dir, name); err == nil {
+			return &format.Error{Path: dir.Path(), Kind: format.KindUnsupported, Detail: fmt.Sprintf(
 				"there is %s but no %s, which is what weld reads; to make one, run: python -c \"from transformers import AutoTokenizer as T; T.from_pretrained('%s').save_pretrained('%s')\"",
-				name, tokenizerName, dir, dir)}
+				name, tokenizerName, dir.Path(), dir.Path())}
 		}
 	}
 	return nil
 }
 
 // loadExtra reads the tokens that transformers adds to those of the library.
-func loadExtra(dir string) ([]added, error) {
-	config, err := readFile(filepath.Join(dir, configName), maxFile)
+func loadExtra(dir format.Folder) ([]added, error) {
+	config, err := dir.Read(configName, hub.MaxSidecar)
 	if err != nil {
 		return nil, err
 	}
-	list, err := readFile(filepath.Join(dir, addedName), maxFile)
+	list, err := dir.Read(addedName, hub.MaxSidecar)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +130,7 @@ func loadExtra(dir string) ([]added, error) {
 
 // parseExtra reads added_tokens_decoder of a tokenizer_config.json, or, if that has none, an
 // added_tokens.json; either may be nil. Tokens come by id.
-func parseExtra(dir string, config, list []byte) ([]added, error) {
+func parseExtra(dir format.Folder, config, list []byte) ([]added, error) {
 	type numbered struct {
 		added
 		id int32
@@ -145,7 +144,7 @@ func parseExtra(dir string, config, list []byte) ([]added, error) {
 		return out
 	}
 	if config != nil {
-		top, err := parse(filepath.Join(dir, configName), config)
+		top, err := parse(dir.Join(configName), config)
 		if err != nil {
 			return nil, err
 		}
@@ -163,7 +162,7 @@ func parseExtra(dir string, config, list []byte) ([]added, error) {
 		}
 	}
 	if list != nil {
-		top, err := parse(filepath.Join(dir, addedName), list)
+		top, err := parse(dir.Join(addedName), list)
 		if err != nil {
 			return nil, err
 		}

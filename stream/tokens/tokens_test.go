@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/format/hub"
 	"weld/mmapio"
 )
 
@@ -110,7 +111,7 @@ func TestFilesAreCopies(t *testing.T) {
 		v := build(t, Spec{Source: source}, models, 0)
 		entries := 0
 		for name, data := range v.Files {
-			want, err := os.ReadFile(filepath.Join(models[m].Dir, name))
+			want, err := os.ReadFile(filepath.Join(models[m].Folder.Path(), name))
 			if err != nil || !bytes.Equal(data, want) {
 				t.Errorf("%s: %s is no copy: %v", source, name, err)
 			}
@@ -252,7 +253,7 @@ func TestStrip(t *testing.T) {
 	other := toy{vocab: words("b", "a", "c", "<s>")}
 	models := makeAll(t, y, other)
 	bpe := `{"added_tokens":[{"id":5,"content":"<s>"},{"id":1,"content":"b"}],"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"c":3,"bc":4},"merges":[["a","b"],"b c"]}}`
-	write(t, models[0].Dir, tokenizerName, bpe)
+	write(t, models[0].Folder.Path(), tokenizerName, bpe)
 	v := build(t, Spec{Source: SourceBase}, models, 0)
 	if v.Size != 3 || inOrder(outIDs(t, v)) != "[0:a 1:b 2:ab]" {
 		t.Error(v.Size, inOrder(outIDs(t, v)))
@@ -271,7 +272,7 @@ func TestStrip(t *testing.T) {
 	}
 	// config.json has the last word on how many rows are in use; Unigram has a list.
 	unigram := toy{vocab: words("a", "b", "c", "d"), files: map[string]string{"config.json": `{"vocab_size": 9, "text_config": {"vocab_size": 3}}`}}.make(t, 1)
-	write(t, unigram.Dir, tokenizerName, `{"model":{"type":"Unigram","vocab":[["a",0.0],["b",-1],["c",-2.5],["d",-3]]}}`)
+	write(t, unigram.Folder.Path(), tokenizerName, `{"model":{"type":"Unigram","vocab":[["a",0.0],["b",-1],["c",-2.5],["d",-3]]}}`)
 	v = build(t, Spec{Source: SourceUnion, Tokens: []TokenSource{tokenOf("<n>")}}, []Model{unigram}, -1)
 	if inOrder(outIDs(t, v)) != "[0:a 1:b 2:c 3:<n>]" {
 		t.Error(inOrder(outIDs(t, v)))
@@ -343,16 +344,16 @@ func TestDamagedTokenizers(t *testing.T) {
 		`{"model":{"vocab":{"a":0}},"added_tokens":[{"id":1,"content":"x","special":"true"}]}`: format.KindType,
 		strings.Repeat("[", 20000):                                                             format.KindJSON,
 	} {
-		write(t, model.Dir, tokenizerName, doc)
+		write(t, model.Folder.Path(), tokenizerName, doc)
 		if _, err := Build(Spec{Source: SourceBase}, []Model{model}, 0); format.KindOf(err) != kind {
 			t.Errorf("%.60s: %v, want %s", doc, err, kind)
 		}
 	}
-	f, err := os.Create(filepath.Join(model.Dir, tokenizerName))
+	f, err := os.Create(filepath.Join(model.Folder.Path(), tokenizerName))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Truncate(maxFile + 1); err != nil {
+	if err := f.Truncate(hub.MaxSidecar + 1); err != nil {
 		t.Fatal(err)
 	}
 	f.Close()
@@ -368,7 +369,7 @@ func FuzzTokenizer(f *testing.F) {
 	f.Add([]byte(`{"model":{"vocab":[["a",0],["\u00e9",1]]}}`), []byte(`{ }`), uint16(1))
 	f.Fuzz(func(t *testing.T, doc, config []byte, limit uint16) {
 		files := map[string][]byte{tokenizerName: doc, configName: config}
-		k, err := reload("", files)
+		k, err := reload(format.Folder{}, files)
 		if err != nil {
 			return
 		}
@@ -382,7 +383,7 @@ func FuzzTokenizer(f *testing.F) {
 		if err := extend(grown, files); err != nil {
 			t.Fatal(err)
 		}
-		again, err := reload("", files)
+		again, err := reload(format.Folder{}, files)
 		if err != nil {
 			t.Fatalf("%v: %s", err, files[tokenizerName])
 		}
@@ -420,7 +421,7 @@ func TestSpecErrors(t *testing.T) {
 
 // Rows that cannot be given are refused when a model is wrapped.
 func TestWrapErrors(t *testing.T) {
-	dir := func(y toy) string { m := y.make(t, 5); return m.Dir }
+	dir := func(y toy) string { m := y.make(t, 5); return m.Folder.Path() }
 	few, many := toy{vocab: words("a", "b")}, toy{vocab: words("a", "b", "c")}
 	matrix := func(y toy, d format.DType, shape ...int64) Model {
 		return save(t, dir(y), []format.Tensor{{Name: "wte.weight", DType: d, Shape: shape}}, 1)
@@ -495,7 +496,7 @@ func TestLong(t *testing.T) {
 	var models []Model
 	for i, d := range []format.DType{format.BF16, format.F16, format.BF16} {
 		m := toys[i].make(t, 1)
-		models = append(models, save(t, m.Dir, []format.Tensor{{Name: "wte.weight", DType: d, Shape: []int64{80, length}}}, uint64(i)))
+		models = append(models, save(t, m.Folder.Path(), []format.Tensor{{Name: "wte.weight", DType: d, Shape: []int64{80, length}}}, uint64(i)))
 	}
 	spec := Spec{Source: SourceUnion, PadToMultipleOf: 100}
 	v := build(t, spec, models, -1)

@@ -1,0 +1,95 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Folder holds the files of a checkpoint: a directory, or a container that has files in it. It
+// is an [fs.FS] whose errors name the whole path. The zero Folder is none; it has no files.
+type Folder struct {
+	path string
+	fsys fs.FS
+}
+
+// Directory is a directory's Folder.
+func Directory(path string) Folder { return Folder{path, os.DirFS(path)} }
+
+// FolderOf is the Folder of files that are found in a container.
+func FolderOf(container string, files fs.FS) Folder { return Folder{container, files} }
+
+// Exists reports whether there is a Folder at all.
+func (f Folder) Exists() bool { return f.fsys != nil }
+
+// Path is the directory or the container.
+func (f Folder) Path() string { return f.path }
+
+// Join is the whole path of a file, for messages.
+func (f Folder) Join(name string) string { return filepath.Join(f.path, filepath.FromSlash(name)) }
+
+// Open implements [fs.FS].
+func (f Folder) Open(name string) (fs.File, error) {
+	if !f.Exists() {
+		return nil, f.named(&fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist})
+	}
+	file, err := f.fsys.Open(name)
+	return file, f.named(err)
+}
+
+// Stat implements [fs.StatFS].
+func (f Folder) Stat(name string) (fs.FileInfo, error) {
+	if !f.Exists() {
+		return nil, f.named(&fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist})
+	}
+	info, err := fs.Stat(f.fsys, name)
+	return info, f.named(err)
+}
+
+// ReadDir implements [fs.ReadDirFS].
+func (f Folder) ReadDir(name string) ([]fs.DirEntry, error) {
+	if !f.Exists() {
+		return nil, nil
+	}
+	entries, err := fs.ReadDir(f.fsys, name)
+	return entries, f.named(err)
+}
+
+// Read reads a small file whole, of at most limit bytes; what is not there is nil.
+func (f Folder) Read(name string, limit int64) ([]byte, error) {
+	file, err := f.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, f.named(err)
+	}
+	tooLarge := &Error{Path: f.Join(name), Kind: KindSize, Detail: fmt.Sprintf("the file is larger than %d bytes, the most that weld reads of it", limit)}
+	if info.Size() > limit {
+		return nil, tooLarge
+	}
+	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(raw)) > limit {
+		err = tooLarge
+	}
+	if raw == nil {
+		raw = []byte{}
+	}
+	return raw, f.named(err)
+}
+
+// named gives an error the whole path.
+func (f Folder) named(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return &fs.PathError{Op: e.Op, Path: f.Join(e.Path), Err: e.Err}
+	}
+	return err
+}
