@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"runtime"
 
+	"weld/format/frames"
 	"weld/format/safetensors"
-	"weld/format/seekzstd"
 	"weld/mmapio"
 	"weld/stream/fuse"
 )
@@ -121,7 +121,7 @@ func (p *Plan) windowBytes(workers int) int64 {
 		return 0
 	}
 	const content, encoder = 2 * frameContent, 2 << 20 // a frame before and after, and its encoder
-	return (int64(seekzstd.Window(workers))*content + int64(workers)*encoder) * int64(max(1, p.variants))
+	return (int64(frames.Window(workers))*content + int64(workers)*encoder) * int64(max(1, p.variants))
 }
 
 // viewOverhead is what one worker's views take beyond the bytes that they show.

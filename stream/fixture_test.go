@@ -285,8 +285,8 @@ func mixed() []format.Tensor {
 	return list
 }
 
-// frames is n tensors that take a frame of a compressed output each.
-func frames(n int) (list []format.Tensor) {
+// framed is n tensors that take a frame of a compressed output each.
+func framed(n int) (list []format.Tensor) {
 	for i := range n {
 		list = append(list, describe(fmt.Sprintf("w.%d", i), format.BF16, 800, 720))
 	}
@@ -295,7 +295,7 @@ func frames(n int) (list []format.Tensor) {
 
 // long is a family of one model with as many frames as any test wants, made once.
 var long = sync.OnceValue(func() family {
-	return newFamily(1, append(frames(12), describe("steps", format.I32, 600_000), describe("more", format.I32, 100_000))...)
+	return newFamily(1, append(framed(12), describe("steps", format.I32, 600_000), describe("more", format.I32, 100_000))...)
 })
 
 // first is the family's first n tensors, and those that are copied.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"weld/format/frames"
 )
 
 func TestCutsAreChecked(t *testing.T) {
@@ -33,7 +35,7 @@ func TestCutsAreChecked(t *testing.T) {
 func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const workers, frame = 2, 10
-		ahead := Window(workers)
+		ahead := frames.Window(workers)
 		cuts := make([]int64, ahead+3)
 		for i := range cuts {
 			cuts[i] = int64(i+1) * frame
@@ -56,8 +58,8 @@ func TestWindow(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if out.Len() != 0 || len(w.frames) != ahead-1 {
-			t.Errorf("%d bytes are out, %d frames are held", out.Len(), len(w.frames))
+		if held, _ := w.Held(); out.Len() != 0 || held != ahead-1 {
+			t.Errorf("%d bytes are out, %d frames are held", out.Len(), held)
 		}
 		done := make([]bool, len(cuts))
 		for i := ahead; i < len(cuts); i++ {
@@ -74,8 +76,8 @@ func TestWindow(t *testing.T) {
 				t.Errorf("frame %d did not wait", i)
 			}
 		}
-		if len(w.frames) != ahead-1 {
-			t.Errorf("%d frames are held while others wait", len(w.frames))
+		if held, _ := w.Held(); held != ahead-1 {
+			t.Errorf("%d frames are held while others wait", held)
 		}
 		if err := fill(0); err != nil {
 			t.Fatal(err)
@@ -212,14 +214,15 @@ func TestBuffersAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := weights(rand.New(rand.NewPCG(2, 2)), int(last))
+	from := int64(0)
 	for i, cut := range cuts {
-		from := w.start(i)
 		if _, err := w.WriteAt(data[from:cut], from); err != nil {
 			t.Fatal(err)
 		}
-		if len(w.spare) > 2*Window(workers) {
-			t.Fatalf("%d buffers are kept after %d frames", len(w.spare), i+1)
+		if _, spare := w.Held(); spare > 2*frames.Window(workers) {
+			t.Fatalf("%d buffers are kept after %d frames", spare, i+1)
 		}
+		from = cut
 	}
 	if err := w.Complete(); err != nil {
 		t.Error(err)

@@ -30,20 +30,22 @@ func floor(pkg string) int {
 		return 0
 	case pkg == "format":
 		return 1
-	case pkg == "scoring":
+	case pkg == "scoring", pkg == "format/frames", pkg == "format/planes", pkg == "format/safetensors":
 		return 2
 	case pkg == "format/open":
-		return 3
-	case strings.HasPrefix(pkg, "format/"):
-		return 2
-	case pkg == "stream/bench", strings.HasPrefix(pkg, "cmd/weld/"):
-		return 6
-	case strings.HasPrefix(pkg, "stream/"):
-		return 4
-	case pkg == "stream":
 		return 5
-	case strings.HasPrefix(pkg, "cmd/"):
+	case pkg == "format/patch":
+		return 4
+	case strings.HasPrefix(pkg, "format/"):
+		return 3
+	case pkg == "stream/bench", strings.HasPrefix(pkg, "cmd/weld/"):
+		return 8
+	case strings.HasPrefix(pkg, "stream/"):
+		return 6
+	case pkg == "stream":
 		return 7
+	case strings.HasPrefix(pkg, "cmd/"):
+		return 9
 	}
 	return -1 // not a room of the house
 }
