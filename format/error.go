@@ -31,6 +31,8 @@ const (
 	KindMissing     Kind = "missing"     // a file that is needed is not there
 	KindUnsupported Kind = "unsupported" // no container that weld reads
 	KindCompression Kind = "compression" // a damaged or foreign compressed stream
+	KindRecord      Kind = "record"      // a pack's records contradict each other
+	KindChecksum    Kind = "checksum"    // bytes are not those that were written
 	KindChanged     Kind = "changed"     // the file changed while it was read
 	KindNonfinite   Kind = "nonfinite"   // a value that is infinite or NaN where it matters
 )

@@ -29,7 +29,7 @@ func TestRoundTrip(t *testing.T) {
 		cuts = append(cuts, int64(last))
 	}
 	var coded [][]byte
-	w := NewWriter(3, func(_ int, content, room []byte) ([]byte, error) {
+	w := NewWriter(3, func(_ int, _ int64, content, room []byte) ([]byte, error) {
 		room = append(room, content...)
 		flip(room, content)
 		return room, nil
@@ -124,9 +124,9 @@ func TestDecodeFails(t *testing.T) {
 // What coding or appending reports ends the writer.
 func TestFailures(t *testing.T) {
 	broken := errors.New("broken")
-	encode := func(_ int, content, room []byte) ([]byte, error) { return append(room, content...), nil }
+	encode := func(_ int, _ int64, content, room []byte) ([]byte, error) { return append(room, content...), nil }
 	for name, w := range map[string]*Writer{
-		"encode": NewWriter(1, func(int, []byte, []byte) ([]byte, error) { return nil, broken }, func(int, int64, []byte) error { return nil }),
+		"encode": NewWriter(1, func(int, int64, []byte, []byte) ([]byte, error) { return nil, broken }, func(int, int64, []byte) error { return nil }),
 		"put":    NewWriter(1, encode, func(int, int64, []byte) error { return broken }),
 	} {
 		if err := w.Extend(2, 4); err != nil {

@@ -11,7 +11,7 @@ import (
 // waits.
 type Writer struct {
 	window int // frames that may be under way
-	encode func(frame int, content, room []byte) ([]byte, error)
+	encode func(frame int, offset int64, content, room []byte) ([]byte, error)
 	put    func(frame int, content int64, coded []byte) error
 
 	mu      sync.Mutex
@@ -26,15 +26,18 @@ type Writer struct {
 
 // frame is one that is being filled, or waits to be appended.
 type frame struct {
-	content []byte
+	start   int64  // in the content
+	content []byte // nil if it is written at once
 	missing int64
 	coded   []byte // once complete
 }
 
+func (f *frame) at(off int64) []byte { return f.content[off-f.start:] }
+
 // NewWriter makes a writer for so many goroutines that call [Writer.WriteAt]. encode
-// codes a frame and appends the result to room, on any of them; put takes the result, one frame at a
+// codes the frame that begins at an offset and appends the result to room, on any of them; put takes the result, one frame at a
 // time and in order, with the length of the frame's content.
-func NewWriter(workers int, encode func(frame int, content, room []byte) ([]byte, error), put func(frame int, content int64, coded []byte) error) *Writer {
+func NewWriter(workers int, encode func(frame int, offset int64, content, room []byte) ([]byte, error), put func(frame int, content int64, coded []byte) error) *Writer {
 	w := &Writer{window: Window(workers), encode: encode, put: put, frames: make(map[int]*frame)}
 	w.moved = sync.NewCond(&w.mu)
 	return w
@@ -67,8 +70,13 @@ func (w *Writer) WriteAt(p []byte, off int64) (int, error) {
 		if err != nil {
 			return written, err
 		}
-		copy(f.at(off), p[:n])
-		if err := w.filled(i, f.frame, n); err != nil {
+		if f.content == nil { // whole: no need to copy it
+			err = w.code(i, f, p[:n])
+		} else {
+			copy(f.at(off), p[:n])
+			err = w.filled(i, f, n)
+		}
+		if err != nil {
 			return written, err
 		}
 		p, off, written = p[n:], off+n, written+int(n)
@@ -83,40 +91,39 @@ func (w *Writer) start(i int) int64 {
 	return w.cuts[i-1]
 }
 
-// claimed is a frame and where its content begins.
-type claimed struct {
-	*frame
-	start int64
+// find returns the frame that holds the content at off.
+func (w *Writer) find(off int64) int {
+	return sort.Search(len(w.cuts), func(i int) bool { return w.cuts[i] > off })
 }
-
-func (c claimed) at(off int64) []byte { return c.content[off-c.start:] }
 
 // claim returns the frame that holds the content at off, for filling with at most n
 // bytes, when it is inside the window.
-func (w *Writer) claim(off, n int64) (i int, c claimed, most int64, err error) {
+func (w *Writer) claim(off, n int64) (i int, f *frame, most int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i = sort.Search(len(w.cuts), func(i int) bool { return w.cuts[i] > off })
+	i = w.find(off)
 	if i == len(w.cuts) {
-		return 0, c, 0, fmt.Errorf("%d bytes beyond the announced content", n)
+		return 0, nil, 0, fmt.Errorf("%d bytes beyond the announced content", n)
 	}
 	for w.err == nil && i >= w.next+w.window {
 		w.moved.Wait()
 	}
 	if w.err != nil {
-		return 0, c, 0, w.err
+		return 0, nil, 0, w.err
 	}
 	start, end := w.start(i), w.cuts[i]
 	n = min(n, end-off)
-	f := w.frames[i]
-	if f == nil && i >= w.next {
-		f = &frame{content: w.buffer(end - start), missing: end - start}
+	switch f = w.frames[i]; {
+	case f == nil && i < w.next, f != nil && f.missing < n:
+		return 0, nil, 0, fmt.Errorf("bytes of frame %d were written twice", i)
+	case f == nil && n == end-start:
+		f = &frame{start: start}
+		w.frames[i] = f
+	case f == nil:
+		f = &frame{start: start, missing: end - start, content: w.buffer(end - start)}
 		w.frames[i] = f
 	}
-	if f == nil || f.missing < n {
-		return 0, c, 0, fmt.Errorf("bytes of frame %d were written twice", i)
-	}
-	return i, claimed{f, start}, n, nil
+	return i, f, n, nil
 }
 
 // buffer takes a spare buffer or makes one. It makes one in the place of one that is
@@ -138,21 +145,53 @@ func (w *Writer) buffer(size int64) []byte {
 // whoever finds the next frame ready appends it and those that follow.
 func (w *Writer) filled(i int, f *frame, n int64) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if f.missing -= n; f.missing > 0 {
-		return w.err
+	f.missing -= n
+	missing, err := f.missing, w.err
+	w.mu.Unlock()
+	if missing > 0 {
+		return err
 	}
+	return w.code(i, f, f.content)
+}
+
+// code codes a frame's content.
+func (w *Writer) code(i int, f *frame, content []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	room := w.buffer(0)
 	w.mu.Unlock()
-	coded, err := w.encode(i, f.content, room[:0])
+	coded, err := w.encode(i, f.start, content, room[:0])
 	w.mu.Lock()
 	if err != nil {
 		w.fail(err)
 		return w.err
 	}
 	f.coded = coded
-	w.spare = append(w.spare, f.content)
-	f.content = nil
+	if f.content != nil {
+		w.spare = append(w.spare, f.content)
+		f.content = nil
+	}
+	return w.appendReady()
+}
+
+// Prepare codes whole frames from off on at once, whatever comes before them: content that is known
+// beforehand, and small. It is not to be written again.
+func (w *Writer) Prepare(content []byte, off int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := w.find(off)
+	for at := off; len(content) > 0; i++ {
+		if i == len(w.cuts) || w.start(i) != at || w.cuts[i]-at > int64(len(content)) {
+			return fmt.Errorf("[%d, %d) are no whole frames", off, at+int64(len(content)))
+		}
+		n := w.cuts[i] - at
+		coded, err := w.encode(i, at, content[:n], nil)
+		if err != nil {
+			return err
+		}
+		w.frames[i] = &frame{coded: coded}
+		content, at = content[n:], at+n
+	}
 	return w.appendReady()
 }
 

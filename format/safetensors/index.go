@@ -168,48 +168,11 @@ func (p *indexParser) shard(tensor string) (string, error) {
 		}
 	}
 	name := p.text(t)
-	if fault := nameFault(name); fault != "" {
+	if fault := format.NameFault(name); fault != "" {
 		return "", p.tensorFault(format.KindShardName, tensor, t.start, "expected a plain file name of a shard, found %q, which %s", excerpt(name), fault)
 	}
 	p.shards[name] = name
 	return name, nil
-}
-
-// nameFault says why a name is no plain file name on some system, or "".
-func nameFault(name string) string {
-	switch {
-	case name == "":
-		return "is empty"
-	case strings.ContainsAny(name, `/\`):
-		return "leads to another directory"
-	case strings.Contains(name, ":"):
-		return "names a drive or a stream"
-	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return "holds a control character"
-	case name == "." || name == "..":
-		return "is a directory"
-	case strings.HasSuffix(name, ".") || strings.HasSuffix(name, " "):
-		return "ends with a dot or a space, which Windows ignores"
-	case device(name):
-		return "is a device on Windows"
-	}
-	return ""
-}
-
-// device reports whether Windows takes a name for a device, as it does with any
-// extension, after spaces and in either case.
-func device(name string) bool {
-	base, _, _ := strings.Cut(name, ".")
-	base = strings.ToUpper(strings.TrimRight(base, " "))
-	switch base {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
-		return true
-	}
-	port, ok := strings.CutPrefix(base, "COM")
-	if !ok {
-		port, ok = strings.CutPrefix(base, "LPT")
-	}
-	return ok && port != "" && strings.Contains("0 1 2 3 4 5 6 7 8 9 ¹ ² ³", port)
 }
 
 // wholeNumber is the value of a JSON number if it is a whole one from 0 on that

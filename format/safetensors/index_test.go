@@ -66,7 +66,7 @@ func TestShardNames(t *testing.T) {
 	for _, name := range []string{
 		"model-00001-of-00002.safetensors", "a", "a..b", "..a", ".hidden", "a b", " a", "é.safetensors", "console", "con1.x", "com10", "lpt", "com", "nul_", "%2e%2e%2f", "~", "$HOME",
 	} {
-		if fault := nameFault(name); fault != "" {
+		if fault := format.NameFault(name); fault != "" {
 			t.Errorf("%q %s", name, fault)
 		}
 	}
@@ -74,7 +74,7 @@ func TestShardNames(t *testing.T) {
 		"", ".", "..", "...", "/etc/passwd", "../a", "a/../b", "a/b", "a/", `..\a`, `a\b`, `\\host\share`, "C:", "C:a", `C:\a`, "a:stream", "a\x00.safetensors", "a\nb", "a\x7f", "a.", "a ", ".. ",
 		"con", "NUL", "nul.safetensors", "Aux .txt", "COM1", "lpt9.x.y", "com¹", "CONIN$", "conout$",
 	} {
-		if nameFault(name) == "" {
+		if format.NameFault(name) == "" {
 			t.Errorf("%q passes", name)
 		}
 	}

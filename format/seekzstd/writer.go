@@ -51,7 +51,7 @@ func NewWriter(out io.Writer, cuts []int64, workers int) (*Writer, error) {
 	return w, w.Extend(cuts...)
 }
 
-func (w *Writer) encode(_ int, content, room []byte) ([]byte, error) {
+func (w *Writer) encode(_ int, _ int64, content, room []byte) ([]byte, error) {
 	return w.encoder.EncodeAll(content, room), nil
 }
 

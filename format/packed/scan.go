@@ -1,0 +1,225 @@
+package packed
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+
+	"weld/format"
+	"weld/format/planes"
+)
+
+// Scanner reads a pack or a patch from its beginning, as from a pipe.
+type Scanner struct {
+	path   string
+	in     *bufio.Reader
+	kind   Kind
+	seen   index
+	names  map[string]bool
+	digest hash.Hash
+	head   [recordSize]byte
+	ended  bool
+}
+
+// NewScanner reads the beginning of a pack or patch; path is for messages.
+func NewScanner(path string, in io.Reader) (*Scanner, error) {
+	s := &Scanner{path: path, in: bufio.NewReaderSize(in, 1<<20), digest: sha256.New(), seen: index{end: headerSize}, names: make(map[string]bool)}
+	var head [headerSize]byte
+	if _, err := io.ReadFull(s.in, head[:]); err != nil {
+		return nil, s.cut(err)
+	}
+	var err error
+	if s.kind, err = parseHeader(path, head[:]); err != nil {
+		return nil, err
+	}
+	s.digest.Write(head[:])
+	return s, nil
+}
+
+// Kind is what is being read.
+func (s *Scanner) Kind() Kind { return s.kind }
+
+// Digest identifies the pack, once [Scanner.Next] has returned io.EOF.
+func (s *Scanner) Digest() Digest { return Digest(s.digest.Sum(nil)) }
+
+// Part is what [Scanner.Next] finds: a file that begins, a block of it, or a table.
+type Part struct {
+	File  *FileInfo
+	Block *Block
+	Table *Table
+}
+
+// Block is a block as it is stored.
+type Block struct {
+	Place   int64 // of its record in the pack
+	Offset  int64 // in the content
+	Bytes   int   // that it decodes to
+	record  record
+	payload []byte
+}
+
+// Decode checks the block and fills content with what it holds. The base is needed for a
+// block of a patch that leans on one.
+func (b *Block) Decode(d *planes.Decoder, content, base []byte) error {
+	return restore(d, content, b.record, b.payload, base)
+}
+
+// Relative reports whether the block is coded by a base.
+func (b *Block) Relative() bool { return b.record.coding.Relative() }
+
+// Type is the element type of the block.
+func (b *Block) Type() format.DType { return elementType(b.record.elem) }
+
+// cut is the error for a file that ends too early.
+func (s *Scanner) cut(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &format.Error{Path: s.path, Kind: format.KindTruncated, Detail: fmt.Sprintf("it ends inside the record at byte %d", s.seen.end), Err: io.ErrUnexpectedEOF}
+	}
+	return err
+}
+
+func (s *Scanner) bad(kind format.Kind, detail string, args ...any) error {
+	return &format.Error{Path: s.path, Kind: kind, Detail: fmt.Sprintf("record at byte %d: ", s.seen.end) + fmt.Sprintf(detail, args...)}
+}
+
+// Next reads the next record; room is memory for a block's payload, which the block then holds. After
+// the last it demands that index and digest agree with what was read, and returns io.EOF.
+func (s *Scanner) Next(room []byte) (Part, error) {
+	if s.ended {
+		return Part{}, io.EOF
+	}
+	if _, err := io.ReadFull(s.in, s.head[:]); err != nil {
+		return Part{}, s.cut(err)
+	}
+	r, fault := parseRecord(s.head[:])
+	if fault != "" {
+		return Part{}, s.bad(format.KindRecord, "%s", fault)
+	}
+	if r.offset != s.seen.size() {
+		return Part{}, s.bad(format.KindRecord, "it belongs to byte %d of the content, the one before ended at %d", r.offset, s.seen.size())
+	}
+	if len(s.seen.tables) > 0 && (r.tag == tagData || r.tag == tagFile) {
+		return Part{}, s.bad(format.KindRecord, "%q after a table", r.tag[:])
+	}
+	if r.tag == tagData {
+		return s.block(r, room)
+	}
+	payload, err := s.payload(r)
+	if err != nil {
+		return Part{}, err
+	}
+	if r.tag != tagEnd {
+		s.digest.Write(s.head[:])
+		s.digest.Write(payload)
+	}
+	switch r.tag {
+	case tagFile:
+		return s.file(payload)
+	case tagIndex:
+		return s.index(payload)
+	case tagEnd:
+		return Part{}, s.bad(format.KindRecord, "the end comes before the index")
+	}
+	t := &Table{Tag: r.tag, Payload: payload}
+	s.seen.table(r.tag, len(payload))
+	return Part{Table: t}, nil
+}
+
+// payload reads that of a record that is no block. It grows as bytes arrive: the length is a claim.
+func (s *Scanner) payload(r record) ([]byte, error) {
+	payload, err := io.ReadAll(io.LimitReader(s.in, int64(r.payload)))
+	if err == nil && len(payload) < int(r.payload) {
+		err = io.EOF
+	}
+	if err != nil {
+		return nil, s.cut(err)
+	}
+	if crc32.ChecksumIEEE(payload) != r.sum {
+		return nil, s.bad(format.KindChecksum, "its payload is damaged")
+	}
+	return payload, nil
+}
+
+// last is the file under way.
+func (s *Scanner) last() *FileInfo {
+	if n := len(s.seen.files); n > 0 {
+		return &s.seen.files[n-1]
+	}
+	return &FileInfo{}
+}
+
+func (s *Scanner) file(payload []byte) (Part, error) {
+	c := cursor{rest: payload}
+	f := FileInfo{Size: int64(c.u64()), Begin: s.seen.size()}
+	f.Name = string(c.take(int(c.u16())))
+	if c.short || len(c.rest) > 0 || f.Size < 0 || f.Begin+f.Size < 0 {
+		return Part{}, s.bad(format.KindRecord, "it names no file")
+	}
+	if open := s.last(); open.Begin+open.Size != f.Begin {
+		return Part{}, s.bad(format.KindRecord, "file %q begins before %q ends", f.Name, open.Name)
+	}
+	if s.names[f.Name] {
+		return Part{}, s.bad(format.KindDuplicate, "file %q appears twice", f.Name)
+	}
+	s.names[f.Name] = true
+	if fault := checkName(f.Name); fault != "" {
+		return Part{}, s.bad(format.KindShardName, "file %.100q %s", f.Name, fault)
+	}
+	s.seen.file(f)
+	return Part{File: &f}, nil
+}
+
+func (s *Scanner) block(r record, room []byte) (Part, error) {
+	if open := s.last(); r.offset+int64(r.content) > open.Begin+open.Size {
+		return Part{}, s.bad(format.KindRecord, "a block reaches beyond the end of file %q", open.Name)
+	}
+	b := &Block{Place: s.seen.end, Offset: r.offset, Bytes: int(r.content), record: r}
+	if cap(room) < int(r.payload) {
+		room = make([]byte, r.payload)
+	}
+	b.payload = room[:r.payload]
+	if _, err := io.ReadFull(s.in, b.payload); err != nil {
+		return Part{}, s.cut(err)
+	}
+	s.digest.Write(s.head[:])
+	s.seen.data(r)
+	return Part{Block: b}, nil
+}
+
+// Payload is the memory that [Scanner.Next] was given for the block.
+func (b *Block) Payload() []byte { return b.payload }
+
+// index compares the index with what was read, and reads the end.
+func (s *Scanner) index(payload []byte) (Part, error) {
+	if open := s.last(); open.Begin+open.Size != s.seen.size() {
+		return Part{}, s.bad(format.KindRecord, "the index comes before file %q ends", open.Name)
+	}
+	if !s.seen.same(payload) {
+		return Part{}, s.bad(format.KindRecord, "the index lists something else than what came before it")
+	}
+	place := s.seen.end
+	s.seen.end += recordSize + int64(len(payload))
+	var last [endSize]byte
+	if _, err := io.ReadFull(s.in, last[:]); err != nil {
+		return Part{}, s.cut(err)
+	}
+	r, fault := parseRecord(last[:])
+	if fault == "" && (r.tag != tagEnd || r.payload != endPayload || crc32.ChecksumIEEE(last[recordSize:]) != r.sum) {
+		fault = "the last record is damaged"
+	}
+	if fault != "" {
+		return Part{}, s.bad(format.KindRecord, "%s", fault)
+	}
+	if e := parseEnd(last[recordSize:]); e.index != place || e.content != s.seen.size() || e.digest != s.Digest() {
+		return Part{}, s.bad(format.KindChecksum, "the digest at the end is that of something else")
+	}
+	if n, _ := s.in.Read(last[:1]); n > 0 {
+		return Part{}, s.bad(format.KindRecord, "bytes follow the end")
+	}
+	s.ended = true
+	return Part{}, io.EOF
+}

@@ -1,0 +1,228 @@
+package packed
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"sync"
+
+	"weld/format"
+	"weld/format/frames"
+	"weld/format/planes"
+	"weld/mmapio"
+)
+
+// BlockSize is the content of a block, in bytes; the last of a tensor is smaller.
+const BlockSize = 512 << 10
+
+// Run is a part of a file with elements of one type: a tensor. Runs follow one another.
+type Run struct {
+	Bytes int64
+	Type  format.DType // Invalid for bytes that are no elements
+}
+
+// Writer appends a pack to a file. Its methods may be called from any goroutine, but files are
+// announced in order.
+type Writer struct {
+	frames *frames.Writer
+	out    io.Writer
+	lean   Lean
+	spare  sync.Pool // of *planes.Encoder
+
+	mu      sync.Mutex
+	kinds   []uint8 // codes of the element types of all blocks
+	files   []FileInfo
+	content int64 // of all files
+
+	// What was written, by one goroutine at a time:
+	index  index
+	digest hash.Hash
+	header []byte // to be written before the first record
+}
+
+// Lean finds what a block is to be coded by: the bytes of another checkpoint that stand for the
+// same elements, or none. It is called once for each block, on any goroutine, with the offset of
+// the block in the content.
+type Lean func(offset int64, content []byte) (base mmapio.View, err error)
+
+// NewWriter begins a pack. workers is the number of goroutines that call WriteAt.
+func NewWriter(out io.Writer, workers int) *Writer { return newWriter(out, Pack, workers, nil) }
+
+// NewPatchWriter begins a patch.
+func NewPatchWriter(out io.Writer, workers int, lean Lean) *Writer {
+	return newWriter(out, Patch, workers, lean)
+}
+
+func newWriter(out io.Writer, kind Kind, workers int, lean Lean) *Writer {
+	w := &Writer{out: out, lean: lean, digest: sha256.New(), index: index{end: headerSize}, header: appendHeader(nil, kind)}
+	w.spare.New = func() any { return new(planes.Encoder) }
+	w.frames = frames.NewWriter(workers, w.encode, w.put)
+	return w
+}
+
+// WindowBytes bounds what a writer for so many workers holds.
+func WindowBytes(workers int) int64 {
+	return int64(frames.Window(workers))*2*BlockSize + int64(workers)*encoderBytes
+}
+
+// encoderBytes is about what one encoder takes.
+const encoderBytes = 2 << 20
+
+// File announces the next file, whose bytes are then written to what is returned, at any place. Its
+// first bytes may be given at once, in head, and need not be written again. runs cover the
+// whole file.
+func (w *Writer) File(name string, size int64, head []byte, runs ...Run) (*File, error) {
+	if fault := checkName(name); fault != "" {
+		return nil, fmt.Errorf("file %q %s", name, fault)
+	}
+	w.mu.Lock()
+	f := &File{w: w, begin: w.content, head: int64(len(head))}
+	w.files = append(w.files, FileInfo{Name: name, Size: size, Begin: w.content})
+	var cuts []int64
+	at := f.begin
+	for _, run := range runs {
+		for end := at + run.Bytes; at < end; {
+			at = min(at+BlockSize, end)
+			cuts = append(cuts, at)
+			w.kinds = append(w.kinds, elementCodes[run.Type])
+		}
+	}
+	w.content += size
+	w.mu.Unlock()
+	if at != f.begin+size {
+		return nil, fmt.Errorf("file %q: its runs have %d bytes, not %d", name, at-f.begin, size)
+	}
+	if err := w.frames.Extend(cuts...); err != nil {
+		return nil, err
+	}
+	return f, w.frames.Prepare(head, f.begin)
+}
+
+// Small adds a whole file that is no checkpoint.
+func (w *Writer) Small(name string, data []byte) error {
+	_, err := w.File(name, int64(len(data)), data, Run{Bytes: int64(len(data))})
+	return err
+}
+
+// File is a file in a pack that is being written.
+type File struct {
+	w     *Writer
+	begin int64
+	head  int64
+}
+
+// WriteAt implements [io.WriterAt]. Calls must begin in the order of the content, over all
+// files.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	given := min(max(f.head-off, 0), int64(len(p)))
+	n, err := f.w.frames.WriteAt(p[given:], f.begin+off+given)
+	return n + int(given), err
+}
+
+// Abort makes every call that waits, and every later one, fail with err.
+func (f *File) Abort(err error) { f.w.Abort(err) }
+
+// Abort makes every call that waits, and every later one, fail with err.
+func (w *Writer) Abort(err error) { w.frames.Abort(err) }
+
+// encode makes the record of a block.
+func (w *Writer) encode(i int, offset int64, content, room []byte) ([]byte, error) {
+	w.mu.Lock()
+	kind := w.kinds[i]
+	w.mu.Unlock()
+	encoder := w.spare.Get().(*planes.Encoder)
+	defer w.spare.Put(encoder)
+	r := record{tag: tagData, offset: offset, content: uint32(len(content)), elem: kind}
+	at := len(room)
+	room = append(room, make([]byte, recordSize)...)
+	var base mmapio.View
+	if w.lean != nil {
+		var err error
+		if base, err = w.lean(offset, content); err != nil {
+			return nil, err
+		}
+		defer base.Release()
+	}
+	err := mmapio.Guard([]mmapio.View{base}, func() error {
+		if len(base.Data) > 0 {
+			room, r.coding = encoder.AppendRelative(room, elementType(kind), content, base.Data)
+		} else {
+			room, r.coding = encoder.Append(room, elementType(kind), content)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	payload := room[at+recordSize:]
+	r.payload, r.sum = uint32(len(payload)), crc32.ChecksumIEEE(payload)
+	r.put(room[at:])
+	return room, nil
+}
+
+// put appends a block's record, after those of the files that begin with it.
+func (w *Writer) put(_ int, _ int64, coded []byte) error {
+	r, _ := parseRecord(coded)
+	if err := w.announce(r.offset); err != nil {
+		return err
+	}
+	w.index.data(r)
+	w.digest.Write(coded[:recordSize])
+	_, err := w.out.Write(coded)
+	return err
+}
+
+// announce writes the records of files that begin up to an offset of the content.
+func (w *Writer) announce(offset int64) error {
+	w.mu.Lock()
+	begun := w.files[len(w.index.files):]
+	w.mu.Unlock()
+	for _, f := range begun {
+		if f.Begin > offset {
+			break
+		}
+		w.index.file(f)
+		if err := w.record(appendRecord(nil, tagFile, f.Begin, appendFile(nil, f))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record writes a record whose payload is part of the digest.
+func (w *Writer) record(r []byte) error {
+	if w.header != nil {
+		r, w.header = append(w.header, r...), nil
+	}
+	w.digest.Write(r)
+	_, err := w.out.Write(r)
+	return err
+}
+
+// Complete ends the pack: all content must have been written. Tables follow it.
+func (w *Writer) Complete(tables ...Table) error {
+	if err := w.frames.Complete(); err != nil {
+		return err
+	}
+	if err := w.announce(w.content); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		w.index.table(t.Tag, len(t.Payload))
+		if err := w.record(appendRecord(nil, t.Tag, w.content, t.Payload)); err != nil {
+			return err
+		}
+	}
+	place := w.index.end
+	if err := w.record(appendRecord(nil, tagIndex, w.content, w.index.append(nil))); err != nil {
+		return err
+	}
+	_, err := io.Copy(w.out, bytes.NewReader(appendEnd(nil, place, w.content, w.digest)))
+	return err
+}
+
+// Digest identifies the pack, once it is complete.
+func (w *Writer) Digest() Digest { return Digest(w.digest.Sum(nil)) }
