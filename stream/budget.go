@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"weld/format/frames"
+	"weld/format/packed"
 	"weld/format/safetensors"
 	"weld/mmapio"
 	"weld/stream/fuse"
@@ -117,7 +118,12 @@ func (p *Plan) divide(jobs []fuse.Job) error {
 
 // windowBytes is what a compressed output holds between compression and disk.
 func (p *Plan) windowBytes(workers int) int64 {
-	if p.Out == "" || p.target.container != compressed {
+	switch {
+	case p.Out == "":
+		return 0
+	case p.target.container == pack:
+		return packed.WindowBytes(workers) * int64(max(1, p.variants))
+	case p.target.container != compressed:
 		return 0
 	}
 	const content, encoder = 2 * frameContent, 2 << 20 // a frame before and after, and its encoder

@@ -33,7 +33,7 @@ func (w *walk) announce(after, count int) {
 			step.Bytes += w.plan.spanBytes(t, w.reads)
 		}
 	}
-	w.plan.Options.Progress.begin(step)
+	w.plan.Options.Progress.Begin(step)
 }
 
 // run walks all tensors with the plan's workers. The first error ends it.
@@ -55,7 +55,7 @@ func (w *walk) run(ctx context.Context) error {
 			return 0
 		},
 		open:    func(tensor int) *task { return w.open(tensor, jobOf) },
-		skipped: func(t *task) { w.plan.Options.Progress.done.Add(t.bytes) },
+		skipped: func(t *task) { w.plan.Options.Progress.Advance(t.bytes) },
 	}
 	s.changed.L = &s.mu
 	w.ahead.walk = w
@@ -180,7 +180,7 @@ func (w *worker) process(sp span, t *Output, lo, hi int64) error {
 		return w.plan.explain(err, t)
 	}
 	if sp.stage == len(sp.stages)-1 {
-		w.plan.Options.Progress.done.Add(w.lent())
+		w.plan.Options.Progress.Advance(w.lent())
 	}
 	if !writes {
 		return nil
@@ -195,7 +195,7 @@ func (w *worker) process(sp span, t *Output, lo, hi int64) error {
 
 // copy moves the bytes of a span as they are: inside the kernel, if it can.
 func (w *worker) copy(sp span, t *Output, lo, hi int64) error {
-	defer w.plan.Options.Progress.done.Add(hi - lo)
+	defer w.plan.Options.Progress.Advance(hi - lo)
 	for _, out := range w.walk.outs {
 		if err := w.copyTo(out, sp, t, lo, hi); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/packed"
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
 	"weld/mmapio"
@@ -33,10 +34,14 @@ const (
 	directory  container = iota // a Hub directory
 	singleFile                  // *.safetensors
 	compressed                  // *.safetensors.zst
+	pack                        // *.weld
 )
 
+// holdsFiles reports whether the output has the small files of a checkpoint too.
+func (c container) holdsFiles() bool { return c == directory || c == pack }
+
 // Writable says which outputs can be written, for messages and help.
-const Writable = "a directory, *.safetensors, or *.safetensors.zst"
+const Writable = "a directory, *.safetensors, *.safetensors.zst, or *.weld (a pack)"
 
 // containerOf chooses the form of an output by its name.
 func containerOf(out string) (container, error) {
@@ -46,8 +51,10 @@ func containerOf(out string) (container, error) {
 		return singleFile, nil
 	case strings.HasSuffix(name, ".safetensors.zst"):
 		return compressed, nil
+	case packed.IsName(name):
+		return pack, nil
 	}
-	for _, foreign := range []string{".weld", ".weldpatch", ".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
+	for _, foreign := range []string{".weldpatch", ".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
 		if strings.HasSuffix(name, foreign) {
 			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, foreign, Writable)
 		}
@@ -57,7 +64,7 @@ func containerOf(out string) (container, error) {
 
 // Labelled adds a label to an output's name, before the ending that chooses its container.
 func Labelled(out, label string) string {
-	for _, ending := range []string{".safetensors", ".safetensors.zst"} {
+	for _, ending := range []string{".safetensors", ".safetensors.zst", ".weld"} {
 		if head := len(out) - len(ending); head >= 0 && strings.EqualFold(out[head:], ending) {
 			return out[:head] + label + out[head:]
 		}
@@ -82,7 +89,7 @@ func (p *Plan) layOut() error {
 	}
 	t := &p.target
 	limit := p.Options.ShardSize
-	if t.container != directory {
+	if !t.container.holdsFiles() {
 		limit = 1 << 62
 	}
 	for _, out := range p.Tensors {
@@ -167,7 +174,7 @@ func (p *Plan) checkPlace() error {
 // listSidecars finds the files that a directory carries over from the reference.
 func (p *Plan) listSidecars() error {
 	beside := p.reference().Beside()
-	if p.target.container != directory {
+	if !p.target.container.holdsFiles() {
 		if len(p.files) > 0 {
 			p.note("output %s: the recipe's tokenizer goes into an output directory only; a file holds the tensors alone", p.Out)
 		}
@@ -275,8 +282,11 @@ func (p *Plan) checkVacant() error {
 
 // leastSize is the disk space that the output surely takes.
 func (t *target) leastSize() int64 {
-	if t.container == compressed {
+	switch t.container {
+	case compressed:
 		return t.size / 2 // weights compress to between 66% and 90%
+	case pack:
+		return t.size / 4 // float32 that holds bfloat16 takes a third
 	}
 	return t.size
 }
@@ -286,6 +296,7 @@ type output struct {
 	format.Writer
 	plan  *Plan
 	stage *mmapio.Stage
+	pack  *packed.Writer // nil if the output is none
 }
 
 // create begins the output: files of the final size, headers in place.
@@ -320,6 +331,9 @@ func (o *output) targets() ([]safetensors.Target, error) {
 		z, err := seekzstd.NewWriter(file, t.layout.Cuts(t.tensors, frameContent), o.plan.Budget.Workers)
 		return []safetensors.Target{z}, err
 	}
+	if t.container == pack {
+		return o.packTargets()
+	}
 	var targets []safetensors.Target
 	for _, s := range t.layout.Shards {
 		name := s.Name
@@ -331,6 +345,29 @@ func (o *output) targets() ([]safetensors.Target, error) {
 			return nil, err
 		}
 		targets = append(targets, file)
+	}
+	return targets, nil
+}
+
+// packTargets begins a pack, with all shards in it.
+func (o *output) packTargets() ([]safetensors.Target, error) {
+	t := &o.plan.target
+	file, err := o.stage.Create(filepath.Base(o.plan.Out), 0)
+	if err != nil {
+		return nil, err
+	}
+	o.pack = packed.NewWriter(file, o.plan.Budget.Workers)
+	var targets []safetensors.Target
+	for _, s := range t.layout.Shards {
+		runs := []packed.Run{{Bytes: int64(len(s.Header))}}
+		for _, i := range s.Order {
+			runs = append(runs, packed.Run{Bytes: t.tensors[i].Bytes(), Type: t.tensors[i].DType})
+		}
+		target, err := o.pack.File(s.Name, s.Size, s.Header, runs...)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, target)
 	}
 	return targets, nil
 }
@@ -358,15 +395,26 @@ func (o *output) commit(ctx context.Context) error {
 	if err := o.Close(); err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
 	}
-	if o.plan.target.container == directory {
-		if err := o.writeSidecars(); err != nil {
-			return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
-		}
+	if err := o.complete(); err != nil {
+		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
 	}
 	if err := o.sync(ctx); err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
 	}
 	return o.stage.Commit(o.plan.Options.Force, func(name string) bool { return hub.IsWeights(name) })
+}
+
+// complete adds what comes after the tensors.
+func (o *output) complete() error {
+	if o.plan.target.container.holdsFiles() {
+		if err := o.writeSidecars(); err != nil {
+			return err
+		}
+	}
+	if o.pack != nil {
+		return o.pack.Complete()
+	}
+	return nil
 }
 
 // sync brings the files to the disk, which can take long, or gives up with ctx.
@@ -436,6 +484,13 @@ func (p *Plan) configure(config []byte) []byte {
 }
 
 func (o *output) writeSmall(name string, data io.Reader) error {
+	if o.pack != nil {
+		all, err := io.ReadAll(data)
+		if err != nil {
+			return err
+		}
+		return o.pack.Small(name, all)
+	}
 	f, err := o.stage.Create(filepath.FromSlash(name), 0)
 	if err != nil {
 		return err

@@ -29,12 +29,16 @@ func (p *Progress) Now() (Step, int64) {
 	return p.pass, p.done.Load()
 }
 
-func (p *Progress) begin(s Step) {
+// Begin announces the next walk.
+func (p *Progress) Begin(s Step) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pass = s
 	p.done.Store(0)
 }
+
+// Advance tells that so many more bytes were read.
+func (p *Progress) Advance(bytes int64) { p.done.Add(bytes) }
 
 // correct changes what the walk under way is expected to read.
 func (p *Progress) correct(bytes int64) {

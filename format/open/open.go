@@ -9,18 +9,19 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/packed"
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
 	"weld/mmapio"
 )
 
 // Readable says which paths can be opened, for messages and help.
-const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, or the name of a model in the Hub cache"
+const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, *.weld, or the name of a model in the Hub cache"
 
 // Checkpoint opens what a user called a checkpoint; its files are mapped unless another way
 // to read is given.
 func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
-	source := func(path string) (safetensors.Source, error) { return source(path, how) }
+	source := func(path string) (safetensors.Source, error) { return Source(path, how...) }
 	path, err := hub.Locate(name)
 	if err != nil {
 		return nil, err
@@ -34,6 +35,9 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	}
 	if filepath.Base(path) == safetensors.IndexName {
 		return checkpoint(safetensors.OpenDir(filepath.Dir(path), source))
+	}
+	if packed.IsName(path) {
+		return packed.OpenCheckpoint(path, how...)
 	}
 	if !safetensors.IsWeights(path) || strings.HasSuffix(path, ".json") {
 		return nil, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "not a container that weld reads: " + Readable}
@@ -51,6 +55,13 @@ func Folder(name string) (format.Folder, error) {
 	if err != nil {
 		return format.Folder{}, err
 	}
+	if packed.IsName(path) {
+		a, err := packed.Open(path)
+		if err != nil {
+			return format.Folder{}, err
+		}
+		return format.FolderOf(path, a.FS()), nil
+	}
 	return format.Directory(path), nil
 }
 
@@ -62,8 +73,8 @@ func checkpoint(c *safetensors.Checkpoint, err error) (format.Checkpoint, error)
 	return c, nil
 }
 
-// source opens a file of the safetensors layout, compressed or not.
-func source(path string, how []mmapio.Reading) (safetensors.Source, error) {
+// Source opens a file of the safetensors layout, compressed or not.
+func Source(path string, how ...mmapio.Reading) (safetensors.Source, error) {
 	if strings.HasSuffix(strings.ToLower(path), ".zst") {
 		f, err := seekzstd.Open(path, how...)
 		if err != nil {

@@ -155,7 +155,7 @@ func parseIndex(path string, p []byte) (*index, error) {
 		reserved := c.u16()
 		r.sum = c.u32()
 		at += int64(r.content)
-		if reserved != 0 || r.content == 0 || r.content > planes.MaxContent || int64(r.payload) > int64(r.content)+slack || next == 0 || at > files[next-1].Begin+files[next-1].Size {
+		if reserved != 0 || r.content == 0 || r.content > planes.MaxContent || int64(r.payload) > int64(r.content)+planes.Slack || next == 0 || at > files[next-1].Begin+files[next-1].Size {
 			return bad("block %d does not fit", len(x.blocks))
 		}
 		x.data(r)

@@ -132,16 +132,13 @@ func parseRecord(h []byte) (r record, fault string) {
 		return r, ""
 	case r.content == 0 || r.content > planes.MaxContent:
 		return r, fmt.Sprintf("a block of %d bytes, of at most %d", r.content, planes.MaxContent)
-	case int64(r.payload) > int64(r.content)+slack:
+	case int64(r.payload) > int64(r.content)+planes.Slack:
 		return r, fmt.Sprintf("a block of %d bytes takes %d", r.content, r.payload)
 	case elementType(r.elem) == format.Invalid && r.elem != opaque:
 		return r, fmt.Sprintf("element type %d", r.elem)
 	}
 	return r, ""
 }
-
-// slack is what a coded block may take beyond its content.
-const slack = 64
 
 // opaque is the code of bytes that are no elements.
 const opaque = 0

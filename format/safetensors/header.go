@@ -90,7 +90,7 @@ func readFull(path string, r io.ReaderAt, p []byte, off int64) error {
 }
 
 // ParseHeader checks the JSON bytes of a header, without the length before them,
-// of a file of the given size. Every fault is a [*format.Error]; the offsets that
+// of a file of the given size, or of [UnknownSize]. Every fault is a [*format.Error]; the offsets that
 // it gives are those of the file.
 func ParseHeader(path string, raw []byte, fileSize int64) (*Header, error) {
 	p := headerParser{
@@ -105,10 +105,24 @@ func ParseHeader(path string, raw []byte, fileSize int64) (*Header, error) {
 	slices.SortStableFunc(h.Tensors, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.End, b.End))
 	})
+	if fileSize == UnknownSize {
+		fileSize = h.DataStart + h.DataSize()
+	}
 	if err := h.cover(path, fileSize-h.DataStart); err != nil {
 		return nil, err
 	}
 	return &h, nil
+}
+
+// UnknownSize is the size of a file that comes through a pipe: it is then what the header says.
+const UnknownSize = -1
+
+// DataSize is where the last tensor ends.
+func (h *Header) DataSize() (end int64) {
+	for i := range h.Tensors {
+		end = max(end, h.Tensors[i].End)
+	}
+	return end
 }
 
 // cover demands that the tensors cover size bytes of data, each byte once.

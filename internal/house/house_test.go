@@ -38,7 +38,7 @@ func floor(pkg string) int {
 		return 4
 	case strings.HasPrefix(pkg, "format/"):
 		return 3
-	case pkg == "stream/bench", strings.HasPrefix(pkg, "cmd/weld/"):
+	case pkg == "stream/bench", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
 		return 8
 	case strings.HasPrefix(pkg, "stream/"):
 		return 6

@@ -1,0 +1,323 @@
+package planes
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/huff0"
+
+	"weld/format"
+	"weld/internal/vec"
+)
+
+// Encoder codes blocks. Its memory serves one after the other; it is not for concurrent use. The
+// zero Encoder is ready.
+type Encoder struct {
+	planes, pairs, mask, others, values, trial []byte
+	escapes                                    []byte
+	huff                                       huff0.Scratch
+	flate                                      *flate.Writer
+}
+
+// Append codes a block of elements and appends it to dst: never more than [Slack] bytes beyond
+// the content.
+func (e *Encoder) Append(dst []byte, t format.DType, content []byte) ([]byte, Coding) {
+	if len(content) == 0 {
+		return dst, Stored
+	}
+	at := len(dst)
+	dst, coding := e.block(dst, t, content)
+	if len(dst)-at >= len(content) && coding != Stored {
+		return append(dst[:at], content...), Stored
+	}
+	return dst, coding
+}
+
+// Shares of a sample at which a coding of blocks is tried.
+const (
+	sparseShare = 1.0 / 8 // of zeros: each saves a fraction's bits, the mask costs one for every element
+	runShare    = 0.5     // of elements equal to the one before
+)
+
+func (e *Encoder) block(dst []byte, t format.DType, content []byte) ([]byte, Coding) {
+	s := shapeOf(t)
+	if len(content)%s.width != 0 {
+		s = shape{width: 1}
+	}
+	l := look(content, s.width)
+	if l.repeated == l.pairs && bytes.Equal(content[s.width:], content[:len(content)-s.width]) {
+		return append(dst, content[:s.width]...), Constant
+	}
+	if t == format.Invalid {
+		return e.opaque(dst, content)
+	}
+	if float64(l.repeated) > runShare*float64(l.pairs) && float64(l.zeros) <= 0.99*float64(l.elements) || float64(l.zeros) > 0.99*float64(l.elements) && float64(l.repeated) > 0.999*float64(l.pairs) {
+		if deflated := e.deflate(e.trial[:0], content); true {
+			e.trial = deflated
+			if split := e.split(dst, s, content); len(split)-len(dst) <= len(deflated) {
+				return split, Split
+			}
+			return append(dst, deflated...), Deflated
+		}
+	}
+	if float64(l.zeros) > sparseShare*float64(l.elements) {
+		return e.sparse(dst, s, content), Sparse
+	}
+	return e.split(dst, s, content), Split
+}
+
+// opaque codes bytes that are no elements.
+func (e *Encoder) opaque(dst, content []byte) ([]byte, Coding) {
+	h := sample(content)
+	if h.entropy() > storedEntropy {
+		return append(dst, content...), Stored
+	}
+	return e.deflate(dst, content), Deflated
+}
+
+// glance is what a sample of a block says.
+type glance struct{ elements, zeros, pairs, repeated int }
+
+// look samples a block.
+func look(content []byte, width int) (g glance) {
+	n := len(content) / width
+	const part, parts = 128, 32
+	if n <= part*parts {
+		g.add(content, width)
+		return g
+	}
+	for i := range parts {
+		at := (n - part) / (parts - 1) * i
+		g.add(content[at*width:(at+part)*width], width)
+	}
+	return g
+}
+
+func (g *glance) add(content []byte, width int) {
+	zero := make([]byte, width)
+	for at := 0; at < len(content); at += width {
+		v := content[at : at+width]
+		g.elements++
+		if bytes.Equal(v, zero) {
+			g.zeros++
+		}
+		if at > 0 {
+			g.pairs++
+			if bytes.Equal(v, content[at-width:at]) {
+				g.repeated++
+			}
+		}
+	}
+}
+
+// split codes all planes of elements.
+func (e *Encoder) split(dst []byte, s shape, content []byte) []byte {
+	planes := s.room(&e.planes, len(content)/s.width)
+	s.split(planes, content)
+	for _, p := range planes {
+		dst = e.appendPlane(dst, p)
+	}
+	return dst
+}
+
+// sparse codes a mask of what is not zero, and that.
+func (e *Encoder) sparse(dst []byte, s shape, content []byte) []byte {
+	mask := grown(&e.mask, (len(content)/s.width+7)/8)
+	others := grown(&e.others, len(content))[:0]
+	clear(mask)
+	zero := make([]byte, s.width)
+	for i := 0; i*s.width < len(content); i++ {
+		if v := content[i*s.width : (i+1)*s.width]; !bytes.Equal(v, zero) {
+			mask[i>>3] |= 1 << (i & 7)
+			others = append(others, v...)
+		}
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(others)/s.width))
+	dst = e.simplePlane(dst, mask)
+	return e.split(dst, s, others)
+}
+
+// mostly codes a mask of what is not the one value, and that.
+func (e *Encoder) mostly(dst, src []byte, value byte) []byte {
+	mask := make([]byte, (len(src)+7)/8)
+	others := make([]byte, 0, len(src)/4)
+	for i, b := range src {
+		if b != value {
+			mask[i>>3] |= 1 << (i & 7)
+			others = append(others, b)
+		}
+	}
+	dst = append(dst, value)
+	dst = e.simplePlane(dst, mask)
+	return e.simplePlane(dst, others)
+}
+
+// paired codes two values as one symbol.
+func (e *Encoder) paired(dst, src []byte, h *histogram) ([]byte, bool) {
+	var codes [256]byte
+	for i := range codes {
+		codes[i] = escape
+	}
+	lo, _ := h.window()
+	var values []byte
+	covered := 0
+	take := func(v int) {
+		if h.counts[v] > 0 && len(values) < escape && codes[v] == escape {
+			codes[v] = byte(len(values))
+			values = append(values, byte(v))
+			covered += h.counts[v]
+		}
+	}
+	if float64(h.counts[0]) > 0.001*float64(h.n) {
+		take(0)
+	}
+	for v := int(lo) + 15; v >= int(lo); v-- {
+		take(v)
+	}
+	if float64(covered) < pairedShare*float64(h.n) {
+		return dst, false
+	}
+	pairs := grown(&e.pairs, (len(src)/64)*32+(len(src)%64+1)/2)
+	escapes := vec.PairCodes(pairs, src, &codes)
+	e.escapes = e.escapes[:0]
+	if escapes > 0 {
+		for _, v := range src {
+			if codes[v] == escape {
+				e.escapes = append(e.escapes, v)
+			}
+		}
+	}
+	dst = append(dst, byte(len(values)))
+	dst = append(dst, values...)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(e.escapes)))
+	dst = append(dst, e.escapes...)
+	return e.simplePlane(dst, pairs), true
+}
+
+// huffman codes chunks.
+func (e *Encoder) huffman(dst, src []byte) []byte {
+	for len(src) > 0 {
+		n := min(len(src), chunk)
+		part := src[:n]
+		src = src[n:]
+		e.huff.Reuse = huff0.ReusePolicyNone
+		coded, _, err := huff0.Compress4X(part, &e.huff)
+		kind := uint32(chunkHuffman)
+		switch {
+		case errors.Is(err, huff0.ErrUseRLE):
+			coded, kind = part[:1], chunkConstant
+		case err != nil || len(coded) >= n:
+			coded, kind = part, chunkStored
+		}
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(coded))<<2|kind)
+		dst = append(dst, coded...)
+	}
+	return dst
+}
+
+// deflate appends the DEFLATE form of src.
+func (e *Encoder) deflate(dst, src []byte) []byte {
+	out := bytes.NewBuffer(dst)
+	if e.flate == nil {
+		e.flate, _ = flate.NewWriter(out, flate.DefaultCompression)
+	} else {
+		e.flate.Reset(out)
+	}
+	e.flate.Write(src) // a buffer takes everything
+	e.flate.Close()
+	return out.Bytes()
+}
+
+// AppendRelative codes a block by a base of the same length, or without it, whatever is smallest.
+func (e *Encoder) AppendRelative(dst []byte, t format.DType, content, base []byte) ([]byte, Coding) {
+	if bytes.Equal(content, base) {
+		return dst, Unchanged
+	}
+	at := len(dst)
+	best, coding := e.Append(dst, t, content)
+	best = bytes.Clone(best[at:])
+	try := func(c Coding, coded []byte) {
+		if len(coded) < len(best) {
+			best, coding = bytes.Clone(coded), c
+		}
+	}
+	w := shapeOf(t).width
+	if len(content)%w != 0 {
+		w = 1
+	}
+	values := grown(&e.values, len(content))
+	for _, c := range []Coding{Difference, Xor} {
+		transform(values, content, base, w, c)
+		nested, inner := e.Append([]byte{0}, unsigned[w], values)
+		nested[0] = byte(inner)
+		try(c, nested)
+	}
+	try(Replaced, e.replaced(t, content, base, w))
+	return append(dst[:at], best...), coding
+}
+
+// unsigned are the integer types of each width.
+var unsigned = map[int]format.DType{1: format.U8, 2: format.U16, 4: format.U32, 8: format.U64}
+
+// replaced codes a mask of what differs from the base, and that.
+func (e *Encoder) replaced(t format.DType, content, base []byte, w int) []byte {
+	mask := make([]byte, (len(content)/w+7)/8)
+	var others []byte
+	for i := 0; i*w < len(content); i++ {
+		if v := content[i*w : (i+1)*w]; !bytes.Equal(v, base[i*w:(i+1)*w]) {
+			mask[i>>3] |= 1 << (i & 7)
+			others = append(others, v...)
+		}
+	}
+	dst := binary.LittleEndian.AppendUint32(nil, uint32(len(others)/w))
+	dst = e.simplePlane(dst, mask)
+	at := len(dst)
+	dst, inner := e.Append(append(dst, 0), t, others)
+	dst[at] = byte(inner)
+	return dst
+}
+
+// word reads an unsigned integer of w bytes.
+func word(p []byte, w int) (v uint64) {
+	for i := w - 1; i >= 0; i-- {
+		v = v<<8 | uint64(p[i])
+	}
+	return v
+}
+
+func putWord(p []byte, w int, v uint64) {
+	for i := range w {
+		p[i] = byte(v >> (8 * i))
+	}
+}
+
+// transform sets values to what a relative coding makes of elements of w bytes.
+func transform(values, content, base []byte, w int, c Coding) {
+	if c == Xor {
+		for i := range values {
+			values[i] = content[i] ^ base[i]
+		}
+		return
+	}
+	shift := 64 - 8*w
+	for at := 0; at < len(content); at += w {
+		d := int64((word(content[at:], w)-word(base[at:], w))<<shift) >> shift
+		putWord(values[at:], w, uint64(d<<1^d>>63))
+	}
+}
+
+// restore is the inverse of transform.
+func restore(content, values, base []byte, w int, c Coding) {
+	if c == Xor {
+		for i := range values {
+			content[i] = values[i] ^ base[i]
+		}
+		return
+	}
+	for at := 0; at < len(values); at += w {
+		z := word(values[at:], w)
+		putWord(content[at:], w, word(base[at:], w)+(z>>1^-(z&1)))
+	}
+}

@@ -1,0 +1,207 @@
+package packs
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/open"
+	"weld/format/packed"
+	"weld/format/safetensors"
+	"weld/mmapio"
+)
+
+// input is a file that goes into a pack.
+type input struct {
+	name string
+	size int64
+	runs []packed.Run
+	src  safetensors.Source // nil for a pipe
+	pipe io.Reader
+}
+
+// inputs are the files of a checkpoint.
+type inputs struct {
+	files []input
+	Notes []string // what stays outside
+}
+
+// gather finds the files of what a user called a checkpoint, and opens them. The
+// checkpoint is looked at as one before, so that a damaged one is not packed.
+func gather(name string, how mmapio.Reading) (*inputs, error) {
+	in := &inputs{}
+	if err := in.find(name, how); err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	return in, nil
+}
+
+func (in *inputs) find(name string, how mmapio.Reading) error {
+	c, err := open.Checkpoint(name, how)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	path, err := hub.Locate(name)
+	if err != nil {
+		return err
+	}
+	if packed.IsName(path) {
+		return fmt.Errorf("%s is a pack already", name)
+	}
+	beside := c.Beside()
+	if info, err := os.Stat(path); err != nil || !info.IsDir() && filepath.Base(path) != safetensors.IndexName {
+		beside = format.Folder{} // one file was named, and that alone is meant
+	}
+	if beside.Exists() {
+		if err := in.small(beside, how); err != nil {
+			return err
+		}
+	}
+	for _, f := range c.Files() {
+		if strings.HasSuffix(f.Path, ".json") {
+			err = in.add(filepath.Base(f.Path), f.Path, how)
+		} else {
+			err = in.weights(f.Path, how)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// small adds the files beside the weights.
+func (in *inputs) small(beside format.Folder, how mmapio.Reading) error {
+	names, skipped, err := hub.Sidecars(beside)
+	if err != nil {
+		return fmt.Errorf("list the files beside the weights of %s: %w", beside.Path(), err)
+	}
+	for _, name := range names {
+		if err := in.add(name, beside.Join(name), how); err != nil {
+			return err
+		}
+	}
+	for _, name := range skipped {
+		in.Notes = append(in.Notes, fmt.Sprintf("%s: the directory %s stays outside the pack", beside.Path(), name))
+	}
+	entries, err := fs.ReadDir(beside, ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if hub.IsWeights(e.Name()) && !safetensors.IsWeights(e.Name()) {
+			in.Notes = append(in.Notes, fmt.Sprintf("%s: %s holds weights in another format and stays outside the pack", beside.Path(), e.Name()))
+		}
+	}
+	return nil
+}
+
+// add adds a file of bytes.
+func (in *inputs) add(name, path string, how mmapio.Reading) error {
+	file, err := mmapio.Open(path, how)
+	if err != nil {
+		return err
+	}
+	in.files = append(in.files, input{name: name, size: file.Size(), runs: []packed.Run{{Bytes: file.Size()}}, src: file})
+	return nil
+}
+
+// weights adds a shard. One that is compressed goes in as what it was before.
+func (in *inputs) weights(path string, how mmapio.Reading) error {
+	src, err := open.Source(path, how)
+	if err != nil {
+		return err
+	}
+	name := filepath.Base(path)
+	if n := len(name) - len(".zst"); strings.EqualFold(name[n:], ".zst") {
+		name = name[:n]
+	}
+	in.files = append(in.files, input{name: name, size: src.Size(), src: src})
+	header, err := safetensors.ReadHeader(path, src, src.Size())
+	if err != nil {
+		return err
+	}
+	in.files[len(in.files)-1].runs = Runs(header.DataStart, header)
+	return nil
+}
+
+// pipe takes a safetensors file from a pipe: the header at once, the tensors when their turn comes.
+func pipe(in io.Reader) (*inputs, error) {
+	const path = "stdin"
+	r := bufio.NewReaderSize(in, 1<<20)
+	length, err := r.Peek(8)
+	if err != nil {
+		return nil, &format.Error{Path: path, Kind: format.KindTruncated, Detail: "no safetensors file comes from there", Err: err}
+	}
+	n := binary.LittleEndian.Uint64(length)
+	if n > safetensors.MaxHeader {
+		return nil, &format.Error{Path: path, Kind: format.KindHeaderSize, Detail: fmt.Sprintf("a header of %d bytes: what comes from there is no safetensors file", n)}
+	}
+	head, err := io.ReadAll(io.LimitReader(r, 8+int64(n)))
+	if err == nil && len(head) < 8+int(n) {
+		err = &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf("it ends inside the header of %d bytes", n)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	header, err := safetensors.ParseHeader(path, head[8:], safetensors.UnknownSize)
+	if err != nil {
+		return nil, err
+	}
+	f := input{name: safetensors.SingleName, size: header.DataStart + header.DataSize(), runs: Runs(header.DataStart, header)}
+	f.pipe = io.MultiReader(bytes.NewReader(head), r)
+	return &inputs{files: []input{f}}, nil
+}
+
+// Runs are the parts of a file with a header of so many bytes: that, and the tensors.
+func Runs(head int64, h *safetensors.Header) []packed.Run {
+	runs := []packed.Run{{Bytes: head}}
+	for _, e := range h.Tensors {
+		runs = append(runs, packed.Run{Bytes: e.End - e.Begin, Type: e.DType})
+	}
+	return runs
+}
+
+func (in *inputs) size() (n int64) {
+	for _, f := range in.files {
+		n += f.size
+	}
+	return n
+}
+
+// Unchanged fails if any file is no longer what it was when opened, or a pipe goes on.
+func (in *inputs) Unchanged() error {
+	for _, f := range in.files {
+		if f.pipe != nil {
+			if n, _ := f.pipe.Read(make([]byte, 1)); n > 0 {
+				return &format.Error{Path: "stdin", Kind: format.KindGap, Detail: "bytes follow the last tensor"}
+			}
+			continue
+		}
+		if err := f.src.Unchanged(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close closes the files.
+func (in *inputs) Close() error {
+	var errs []error
+	for _, f := range in.files {
+		if f.src != nil {
+			errs = append(errs, f.src.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

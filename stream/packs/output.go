@@ -1,0 +1,94 @@
+package packs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"weld/mmapio"
+)
+
+// output is where results go: files that appear together when they are complete, or a pipe.
+type output struct {
+	name  string
+	stage *mmapio.Stage
+	pipe  io.Writer
+	force bool
+}
+
+// create begins an output. What is in the way must be a file or a directory, as the output is, and needs
+// Force.
+func (o Options) create(name string, kind mmapio.StageKind) (*output, error) {
+	if name == Stream {
+		return &output{name: name, pipe: o.Out}, nil
+	}
+	if info, err := os.Stat(name); err == nil {
+		entries, _ := os.ReadDir(name)
+		switch {
+		case info.IsDir() != (kind == mmapio.Directory):
+			return nil, fmt.Errorf("output %s: a %s of that name is in the way", name, map[bool]string{true: "directory", false: "file"}[info.IsDir()])
+		case !o.Force && (!info.IsDir() || len(entries) > 0):
+			return nil, fmt.Errorf("output %s %w: --force replaces it", name, mmapio.ErrExists)
+		}
+	}
+	if parent, err := os.Stat(filepath.Dir(filepath.Clean(name))); err != nil || !parent.IsDir() {
+		return nil, fmt.Errorf("output %s: there is no directory %s", name, filepath.Dir(filepath.Clean(name)))
+	}
+	fs := o.FS
+	if fs == nil {
+		fs = mmapio.OS
+	}
+	stage, err := mmapio.NewStage(fs, name, kind)
+	if err != nil {
+		return nil, err
+	}
+	return &output{name: name, stage: stage, force: o.Force}, nil
+}
+
+// file makes a file of the output, of so many bytes, or 0 for one that grows.
+func (o *output) file(name string, size int64) (mmapio.OutputFile, error) {
+	if o.stage == nil {
+		return piped{o.pipe}, nil
+	}
+	if free, ok := mmapio.FreeSpace(filepath.Dir(filepath.Clean(o.name))); ok && size > free {
+		return nil, fmt.Errorf("output %s: %d bytes are needed for %s, %d are free", o.name, size, name, free)
+	}
+	return o.stage.Create(filepath.FromSlash(name), size)
+}
+
+// piped is a file of which only the end can be written to.
+type piped struct{ io.Writer }
+
+func (piped) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+func (piped) Truncate(int64) error               { return nil }
+func (piped) Sync() error                        { return nil }
+func (piped) Close() error                       { return nil }
+
+// finish puts the output into place, or gives it up if there was an error.
+func (o *output) finish(ctx context.Context, err error) error {
+	if o.stage == nil {
+		return err
+	}
+	if err == nil {
+		err = o.sync(ctx)
+	}
+	if err == nil {
+		err = o.stage.Commit(o.force, func(string) bool { return false })
+	}
+	return errors.Join(err, o.stage.Discard())
+}
+
+// sync brings the files to the disk, which can take long, or gives up with ctx.
+func (o *output) sync(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- o.stage.Sync() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,236 @@
+package packs
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"weld/format"
+	"weld/format/packed"
+	"weld/mmapio"
+	"weld/stream"
+)
+
+// Stream is what stands for stdin or stdout in place of a path.
+const Stream = "-"
+
+// Options are those of all commands here.
+type Options struct {
+	stream.Options
+	In  io.Reader // what [Stream] is as an input
+	Out io.Writer // what [Stream] is as an output
+}
+
+// Report is what was done.
+type Report struct {
+	Out     string   `json:"out"`
+	Files   int      `json:"files"`
+	Bytes   int64    `json:"bytes"`  // of the files
+	Packed  int64    `json:"packed"` // bytes of the pack
+	Digest  string   `json:"digest"`
+	Seconds float64  `json:"seconds"`
+	Notes   []string `json:"notes,omitempty"`
+}
+
+// Ratio is the size of the pack against that of the files.
+func (r *Report) Ratio() float64 {
+	if r.Bytes == 0 {
+		return 1
+	}
+	return float64(r.Packed) / float64(r.Bytes)
+}
+
+// Pack puts the files of a checkpoint into a pack. When it fails or ctx ends, nothing
+// stands under the output's name that was not there before.
+func Pack(ctx context.Context, in, out string, o Options) (*Report, error) {
+	start := time.Now()
+	if out != Stream && !packed.IsName(out) {
+		return nil, fmt.Errorf("output %s: the name of a pack ends with .weld", out)
+	}
+	sources, err := o.sources(in)
+	if err != nil {
+		return nil, err
+	}
+	defer sources.Close()
+	dst, err := o.create(out, mmapio.SingleFile)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Out: out, Notes: sources.Notes}
+	if err := dst.finish(ctx, o.pack(ctx, sources, dst, r)); err != nil {
+		return nil, err
+	}
+	r.Seconds = time.Since(start).Seconds()
+	return r, nil
+}
+
+// pack fills the output.
+func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Report) error {
+	file, err := dst.file(filepath.Base(dst.name), 0)
+	if err != nil {
+		return err
+	}
+	counted := &counter{w: file}
+	w := packed.NewWriter(counted, o.Threads)
+	o.Progress.Begin(stream.Step{Name: "pack", Index: 1, Count: 1, Bytes: in.size()})
+	if err := o.copyBlocks(ctx, in, w); err != nil {
+		return err
+	}
+	if err := errors.Join(in.Unchanged(), w.Complete()); err != nil {
+		return err
+	}
+	digest := w.Digest()
+	r.Files, r.Bytes, r.Packed, r.Digest = len(in.files), in.size(), counted.n, hex.EncodeToString(digest[:])
+	return nil
+}
+
+// counter counts what is written.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// copyBlocks has the workers put all blocks of the inputs into a pack, in order.
+func (o Options) copyBlocks(ctx context.Context, in *inputs, w *packed.Writer) error {
+	inner, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer context.AfterFunc(inner, func() { w.Abort(context.Cause(inner)) })()
+	c := &cursor{in: in, w: w}
+	var group errgroup.Group
+	for range max(1, o.Threads) {
+		group.Go(func() error {
+			err := o.work(c)
+			if err != nil {
+				stop(err)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+func (o Options) work(c *cursor) error {
+	for {
+		b, err := c.next()
+		if b == nil || err != nil {
+			return err
+		}
+		if err := b.copy(); err != nil {
+			return fmt.Errorf("pack %s: %w", b.input.name, err)
+		}
+		o.Progress.Advance(b.bytes)
+	}
+}
+
+// cursor hands out blocks of the inputs, in order.
+type cursor struct {
+	in *inputs
+	w  *packed.Writer
+
+	mu   sync.Mutex
+	file int          // under way
+	open *packed.File // nil before it
+	run  int          // the next one
+	at   int64        // in the file
+	left int64        // of the run
+}
+
+// block is a piece of a file.
+type block struct {
+	input      input
+	dst        *packed.File
+	off, bytes int64
+	data       []byte // of a pipe
+}
+
+// next returns nil after the last block.
+func (c *cursor) next() (*block, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.left == 0 {
+		if c.file == len(c.in.files) {
+			return nil, nil
+		}
+		f := c.in.files[c.file]
+		switch {
+		case c.open == nil:
+			var err error
+			if c.open, err = c.w.File(f.name, f.size, nil, f.runs...); err != nil {
+				return nil, err
+			}
+			c.run, c.at = 0, 0
+		case c.run == len(f.runs):
+			c.open = nil
+			c.file++
+		default:
+			c.left = f.runs[c.run].Bytes
+			c.run++
+		}
+	}
+	b := &block{input: c.in.files[c.file], dst: c.open, off: c.at, bytes: min(c.left, packed.BlockSize)}
+	if err := c.fetch(b); err != nil {
+		return nil, err
+	}
+	c.at, c.left = c.at+b.bytes, c.left-b.bytes
+	return b, nil
+}
+
+// fetch takes a block from a pipe, or asks for what will be needed soon.
+func (c *cursor) fetch(b *block) error {
+	if b.input.pipe != nil {
+		b.data = make([]byte, b.bytes)
+		_, err := io.ReadFull(b.input.pipe, b.data)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = &format.Error{Path: "stdin", Kind: format.KindTruncated, Detail: fmt.Sprintf("it ends before byte %d of %d", b.off+b.bytes, b.input.size), Err: io.ErrUnexpectedEOF}
+		}
+		return err
+	}
+	from := (b.off/readAhead + 1) * readAhead
+	if n := min(readAhead, b.input.size-from); n > 0 && from <= b.off+b.bytes {
+		b.input.src.Advise(mmapio.Soon, from, n)
+	}
+	return nil
+}
+
+// readAhead is how many bytes are asked for at once, before they are needed.
+const readAhead = 8 << 20
+
+func (b *block) copy() error {
+	if b.data != nil {
+		_, err := b.dst.WriteAt(b.data, b.off)
+		return err
+	}
+	view, err := b.input.src.View(b.off, b.bytes)
+	if err != nil {
+		return err
+	}
+	defer view.Release()
+	return mmapio.Guard([]mmapio.View{view}, func() error {
+		_, err := b.dst.WriteAt(view.Data, b.off)
+		return err
+	})
+}
+
+// sources opens what is to be packed.
+func (o Options) sources(in string) (*inputs, error) {
+	if in == Stream {
+		return pipe(o.In)
+	}
+	return gather(in, o.Read)
+}

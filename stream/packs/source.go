@@ -1,0 +1,132 @@
+package packs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"weld/format"
+	"weld/format/packed"
+	"weld/format/planes"
+	"weld/stream"
+)
+
+// source is a pack or a patch that is read from its beginning.
+type source struct {
+	*packed.Scanner
+	io.Closer
+	path string
+	size int64 // 0 for a pipe
+}
+
+// scan begins to read a pack or a patch, and the progress of what is done with it.
+func (o Options) scan(in, step string) (*source, error) {
+	s := &source{path: in}
+	var r io.Reader
+	if in == Stream {
+		r, s.Closer, s.path = o.In, io.NopCloser(o.In), "stdin"
+	} else {
+		f, err := os.Open(in)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, &format.Error{Path: in, Kind: format.KindMissing, Detail: "no such file"}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if info, err := f.Stat(); err == nil {
+			s.size = info.Size()
+		}
+		r, s.Closer = f, f
+	}
+	o.Progress.Begin(stream.Step{Name: step, Index: 1, Count: 1, Bytes: s.size})
+	var err error
+	if s.Scanner, err = packed.NewScanner(s.path, r); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// work is what a worker does.
+type work func(*worker) error
+
+// worker is one goroutine's memory.
+type worker struct {
+	decoder planes.Decoder
+	content []byte
+}
+
+// decode restores a block, in memory that serves the next one too.
+func (w *worker) decode(b *packed.Block, base []byte) ([]byte, error) {
+	if cap(w.content) < b.Bytes {
+		w.content = make([]byte, max(b.Bytes, packed.BlockSize))
+	}
+	content := w.content[:b.Bytes]
+	return content, b.Decode(&w.decoder, content, base)
+}
+
+// each reads to the end. deal sees every part in order and says what is to be done with it, which
+// one of the workers then does. The first error ends it, and so does ctx.
+func (s *source) each(ctx context.Context, workers int, progress *stream.Progress, deal func(packed.Part) (work, error)) error {
+	workers = max(1, workers)
+	inner, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	type job struct {
+		work work
+		room []byte // to be given back
+	}
+	jobs, rooms := make(chan job), make(chan []byte, 2*workers)
+	for range cap(rooms) {
+		rooms <- nil
+	}
+	var group errgroup.Group
+	for range workers {
+		group.Go(func() error {
+			var w worker
+			for j := range jobs {
+				if inner.Err() == nil {
+					if err := j.work(&w); err != nil {
+						stop(err)
+					}
+				}
+				rooms <- j.room
+			}
+			return nil
+		})
+	}
+	read := func() error {
+		room := <-rooms
+		for inner.Err() == nil {
+			part, err := s.Next(room)
+			if err != nil {
+				return err
+			}
+			do, err := deal(part)
+			if err != nil {
+				return err
+			}
+			if part.Block == nil {
+				continue
+			}
+			room = part.Block.Payload()
+			progress.Advance(int64(len(room)))
+			if do != nil {
+				jobs <- job{do, room}
+				room = <-rooms
+			}
+		}
+		return nil
+	}
+	err := read()
+	close(jobs)
+	group.Wait()
+	if cause := context.Cause(inner); cause != nil {
+		return cause
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}

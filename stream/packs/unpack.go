@@ -1,0 +1,104 @@
+package packs
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"weld/format"
+	"weld/format/packed"
+	"weld/mmapio"
+)
+
+// Unpack restores the files of a pack: into a directory, or, of a pack with one file, into
+// that. When it fails or ctx ends, nothing stands under the output's name that was not there before.
+func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
+	start := time.Now()
+	src, err := o.scan(in, "unpack")
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	if src.Kind() != packed.Pack {
+		return nil, &format.Error{Path: in, Kind: format.KindUnsupported, Detail: "a patch, not a pack: weld apply makes a checkpoint of it and the base"}
+	}
+	kind := mmapio.Directory
+	if out == Stream || strings.HasSuffix(strings.ToLower(out), ".safetensors") {
+		kind = mmapio.SingleFile
+	}
+	dst, err := o.create(out, kind)
+	if err != nil {
+		return nil, err
+	}
+	u := &unpacking{Options: o, src: src, dst: dst, single: kind == mmapio.SingleFile}
+	if err := dst.finish(ctx, u.run(ctx)); err != nil {
+		return nil, err
+	}
+	digest := src.Digest()
+	return &Report{Out: out, Files: u.files, Bytes: u.content, Packed: src.size, Digest: hex.EncodeToString(digest[:]), Seconds: time.Since(start).Seconds()}, nil
+}
+
+// unpacking is one run of Unpack.
+type unpacking struct {
+	Options
+	src    *source
+	dst    *output
+	single bool
+
+	file    mmapio.OutputFile
+	begin   int64 // of the file in the content
+	files   int
+	content int64
+}
+
+// run reads the pack and has the workers restore its blocks. To a pipe, they go one by one.
+func (u *unpacking) run(ctx context.Context) error {
+	workers := u.Threads
+	if u.dst.stage == nil {
+		workers = 1
+	}
+	return u.src.each(ctx, workers, u.Progress, u.deal)
+}
+
+// deal makes the next file, or restores a block of it.
+func (u *unpacking) deal(part packed.Part) (work, error) {
+	if part.File != nil {
+		return nil, u.begins(part.File)
+	}
+	b, file, off := part.Block, u.file, int64(0)
+	if b == nil {
+		return nil, nil
+	}
+	off = b.Offset - u.begin
+	return func(w *worker) error {
+		content, err := w.decode(b, nil)
+		if err != nil {
+			return fmt.Errorf("unpack %s: the block at byte %d is damaged: %w", u.src.path, b.Place, err)
+		}
+		if p, ok := file.(piped); ok {
+			_, err = p.Write(content)
+		} else {
+			_, err = file.WriteAt(content, off)
+		}
+		return err
+	}, nil
+}
+
+// begins makes the next file.
+func (u *unpacking) begins(f *packed.FileInfo) (err error) {
+	name := f.Name
+	if u.single {
+		if u.files > 0 {
+			return fmt.Errorf("output %s: the pack holds more than one file: name a directory", u.dst.name)
+		}
+		name = filepath.Base(u.dst.name)
+	}
+	u.files++
+	u.content += f.Size
+	u.begin = f.Begin
+	u.file, err = u.dst.file(name, f.Size)
+	return err
+}
