@@ -241,7 +241,7 @@ func (d *Decoder) paired(dst []byte, p *payloadReader) error {
 	if err != nil {
 		return err
 	}
-	if k > escape {
+	if k > vec.Escape {
 		return damaged("%d codes", k)
 	}
 	known, err := p.take(int(k))
@@ -258,57 +258,21 @@ func (d *Decoder) paired(dst []byte, p *payloadReader) error {
 	if err != nil {
 		return err
 	}
-	pairs := grown(&d.pairs, (len(dst)/64)*32+(len(dst)%64+1)/2)
+	pairs := grown(&d.pairs, vec.Paired(len(dst)))
 	if err := d.plane(pairs, p, false); err != nil {
 		return err
 	}
 	vec.UnpairCodes(dst, pairs, &values)
-	if n == 0 && k == escape {
-		// A code of 15 would be seen below; without escapes nothing is worth the search but damage.
-	}
-	return patchEscapes(dst, pairs, escapes)
-}
-
-// patchEscapes puts the values that have no code into their places.
-func patchEscapes(dst, pairs, escapes []byte) error {
-	for group := 0; group*64 < len(dst); group++ {
-		part := pairs[group*32 : min(group*32+32, len(pairs))]
-		if !escaped(part) {
-			continue
+	for i := range escaped(pairs, len(dst)) {
+		if len(escapes) == 0 {
+			return damaged("it has too few escaped values")
 		}
-		out := dst[group*64 : min(group*64+64, len(dst))]
-		half := (len(out) + 1) / 2
-		for i := range out {
-			c := part[i%half] >> (4 * (i / half)) & 15
-			if c != escape {
-				continue
-			}
-			if len(escapes) == 0 {
-				return damaged("it has too few escaped values")
-			}
-			out[i], escapes = escapes[0], escapes[1:]
-		}
+		dst[i], escapes = escapes[0], escapes[1:]
 	}
 	if len(escapes) > 0 {
 		return damaged("%d escaped values too many", len(escapes))
 	}
 	return nil
-}
-
-// escaped reports whether some code is 15.
-func escaped(pairs []byte) bool {
-	for ; len(pairs) >= 8; pairs = pairs[8:] {
-		w := binary.LittleEndian.Uint64(pairs)
-		if w&(w>>1)&(w>>2)&(w>>3)&0x1111111111111111 != 0 {
-			return true
-		}
-	}
-	for _, b := range pairs {
-		if b&15 == escape || b>>4 == escape {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *Decoder) mostly(dst []byte, p *payloadReader) error {

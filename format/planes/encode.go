@@ -80,35 +80,41 @@ func (e *Encoder) opaque(dst, content []byte) ([]byte, Coding) {
 // glance is what a sample of a block says.
 type glance struct{ elements, zeros, pairs, repeated int }
 
+// Figures of a glance.
+const (
+	glancePart  = 64 // elements
+	glanceParts = 32
+)
+
 // look samples a block.
 func look(content []byte, width int) (g glance) {
 	n := len(content) / width
-	const part, parts = 128, 32
-	if n <= part*parts {
+	if n <= glancePart*glanceParts {
 		g.add(content, width)
 		return g
 	}
-	for i := range parts {
-		at := (n - part) / (parts - 1) * i
-		g.add(content[at*width:(at+part)*width], width)
+	for i := range glanceParts {
+		at := (n - glancePart) / (glanceParts - 1) * i
+		g.add(content[at*width:(at+glancePart)*width], width)
 	}
 	return g
 }
 
 func (g *glance) add(content []byte, width int) {
-	zero := make([]byte, width)
+	before := uint64(0)
 	for at := 0; at < len(content); at += width {
-		v := content[at : at+width]
+		v := word(content[at:], width)
 		g.elements++
-		if bytes.Equal(v, zero) {
+		if v == 0 {
 			g.zeros++
 		}
 		if at > 0 {
 			g.pairs++
-			if bytes.Equal(v, content[at-width:at]) {
+			if v == before {
 				g.repeated++
 			}
 		}
+		before = v
 	}
 }
 
@@ -154,39 +160,17 @@ func (e *Encoder) mostly(dst, src []byte, value byte) []byte {
 	return e.simplePlane(dst, others)
 }
 
-// paired codes two values as one symbol.
+// paired codes two values as one symbol, unless too many have no code.
 func (e *Encoder) paired(dst, src []byte, h *histogram) ([]byte, bool) {
-	var codes [256]byte
-	for i := range codes {
-		codes[i] = escape
-	}
-	lo, _ := h.window()
-	var values []byte
-	covered := 0
-	take := func(v int) {
-		if h.counts[v] > 0 && len(values) < escape && codes[v] == escape {
-			codes[v] = byte(len(values))
-			values = append(values, byte(v))
-			covered += h.counts[v]
-		}
-	}
-	if float64(h.counts[0]) > 0.001*float64(h.n) {
-		take(0)
-	}
-	for v := int(lo) + 15; v >= int(lo); v-- {
-		take(v)
-	}
-	if float64(covered) < pairedShare*float64(h.n) {
+	codes, values, covered := h.codes()
+	if covered < pairedShare {
 		return dst, false
 	}
-	pairs := grown(&e.pairs, (len(src)/64)*32+(len(src)%64+1)/2)
-	escapes := vec.PairCodes(pairs, src, &codes)
+	pairs := grown(&e.pairs, vec.Paired(len(src)))
 	e.escapes = e.escapes[:0]
-	if escapes > 0 {
-		for _, v := range src {
-			if codes[v] == escape {
-				e.escapes = append(e.escapes, v)
-			}
+	if vec.PairCodes(pairs, src, &codes) > 0 {
+		for i := range escaped(pairs, len(src)) {
+			e.escapes = append(e.escapes, src[i])
 		}
 	}
 	dst = append(dst, byte(len(values)))
@@ -195,6 +179,39 @@ func (e *Encoder) paired(dst, src []byte, h *histogram) ([]byte, bool) {
 	dst = append(dst, e.escapes...)
 	return e.simplePlane(dst, pairs), true
 }
+
+// codes gives codes to the values that are most frequent: 0, if it is one of them, and those of a
+// window, from its upper end on. covered is their share.
+func (h *histogram) codes() (c vec.Codes, values []byte, covered float64) {
+	lo, _ := h.window()
+	c = vec.Codes{Lo: lo, Zero: vec.Escape}
+	for i := range c.Window {
+		c.Window[i] = vec.Escape
+	}
+	count := 0
+	take := func(v byte) (code byte) {
+		if h.counts[v] == 0 || len(values) == vec.Escape {
+			return vec.Escape
+		}
+		values = append(values, v)
+		count += h.counts[v]
+		return byte(len(values) - 1)
+	}
+	if float64(h.counts[0]) > zeroShare*float64(h.n) {
+		c.Zero = take(0)
+	}
+	for d := len(c.Window) - 1; d >= 0; d-- {
+		if v := lo + byte(d); v != 0 {
+			c.Window[d] = take(v)
+		} else if c.Zero == vec.Escape {
+			c.Zero = take(0)
+		}
+	}
+	return c, values, float64(count) / float64(h.n)
+}
+
+// zeroShare is how frequent 0 has to be to get a code although it is far from the window.
+const zeroShare = 0.001
 
 // huffman codes chunks.
 func (e *Encoder) huffman(dst, src []byte) []byte {
@@ -279,17 +296,29 @@ func (e *Encoder) replaced(t format.DType, content, base []byte, w int) []byte {
 	return dst
 }
 
-// word reads an unsigned integer of w bytes.
-func word(p []byte, w int) (v uint64) {
-	for i := w - 1; i >= 0; i-- {
-		v = v<<8 | uint64(p[i])
+// word reads an unsigned integer of w bytes: 1, 2, 4 or 8.
+func word(p []byte, w int) uint64 {
+	switch w {
+	case 2:
+		return uint64(binary.LittleEndian.Uint16(p))
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(p))
+	case 8:
+		return binary.LittleEndian.Uint64(p)
 	}
-	return v
+	return uint64(p[0])
 }
 
 func putWord(p []byte, w int, v uint64) {
-	for i := range w {
-		p[i] = byte(v >> (8 * i))
+	switch w {
+	case 2:
+		binary.LittleEndian.PutUint16(p, uint16(v))
+	case 4:
+		binary.LittleEndian.PutUint32(p, uint32(v))
+	case 8:
+		binary.LittleEndian.PutUint64(p, v)
+	default:
+		p[0] = byte(v)
 	}
 }
 

@@ -28,9 +28,6 @@ const (
 	chunkHuffman  = 2
 )
 
-// escape is the code of four bits that stands for a value without one.
-const escape = 15
-
 // histogram counts bytes of a sample.
 type histogram struct {
 	counts [256]int
