@@ -33,6 +33,7 @@ const (
 	KindCompression Kind = "compression" // a damaged or foreign compressed stream
 	KindRecord      Kind = "record"      // a pack's records contradict each other
 	KindChecksum    Kind = "checksum"    // bytes are not those that were written
+	KindBase        Kind = "base"        // another base than the one a patch was made against
 	KindChanged     Kind = "changed"     // the file changed while it was read
 	KindNonfinite   Kind = "nonfinite"   // a value that is infinite or NaN where it matters
 )

@@ -121,7 +121,7 @@ func (p *Plan) windowBytes(workers int) int64 {
 	switch {
 	case p.Out == "":
 		return 0
-	case p.target.container == pack:
+	case p.target.container.packs():
 		return packed.WindowBytes(workers) * int64(max(1, p.variants))
 	case p.target.container != compressed:
 		return 0

@@ -14,7 +14,9 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/open"
 	"weld/format/packed"
+	"weld/format/patch"
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
 	"weld/mmapio"
@@ -35,13 +37,17 @@ const (
 	singleFile                  // *.safetensors
 	compressed                  // *.safetensors.zst
 	pack                        // *.weld
+	packPatch                   // *.weldpatch
 )
 
 // holdsFiles reports whether the output has the small files of a checkpoint too.
-func (c container) holdsFiles() bool { return c == directory || c == pack }
+func (c container) holdsFiles() bool { return c == directory || c.packs() }
+
+// packs reports whether the output is a pack or a patch.
+func (c container) packs() bool { return c == pack || c == packPatch }
 
 // Writable says which outputs can be written, for messages and help.
-const Writable = "a directory, *.safetensors, *.safetensors.zst, or *.weld (a pack)"
+const Writable = "a directory, *.safetensors, *.safetensors.zst, *.weld (a pack), or *.weldpatch (against the base)"
 
 // containerOf chooses the form of an output by its name.
 func containerOf(out string) (container, error) {
@@ -53,8 +59,10 @@ func containerOf(out string) (container, error) {
 		return compressed, nil
 	case packed.IsName(name):
 		return pack, nil
+	case patch.IsName(name):
+		return packPatch, nil
 	}
-	for _, foreign := range []string{".weldpatch", ".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
+	for _, foreign := range []string{".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
 		if strings.HasSuffix(name, foreign) {
 			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, foreign, Writable)
 		}
@@ -64,7 +72,7 @@ func containerOf(out string) (container, error) {
 
 // Labelled adds a label to an output's name, before the ending that chooses its container.
 func Labelled(out, label string) string {
-	for _, ending := range []string{".safetensors", ".safetensors.zst", ".weld"} {
+	for _, ending := range []string{".safetensors", ".safetensors.zst", ".weld", ".weldpatch"} {
 		if head := len(out) - len(ending); head >= 0 && strings.EqualFold(out[head:], ending) {
 			return out[:head] + label + out[head:]
 		}
@@ -157,6 +165,9 @@ func (p *Plan) checkPlace() error {
 	var err error
 	if p.target.container, err = containerOf(p.Out); err != nil {
 		return err
+	}
+	if p.target.container == packPatch && p.Recipe.Base == "" {
+		return fmt.Errorf("output %s: a patch is made against the base, and the recipe has no base model", p.Out)
 	}
 	parent := filepath.Dir(filepath.Clean(p.Out))
 	switch info, err := os.Stat(parent); {
@@ -287,6 +298,8 @@ func (t *target) leastSize() int64 {
 		return t.size / 2 // weights compress to between 66% and 90%
 	case pack:
 		return t.size / 4 // float32 that holds bfloat16 takes a third
+	case packPatch:
+		return 0
 	}
 	return t.size
 }
@@ -296,7 +309,8 @@ type output struct {
 	format.Writer
 	plan  *Plan
 	stage *mmapio.Stage
-	pack  *packed.Writer // nil if the output is none
+	pack  packWriter        // nil if the output is neither pack nor patch
+	base  format.Checkpoint // of a patch
 }
 
 // create begins the output: files of the final size, headers in place.
@@ -331,7 +345,7 @@ func (o *output) targets() ([]safetensors.Target, error) {
 		z, err := seekzstd.NewWriter(file, t.layout.Cuts(t.tensors, frameContent), o.plan.Budget.Workers)
 		return []safetensors.Target{z}, err
 	}
-	if t.container == pack {
+	if t.container.packs() {
 		return o.packTargets()
 	}
 	var targets []safetensors.Target
@@ -349,21 +363,36 @@ func (o *output) targets() ([]safetensors.Target, error) {
 	return targets, nil
 }
 
-// packTargets begins a pack, with all shards in it.
+// packWriter is a pack or a patch being written.
+type packWriter interface {
+	Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.File, error)
+	Small(name string, data []byte) error
+	Complete() error
+}
+
+// packTargets begins a pack or a patch, with all shards in it.
 func (o *output) packTargets() ([]safetensors.Target, error) {
 	t := &o.plan.target
 	file, err := o.stage.Create(filepath.Base(o.plan.Out), 0)
 	if err != nil {
 		return nil, err
 	}
-	o.pack = packed.NewWriter(file, o.plan.Budget.Workers)
+	if t.container == packPatch {
+		// Opened once more: the plan may see the base with adapters and another vocabulary.
+		if o.base, err = open.Checkpoint(o.plan.Recipe.Base, o.plan.Options.Read); err != nil {
+			return nil, err
+		}
+		o.pack = patch.NewWriter(file, o.plan.Budget.Workers, o.base, nil)
+	} else {
+		o.pack = packed.NewWriter(file, o.plan.Budget.Workers)
+	}
 	var targets []safetensors.Target
 	for _, s := range t.layout.Shards {
-		runs := []packed.Run{{Bytes: int64(len(s.Header))}}
+		var tensors []format.Tensor
 		for _, i := range s.Order {
-			runs = append(runs, packed.Run{Bytes: t.tensors[i].Bytes(), Type: t.tensors[i].DType})
+			tensors = append(tensors, t.tensors[i])
 		}
-		target, err := o.pack.File(s.Name, s.Size, s.Header, runs...)
+		target, err := o.pack.Shard(s.Name, int64(len(s.Header)), tensors, s.Header)
 		if err != nil {
 			return nil, err
 		}
@@ -392,6 +421,7 @@ func (o *output) CopyAt(tensor int, off int64, src *mmapio.File, from, n int64) 
 // commit completes the output and puts it into place, the small files and the index
 // included.
 func (o *output) commit(ctx context.Context) error {
+	defer o.close()
 	if err := o.Close(); err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
 	}
@@ -411,10 +441,24 @@ func (o *output) complete() error {
 			return err
 		}
 	}
-	if o.pack != nil {
-		return o.pack.Complete()
+	if o.pack == nil {
+		return nil
 	}
-	return nil
+	err := o.pack.Complete()
+	if err == nil && o.base != nil {
+		err = o.base.Unchanged()
+	}
+	return err
+}
+
+// close closes what only the output needs.
+func (o *output) close() error {
+	if o.base == nil {
+		return nil
+	}
+	base := o.base
+	o.base = nil
+	return base.Close()
 }
 
 // sync brings the files to the disk, which can take long, or gives up with ctx.
@@ -502,5 +546,5 @@ func (o *output) writeSmall(name string, data io.Reader) error {
 // discard gives the output up.
 func (o *output) discard(cause error) error {
 	o.Abort(cause)
-	return o.stage.Discard()
+	return errors.Join(o.stage.Discard(), o.close())
 }

@@ -91,7 +91,7 @@ commands that do the same to yours.
 
 ` + exitHelp,
 		Commands: []*cli.Command{
-			demoCommand(), mergeCommand(), planCommand(), scoreCommand(), inspectCommand(), diffCommand(), packCommand(), unpackCommand(), benchCommand(), completionCommand(),
+			demoCommand(), mergeCommand(), planCommand(), scoreCommand(), inspectCommand(), diffCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), benchCommand(), completionCommand(),
 		},
 		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,

@@ -39,6 +39,31 @@ func unpackCommand() *cli.Command {
 	}
 }
 
+func patchCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "patch",
+		Usage:     "what turns one checkpoint into another, for machines that hold the first already",
+		ArgsUsage: "BASE NEW OUT.weldpatch",
+		Description: "BASE and NEW are " + open.Readable + ".\nweld apply makes the files of NEW of BASE and the patch. " + streamHelp +
+			"Examples:\n\n   weld patch ./base ./merged merged.weldpatch\n   weld merge recipe.yml merged.weldpatch\n\n" + exitHelp,
+		Flags:  append([]cli.Flag{forceFlag()}, runFlags()...),
+		Action: makePatch,
+	}
+}
+
+func applyCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "apply",
+		Usage:     "put patches on the checkpoint that they were made against",
+		ArgsUsage: "BASE PATCH… OUT",
+		Description: "Restores the exact files of what the last patch was made of. Any other base than\nthe one that a patch was made against is refused, whatever its shards or container.\n" +
+			"A - as a PATCH stands for stdin. OUT is a directory, or *.safetensors if it is one file.\n\n" +
+			"Examples:\n\n   weld apply ./base merged.weldpatch ./merged\n   weld apply ./base monday.weldpatch tuesday.weldpatch ./merged\n\n" + exitHelp,
+		Flags:  append([]cli.Flag{forceFlag()}, runFlags()...),
+		Action: applyPatches,
+	}
+}
+
 func forceFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "force", Usage: "replace an existing output", Category: categoryOutput}
 }
@@ -73,7 +98,7 @@ func pack(c *cli.Context) error {
 		return err
 	}
 	printNotes(c, r.Notes)
-	return printPacks(c, r, func(w io.Writer) {
+	return printPacks(c, r.Out, r, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s of %s (%s) in %d files, digest %.16s…, %.1f s\n", r.Out, decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), r.Files, r.Digest, r.Seconds)
 	})
 }
@@ -93,17 +118,58 @@ func unpack(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return printPacks(c, r, func(w io.Writer) {
+	return printPacks(c, r.Out, r, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %s in %d files, digest %.16s…, %.1f s\n", r.Out, decimal(r.Bytes), r.Files, r.Digest, r.Seconds)
+	})
+}
+
+func makePatch(c *cli.Context) error {
+	if c.NArg() != 3 {
+		return usagef("a base, a checkpoint and an output are expected, %d given: weld patch BASE NEW OUT.weldpatch", c.NArg())
+	}
+	o, err := packOptions(c)
+	if err != nil {
+		return err
+	}
+	stop := watch(c, o.Progress)
+	r, err := packs.Patch(c.Context, c.Args().Get(0), c.Args().Get(1), c.Args().Get(2), o)
+	stop()
+	if err != nil {
+		return err
+	}
+	printNotes(c, r.Notes)
+	return printPacks(c, r.Out, r, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %s for %s (%s): %d tensors differ, %d are the same, %d new, %d gone, %d renamed; digest %.16s…, %.1f s\n",
+			r.Out, decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), r.Changed, r.Same, len(r.Added), len(r.Removed), len(r.Renamed), r.Digest, r.Seconds)
+	})
+}
+
+func applyPatches(c *cli.Context) error {
+	args := c.Args().Slice()
+	if len(args) < 3 {
+		return usagef("a base, patches and an output are expected, %d arguments given: weld apply BASE PATCH… OUT", len(args))
+	}
+	o, err := packOptions(c)
+	if err != nil {
+		return err
+	}
+	stop := watch(c, o.Progress)
+	r, err := packs.Apply(c.Context, args[0], args[1:len(args)-1], args[len(args)-1], o)
+	stop()
+	if err != nil {
+		return err
+	}
+	return printPacks(c, r.Out, r, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s in %d files, digest %.16s…, %.1f s\n", r.Out, decimal(r.Bytes), r.Files, r.Digest, r.Seconds)
 	})
 }
 
 // printPacks prints a result: on stderr if stdout is the output itself.
-func printPacks(c *cli.Context, r *packs.Report, print func(io.Writer)) error {
+func printPacks(c *cli.Context, out string, r any, print func(io.Writer)) error {
 	switch {
-	case r.Out == packs.Stream && c.Bool("quiet"):
+	case out == packs.Stream && c.Bool("quiet"):
 		return nil
-	case r.Out == packs.Stream:
+	case out == packs.Stream:
 		print(c.App.ErrWriter)
 		return nil
 	case c.Bool("json"):

@@ -143,6 +143,9 @@ func (a *Archive) Digest() Digest { return a.digest }
 // Files lists the files in the pack. The slice is shared.
 func (a *Archive) Files() []FileInfo { return a.files }
 
+// Content is how many bytes all files have.
+func (a *Archive) Content() int64 { return a.size() }
+
 // Table returns the payload of a table.
 func (a *Archive) Table(t [4]byte) ([]byte, error) {
 	i := slices.IndexFunc(a.tables, func(p place) bool { return p.tag == t })

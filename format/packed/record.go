@@ -158,5 +158,14 @@ var elementTypes = func() (types [256]format.DType) {
 	return types
 }()
 
+// ElementCode is how a file calls an element type; 0 is that of bytes that are no elements.
+func ElementCode(d format.DType) byte { return elementCodes[d] }
+
+// ElementType is the inverse; known is false for codes that there are not.
+func ElementType(code byte) (d format.DType, known bool) {
+	d = elementType(code)
+	return d, d != format.Invalid || code == opaque
+}
+
 // elementType is the type of a code; Invalid for bytes that are none, and for unknown codes.
 func elementType(code uint8) format.DType { return elementTypes[code] }

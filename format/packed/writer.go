@@ -18,12 +18,6 @@ import (
 // BlockSize is the content of a block, in bytes; the last of a tensor is smaller.
 const BlockSize = 512 << 10
 
-// Run is a part of a file with elements of one type: a tensor. Runs follow one another.
-type Run struct {
-	Bytes int64
-	Type  format.DType // Invalid for bytes that are no elements
-}
-
 // Writer appends a pack to a file. Its methods may be called from any goroutine, but files are
 // announced in order.
 type Writer struct {
@@ -71,53 +65,71 @@ func WindowBytes(workers int) int64 {
 // encoderBytes is about what one encoder takes.
 const encoderBytes = 2 << 20
 
-// File announces the next file, whose bytes are then written to what is returned, at any place. Its
-// first bytes may be given at once, in head, and need not be written again. runs cover the
-// whole file.
-func (w *Writer) File(name string, size int64, head []byte, runs ...Run) (*File, error) {
+// Shard announces the next file, of the safetensors layout: a header of so many bytes, and tensors. The
+// bytes are then written to what is returned, at any place; a header that is given need not be.
+func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given []byte) (*File, error) {
+	runs := []run{{bytes: header}}
+	for _, t := range tensors {
+		runs = append(runs, run{t.Bytes(), t.DType})
+	}
+	return w.file(name, given, runs)
+}
+
+// Bytes announces the next file, which holds no tensors.
+func (w *Writer) Bytes(name string, size int64) (*File, error) {
+	return w.file(name, nil, []run{{bytes: size}})
+}
+
+// Small adds a whole file that holds no tensors.
+func (w *Writer) Small(name string, data []byte) error {
+	_, err := w.file(name, data, []run{{bytes: int64(len(data))}})
+	return err
+}
+
+// run is a part of a file with elements of one type; Invalid for bytes that are none.
+type run struct {
+	bytes int64
+	dtype format.DType
+}
+
+func (w *Writer) file(name string, given []byte, runs []run) (*File, error) {
 	if fault := checkName(name); fault != "" {
 		return nil, fmt.Errorf("file %q %s", name, fault)
 	}
 	w.mu.Lock()
-	f := &File{w: w, begin: w.content, head: int64(len(head))}
-	w.files = append(w.files, FileInfo{Name: name, Size: size, Begin: w.content})
+	f := &File{w: w, begin: w.content, given: int64(len(given))}
 	var cuts []int64
 	at := f.begin
 	for _, run := range runs {
-		for end := at + run.Bytes; at < end; {
+		for end := at + run.bytes; at < end; {
 			at = min(at+BlockSize, end)
 			cuts = append(cuts, at)
-			w.kinds = append(w.kinds, elementCodes[run.Type])
+			w.kinds = append(w.kinds, elementCodes[run.dtype])
 		}
 	}
-	w.content += size
+	w.content = at
+	w.files = append(w.files, FileInfo{Name: name, Size: at - f.begin, Begin: f.begin})
 	w.mu.Unlock()
-	if at != f.begin+size {
-		return nil, fmt.Errorf("file %q: its runs have %d bytes, not %d", name, at-f.begin, size)
-	}
 	if err := w.frames.Extend(cuts...); err != nil {
 		return nil, err
 	}
-	return f, w.frames.Prepare(head, f.begin)
-}
-
-// Small adds a whole file that is no checkpoint.
-func (w *Writer) Small(name string, data []byte) error {
-	_, err := w.File(name, int64(len(data)), data, Run{Bytes: int64(len(data))})
-	return err
+	return f, w.frames.Prepare(given, f.begin)
 }
 
 // File is a file in a pack that is being written.
 type File struct {
 	w     *Writer
 	begin int64
-	head  int64
+	given int64 // bytes that need not be written
 }
+
+// Begin is where the file begins in the content.
+func (f *File) Begin() int64 { return f.begin }
 
 // WriteAt implements [io.WriterAt]. Calls must begin in the order of the content, over all
 // files.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
-	given := min(max(f.head-off, 0), int64(len(p)))
+	given := min(max(f.given-off, 0), int64(len(p)))
 	n, err := f.w.frames.WriteAt(p[given:], f.begin+off+given)
 	return n + int(given), err
 }
@@ -202,8 +214,11 @@ func (w *Writer) record(r []byte) error {
 	return err
 }
 
-// Complete ends the pack: all content must have been written. Tables follow it.
-func (w *Writer) Complete(tables ...Table) error {
+// Complete ends the pack: all content must have been written.
+func (w *Writer) Complete() error { return w.CompleteWith() }
+
+// CompleteWith ends the pack with tables.
+func (w *Writer) CompleteWith(tables ...Table) error {
 	if err := w.frames.Complete(); err != nil {
 		return err
 	}
@@ -222,6 +237,13 @@ func (w *Writer) Complete(tables ...Table) error {
 	}
 	_, err := io.Copy(w.out, bytes.NewReader(appendEnd(nil, place, w.content, w.digest)))
 	return err
+}
+
+// Content is how many bytes all files have that were announced.
+func (w *Writer) Content() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.content
 }
 
 // Digest identifies the pack, once it is complete.

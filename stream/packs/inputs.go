@@ -22,11 +22,12 @@ import (
 
 // input is a file that goes into a pack.
 type input struct {
-	name string
-	size int64
-	runs []packed.Run
-	src  safetensors.Source // nil for a pipe
-	pipe io.Reader
+	name    string
+	size    int64
+	header  int64 // bytes before the tensors
+	tensors []format.Tensor
+	src     safetensors.Source // nil for a pipe
+	pipe    io.Reader
 }
 
 // inputs are the files of a checkpoint.
@@ -112,7 +113,7 @@ func (in *inputs) add(name, path string, how mmapio.Reading) error {
 	if err != nil {
 		return err
 	}
-	in.files = append(in.files, input{name: name, size: file.Size(), runs: []packed.Run{{Bytes: file.Size()}}, src: file})
+	in.files = append(in.files, input{name: name, size: file.Size(), header: file.Size(), src: file})
 	return nil
 }
 
@@ -131,7 +132,7 @@ func (in *inputs) weights(path string, how mmapio.Reading) error {
 	if err != nil {
 		return err
 	}
-	in.files[len(in.files)-1].runs = Runs(header.DataStart, header)
+	in.files[len(in.files)-1].holds(header)
 	return nil
 }
 
@@ -158,18 +159,43 @@ func pipe(in io.Reader) (*inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := input{name: safetensors.SingleName, size: header.DataStart + header.DataSize(), runs: Runs(header.DataStart, header)}
-	f.pipe = io.MultiReader(bytes.NewReader(head), r)
+	f := input{name: safetensors.SingleName, size: header.DataStart + header.DataSize(), pipe: io.MultiReader(bytes.NewReader(head), r)}
+	f.holds(header)
 	return &inputs{files: []input{f}}, nil
 }
 
-// Runs are the parts of a file with a header of so many bytes: that, and the tensors.
-func Runs(head int64, h *safetensors.Header) []packed.Run {
-	runs := []packed.Run{{Bytes: head}}
+// holds notes what is in a shard.
+func (f *input) holds(h *safetensors.Header) {
+	f.header = h.DataStart
 	for _, e := range h.Tensors {
-		runs = append(runs, packed.Run{Bytes: e.End - e.Begin, Type: e.DType})
+		f.tensors = append(f.tensors, e.Tensor)
 	}
-	return runs
+}
+
+// announce tells a pack of the file that comes.
+func (f *input) announce(w writer) (*packed.File, error) {
+	if f.tensors == nil {
+		return w.Bytes(f.name, f.size)
+	}
+	return w.Shard(f.name, f.header, f.tensors, nil)
+}
+
+// run is how many bytes of one type follow: k is 0 for the header, then the tensors.
+func (f *input) run(k int) (bytes int64, ok bool) {
+	switch {
+	case k == 0:
+		return f.header, true
+	case k <= len(f.tensors):
+		return f.tensors[k-1].Bytes(), true
+	}
+	return 0, false
+}
+
+// writer is a pack or a patch being written.
+type writer interface {
+	Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.File, error)
+	Bytes(name string, size int64) (*packed.File, error)
+	Abort(error)
 }
 
 func (in *inputs) size() (n int64) {

@@ -7,23 +7,38 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"weld/mmapio"
 )
 
 // output is where results go: files that appear together when they are complete, or a pipe.
 type output struct {
-	name  string
-	stage *mmapio.Stage
-	pipe  io.Writer
-	force bool
+	name   string
+	stage  *mmapio.Stage
+	pipe   io.Writer
+	force  bool
+	single bool // holds one file, of its own name
+}
+
+// kindOfOutput is what restored files go into: a directory, unless the name is that of one file.
+func kindOfOutput(name string) mmapio.StageKind {
+	if name == Stream || strings.HasSuffix(strings.ToLower(name), ".safetensors") {
+		return mmapio.SingleFile
+	}
+	return mmapio.Directory
+}
+
+// errSeveral is the error for an output of one file that would have several.
+func errSeveral(out string) error {
+	return fmt.Errorf("output %s: there is more than one file: name a directory", out)
 }
 
 // create begins an output. What is in the way must be a file or a directory, as the output is, and needs
 // Force.
 func (o Options) create(name string, kind mmapio.StageKind) (*output, error) {
 	if name == Stream {
-		return &output{name: name, pipe: o.Out}, nil
+		return &output{name: name, pipe: o.Out, single: true}, nil
 	}
 	if info, err := os.Stat(name); err == nil {
 		entries, _ := os.ReadDir(name)
@@ -45,13 +60,16 @@ func (o Options) create(name string, kind mmapio.StageKind) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &output{name: name, stage: stage, force: o.Force}, nil
+	return &output{name: name, stage: stage, force: o.Force, single: kind == mmapio.SingleFile}, nil
 }
 
 // file makes a file of the output, of so many bytes, or 0 for one that grows.
 func (o *output) file(name string, size int64) (mmapio.OutputFile, error) {
 	if o.stage == nil {
 		return piped{o.pipe}, nil
+	}
+	if o.single {
+		name = filepath.Base(o.name)
 	}
 	if free, ok := mmapio.FreeSpace(filepath.Dir(filepath.Clean(o.name))); ok && size > free {
 		return nil, fmt.Errorf("output %s: %d bytes are needed for %s, %d are free", o.name, size, name, free)

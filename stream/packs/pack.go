@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -73,7 +72,7 @@ func Pack(ctx context.Context, in, out string, o Options) (*Report, error) {
 
 // pack fills the output.
 func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Report) error {
-	file, err := dst.file(filepath.Base(dst.name), 0)
+	file, err := dst.file("", 0)
 	if err != nil {
 		return err
 	}
@@ -104,7 +103,7 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 // copyBlocks has the workers put all blocks of the inputs into a pack, in order.
-func (o Options) copyBlocks(ctx context.Context, in *inputs, w *packed.Writer) error {
+func (o Options) copyBlocks(ctx context.Context, in *inputs, w writer) error {
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer context.AfterFunc(inner, func() { w.Abort(context.Cause(inner)) })()
@@ -141,7 +140,7 @@ func (o Options) work(c *cursor) error {
 // cursor hands out blocks of the inputs, in order.
 type cursor struct {
 	in *inputs
-	w  *packed.Writer
+	w  writer
 
 	mu   sync.Mutex
 	file int          // under way
@@ -171,16 +170,18 @@ func (c *cursor) next() (*block, error) {
 		switch {
 		case c.open == nil:
 			var err error
-			if c.open, err = c.w.File(f.name, f.size, nil, f.runs...); err != nil {
+			if c.open, err = f.announce(c.w); err != nil {
 				return nil, err
 			}
 			c.run, c.at = 0, 0
-		case c.run == len(f.runs):
-			c.open = nil
-			c.file++
 		default:
-			c.left = f.runs[c.run].Bytes
+			bytes, ok := f.run(c.run)
+			c.left = bytes
 			c.run++
+			if !ok {
+				c.open = nil
+				c.file++
+			}
 		}
 	}
 	b := &block{input: c.in.files[c.file], dst: c.open, off: c.at, bytes: min(c.left, packed.BlockSize)}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"weld/format"
@@ -25,15 +23,11 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
 	if src.Kind() != packed.Pack {
 		return nil, &format.Error{Path: in, Kind: format.KindUnsupported, Detail: "a patch, not a pack: weld apply makes a checkpoint of it and the base"}
 	}
-	kind := mmapio.Directory
-	if out == Stream || strings.HasSuffix(strings.ToLower(out), ".safetensors") {
-		kind = mmapio.SingleFile
-	}
-	dst, err := o.create(out, kind)
+	dst, err := o.create(out, kindOfOutput(out))
 	if err != nil {
 		return nil, err
 	}
-	u := &unpacking{Options: o, src: src, dst: dst, single: kind == mmapio.SingleFile}
+	u := &unpacking{Options: o, src: src, dst: dst}
 	if err := dst.finish(ctx, u.run(ctx)); err != nil {
 		return nil, err
 	}
@@ -44,9 +38,8 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
 // unpacking is one run of Unpack.
 type unpacking struct {
 	Options
-	src    *source
-	dst    *output
-	single bool
+	src *source
+	dst *output
 
 	file    mmapio.OutputFile
 	begin   int64 // of the file in the content
@@ -89,16 +82,12 @@ func (u *unpacking) deal(part packed.Part) (work, error) {
 
 // begins makes the next file.
 func (u *unpacking) begins(f *packed.FileInfo) (err error) {
-	name := f.Name
-	if u.single {
-		if u.files > 0 {
-			return fmt.Errorf("output %s: the pack holds more than one file: name a directory", u.dst.name)
-		}
-		name = filepath.Base(u.dst.name)
+	if u.dst.single && u.files > 0 {
+		return errSeveral(u.dst.name)
 	}
 	u.files++
 	u.content += f.Size
 	u.begin = f.Begin
-	u.file, err = u.dst.file(name, f.Size)
+	u.file, err = u.dst.file(f.Name, f.Size)
 	return err
 }

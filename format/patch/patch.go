@@ -1,0 +1,159 @@
+package patch
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"weld/format"
+	"weld/format/packed"
+	"weld/mmapio"
+)
+
+// Patch is a patch that is open for reading.
+type Patch struct {
+	*packed.Archive
+	items  []Item
+	places []place
+	base   format.Checkpoint
+}
+
+// Open opens a patch. Before the result can be read, [Patch.On] must say what it is put on.
+func Open(path string, how ...mmapio.Reading) (*Patch, error) {
+	a, err := packed.OpenPatch(path, how...)
+	if err != nil {
+		return nil, err
+	}
+	p := &Patch{Archive: a}
+	if err := p.read(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	a.Lean(p.lean)
+	return p, nil
+}
+
+func (p *Patch) read() error {
+	base, err := p.Table(tagBase)
+	if err != nil {
+		return err
+	}
+	result, err := p.Table(tagResult)
+	if err != nil {
+		return err
+	}
+	if len(base) < 4 || len(result) < 4 {
+		return &format.Error{Path: p.Path(), Kind: format.KindRecord, Detail: "table of the patch: it is empty"}
+	}
+	p.items, p.places, err = parse(p.Path(), base, result, p.Content())
+	return err
+}
+
+// Base lists what the patch knows of the base: all its tensors, and the files that it leans on. The
+// slice is shared.
+func (p *Patch) Base() []Item { return p.items }
+
+// Result lists the tensors of the result and its other files, in the order of the content.
+func (p *Patch) Result() []Item {
+	items := make([]Item, len(p.places))
+	for i, q := range p.places {
+		items[i] = q.Item
+	}
+	return items
+}
+
+// Place is where the bytes of the i-th item of [Patch.Result] begin in the content.
+func (p *Patch) Place(i int) int64 { return p.places[i].begin }
+
+// On puts the patch on a base, which must have the tensors that the patch was made against: their
+// names, types and shapes are compared. Their bytes are for the caller to compare, by [Patch.Base].
+func (p *Patch) On(base format.Checkpoint) error {
+	p.base = base
+	other := func(tensor, detail string, args ...any) error {
+		return &format.Error{Path: base.Path(), Tensor: tensor, Kind: format.KindBase, Detail: fmt.Sprintf(detail, args...) + ": " + p.Path() + " was made against another base"}
+	}
+	tensors := 0
+	for _, it := range p.items {
+		if it.File {
+			if info, err := base.Beside().Stat(it.Name); err != nil || info.Size() != it.Bytes() {
+				return other("", "no file %s of %d bytes beside it", it.Name, it.Bytes())
+			}
+			continue
+		}
+		tensors++
+		i, ok := base.Find(it.Name)
+		if !ok {
+			return other(it.Name, "it is not there")
+		}
+		if t := base.Tensors()[i]; t.DType != it.DType || !equal(t.Shape, it.Shape) {
+			return other(it.Name, "it is %v %v, not %v %v", t.DType, t.Shape, it.DType, it.Shape)
+		}
+	}
+	if tensors != len(base.Tensors()) {
+		return other("", "%d tensors instead of %d", len(base.Tensors()), tensors)
+	}
+	return nil
+}
+
+// lean lends what blocks of the patch are coded by.
+func (p *Patch) lean(offset, n int64) (mmapio.View, error) {
+	i := sort.Search(len(p.places), func(i int) bool { return p.places[i].end() > offset })
+	if i == len(p.places) || p.places[i].begin > offset || p.places[i].end() < offset+n || p.places[i].base < 0 {
+		return mmapio.View{}, &format.Error{Path: p.Path(), Kind: format.KindRecord, Detail: fmt.Sprintf("the block at byte %d of the content leans on nothing", offset)}
+	}
+	if p.base == nil {
+		return mmapio.View{}, fmt.Errorf("%s: a patch without its base", p.Path())
+	}
+	q := p.places[i]
+	return p.View(q.base, offset-q.begin, n)
+}
+
+// View lends bytes of an item of the base.
+func (p *Patch) View(i int, off, n int64) (mmapio.View, error) {
+	it := p.items[i]
+	if it.File {
+		data, err := p.base.Beside().Read(it.Name, largestFile)
+		if err != nil {
+			return mmapio.View{}, err
+		}
+		if int64(len(data)) < off+n {
+			return mmapio.View{}, &format.Error{Path: p.base.Beside().Join(it.Name), Kind: format.KindChanged, Detail: "it is shorter than before"}
+		}
+		return mmapio.View{Data: data[off : off+n]}, nil
+	}
+	t, ok := p.base.Find(it.Name)
+	if !ok {
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q is gone", p.base.Path(), it.Name)
+	}
+	return p.base.View(t, off, n)
+}
+
+// IsName reports whether a file name is that of a patch.
+func IsName(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".weldpatch") }
+
+// Part is a piece of the content: an item of the result, or what stands between two: a header.
+type Part struct {
+	File         int   // in [packed.Archive.Files]
+	Begin, Bytes int64 // in the content
+	Item         *Item // nil for a header
+}
+
+// Parts cuts the content into items and what stands between them.
+func (p *Patch) Parts() (parts []Part) {
+	k := 0
+	for i, f := range p.Files() {
+		at, end := f.Begin, f.Begin+f.Size
+		for ; k < len(p.places) && p.places[k].end() <= end; k++ {
+			q := &p.places[k]
+			if q.begin > at {
+				parts = append(parts, Part{File: i, Begin: at, Bytes: q.begin - at})
+			}
+			parts = append(parts, Part{File: i, Begin: q.begin, Bytes: q.Bytes(), Item: &q.Item})
+			at = q.end()
+		}
+		if at < end {
+			parts = append(parts, Part{File: i, Begin: at, Bytes: end - at})
+		}
+	}
+	return parts
+}

@@ -1,0 +1,192 @@
+package patch
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"weld/format"
+	"weld/format/packed"
+)
+
+// The tables of a patch.
+var (
+	tagBase   = [4]byte{'B', 'A', 'S', 'E'}
+	tagResult = [4]byte{'R', 'S', 'L', 'T'}
+)
+
+// Item is a tensor, or a file that holds none, of the base or of the result.
+type Item struct {
+	format.Tensor      // a file is called by its name and has bytes
+	File          bool // not a tensor
+	Digest        Digest
+	Known         bool // the digest is; of the base, that of what the patch does not lean on is not
+}
+
+// place is an item of the result.
+type place struct {
+	Item
+	begin int64 // of its bytes in the content
+	base  int   // the item of the base that it leans on, −1 for none
+}
+
+func (p place) end() int64 { return p.begin + p.Bytes() }
+
+// flags of an item in a table
+const (
+	flagFile  = 1
+	flagKnown = 2
+)
+
+func appendItem(dst []byte, it Item) []byte {
+	le := binary.LittleEndian
+	var flags byte
+	if it.File {
+		flags |= flagFile
+	}
+	if it.Known {
+		flags |= flagKnown
+	}
+	code := packed.ElementCode(it.DType)
+	if it.File {
+		code = packed.ElementCode(format.Invalid)
+	}
+	dst = append(dst, flags, code, byte(len(it.Shape)), 0)
+	dst = le.AppendUint32(dst, uint32(len(it.Name)))
+	dst = append(dst, it.Name...)
+	for _, n := range it.Shape {
+		dst = le.AppendUint64(dst, uint64(n))
+	}
+	return append(dst, it.Digest[:]...)
+}
+
+// noBase stands for −1.
+const noBase = math.MaxUint32
+
+func appendTables(base []Item, result []place) []packed.Table {
+	le := binary.LittleEndian
+	b := le.AppendUint32(nil, uint32(len(base)))
+	for _, it := range base {
+		b = appendItem(b, it)
+	}
+	r := le.AppendUint32(nil, uint32(len(result)))
+	for _, p := range result {
+		r = appendItem(r, p.Item)
+		r = le.AppendUint64(r, uint64(p.begin))
+		r = le.AppendUint32(r, uint32(p.base)) // −1 is noBase
+	}
+	return []packed.Table{{Tag: tagBase, Payload: b}, {Tag: tagResult, Payload: r}}
+}
+
+// reader takes a table apart.
+type reader struct {
+	path  string
+	rest  []byte
+	short bool
+}
+
+func (r *reader) take(n int) []byte {
+	if n < 0 || n > len(r.rest) {
+		r.short, r.rest = true, nil
+		return make([]byte, min(max(n, 0), 64))
+	}
+	taken := r.rest[:n]
+	r.rest = r.rest[n:]
+	return taken
+}
+
+func (r *reader) u32() uint32 { return binary.LittleEndian.Uint32(r.take(4)) }
+func (r *reader) u64() uint64 { return binary.LittleEndian.Uint64(r.take(8)) }
+
+func (r *reader) bad(detail string, args ...any) error {
+	return &format.Error{Path: r.path, Kind: format.KindRecord, Detail: "table of the patch: " + fmt.Sprintf(detail, args...)}
+}
+
+// leastItem is the size of an item without name and dimensions.
+const leastItem = 4 + 4 + len(Digest{})
+
+func (r *reader) item() (it Item, err error) {
+	head := r.take(4)
+	it.File, it.Known = head[0]&flagFile != 0, head[0]&flagKnown != 0
+	n := r.u32()
+	if int64(n) > int64(len(r.rest)) {
+		return it, r.bad("it is cut short")
+	}
+	it.Name = string(r.take(int(n)))
+	for range head[2] {
+		it.Shape = append(it.Shape, int64(r.u64()))
+	}
+	copy(it.Digest[:], r.take(len(it.Digest)))
+	var known bool
+	if it.DType, known = packed.ElementType(head[1]); r.short || !known || head[0]&^(flagFile|flagKnown) != 0 || head[3] != 0 {
+		return it, r.bad("%.100q is no item", it.Name)
+	}
+	if it.File != (it.DType == format.Invalid) || it.File && len(it.Shape) != 1 {
+		return it, r.bad("%.100q is neither a tensor nor a file", it.Name)
+	}
+	if it.File {
+		it.DType = format.U8
+	}
+	if _, ok := format.Size(it.DType, it.Shape); !ok {
+		return it, r.bad("%.100q has an impossible shape", it.Name)
+	}
+	return it, nil
+}
+
+// parse reads both tables of a patch with so much content.
+func parse(path string, base, result []byte, content int64) (items []Item, places []place, err error) {
+	r := reader{path: path, rest: base}
+	for range min(int(r.u32()), len(base)/leastItem) {
+		it, err := r.item()
+		if err != nil {
+			return nil, nil, err
+		}
+		items = append(items, it)
+	}
+	if len(r.rest) > 0 || r.short || len(items) != int(binary.LittleEndian.Uint32(base)) {
+		return nil, nil, r.bad("its count is wrong")
+	}
+	r = reader{path: path, rest: result}
+	at := int64(0)
+	for range min(int(r.u32()), len(result)/leastItem) {
+		it, err := r.item()
+		if err != nil {
+			return nil, nil, err
+		}
+		p := place{Item: it, begin: int64(r.u64()), base: -1}
+		if b := r.u32(); b != noBase {
+			p.base = int(b)
+		}
+		switch {
+		case r.short || p.begin < at || p.begin > content-p.Bytes():
+			return nil, nil, r.bad("%.100q lies elsewhere than in the content", p.Name)
+		case p.base >= len(items) || p.base >= 0 && !leans(p.Item, items[p.base]):
+			return nil, nil, r.bad("%.100q leans on what it cannot", p.Name)
+		case !p.Known:
+			return nil, nil, r.bad("%.100q has no digest", p.Name)
+		}
+		at = p.end()
+		places = append(places, p)
+	}
+	if len(r.rest) > 0 || r.short || len(places) != int(binary.LittleEndian.Uint32(result)) {
+		return nil, nil, r.bad("its count is wrong")
+	}
+	return items, places, nil
+}
+
+// leans reports whether an item of the result may lean on one of the base.
+func leans(a, b Item) bool {
+	return b.Known && a.File == b.File && a.DType == b.DType && equal(a.Shape, b.Shape)
+}
+
+func equal(a, b []int64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i, n := range a {
+		if n != b[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,296 @@
+package packs
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"weld/format"
+	"weld/format/open"
+	"weld/format/patch"
+	"weld/mmapio"
+	"weld/stream"
+)
+
+// Apply puts patches on a base, one after the other, and writes the files of the last result. A base
+// that is not the one that the first patch was made against is refused, and so is a patch that was made
+// against another result than the one before it gives. What is written is compared with the digests of the
+// last patch before it appears.
+func Apply(ctx context.Context, base string, patches []string, out string, o Options) (*Report, error) {
+	start := time.Now()
+	from, err := open.Checkpoint(base, o.Read)
+	if err != nil {
+		return nil, fmt.Errorf("open base: %w", err)
+	}
+	defer from.Close()
+	if out == Stream {
+		return nil, errors.New("apply writes its files in no order, and cannot write to a pipe: name a directory")
+	}
+	dst, err := o.create(out, kindOfOutput(out))
+	if err != nil {
+		return nil, err
+	}
+	a := &application{Options: o, base: from, dst: dst}
+	err = a.run(ctx, patches)
+	err = errors.Join(err, a.close())
+	if err := dst.finish(ctx, err); err != nil {
+		return nil, err
+	}
+	a.report.Out, a.report.Seconds = out, time.Since(start).Seconds()
+	return &a.report, nil
+}
+
+// application is one run of Apply.
+type application struct {
+	Options
+	base    format.Checkpoint
+	dst     *output
+	patches []*patch.Patch
+	report  Report
+	spooled []string
+}
+
+func (a *application) close() error {
+	var errs []error
+	for _, p := range a.patches {
+		errs = append(errs, p.Close())
+	}
+	for _, path := range a.spooled {
+		errs = append(errs, os.Remove(path))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *application) run(ctx context.Context, paths []string) error {
+	if err := a.open(paths); err != nil {
+		return err
+	}
+	if err := a.checkBase(ctx); err != nil {
+		return err
+	}
+	return a.write(ctx)
+}
+
+// open opens the patches and puts each on what comes before it.
+func (a *application) open(paths []string) error {
+	on := a.base
+	for i, path := range paths {
+		if path == Stream {
+			var err error
+			if path, err = a.spool(); err != nil {
+				return err
+			}
+		}
+		p, err := patch.Open(path, a.Read)
+		if err != nil {
+			return err
+		}
+		a.patches = append(a.patches, p)
+		if i > 0 {
+			if err := follows(a.patches[i-1], p); err != nil {
+				return err
+			}
+		}
+		if err := p.On(on); err != nil {
+			return err
+		}
+		if i == len(paths)-1 {
+			break
+		}
+		if on, err = p.Checkpoint(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follows demands that a patch was made against what another results in.
+func follows(first, second *patch.Patch) error {
+	results := make(map[string]patch.Digest)
+	for _, it := range first.Result() {
+		results[it.Name] = it.Digest
+	}
+	for _, it := range second.Base() {
+		if it.Known && results[it.Name] != it.Digest {
+			return &format.Error{Path: second.Path(), Tensor: it.Name, Kind: format.KindBase, Detail: "it was made against another base than what " + first.Path() + " results in"}
+		}
+	}
+	return nil
+}
+
+// spool brings a patch from a pipe into a file: it is read in no order.
+func (a *application) spool() (path string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(filepath.Clean(a.dst.name)), ".weld-patch-*")
+	if err != nil {
+		return "", err
+	}
+	a.spooled = append(a.spooled, f.Name())
+	_, err = io.Copy(f, a.In)
+	return f.Name(), errors.Join(err, f.Close())
+}
+
+// checkBase digests what the first patch leans on, before anything is written.
+func (a *application) checkBase(ctx context.Context) error {
+	p := a.patches[0]
+	var total int64
+	for _, it := range p.Base() {
+		if it.Known {
+			total += it.Bytes()
+		}
+	}
+	a.Progress.Begin(stream.Step{Name: "check the base", Index: 1, Count: 2, Bytes: total})
+	return a.chunks(ctx, len(p.Base()), func(i int) (bytes int64, each func(off, n int64) error, done func() error) {
+		it := p.Base()[i]
+		if !it.Known {
+			return 0, nil, nil
+		}
+		tree := new(patch.Tree)
+		each = func(off, n int64) error {
+			v, err := p.View(i, off, n)
+			if err != nil {
+				return err
+			}
+			defer v.Release()
+			return mmapio.Guard([]mmapio.View{v}, func() error { tree.Add(off/patch.ChunkSize, v.Data); return nil })
+		}
+		done = func() error {
+			if tree.Sum() != it.Digest {
+				return &format.Error{Path: a.base.Path(), Tensor: it.Name, Kind: format.KindBase, Detail: "its bytes are not those that " + p.Path() + " was made against: another base"}
+			}
+			return nil
+		}
+		return it.Bytes(), each, done
+	})
+}
+
+// chunks has the workers go through the chunks of many items. item says how long the i-th is, what is
+// to be done with each chunk, and what when all are done; it is called in order.
+func (a *application) chunks(ctx context.Context, items int, item func(i int) (bytes int64, each func(off, n int64) error, done func() error)) error {
+	type open struct {
+		bytes, off int64
+		each       func(off, n int64) error
+		done       func() error
+	}
+	inner, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var (
+		mu     sync.Mutex
+		next   int
+		now    *open
+		closed []*open
+	)
+	take := func() (it *open, off, n int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		for now == nil || now.off == now.bytes {
+			if now != nil {
+				closed = append(closed, now)
+				now = nil
+			}
+			if next == items {
+				return nil, 0, 0
+			}
+			bytes, each, done := item(next)
+			next++
+			if each != nil {
+				now = &open{bytes: bytes, each: each, done: done}
+			}
+		}
+		off = now.off
+		n = min(patch.ChunkSize, now.bytes-off)
+		now.off += n
+		return now, off, n
+	}
+	var group errgroup.Group
+	for range max(1, a.Threads) {
+		group.Go(func() error {
+			for inner.Err() == nil {
+				it, off, n := take()
+				if it == nil {
+					return nil
+				}
+				if err := it.each(off, n); err != nil {
+					stop(err)
+					return err
+				}
+				a.Progress.Advance(n)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	for _, it := range closed {
+		if err := it.done(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes the files of the last result.
+func (a *application) write(ctx context.Context) error {
+	last := a.patches[len(a.patches)-1]
+	a.Progress.Begin(stream.Step{Name: "apply", Index: 2, Count: 2, Bytes: last.Content()})
+	files := make([]mmapio.OutputFile, len(last.Files()))
+	if a.dst.single && len(files) > 1 {
+		return errSeveral(a.dst.name)
+	}
+	for i, f := range last.Files() {
+		var err error
+		if files[i], err = a.dst.file(f.Name, f.Size); err != nil {
+			return err
+		}
+	}
+	if err := a.restore(ctx, last, files); err != nil {
+		return err
+	}
+	if err := a.base.Unchanged(); err != nil {
+		return err
+	}
+	digest := last.Digest()
+	a.report.Files, a.report.Bytes, a.report.Packed, a.report.Digest = len(files), last.Content(), last.Info().Size(), hex.EncodeToString(digest[:])
+	return nil
+}
+
+// restore writes headers, tensors and other files, and compares the digests.
+func (a *application) restore(ctx context.Context, p *patch.Patch, files []mmapio.OutputFile) error {
+	parts := p.Parts()
+	return a.chunks(ctx, len(parts), func(i int) (int64, func(off, n int64) error, func() error) {
+		part := parts[i]
+		src, out := p.Source(part.File), files[part.File]
+		begin := part.Begin - p.Files()[part.File].Begin
+		tree := new(patch.Tree)
+		each := func(off, n int64) error {
+			v, err := src.View(begin+off, n)
+			if err != nil {
+				return err
+			}
+			defer v.Release()
+			if part.Item != nil {
+				tree.Add(off/patch.ChunkSize, v.Data)
+			}
+			_, err = out.WriteAt(v.Data, begin+off)
+			return err
+		}
+		done := func() error {
+			if part.Item != nil && tree.Sum() != part.Item.Digest {
+				return &format.Error{Path: p.Path(), Tensor: part.Item.Name, Kind: format.KindChecksum, Detail: "what the patch makes of the base is not what it was made of"}
+			}
+			return nil
+		}
+		return part.Bytes, each, done
+	})
+}

@@ -1,0 +1,155 @@
+package packs
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"weld/format"
+	"weld/format/open"
+	"weld/format/patch"
+	"weld/mmapio"
+	"weld/stream"
+)
+
+// PatchReport is what a patch is about.
+type PatchReport struct {
+	Report
+	Same    int         `json:"same"`    // tensors
+	Changed int         `json:"changed"` // of the same name, type and shape
+	Added   []string    `json:"added"`
+	Removed []string    `json:"removed"`
+	Renamed [][2]string `json:"renamed"` // from, to
+}
+
+// Patch makes a patch of what turns the base into another checkpoint.
+func Patch(ctx context.Context, base, result, out string, o Options) (*PatchReport, error) {
+	start := time.Now()
+	if out != Stream && !patch.IsName(out) {
+		return nil, fmt.Errorf("output %s: the name of a patch ends with .weldpatch", out)
+	}
+	from, err := open.Checkpoint(base, o.Read)
+	if err != nil {
+		return nil, fmt.Errorf("open base: %w", err)
+	}
+	defer from.Close()
+	sources, err := o.sources(result)
+	if err != nil {
+		return nil, err
+	}
+	defer sources.Close()
+	dst, err := o.create(out, mmapio.SingleFile)
+	if err != nil {
+		return nil, err
+	}
+	r := &PatchReport{Report: Report{Out: out, Notes: sources.Notes}, Added: []string{}, Removed: []string{}, Renamed: [][2]string{}}
+	if err := dst.finish(ctx, o.patch(ctx, from, sources, dst, r)); err != nil {
+		return nil, err
+	}
+	r.Seconds = time.Since(start).Seconds()
+	return r, nil
+}
+
+func (o Options) patch(ctx context.Context, base format.Checkpoint, in *inputs, dst *output, r *PatchReport) error {
+	renamed, err := r.compare(ctx, base, in)
+	if err != nil {
+		return err
+	}
+	file, err := dst.file("", 0)
+	if err != nil {
+		return err
+	}
+	counted := &counter{w: file}
+	w := patch.NewWriter(counted, o.Threads, base, renamed)
+	o.Progress.Begin(stream.Step{Name: "patch", Index: 1, Count: 1, Bytes: in.size()})
+	if err := o.copyBlocks(ctx, in, w); err != nil {
+		return err
+	}
+	if err := errors.Join(in.Unchanged(), base.Unchanged()); err != nil {
+		return err
+	}
+	if err := w.Complete(); err != nil {
+		return err
+	}
+	r.Same, r.Changed = w.Leaning()
+	digest := w.Digest()
+	r.Files, r.Bytes, r.Packed, r.Digest = len(in.files), in.size(), counted.n, hex.EncodeToString(digest[:])
+	return nil
+}
+
+// compare finds out what was added, removed and renamed: a new tensor that holds what one does which is
+// gone has a new name.
+func (r *PatchReport) compare(ctx context.Context, base format.Checkpoint, in *inputs) (renamed map[string]string, err error) {
+	there := make(map[string]bool)
+	var added []tensorOf
+	for _, f := range in.files {
+		at := f.header
+		for _, t := range f.tensors {
+			there[t.Name] = true
+			if _, ok := base.Find(t.Name); !ok {
+				added = append(added, tensorOf{t, f, at})
+			}
+			at += t.Bytes()
+		}
+	}
+	gone := make(map[string][]int) // by type and shape
+	for i, t := range base.Tensors() {
+		if !there[t.Name] {
+			r.Removed = append(r.Removed, t.Name)
+			gone[kindOf(t)] = append(gone[kindOf(t)], i)
+		}
+	}
+	digests := make(map[int]patch.Digest)
+	renamed = make(map[string]string)
+	for _, a := range added {
+		candidates := gone[kindOf(a.Tensor)]
+		if a.input.pipe != nil || a.Bytes() == 0 || len(candidates) == 0 {
+			r.Added = append(r.Added, a.Name)
+			continue
+		}
+		own, err := patch.DigestOf(ctx, a.Bytes(), func(off, n int64) (mmapio.View, error) { return a.input.src.View(a.begin+off, n) })
+		if err != nil {
+			return nil, err
+		}
+		at := -1
+		for k, i := range candidates {
+			d, known := digests[i]
+			if !known {
+				d, err = patch.DigestOf(ctx, a.Bytes(), func(off, n int64) (mmapio.View, error) { return base.View(i, off, n) })
+				if err != nil {
+					return nil, err
+				}
+				digests[i] = d
+			}
+			if d == own {
+				at = k
+				break
+			}
+		}
+		if at < 0 {
+			r.Added = append(r.Added, a.Name)
+			continue
+		}
+		old := base.Tensors()[candidates[at]].Name
+		renamed[a.Name] = old
+		r.Renamed = append(r.Renamed, [2]string{old, a.Name})
+		r.Removed = slices.DeleteFunc(r.Removed, func(name string) bool { return name == old })
+		gone[kindOf(a.Tensor)] = slices.Delete(candidates, at, at+1)
+	}
+	slices.SortFunc(r.Renamed, func(a, b [2]string) int { return cmp.Compare(a[0], b[0]) })
+	return renamed, nil
+}
+
+// tensorOf is a tensor in one of the files.
+type tensorOf struct {
+	format.Tensor
+	input input
+	begin int64
+}
+
+// kindOf is a tensor's type and shape.
+func kindOf(t format.Tensor) string { return fmt.Sprint(t.DType, t.Shape) }
