@@ -61,13 +61,14 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		usage    usageError
 		problems recipe.Problems
 		damaged  *format.Error
+		harm     damageError
 		fault    *mmapio.FaultError
 		changed  *mmapio.ChangedError
 	)
 	switch {
 	case errors.As(err, &usage), errors.As(err, &problems):
 		return exitUsage
-	case errors.As(err, &damaged), errors.As(err, &fault), errors.As(err, &changed):
+	case errors.As(err, &harm), errors.As(err, &damaged), errors.As(err, &fault), errors.As(err, &changed):
 		return exitDamaged
 	}
 	return exitFailed
@@ -91,7 +92,7 @@ commands that do the same to yours.
 
 ` + exitHelp,
 		Commands: []*cli.Command{
-			demoCommand(), mergeCommand(), planCommand(), scoreCommand(), inspectCommand(), diffCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), benchCommand(), completionCommand(),
+			demoCommand(), mergeCommand(), planCommand(), scoreCommand(), inspectCommand(), diffCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), verifyCommand(), benchCommand(), completionCommand(),
 		},
 		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,

@@ -33,8 +33,10 @@ func unpackCommand() *cli.Command {
 		Usage:     "restore the files of a pack",
 		ArgsUsage: "IN.weld OUT",
 		Description: "OUT is a directory, or, of a pack with one file, *.safetensors. " + streamHelp +
-			"Examples:\n\n   weld unpack merged.weld ./merged\n   weld unpack - ./merged < merged.weld\n\n" + exitHelp,
-		Flags:  append([]cli.Flag{forceFlag()}, runFlags()...),
+			"Examples:\n\n   weld unpack merged.weld ./merged\n   weld unpack - ./merged < merged.weld\n   weld unpack --salvage broken.weld ./rest\n\n" + exitHelp,
+		Flags: append([]cli.Flag{forceFlag(), &cli.BoolFlag{
+			Name: "salvage", Usage: "restore what is whole of a damaged pack, and say what is lost", Category: categoryOutput,
+		}}, runFlags()...),
 		Action: unpack,
 	}
 }
@@ -111,6 +113,9 @@ func unpack(c *cli.Context) error {
 	o, err := packOptions(c)
 	if err != nil {
 		return err
+	}
+	if c.Bool("salvage") {
+		return salvage(c, in, out, o)
 	}
 	stop := watch(c, o.Progress)
 	r, err := packs.Unpack(c.Context, in, out, o)

@@ -54,12 +54,17 @@ func open(path string, how []mmapio.Reading) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{file: file}
-	a.spare.New = func() any { return new(planes.Decoder) }
 	if err := a.read(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	a.reader = frames.NewReader(path, a.cuts, a.decode)
+	a.prepare()
 	return a, nil
+}
+
+// prepare makes the archive ready, once it has its index.
+func (a *Archive) prepare() {
+	a.spare.New = func() any { return new(planes.Decoder) }
+	a.reader = frames.NewReader(a.Path(), a.cuts, a.decode)
 }
 
 // read reads the beginning, the end, and the index before it.
@@ -167,34 +172,41 @@ func (a *Archive) Close() error { return a.file.Close() }
 
 // decode restores block i.
 func (a *Archive) decode(i int, content []byte) error {
+	var base mmapio.View
+	if a.lean != nil && a.blocks[i].coding.Relative() {
+		var err error
+		if base, err = a.lean(a.cuts[i]-int64(len(content)), int64(len(content))); err != nil {
+			return err
+		}
+		defer base.Release()
+	}
+	decoder := a.spare.Get().(*planes.Decoder)
+	defer a.spare.Put(decoder)
+	return a.block(i, int64(len(content)), func(r record, payload []byte) error {
+		return mmapio.Guard([]mmapio.View{base}, func() error { return restore(decoder, content, r, payload, base.Data) })
+	})
+}
+
+// block shows the record of block i and its payload, once it is the one that the index says.
+func (a *Archive) block(i int, bytes int64, use func(r record, payload []byte) error) error {
 	b := a.blocks[i]
+	if b.place < 0 {
+		return a.lostError(i)
+	}
 	view, err := a.file.View(b.place, recordSize+int64(b.payload))
 	if err != nil {
 		return err
 	}
 	defer view.Release()
-	lent := []mmapio.View{view}
-	var base []byte
-	if a.lean != nil && b.coding.Relative() {
-		v, err := a.lean(a.cuts[i]-int64(len(content)), int64(len(content)))
-		if err != nil {
-			return err
-		}
-		defer v.Release()
-		base, lent = v.Data, append(lent, v)
-	}
-	decoder := a.spare.Get().(*planes.Decoder)
-	defer a.spare.Put(decoder)
-	err = mmapio.Guard(lent, func() error {
+	err = mmapio.Guard([]mmapio.View{view}, func() error {
 		r, fault := parseRecord(view.Data)
-		if fault == "" && (r.tag != tagData || r.payload != b.payload || int(r.content) != len(content) || r.offset != a.cuts[i]-int64(len(content)) ||
-			r.elem != b.elem || r.coding != b.coding || r.sum != b.sum) {
-			fault = "it is not the block that the index says"
-		}
-		if fault != "" {
+		switch {
+		case fault != "":
 			return errors.New(fault)
+		case r.tag != tagData || r.payload != b.payload || int64(r.content) != bytes || r.offset != a.cuts[i]-bytes || r.elem != b.elem || r.coding != b.coding || r.sum != b.sum:
+			return errors.New("it is not the block that the index says")
 		}
-		return restore(decoder, content, r, view.Data[recordSize:], base)
+		return use(r, view.Data[recordSize:])
 	})
 	if fault := (*mmapio.FaultError)(nil); err == nil || errors.As(err, &fault) {
 		return err
@@ -205,7 +217,7 @@ func (a *Archive) decode(i int, content []byte) error {
 // restore checks and decodes the payload of a block.
 func restore(d *planes.Decoder, content []byte, r record, payload, base []byte) error {
 	if crc32.ChecksumIEEE(payload) != r.sum {
-		return errors.New("its checksum differs")
+		return errChecksum
 	}
 	if r.coding.Relative() {
 		if base == nil {

@@ -43,6 +43,9 @@ func NewScanner(path string, in io.Reader) (*Scanner, error) {
 // Kind is what is being read.
 func (s *Scanner) Kind() Kind { return s.kind }
 
+// Place is the byte of the file that the next record begins at, or the one that was found damaged.
+func (s *Scanner) Place() int64 { return s.seen.end }
+
 // Digest identifies the pack, once [Scanner.Next] has returned io.EOF.
 func (s *Scanner) Digest() Digest { return Digest(s.digest.Sum(nil)) }
 
@@ -67,6 +70,9 @@ type Block struct {
 func (b *Block) Decode(d *planes.Decoder, content, base []byte) error {
 	return restore(d, content, b.record, b.payload, base)
 }
+
+// Intact reports whether the block's checksum is right.
+func (b *Block) Intact() bool { return crc32.ChecksumIEEE(b.payload) == b.record.sum }
 
 // Relative reports whether the block is coded by a base.
 func (b *Block) Relative() bool { return b.record.coding.Relative() }

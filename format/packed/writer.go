@@ -18,6 +18,9 @@ import (
 // BlockSize is the content of a block, in bytes; the last of a tensor is smaller.
 const BlockSize = 512 << 10
 
+// MaxBlock is the most content that a block of any pack has.
+const MaxBlock = planes.MaxContent
+
 // Writer appends a pack to a file. Its methods may be called from any goroutine, but files are
 // announced in order.
 type Writer struct {

@@ -8,10 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"weld/format"
 	"weld/format/open"
@@ -77,6 +74,26 @@ func (a *application) run(ctx context.Context, paths []string) error {
 		return err
 	}
 	return a.write(ctx)
+}
+
+// verify does the same with one patch, but writes nothing.
+func (a *application) verify(ctx context.Context, path string) error {
+	if err := a.open([]string{path}); err != nil {
+		return err
+	}
+	if err := a.checkBase(ctx); err != nil {
+		return err
+	}
+	p := a.patches[0]
+	a.Progress.Begin(stream.Step{Name: "compare the result", Index: 2, Count: 2, Bytes: p.Content()})
+	a.tell(p)
+	return a.restore(ctx, p, nil)
+}
+
+// tell fills the report.
+func (a *application) tell(p *patch.Patch) {
+	digest := p.Digest()
+	a.report.Files, a.report.Bytes, a.report.Packed, a.report.Digest = len(p.Files()), p.Content(), p.Info().Size(), hex.EncodeToString(digest[:])
 }
 
 // open opens the patches and puts each on what comes before it.
@@ -171,75 +188,6 @@ func (a *application) checkBase(ctx context.Context) error {
 	})
 }
 
-// chunks has the workers go through the chunks of many items. item says how long the i-th is, what is
-// to be done with each chunk, and what when all are done; it is called in order.
-func (a *application) chunks(ctx context.Context, items int, item func(i int) (bytes int64, each func(off, n int64) error, done func() error)) error {
-	type open struct {
-		bytes, off int64
-		each       func(off, n int64) error
-		done       func() error
-	}
-	inner, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var (
-		mu     sync.Mutex
-		next   int
-		now    *open
-		closed []*open
-	)
-	take := func() (it *open, off, n int64) {
-		mu.Lock()
-		defer mu.Unlock()
-		for now == nil || now.off == now.bytes {
-			if now != nil {
-				closed = append(closed, now)
-				now = nil
-			}
-			if next == items {
-				return nil, 0, 0
-			}
-			bytes, each, done := item(next)
-			next++
-			if each != nil {
-				now = &open{bytes: bytes, each: each, done: done}
-			}
-		}
-		off = now.off
-		n = min(patch.ChunkSize, now.bytes-off)
-		now.off += n
-		return now, off, n
-	}
-	var group errgroup.Group
-	for range max(1, a.Threads) {
-		group.Go(func() error {
-			for inner.Err() == nil {
-				it, off, n := take()
-				if it == nil {
-					return nil
-				}
-				if err := it.each(off, n); err != nil {
-					stop(err)
-					return err
-				}
-				a.Progress.Advance(n)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	for _, it := range closed {
-		if err := it.done(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // write writes the files of the last result.
 func (a *application) write(ctx context.Context) error {
 	last := a.patches[len(a.patches)-1]
@@ -260,17 +208,17 @@ func (a *application) write(ctx context.Context) error {
 	if err := a.base.Unchanged(); err != nil {
 		return err
 	}
-	digest := last.Digest()
-	a.report.Files, a.report.Bytes, a.report.Packed, a.report.Digest = len(files), last.Content(), last.Info().Size(), hex.EncodeToString(digest[:])
+	a.tell(last)
 	return nil
 }
 
-// restore writes headers, tensors and other files, and compares the digests.
+// restore writes headers, tensors and other files, if there are files to write to, and compares the
+// digests.
 func (a *application) restore(ctx context.Context, p *patch.Patch, files []mmapio.OutputFile) error {
 	parts := p.Parts()
 	return a.chunks(ctx, len(parts), func(i int) (int64, func(off, n int64) error, func() error) {
 		part := parts[i]
-		src, out := p.Source(part.File), files[part.File]
+		src := p.Source(part.File)
 		begin := part.Begin - p.Files()[part.File].Begin
 		tree := new(patch.Tree)
 		each := func(off, n int64) error {
@@ -282,7 +230,9 @@ func (a *application) restore(ctx context.Context, p *patch.Patch, files []mmapi
 			if part.Item != nil {
 				tree.Add(off/patch.ChunkSize, v.Data)
 			}
-			_, err = out.WriteAt(v.Data, begin+off)
+			if files != nil {
+				_, err = files[part.File].WriteAt(v.Data, begin+off)
+			}
 			return err
 		}
 		done := func() error {

@@ -1,0 +1,173 @@
+package packed
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"weld/format"
+	"weld/mmapio"
+)
+
+// Blocks is how many blocks the pack has.
+func (a *Archive) Blocks() int { return len(a.blocks) }
+
+// BlockAt is the block that holds a byte of the content, or [Archive.Blocks].
+func (a *Archive) BlockAt(offset int64) int { return a.reader.Find(offset) }
+
+// Extent is where a block lies: its record in the file, −1 if it is lost, and its bytes in the content.
+func (a *Archive) Extent(i int) (place, begin, end int64) {
+	if i > 0 {
+		begin = a.cuts[i-1]
+	}
+	return a.blocks[i].place, begin, a.cuts[i]
+}
+
+// Check reads a block and reports what is wrong with it. room is for its content, at least as large. Of one
+// that leans on a base which is not there, the checksum alone is compared.
+func (a *Archive) Check(i int, room []byte) error {
+	_, begin, end := a.Extent(i)
+	if a.lean != nil || !a.blocks[i].coding.Relative() {
+		return a.decode(i, room[:end-begin])
+	}
+	return a.block(i, end-begin, func(r record, payload []byte) error {
+		if crc32.ChecksumIEEE(payload) != r.sum {
+			return errChecksum
+		}
+		return nil
+	})
+}
+
+// Lost is a part of a damaged pack that is not to be found.
+type Lost struct {
+	Place, End int64 // bytes of the file
+}
+
+// Recover opens what is left of a pack. If its end or its index is damaged, the records are looked
+// for from the beginning on; lost are the places where there are none. Blocks that are lost are
+// part of the archive, and an error when they are read.
+func Recover(path string, how ...mmapio.Reading) (a *Archive, lost []Lost, err error) {
+	if a, err = Open(path, how...); err == nil {
+		return a, nil, nil
+	}
+	file, errOpen := mmapio.Open(path, how...)
+	if errOpen != nil {
+		return nil, nil, errOpen
+	}
+	a = &Archive{file: file, kind: Pack}
+	r := recovery{file: file, index: index{end: headerSize}}
+	if err := r.run(); err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	a.index = &r.index
+	a.prepare()
+	return a, r.lost, nil
+}
+
+// recovery looks for the records of a damaged pack.
+type recovery struct {
+	file *mmapio.File
+	index
+	lost []Lost
+}
+
+func (r *recovery) run() error {
+	pos, size := int64(headerSize), r.file.Size()
+	var head [recordSize]byte
+	for pos+recordSize <= size {
+		if _, err := r.file.ReadAt(head[:], pos); err != nil {
+			return err
+		}
+		h, fault := parseRecord(head[:])
+		next := pos + recordSize + int64(h.payload)
+		if fault == "" && next <= size && h.offset >= r.size() {
+			if h.tag == tagIndex || h.tag == tagEnd {
+				break
+			}
+			if err := r.take(h, pos); err != nil {
+				return err
+			}
+			pos = next
+			continue
+		}
+		found, err := r.search(pos + 1)
+		if err != nil {
+			return err
+		}
+		r.lost = append(r.lost, Lost{pos, found})
+		pos = found
+	}
+	if n := len(r.files); n > 0 {
+		r.gap(r.files[n-1].Begin + r.files[n-1].Size)
+	}
+	return nil
+}
+
+// take notes a record.
+func (r *recovery) take(h record, pos int64) error {
+	switch h.tag {
+	case tagData:
+		r.gap(h.offset)
+		r.blocks = append(r.blocks, block{pos, h.payload, h.sum, h.elem, h.coding})
+		r.cuts = append(r.cuts, h.offset+int64(h.content))
+	case tagFile:
+		payload := make([]byte, min(h.payload, fileEntry+maxName))
+		if _, err := r.file.ReadAt(payload, pos+recordSize); err != nil {
+			return err
+		}
+		c := cursor{rest: payload}
+		f := FileInfo{Size: int64(c.u64()), Begin: h.offset}
+		f.Name = string(c.take(int(c.u16())))
+		bad := c.short || f.Size < 0 || f.Begin+f.Size < 0 || checkName(f.Name) != "" || crc32.ChecksumIEEE(payload) != h.sum
+		for _, known := range r.files {
+			bad = bad || known.Name == f.Name || f.Begin < known.Begin+known.Size
+		}
+		if bad {
+			r.lost = append(r.lost, Lost{pos, pos + recordSize + int64(h.payload)})
+			return nil
+		}
+		if n := len(r.files); n > 0 {
+			r.gap(r.files[n-1].Begin + r.files[n-1].Size)
+		}
+		r.files = append(r.files, f)
+	}
+	return nil
+}
+
+// gap notes that the content up to an offset is lost.
+func (r *recovery) gap(to int64) {
+	for at := r.size(); at < to; {
+		at = min(at+BlockSize, to)
+		r.blocks = append(r.blocks, block{place: -1})
+		r.cuts = append(r.cuts, at)
+	}
+}
+
+// search finds the next place from pos on where the head of a record may begin.
+func (r *recovery) search(pos int64) (int64, error) {
+	const step = 1 << 20
+	room := make([]byte, step+recordSize)
+	for size := r.file.Size(); pos+recordSize <= size; pos += step {
+		part := room[:min(int64(len(room)), size-pos)]
+		if _, err := r.file.ReadAt(part, pos); err != nil {
+			return 0, err
+		}
+		for i := 0; i+recordSize <= len(part); i++ {
+			switch tag(part[i:]) {
+			case tagData, tagFile, tagIndex:
+				if _, fault := parseRecord(part[i : i+recordSize]); fault == "" {
+					return pos + int64(i), nil
+				}
+			}
+		}
+	}
+	return r.file.Size(), nil
+}
+
+var errChecksum = errors.New("its checksum differs")
+
+// lostError is the error of a block that is not there.
+func (a *Archive) lostError(i int) error {
+	_, begin, end := a.Extent(i)
+	return &format.Error{Path: a.Path(), Kind: format.KindTruncated, Detail: fmt.Sprintf("bytes [%d, %d) of the content are lost", begin, end)}
+}

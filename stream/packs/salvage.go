@@ -1,0 +1,242 @@
+package packs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"weld/format"
+	"weld/format/packed"
+	"weld/format/safetensors"
+	"weld/mmapio"
+	"weld/stream"
+)
+
+// Salvage is what was saved of a damaged pack.
+type Salvage struct {
+	Out     string   `json:"out"`
+	Files   []string `json:"files"`   // restored, byte for byte
+	Shards  []string `json:"shards"`  // written anew with the tensors that are whole
+	Tensors int      `json:"tensors"` // saved
+	Lost    []Damage `json:"lost"`    // tensors and files
+	Seconds float64  `json:"seconds"`
+}
+
+// Unharmed reports whether nothing was lost.
+func (s *Salvage) Unharmed() bool { return len(s.Lost) == 0 }
+
+// SalvagePack restores what is whole of a damaged pack into a directory: files byte for byte, and of shards
+// that are damaged the tensors that are not.
+func SalvagePack(ctx context.Context, in, out string, o Options) (*Salvage, error) {
+	start := time.Now()
+	if in == Stream || out == Stream {
+		return nil, errors.New("--salvage looks for what is whole in a file, and writes a directory: name both")
+	}
+	a, lost, err := packed.Recover(in, o.Read)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	dst, err := o.create(out, mmapio.Directory)
+	if err != nil {
+		return nil, err
+	}
+	s := &salvaging{Options: o, a: a, dst: dst, report: Salvage{Out: out, Files: []string{}, Shards: []string{}, Lost: []Damage{}}}
+	for _, l := range lost {
+		s.lose(l.Place, "", "", fmt.Sprintf("no record in %d bytes", l.End-l.Place))
+	}
+	if err := dst.finish(ctx, s.run(ctx)); err != nil {
+		return nil, err
+	}
+	s.report.Seconds = time.Since(start).Seconds()
+	return &s.report, nil
+}
+
+// salvaging is one run of SalvagePack.
+type salvaging struct {
+	Options
+	a      *packed.Archive
+	dst    *output
+	bad    []bool            // blocks
+	where  map[string]string // shards of saved tensors
+	report Salvage
+}
+
+func (s *salvaging) lose(place int64, file, tensor, what string) {
+	s.report.Lost = append(s.report.Lost, Damage{Place: place, File: file, Tensor: tensor, What: what})
+}
+
+func (s *salvaging) run(ctx context.Context) error {
+	s.bad = make([]bool, s.a.Blocks())
+	s.where = make(map[string]string)
+	s.Progress.Begin(stream.Step{Name: "look for damage", Index: 1, Count: 2, Bytes: int64(s.a.Blocks())})
+	if err := s.blocks(ctx, s.a, func(i int, err error) { s.bad[i] = err != nil }); err != nil {
+		return err
+	}
+	s.Progress.Begin(stream.Step{Name: "salvage", Index: 2, Count: 2, Bytes: s.a.Content()})
+	var index *packed.FileInfo
+	for i, f := range s.a.Files() {
+		if f.Name == safetensors.IndexName {
+			index = &f // once it is known what is left
+			continue
+		}
+		if err := s.file(ctx, i, f); err != nil {
+			return err
+		}
+	}
+	if index != nil || len(s.report.Shards) > 0 && s.shards() > 1 {
+		return s.index(ctx, index)
+	}
+	return nil
+}
+
+// shards is how many files hold saved tensors.
+func (s *salvaging) shards() int { return len(slices.Compact(slices.Sorted(maps.Values(s.where)))) }
+
+// whole reports whether all blocks of a part of the content are; if not, where one is that is not.
+func (s *salvaging) whole(begin, bytes int64) (ok bool, place int64) {
+	for i := s.a.BlockAt(begin); bytes > 0 && i < s.a.Blocks(); i++ {
+		at, from, _ := s.a.Extent(i)
+		if from >= begin+bytes {
+			break
+		}
+		if s.bad[i] {
+			return false, at
+		}
+	}
+	return bytes == 0 || begin+bytes <= s.a.Content(), -1
+}
+
+// file restores a file, or what is left of it.
+func (s *salvaging) file(ctx context.Context, i int, f packed.FileInfo) error {
+	ok, place := s.whole(f.Begin, f.Size)
+	header := s.header(i, f)
+	if ok {
+		if header != nil {
+			for _, t := range header.Tensors {
+				s.where[t.Name] = f.Name
+			}
+			s.report.Tensors += len(header.Tensors)
+		}
+		s.report.Files = append(s.report.Files, f.Name)
+		return s.restore(ctx, i, f)
+	}
+	if header == nil {
+		s.lose(place, f.Name, "", "the file is damaged")
+		return nil
+	}
+	return s.shard(ctx, i, f, header)
+}
+
+// header is that of a shard, if the file is one and it can be read.
+func (s *salvaging) header(i int, f packed.FileInfo) *safetensors.Header {
+	if !strings.HasSuffix(strings.ToLower(f.Name), ".safetensors") {
+		return nil
+	}
+	src := s.a.Source(i)
+	h, err := safetensors.ReadHeader(src.Path(), src, f.Size)
+	if err != nil {
+		return nil
+	}
+	return h
+}
+
+// restore writes a file as it was.
+func (s *salvaging) restore(ctx context.Context, i int, f packed.FileInfo) error {
+	out, err := s.dst.file(f.Name, f.Size)
+	if err != nil {
+		return err
+	}
+	src := s.a.Source(i)
+	return s.copy(ctx, src, 0, f.Size, func(p []byte, off int64) error {
+		_, err := out.WriteAt(p, off)
+		return err
+	})
+}
+
+// copy has the workers copy a part of a file.
+func (s *salvaging) copy(ctx context.Context, src *packed.Source, from, bytes int64, write func(p []byte, off int64) error) error {
+	return s.chunks(ctx, 1, func(int) (int64, func(off, n int64) error, func() error) {
+		each := func(off, n int64) error {
+			v, err := src.View(from+off, n)
+			if err != nil {
+				return err
+			}
+			defer v.Release()
+			return write(v.Data, off)
+		}
+		return bytes, each, func() error { return nil }
+	})
+}
+
+// shard writes the tensors of a shard that are whole.
+func (s *salvaging) shard(ctx context.Context, i int, f packed.FileInfo, h *safetensors.Header) error {
+	var saved []format.Tensor
+	var from []int64
+	for _, e := range h.Tensors {
+		begin := h.DataStart + e.Begin
+		if ok, place := s.whole(f.Begin+begin, e.End-e.Begin); !ok {
+			s.lose(place, f.Name, e.Name, "the tensor is damaged")
+			continue
+		}
+		saved, from = append(saved, e.Tensor), append(from, begin)
+		s.where[e.Name] = f.Name
+	}
+	s.report.Shards = append(s.report.Shards, f.Name)
+	s.report.Tensors += len(saved)
+	layout, err := safetensors.NewLayout(saved, h.Metadata, 1<<62)
+	if err != nil {
+		return err
+	}
+	out, err := s.dst.file(f.Name, layout.Size())
+	if err != nil {
+		return err
+	}
+	w, err := safetensors.NewWriter(layout, []safetensors.Target{out})
+	if err != nil {
+		return err
+	}
+	src := s.a.Source(i)
+	for k, t := range saved {
+		err := s.copy(ctx, src, from[k], t.Bytes(), func(p []byte, off int64) error { return w.WriteAt(k, off, p) })
+		if err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// index writes the index: as it was, if all is saved, and else anew.
+func (s *salvaging) index(ctx context.Context, f *packed.FileInfo) error {
+	if f != nil && len(s.report.Shards) == 0 {
+		if ok, _ := s.whole(f.Begin, f.Size); ok && len(s.report.Lost) == 0 {
+			i, _ := s.a.Find(f.Name)
+			return s.file(ctx, i, *f)
+		}
+	}
+	index := safetensors.Index{}
+	for i, file := range s.a.Files() {
+		if h := s.header(i, file); h != nil {
+			for _, e := range h.Tensors {
+				if s.where[e.Name] == file.Name {
+					index.TotalSize += e.End - e.Begin
+				}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.where)) {
+		index.WeightMap = append(index.WeightMap, safetensors.Weight{Name: name, Shard: s.where[name]})
+	}
+	out, err := s.dst.file(safetensors.IndexName, 0)
+	if err != nil {
+		return err
+	}
+	s.report.Shards = append(s.report.Shards, safetensors.IndexName)
+	_, err = io.WriteString(out, string(index.Append(nil)))
+	return err
+}

@@ -1,0 +1,341 @@
+package packs
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/open"
+	"weld/format/packed"
+	"weld/format/patch"
+	"weld/format/safetensors"
+	"weld/mmapio"
+	"weld/stream"
+)
+
+// Verification is what was found out about a checkpoint, a pack or a patch.
+type Verification struct {
+	Path    string   `json:"path"`
+	Kind    string   `json:"kind"`
+	Files   int      `json:"files"`
+	Tensors int      `json:"tensors,omitempty"`
+	Bytes   int64    `json:"bytes"` // of the content
+	Digest  string   `json:"digest,omitempty"`
+	Damage  []Damage `json:"damage"`
+	Notes   []string `json:"notes,omitempty"`
+	Seconds float64  `json:"seconds"`
+}
+
+// Damage is a part that is not what it should be.
+type Damage struct {
+	Place  int64  `json:"byte"`             // of the pack; −1 if it is elsewhere
+	File   string `json:"file,omitempty"`   // in the pack
+	Tensor string `json:"tensor,omitempty"` // that the bytes belong to
+	What   string `json:"what"`
+}
+
+func (d Damage) String() string {
+	var b strings.Builder
+	if d.Place >= 0 {
+		fmt.Fprintf(&b, "byte %d: ", d.Place)
+	}
+	if d.File != "" {
+		fmt.Fprintf(&b, "%s: ", d.File)
+	}
+	if d.Tensor != "" {
+		fmt.Fprintf(&b, "tensor %q: ", d.Tensor)
+	}
+	return b.String() + d.What
+}
+
+// Verify reads all of a checkpoint, a pack or a patch and compares it with its checksums, as far as
+// it has some. Damage is no error but part of the result. With a base, that a patch was made against,
+// what the patch makes of it is compared with the digests of the result.
+func Verify(ctx context.Context, path, base string, o Options) (*Verification, error) {
+	start := time.Now()
+	v := &Verification{Path: path, Damage: []Damage{}}
+	err := o.verify(ctx, path, base, v)
+	v.Seconds = time.Since(start).Seconds()
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func (o Options) verify(ctx context.Context, path, base string, v *Verification) error {
+	if base != "" {
+		return o.verifyOn(ctx, path, base, v)
+	}
+	if path != Stream {
+		located, err := hub.Locate(path)
+		if err != nil {
+			return err
+		}
+		if !packed.IsName(located) && !patch.IsName(located) {
+			return o.verifyCheckpoint(ctx, path, v)
+		}
+		path = located
+	}
+	return o.verifyPack(ctx, path, v)
+}
+
+// verifyCheckpoint checks the structure of a checkpoint without checksums, and reads every byte.
+func (o Options) verifyCheckpoint(ctx context.Context, path string, v *Verification) error {
+	v.Kind = "checkpoint"
+	c, err := open.Checkpoint(path, o.Read)
+	if f := (*format.Error)(nil); errors.As(err, &f) {
+		v.Damage = append(v.Damage, Damage{Place: -1, Tensor: f.Tensor, What: err.Error()})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	v.Files, v.Tensors = len(c.Files()), len(c.Tensors())
+	for _, t := range c.Tensors() {
+		v.Bytes += t.Bytes()
+	}
+	v.Notes = append(v.Notes, "this container has no checksums for tensors: structure and readability were checked")
+	if strings.HasSuffix(strings.ToLower(path), ".zst") {
+		v.Notes = []string{"structure and the checksums of all frames were checked"}
+	}
+	o.Progress.Begin(stream.Step{Name: "verify", Index: 1, Count: 1, Bytes: v.Bytes})
+	var mu sync.Mutex
+	return o.chunks(ctx, len(c.Tensors()), func(i int) (int64, func(off, n int64) error, func() error) {
+		t := c.Tensors()[i]
+		told := false
+		each := func(off, n int64) error {
+			view, err := c.View(i, off, n)
+			if err == nil {
+				err = mmapio.Guard([]mmapio.View{view}, func() error { touch(view.Data); return nil })
+				view.Release()
+			}
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				if !told {
+					v.Damage = append(v.Damage, Damage{Place: -1, Tensor: t.Name, What: err.Error()})
+				}
+				told = true
+			}
+			return nil
+		}
+		return t.Bytes(), each, func() error { return nil }
+	})
+}
+
+// touch reads bytes.
+func touch(p []byte) (sum byte) {
+	for i := 0; i < len(p); i += 512 {
+		sum += p[i]
+	}
+	return sum
+}
+
+// verifyPack reads a pack or patch from its beginning; where its structure is damaged, it goes on
+// by the index.
+func (o Options) verifyPack(ctx context.Context, path string, v *Verification) error {
+	src, err := o.scan(path, "verify")
+	if f := (*format.Error)(nil); errors.As(err, &f) && f.Kind != format.KindMissing {
+		v.Kind = "pack"
+		v.Damage = append(v.Damage, Damage{Place: 0, What: err.Error()})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	c := &check{v: v, headers: make(map[int][]byte)}
+	v.Kind = src.Kind().String()
+	err = src.each(ctx, o.Threads, o.Progress, c.deal)
+	var damaged *format.Error
+	switch {
+	case err == nil:
+		digest := src.Digest()
+		v.Digest = hex.EncodeToString(digest[:])
+	case ctx.Err() != nil || !errors.As(err, &damaged):
+		return err
+	default:
+		c.add(Damage{Place: src.Place(), What: damaged.Detail}, -1)
+		if err := o.goOn(ctx, path, src.Place(), c); err != nil {
+			return err
+		}
+	}
+	v.Files = len(c.files)
+	for _, f := range c.files {
+		v.Bytes += f.Size
+	}
+	c.name()
+	return nil
+}
+
+// check is what a verification knows of the pack so far.
+type check struct {
+	v     *Verification
+	files []packed.FileInfo
+
+	mu      sync.Mutex
+	headers map[int][]byte // of shards
+	found   []found
+}
+
+// found is damage and the byte of the content that it concerns, or −1.
+type found struct {
+	Damage
+	offset int64
+}
+
+func (c *check) add(d Damage, offset int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.found = append(c.found, found{d, offset})
+}
+
+// deal notes a file, or has a block checked.
+func (c *check) deal(part packed.Part) (work, error) {
+	if part.File != nil {
+		c.files = append(c.files, *part.File)
+		return nil, nil
+	}
+	b, file := part.Block, len(c.files)-1
+	if b == nil {
+		return nil, nil
+	}
+	return func(w *worker) error {
+		if b.Relative() {
+			if !b.Intact() {
+				c.add(Damage{Place: b.Place, What: "a block's checksum differs"}, b.Offset)
+			}
+			return nil
+		}
+		content, err := w.decode(b, nil)
+		if err != nil {
+			c.add(Damage{Place: b.Place, What: fmt.Sprintf("a block is damaged: %v", err)}, b.Offset)
+			return nil
+		}
+		if b.Type() == format.Invalid {
+			c.header(file, content)
+		}
+		return nil
+	}, nil
+}
+
+// header keeps a piece of a shard's header, which names what is damaged.
+func (c *check) header(file int, content []byte) {
+	if !safetensors.IsWeights(c.files[file].Name) || strings.HasSuffix(c.files[file].Name, ".json") {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.headers[file] = append(c.headers[file], content...) // a header is nearly always one block
+}
+
+// name finds the files and tensors that the damage concerns.
+func (c *check) name() {
+	tensors := make(map[int]*safetensors.Header)
+	for file, raw := range c.headers {
+		if len(raw) >= 8 {
+			if h, err := safetensors.ParseHeader(c.files[file].Name, raw[8:], c.files[file].Size); err == nil {
+				tensors[file] = h
+			}
+		}
+	}
+	for _, f := range c.found {
+		for i, file := range c.files {
+			if f.offset < file.Begin || f.offset >= file.Begin+file.Size {
+				continue
+			}
+			f.File = file.Name
+			if h := tensors[i]; h != nil {
+				f.Tensor = tensorAt(h, f.offset-file.Begin)
+			}
+		}
+		c.v.Damage = append(c.v.Damage, f.Damage)
+	}
+	slices.SortStableFunc(c.v.Damage, func(a, b Damage) int { return int(min(max(a.Place-b.Place, -1), 1)) })
+}
+
+// tensorAt is the tensor that holds a byte of a shard.
+func tensorAt(h *safetensors.Header, off int64) string {
+	for _, e := range h.Tensors {
+		if h.DataStart+e.Begin <= off && off < h.DataStart+e.End {
+			return e.Name
+		}
+	}
+	return ""
+}
+
+// goOn checks the blocks behind a place by the index, if that can be read.
+func (o Options) goOn(ctx context.Context, path string, from int64, c *check) error {
+	if path == Stream {
+		c.v.Notes = append(c.v.Notes, fmt.Sprintf("nothing behind byte %d could be checked", from))
+		return nil
+	}
+	openAny := packed.Open
+	if c.v.Kind == packed.Patch.String() {
+		openAny = packed.OpenPatch
+	}
+	a, err := openAny(path, o.Read)
+	if err != nil {
+		c.v.Notes = append(c.v.Notes, fmt.Sprintf("nothing behind byte %d could be checked: the index is damaged too", from))
+		return nil
+	}
+	defer a.Close()
+	c.files = a.Files()
+	return o.blocks(ctx, a, func(i int, err error) {
+		if place, begin, _ := a.Extent(i); place > from && err != nil {
+			c.add(Damage{Place: place, What: detail(err)}, begin)
+		}
+	})
+}
+
+// detail is an error without the path, which stands above.
+func detail(err error) string {
+	if f := (*format.Error)(nil); errors.As(err, &f) {
+		return f.Detail
+	}
+	return err.Error()
+}
+
+// blocks has the workers check all blocks of an archive; tell hears of each, in no order.
+func (o Options) blocks(ctx context.Context, a *packed.Archive, tell func(i int, err error)) error {
+	var mu sync.Mutex
+	rooms := sync.Pool{New: func() any { room := make([]byte, packed.MaxBlock); return &room }}
+	return o.chunks(ctx, a.Blocks(), func(i int) (int64, func(off, n int64) error, func() error) {
+		each := func(int64, int64) error {
+			room := rooms.Get().(*[]byte)
+			defer rooms.Put(room)
+			err := a.Check(i, *room)
+			mu.Lock()
+			defer mu.Unlock()
+			tell(i, err)
+			return nil
+		}
+		return 1, each, func() error { return nil }
+	})
+}
+
+// verifyOn compares what a patch makes of a base with its digests.
+func (o Options) verifyOn(ctx context.Context, path, base string, v *Verification) error {
+	from, err := open.Checkpoint(base, o.Read)
+	if err != nil {
+		return fmt.Errorf("open base: %w", err)
+	}
+	defer from.Close()
+	a := &application{Options: o, base: from, dst: &output{name: os.TempDir() + "/x"}}
+	err = errors.Join(a.verify(ctx, path), a.close())
+	if err != nil {
+		return err
+	}
+	v.Kind, v.Files, v.Bytes, v.Digest = packed.Patch.String(), a.report.Files, a.report.Bytes, a.report.Digest
+	v.Notes = append(v.Notes, "the result was compared with its digests, on "+base)
+	return nil
+}
