@@ -76,6 +76,13 @@ type Quantile struct {
 	shift  uint   // bits of a bin's width
 	above  int64  // scores at or above hi
 	bins   []uint64
+	ties   Ties // once found
+}
+
+// Ties are the scores that equal the k-th largest.
+type Ties struct {
+	Wanted int64 // of them are among the k largest
+	Count  int64 // all
 }
 
 // NewQuantile looks for the k-th largest score, k ≥ 1.
@@ -210,7 +217,7 @@ func (q *Quantile) Next() bool {
 			q.narrowTo(lo, min(lo+1<<q.shift, q.hi), false)
 			return true
 		}
-		q.lo = lo
+		q.lo, q.ties = lo, Ties{left, n}
 		return false
 	}
 	if q.lo > 0 { // the sample misled
@@ -219,6 +226,12 @@ func (q *Quantile) Next() bool {
 	}
 	return false // fewer than k scores were shown: the least there is
 }
+
+// Ties are valid after [Quantile.Next] returned false.
+func (q *Quantile) Ties() Ties { return q.ties }
+
+// Rerank changes k, before [Quantile.Next]: the search may begin with a guess of it.
+func (q *Quantile) Rerank(k int64) { q.k = k }
 
 // Rank is k.
 func (q *Quantile) Rank() int64 { return q.k }

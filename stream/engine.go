@@ -103,21 +103,31 @@ func (w *walk) open(tensor int, jobOf map[int]int) *task {
 			return nil
 		}
 		planned := &w.plan.Tensors[tensor]
-		t.bytes = w.plan.spanBytes(*planned, t.stages[len(t.stages)-1].Reads())
-		if s, ok := t.stages[0].(fuse.Sampling); ok {
-			t.tiling = s.Tiling()
-			t.per = 1
-			t.bytes = int64(float64(t.bytes) * float64(t.tiling.Covered()) / float64(t.tiling.Elements()))
+		last := t.stages[len(t.stages)-1]
+		t.bytes = w.plan.spanBytes(*planned, last.Reads())
+		if s, ok := last.(fuse.Sampling); ok {
+			t.bytes = int64(float64(t.bytes) * float64(s.Tiling().Covered()) / float64(s.Tiling().Elements()))
 		}
 		w.plan.Options.Progress.correct(t.bytes - w.plan.spanBytes(*planned, w.reads))
 	} else if !w.writes() {
 		return nil
 	}
-	if t.per == 0 {
-		bytes := tileElements(t.tiling) * w.plan.elementBytes(w.plan.Tensors[tensor], allReads)
-		t.per = max(1, w.plan.Budget.Span/bytes)
-	}
+	t.enter = w.enter
+	w.enter(t)
 	return t
+}
+
+// enter finds the tiles of a task's stage, and how many are shown at once.
+func (w *walk) enter(t *task) {
+	if t.stages != nil {
+		if s, ok := t.stages[t.stage].(fuse.Sampling); ok {
+			t.tiling, t.per = s.Tiling(), 1
+			return
+		}
+	}
+	t.tiling = w.plan.Tensors[t.tensor].tiling()
+	bytes := tileElements(t.tiling) * w.plan.elementBytes(w.plan.Tensors[t.tensor], allReads)
+	t.per = max(1, w.plan.Budget.Span/bytes)
 }
 
 // worker is one goroutine's share of a walk. Its memory serves all walks of a plan.

@@ -11,10 +11,11 @@ import (
 type task struct {
 	tensor int
 	stages []fuse.Stage // nil for a copy
-	tiling fuse.Tiling
-	per    int64 // tiles in a span
-	cost   int64 // bytes that its stages hold
-	bytes  int64 // that its last stage reads
+	tiling fuse.Tiling  // of the stage under way
+	per    int64        // tiles in a span of it
+	enter  func(*task)  // sets both, for a stage that begins
+	cost   int64        // bytes that its stages hold
+	bytes  int64        // that its last stage reads
 
 	stage int   // under way
 	next  int64 // the first tile that was not handed out in this stage
@@ -160,6 +161,8 @@ func (s *scheduler) done(sp span) error {
 	}
 	if t.stage == t.steps() {
 		s.finish(t)
+	} else if t.enter != nil {
+		t.enter(t)
 	}
 	s.changed.Broadcast()
 	return nil

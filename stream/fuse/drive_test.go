@@ -57,8 +57,8 @@ func (in *inputs) drive(t *testing.T, m Method, seed uint64) [][]byte {
 
 func (in *inputs) chain(t *testing.T, r *rand.Rand, job int, stages []Stage, out []byte) {
 	t.Helper()
-	tiling := in.jobs[job].Tiling
 	for i, stage := range stages {
+		tiling := in.jobs[job].Tiling
 		if o, ok := stage.(Optional); ok && o.Idle() {
 			continue
 		}

@@ -32,9 +32,14 @@ func (a arithmetic) formula() formula {
 		single: func(j *job) []Stage { return newGTA[float32](a, j).stages() },
 		double: func(j *job) []Stage { return newGTA[float64](a, j).stages() },
 		reads:  gtaReads,
-		tiles:  func(models int) int { return models + 8 },
-		state:  a.sparsifier.state,
-		rows:   a.sparsifier.rows,
+		tiles: func(models int) int {
+			if a.sparsifier == withoutOutliers {
+				return models + 8 + quantilesTiles(2)
+			}
+			return models + 8
+		},
+		state: a.sparsifier.state,
+		rows:  a.sparsifier.rows,
 	}
 }
 

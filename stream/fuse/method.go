@@ -74,8 +74,8 @@ type Optional interface {
 	Idle() bool
 }
 
-// Sampling is a stage with a tiling of its own, which holds for its whole chain: some of the
-// tensor only, or other tiles. A sample is alone in its chain.
+// Sampling is a stage with a tiling of its own: some of the tensor only, or other tiles. Stages that
+// follow one of all elements have tilings of their own too, or that of the tensor.
 type Sampling interface {
 	Stage
 	Tiling() Tiling

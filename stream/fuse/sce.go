@@ -1,9 +1,6 @@
 package fuse
 
-import (
-	"weld/internal/vec"
-	"weld/scoring"
-)
+import "weld/internal/vec"
 
 func init() {
 	formulas["sce"] = formula{
@@ -26,8 +23,11 @@ func sce[T vec.Float](j *job) []Stage {
 	reads := Reads{Base: true, Models: true}
 	pick := newTopK(j, j.Tiling.Elements())
 	var stages []Stage
-	if share := j.shared("select_topk"); share < 1 {
-		stages = selectVaried[T](j, pick, share, reads)
+	if share := j.shared("select_topk"); share < 1 && j.models() > 0 {
+		pick.k, pick.share = 0, float32(max(0, share))
+		stages = searchTopK(j, reads, []topKOf[T]{{[]*topK{pick}, func(in input[T], base []T) []float32 {
+			return variances(in, in.deltas(base))
+		}}})
 	}
 	squares := make([]float64, j.models())
 	stages = append(stages, measure(j, reads, func(in input[T]) []float64 {
@@ -47,34 +47,6 @@ func sce[T vec.Float](j *job) []Stage {
 		vec.Add(base, erase(in, selectedDeltas(in, pick, base), squares))
 		return base
 	}))
-}
-
-// selectVaried finds what is selected, once it is known how many elements vary.
-func selectVaried[T vec.Float](j *job, pick *topK, share float64, reads Reads) []Stage {
-	pick.k = 0
-	if share <= 0 || j.models() == 0 || pick.n == 0 {
-		return nil
-	}
-	score := func(in input[T]) []float32 { return variances(in, in.deltas(in.base())) }
-	var varied int64
-	count := measure(j, reads, func(in input[T]) int64 {
-		return int64(vec.CountAtLeast(score(in), 0))
-	}, func(n int64) { varied += n }, func() error {
-		// The product is rounded to float32, as mergekit's is.
-		pick.settle(min(int64(float32(varied)*float32(share)), varied))
-		return nil
-	})
-	pick.k = 1 // a search, to be settled
-	return append([]Stage{count}, topKStages(j, pick, reads, score)...)
-}
-
-// settle says how many elements to select, after the stages of a search were made and before
-// they run.
-func (c *topK) settle(k int64) {
-	c.k, c.quantile = k, nil
-	if !c.all() && !c.none() {
-		c.quantile = scoring.NewQuantile(k)
-	}
 }
 
 // deltas are all models' task vectors.

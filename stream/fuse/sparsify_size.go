@@ -47,35 +47,22 @@ func (b *bySize[T]) keeps(k int) extent {
 }
 
 func (b *bySize[T]) search() []Stage {
-	var of []topKOf[T]
+	var groups []topKOf[T]
 	for k, c := range b.cuts {
-		if b.keeps(k) != some {
-			continue
+		if b.keeps(k) == some {
+			score := func(in input[T], base []T) []float32 { return magnitudes(in, in.delta(k, base)) }
+			groups = append(groups, topKOf[T]{[]*topK{c.keep, c.drop}, score})
 		}
-		score := func(in input[T]) []float32 { return magnitudes(in, in.delta(k, in.base())) }
-		of = append(of, topKOf[T]{c.keep, score}, topKOf[T]{c.drop, score})
 	}
-	return searchTopK(b.job, gtaReads, of)
+	return searchTopK(b.job, gtaReads, groups)
 }
 
 func (b *bySize[T]) sparsify(in input[T], k int, delta []T) {
 	c, height := b.cuts[k], in.s.mark()
 	s := magnitudes(in, delta)
 	keepTop(c.keep, in.Tile, delta, s)
-	if !c.drop.none() {
-		dropTop(c.drop, in, delta, s)
-	}
+	dropTop(c.drop, in, delta, s)
 	in.s.release(height)
-}
-
-// dropTop sets to +0 the elements of x that are selected; s are the tile's scores.
-func dropTop[T vec.Float](c *topK, in input[T], x []T, s []float32) {
-	rest, ones := take[float32](in.s, len(x)), take[float32](in.s, len(x))
-	vec.Fill(rest, -1)
-	vec.Fill(ones, 1)
-	keepTop(c, in.Tile, rest, s)
-	vec.Add(rest, ones)
-	vec.Select(x, rest, 1)
 }
 
 func (b *bySize[T]) lay(stages []Stage) []Stage { return stages }

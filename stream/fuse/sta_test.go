@@ -229,9 +229,13 @@ func (in *inputs) fuseOnce(m Method) ([]float64, error) {
 	}
 	out := make([]byte, len(in.base[0].Data))
 	for _, st := range m.Fuse(0) {
+		if o, ok := st.(Optional); ok && o.Idle() {
+			continue
+		}
 		if err := st.Span(new(Scratch), in.span(0, st.Reads(), 0, 1, out)); err != nil {
 			return nil, err
 		}
+		st.End()
 	}
 	return unpack(Operand{in.jobs[0].DType, out}), nil
 }

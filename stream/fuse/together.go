@@ -95,12 +95,20 @@ func (g *together) Cost() Cost {
 	return all
 }
 
-// zip makes one chain of several, which end together: the last stages fill the outputs.
+// zip makes one chain of several, which end together: the last stages fill the outputs. Samples, which
+// see other tiles, come before all others.
 func zip(chains [][]Stage) []Stage {
 	length := 0
-	for _, c := range chains {
+	sample := &jointStage{stages: make([]Stage, len(chains))}
+	rest := make([][]Stage, len(chains))
+	for v, c := range chains {
+		if len(c) > 0 && samples(c[0]) {
+			sample.stages[v], c = c[0], c[1:]
+		}
+		rest[v] = c
 		length = max(length, len(c))
 	}
+	chains = rest
 	zipped := make([]Stage, length)
 	for i := range zipped {
 		st := &jointStage{stages: make([]Stage, len(chains))}
@@ -111,7 +119,16 @@ func zip(chains [][]Stage) []Stage {
 		}
 		zipped[i] = st.narrow()
 	}
+	if st := sample.narrow(); samples(st) {
+		return append([]Stage{st}, zipped...)
+	}
 	return zipped
+}
+
+// samples reports whether a stage sees but some of the tensor.
+func samples(st Stage) bool {
+	s, ok := st.(Sampling)
+	return ok && s.Tiling().IsSparse()
 }
 
 // jointStage is a stage of each of several chains; nil where a chain has none.

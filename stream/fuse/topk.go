@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"weld/internal/vec"
 	"weld/scoring"
@@ -11,13 +12,17 @@ import (
 // scores in the order of their index. Scores are float32, finite and at least 0. They are
 // searched by the histograms of [scoring.Quantile], in stages over the tensor, and never sorted.
 type topK struct {
-	k, n int64
+	k, n  int64
+	share float32 // of the scores that are not 0 gives k, if this is not 0
 
+	sketch   *scoring.Sketch
 	mu       sync.Mutex
 	quantile *scoring.Quantile
-	least    float32 // the k-th largest score
-	above    int64   // elements with a higher one
-	ties     []int64 // for each tile, elements with that score in the tiles before
+	varied   atomic.Int64 // scores that are not 0
+	least    float32      // the k-th largest score
+	wanted   int64        // elements with that score that are selected
+	some     bool         // not all of them are
+	ties     []int64      // for each tile, elements with that score in the tiles before; then all
 }
 
 // newTopK selects k of the tensor's elements.
@@ -27,78 +32,166 @@ func newTopK(j *job, k int64) *topK {
 }
 
 // topKBytes bounds what a selection holds of a tensor.
-func topKBytes(j *Job) int64 { return scoring.QuantileBytes + 8*j.Tiling.Count() }
+func topKBytes(j *Job) int64 {
+	n := scoring.QuantileBytes + 8*j.Tiling.Count()
+	if sampled(j) {
+		n += scoring.BracketBytes + sketchBytes
+	}
+	return n
+}
 
 // all and none are selections without a search.
 func (c *topK) all() bool  { return c.k == c.n }
 func (c *topK) none() bool { return c.k == 0 }
 
-// topKStages search for the selection; score computes a tile's scores.
-func topKStages[T vec.Float](j *job, c *topK, reads Reads, score func(in input[T]) []float32) []Stage {
-	return searchTopK(j, reads, []topKOf[T]{{c, score}})
-}
-
-// topKOf is a selection by scores.
+// topKOf are selections by the same scores; score computes those of a tile.
 type topKOf[T vec.Float] struct {
-	*topK
-	score func(in input[T]) []float32
+	of    []*topK
+	score func(in input[T], base []T) []float32
 }
 
-// searchTopK searches for several selections in the same stages.
-func searchTopK[T vec.Float](j *job, reads Reads, of []topKOf[T]) []Stage {
-	var open []topKOf[T]
-	for _, c := range of {
-		if !c.all() && !c.none() {
-			c.quantile = scoring.NewQuantile(c.k)
+// searching are the selections whose search goes on.
+func (g topKOf[T]) searching() (open []*topK) {
+	for _, c := range g.of {
+		if c.quantile != nil {
 			open = append(open, c)
+		}
+	}
+	return open
+}
+
+// searchTopK searches for selections in stages: a sample says where the scores that they begin at lie,
+// all but certainly, and a pass finds them; further ones if it does not. Where only some of equal
+// scores are wanted, a last stage numbers them.
+func searchTopK[T vec.Float](j *job, reads Reads, groups []topKOf[T]) []Stage {
+	var open []topKOf[T]
+	for _, g := range groups {
+		var of []*topK
+		for _, c := range g.of {
+			if c.share > 0 || !c.all() && !c.none() {
+				c.quantile = scoring.NewQuantile(max(1, c.k))
+				of = append(of, c)
+			}
+		}
+		if len(of) > 0 {
+			open = append(open, topKOf[T]{of, g.score})
 		}
 	}
 	if len(open) == 0 {
 		return nil
 	}
-	count := func() Stage { return &topKCount[T]{job: j, of: open, reads: reads} }
-	type figures struct{ above, ties int64 }
-	ties := make([]int64, len(open))
-	last := measure(j, reads, func(in input[T]) []figures {
-		f := make([]figures, len(open))
-		for i, c := range open {
-			height := in.s.mark()
-			s := c.score(in)
-			in.s.release(height)
-			atLeast := int64(vec.CountAtLeast(s, c.least))
-			if c.least == 0 {
-				atLeast = int64(len(s))
-			}
-			above := int64(vec.CountAtLeast(s, nextUp(c.least)))
-			f[i] = figures{above, atLeast - above}
-		}
-		return f
-	}, func(f []figures) {
-		for i, c := range open {
-			if c.ties == nil {
-				c.ties = make([]int64, 0, j.Tiling.Count())
-			}
-			c.ties = append(c.ties, ties[i])
-			ties[i] += f[i].ties
-			c.above += f[i].above
-		}
-	}, nil)
-	return []Stage{count(), count(), last}
+	search := topKSearch[T]{job: j, groups: open, reads: reads}
+	var stages []Stage
+	if sampled(j.Job) {
+		stages = append(stages, newTopKSample(search))
+	}
+	for pass := range mostPasses {
+		stages = append(stages, &topKCount[T]{search, pass == 0})
+	}
+	return append(stages, &topKTies[T]{search, inOrder[[]int64]{fold: search.number}})
 }
+
+// mostPasses is how many it takes if the sample misled: over its interval, over those above or
+// below, and within one of their bins.
+const mostPasses = 3
+
+// topKSearch is what the stages of a search share.
+type topKSearch[T vec.Float] struct {
+	*job
+	groups []topKOf[T]
+	reads  Reads
+}
+
+func (st topKSearch[T]) Reads() Reads { return st.reads }
+
+// tile is what is seen of a tile: the input, and the base if it is read.
+func (st topKSearch[T]) tile(s *Scratch, sp *Span, t Tile) (in input[T], base []T) {
+	s.reset()
+	in = input[T]{st.job, s, sp, t}
+	if st.reads.Base {
+		base = in.base()
+	}
+	return in, base
+}
+
+// Figures of a sample.
+const (
+	leastSampled = 1 << 20   // elements of a tensor, below which it stays in the caches anyway
+	sampleScores = 1 << 15   // that are kept
+	sketchBytes  = 300 << 10 // that they take
+)
+
+func sampled(j *Job) bool { return j.Tiling.Elements() >= leastSampled }
+
+// topKSample takes a sample of the scores and narrows the searches by it.
+type topKSample[T vec.Float] struct {
+	topKSearch[T]
+	tiling Tiling
+}
+
+func newTopKSample[T vec.Float](search topKSearch[T]) *topKSample[T] {
+	st := &topKSample[T]{topKSearch: search}
+	n := search.Tiling.Elements()
+	for _, g := range search.groups {
+		for _, c := range g.of {
+			c.sketch = scoring.NewSketch(n, n*(scoring.SampleSize/sampleScores), false)
+			st.tiling = search.Tiling.Sparse(c.sketch.Blocks(), scoring.BlockElements)
+		}
+	}
+	return st
+}
+
+// Tiling implements [Sampling].
+func (st *topKSample[T]) Tiling() Tiling { return st.tiling }
+
+func (st *topKSample[T]) Span(s *Scratch, sp *Span) error {
+	for t := range sp.Tiles {
+		in, base := st.tile(s, sp, t)
+		for _, g := range st.groups {
+			height := s.mark()
+			scores := g.score(in, base)
+			for _, c := range g.of {
+				scoring.Raw.Put(c.sketch, t.Index, scores)
+				if c.share > 0 {
+					c.varied.Add(int64(vec.CountAtLeast(scores, leastScore)))
+				}
+			}
+			s.release(height)
+		}
+	}
+	return nil
+}
+
+func (st *topKSample[T]) End() error {
+	one := []*scoring.Scale{nil}
+	seen := st.tiling.Covered()
+	for _, g := range st.groups {
+		for _, c := range g.of {
+			k := c.k
+			if c.share > 0 {
+				k = max(1, int64(float64(c.varied.Load())/float64(seen)*float64(c.share)*float64(c.n)))
+				c.varied.Store(0)
+			}
+			c.quantile.Narrow(scoring.Raw.Bracket([]*scoring.Sketch{c.sketch}, one, k, c.n))
+			c.sketch = nil
+		}
+	}
+	return nil
+}
+
+// leastScore is the smallest score that is not 0.
+var leastScore = nextUp(0)
 
 // topKCount is one pass of the searches.
 type topKCount[T vec.Float] struct {
-	*job
-	of    []topKOf[T]
-	reads Reads
+	topKSearch[T]
+	first bool
 }
-
-func (st *topKCount[T]) Reads() Reads { return st.reads }
 
 // Idle implements [Optional].
 func (st *topKCount[T]) Idle() bool {
-	for _, c := range st.of {
-		if c.quantile != nil {
+	for _, g := range st.groups {
+		if len(g.searching()) > 0 {
 			return false
 		}
 	}
@@ -106,80 +199,195 @@ func (st *topKCount[T]) Idle() bool {
 }
 
 func (st *topKCount[T]) Span(s *Scratch, sp *Span) error {
-	for _, c := range st.of {
-		if c.quantile != nil {
-			c.count(st.job, s, sp)
+	for _, g := range st.groups {
+		if open := g.searching(); len(open) > 0 {
+			st.count(s, sp, g, open)
 		}
 	}
 	return nil
 }
 
-func (c topKOf[T]) count(j *job, s *Scratch, sp *Span) {
-	counts := s.histogram()
-	hand := func() {
-		c.mu.Lock()
-		c.quantile.Add(counts)
-		c.mu.Unlock()
+func (st *topKCount[T]) count(s *Scratch, sp *Span, g topKOf[T], open []*topK) {
+	counts := s.histograms(len(open))
+	windows := make([]scoring.Window, len(open))
+	for i, c := range open {
+		windows[i] = c.quantile.Window(scoring.Identity)
 	}
-	window := c.quantile.Window(scoring.Identity)
+	hand := func(i int) {
+		open[i].mu.Lock()
+		open[i].quantile.Add(counts[i])
+		open[i].mu.Unlock()
+	}
 	for t := range sp.Tiles {
-		s.reset()
-		if counts.Full(t.Len()) {
-			hand()
+		in, base := st.tile(s, sp, t)
+		scores := g.score(in, base)
+		for i, c := range open {
+			if counts[i].Full(t.Len()) {
+				hand(i)
+			}
+			c.quantile.Count(counts[i], scores, windows[i])
+			if st.first && c.share > 0 {
+				c.varied.Add(int64(vec.CountAtLeast(scores, leastScore)))
+			}
 		}
-		c.quantile.Count(counts, c.score(input[T]{j, s, sp, t}), window)
 	}
-	hand()
+	for i := range open {
+		hand(i)
+	}
 }
 
 func (st *topKCount[T]) End() error {
-	for _, c := range st.of {
-		if c.quantile != nil && !c.quantile.Next() {
-			c.least, c.quantile = c.quantile.Value(), nil
+	for _, g := range st.groups {
+		for _, c := range g.searching() {
+			if st.first && c.share > 0 {
+				c.settle()
+			}
+			if c.quantile != nil && !c.quantile.Next() {
+				ties := c.quantile.Ties()
+				c.least, c.wanted, c.some = c.quantile.Value(), ties.Wanted, ties.Wanted < ties.Count
+				c.quantile = nil
+			}
 		}
 	}
 	return nil
 }
 
-// keepTop sets to +0 the elements of x that are not selected; s are the tile's scores. It
-// returns how many are.
-func keepTop[T vec.Float](c *topK, t Tile, x []T, s []float32) (kept int64) {
-	switch {
-	case c.all():
-		return int64(len(x))
-	case c.none():
-		vec.Fill(x, 0)
-		return 0
-	case c.least == 0: // elements with a score of 0 are selected too, as far as they are needed
-		return maskTies(c, t, x, s, int64(vec.CountAtLeast(s, 0)))
+// settle says how many elements are selected, once it is known how many scores are not 0. The product
+// is rounded to float32, as mergekit's is.
+func (c *topK) settle() {
+	varied := c.varied.Load()
+	c.k = min(int64(float32(varied)*c.share), varied)
+	if c.all() || c.none() {
+		c.quantile = nil
+		return
 	}
-	kept = int64(vec.Select(x, s, c.least))
-	return maskTies(c, t, x, s, kept)
+	c.quantile.Rerank(c.k)
 }
 
-// maskTies drops those of equal scores that come too late.
-func maskTies[T vec.Float](c *topK, t Tile, x []T, s []float32, atLeast int64) (kept int64) {
-	left := c.k - c.above - c.ties[t.Index] // ties that may still be selected
-	if left <= 0 {
-		return int64(vec.Select(x, s, nextUp(c.least)))
-	}
-	above := int64(vec.CountAtLeast(s, nextUp(c.least)))
-	if c.least > 0 && atLeast-above <= left {
-		return atLeast
-	}
-	kept = above
-	for i, v := range s {
-		if v != c.least {
-			continue
-		}
-		if left > 0 {
-			left--
-			kept++
-		} else {
-			x[i] = 0
+// topKTies numbers the elements whose score is that of the last selected, where only some of them are.
+type topKTies[T vec.Float] struct {
+	topKSearch[T]
+	order inOrder[[]int64]
+}
+
+// Idle implements [Optional].
+func (st *topKTies[T]) Idle() bool { return len(st.partial()) == 0 }
+
+// partial are the selections of some of equal scores.
+func (st topKSearch[T]) partial() (of []*topK) {
+	for _, g := range st.groups {
+		for _, c := range g.of {
+			if c.some {
+				of = append(of, c)
+			}
 		}
 	}
-	return kept
+	return of
+}
+
+func (st *topKTies[T]) Span(s *Scratch, sp *Span) error {
+	var tiles [][]int64
+	for t := range sp.Tiles {
+		in, base := st.tile(s, sp, t)
+		var ties []int64
+		for _, g := range st.groups {
+			height := s.mark()
+			var scores []float32
+			for _, c := range g.of {
+				if !c.some {
+					continue
+				}
+				if scores == nil {
+					scores = g.score(in, base)
+				}
+				ties = append(ties, int64(countEqual(scores, c.least)))
+			}
+			s.release(height)
+		}
+		tiles = append(tiles, ties)
+	}
+	st.order.add(sp.First, tiles)
+	return nil
+}
+
+// number takes the ties of the next tile.
+func (st topKSearch[T]) number(ties []int64) {
+	for i, c := range st.partial() {
+		if c.ties == nil {
+			c.ties = make([]int64, 1, st.Tiling.Count()+1)
+		}
+		c.ties = append(c.ties, c.ties[len(c.ties)-1]+ties[i])
+	}
+}
+
+func (st *topKTies[T]) End() error { return nil }
+
+// countEqual is how many scores have a value.
+func countEqual(s []float32, v float32) int {
+	atLeast := len(s)
+	if v > 0 {
+		atLeast = vec.CountAtLeast(s, v)
+	}
+	return atLeast - vec.CountAtLeast(s, nextUp(v))
+}
+
+// keepTop sets to +0 the elements of x that are not selected; s are the tile's scores.
+func keepTop[T vec.Float](c *topK, t Tile, x []T, s []float32) {
+	switch wanted := c.tiesIn(t); {
+	case c.all():
+	case c.none():
+		vec.Fill(x, 0)
+	case wanted == noTies:
+		vec.Select(x, s, nextUp(c.least))
+	case wanted == allTies && c.least > 0:
+		vec.Select(x, s, c.least)
+	case wanted == allTies:
+	default:
+		for i, v := range s {
+			switch {
+			case v > c.least:
+			case v == c.least && wanted > 0:
+				wanted--
+			default:
+				x[i] = 0
+			}
+		}
+	}
+}
+
+// dropTop sets to +0 the elements of x that are selected; s are the tile's scores.
+func dropTop[T vec.Float](c *topK, in input[T], x []T, s []float32) {
+	if c.none() {
+		return
+	}
+	rest, ones := take[float32](in.s, len(x)), take[float32](in.s, len(x))
+	vec.Fill(rest, -1)
+	vec.Fill(ones, 1)
+	keepTop(c, in.Tile, rest, s)
+	vec.Add(rest, ones)
+	vec.Select(x, rest, 1)
+}
+
+// What [topK.tiesIn] says but a number.
+const (
+	noTies  = -1
+	allTies = -2
+)
+
+// tiesIn is how many of the tile's elements with the least selected score are selected.
+func (c *topK) tiesIn(t Tile) int64 {
+	if !c.some {
+		return allTies
+	}
+	before, count := c.ties[t.Index], c.ties[t.Index+1]-c.ties[t.Index]
+	switch left := c.wanted - before; {
+	case left <= 0:
+		return noTies
+	case left >= count:
+		return allTies
+	default:
+		return left
+	}
 }
 
 // selected fills in with 1 where an element is selected, and 0 elsewhere.
