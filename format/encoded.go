@@ -1,6 +1,10 @@
 package format
 
-import "weld/internal/vec"
+import (
+	"math"
+
+	"weld/internal/vec"
+)
 
 // The functions here compute with elements as they are stored. Each gives the bits
 // of decoding first; for bfloat16 into float32, the type that models come in, it takes
@@ -41,6 +45,28 @@ func Delta[T Float](d DType, dst []T, src []byte, base []T) {
 	}
 	Decode(d, dst, src)
 	vec.Delta(dst, dst, base)
+}
+
+// Distance fills dst with |x − base|, and 0 where both have the same bits. What is not finite comes
+// out as the largest finite number. Where base has to be decoded, that is in room, which has as
+// many elements.
+func Distance(dst []float32, dx DType, x []byte, db DType, base []byte, room []float32) {
+	if dx == BF16 && db == BF16 {
+		vec.DistanceBF16(dst, x, base)
+		return
+	}
+	Decode(db, room, base)
+	Delta(dx, dst, x, room)
+	vec.Abs(dst, dst)
+	infinity := float32(math.Inf(1))
+	for at := 0; ; at++ {
+		odd := vec.FirstNonFinite(dst[at:], infinity)
+		if odd < 0 {
+			return
+		}
+		at += odd
+		dst[at] = math.MaxFloat32
+	}
 }
 
 // AxpyDelta adds w·(x − base) to acc, the difference 0 where both have the same bits. Where x has

@@ -45,6 +45,15 @@ func kernels(n int) []kernel {
 	constant := make([]float32, n)
 	Fill(constant, 1)
 
+	numbers, mask, open, kept := make([]int32, n&^31), make([]uint32, n/64*2), make([]uint32, words(n)), make([]uint32, words(n))
+	bins, tables, limits := make([]uint16, n), make([]uint32, 2<<16), make([]Limits, 1<<16)
+	Random(numbers, 1, 0)
+	least, _ := BitRange(score)
+	Bins(bins, score, least>>16, 16)
+	for i := range limits {
+		limits[i] = Limits{int32(i), int32(i) + 1<<20}
+	}
+
 	again := slices.Clone(x)
 	var result struct { // stored to, so that no kernel is optimised away
 		sum   float64
@@ -89,6 +98,7 @@ func kernels(n int) []kernel {
 		{"ScaleBF16", 6 * n, func() { ScaleBF16(dst, bf16x, 0.3) }},
 		{"AxpyBF16", 10 * n, func() { AxpyBF16(dst, 0.3, bf16x) }},
 		{"DeltaBF16", 10 * n, func() { DeltaBF16(dst, bf16x, y) }},
+		{"DistanceBF16", 8 * n, func() { DistanceBF16(dst, bf16x, bf16y) }},
 		{"AxpyDeltaBF16", 14 * n, func() { AxpyDeltaBF16(dst, 0.3, bf16x, y) }},
 		{"MulAbsBF16", 8 * n, func() { MulAbsBF16(dst, bf16x, bf16y) }},
 		{"MulAxpy", 16 * n, func() { MulAxpy(dst, 0.3, x, y) }},
@@ -113,6 +123,20 @@ func kernels(n int) []kernel {
 		{"CountAtLeast", 4 * n, func() { result.count = CountAtLeast(score, 1.2) }},
 		{"SignSum", 12 * n, func() { SignSum(dst, x) }},
 		{"KeepSign", 16 * n, func() { KeepSign(dst, x, y) }},
+		{"Random", 4 * n, func() { Random(numbers, 1, 0) }},
+		{"RandomMask", n / 8, func() { RandomMask(mask, 1, 0, 1000, 0) }},
+		{"AtMost", 4 * n, func() { AtMost(mask, numbers, 1<<30) }},
+		{"SelectBits", 8 * n, func() { SelectBits(dst, open) }},
+		{"SumAbsBits", 4 * n, func() { result.sum, _ = SumAbsBits(x, open) }},
+		{"BitRange", 4 * n, func() { BitRange(score) }},
+		{"Bins", 6 * n, func() { Bins(bins, score, least>>16, 16) }},
+		{"CountBins", 2 * n, func() { CountBins(tables[:1<<16], tables[1<<16:], bins) }},
+		{"Settle", 6 * n, func() {
+			for i := range open {
+				open[i] = 0x12345678
+			}
+			Settle(kept, open, numbers, bins[:len(numbers)], limits)
+		}},
 		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},
 		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
 		{"HistogramKeys", 4 * n, func() { HistogramKeys(counts, score, 0, 16) }},

@@ -61,6 +61,22 @@ func DeltaBF16(dst []float32, src []byte, base []float32) {
 	}
 }
 
+// DistanceBF16 computes dst = |x - base|, and +0 where both have the same bits, x and base being
+// decoded from bytes: [DeltaBF16], then [Abs]. What is not finite comes out as the largest finite number.
+func DistanceBF16(dst []float32, src, base []byte) {
+	src, base = src[:2*len(dst)], base[:2*len(dst)]
+	n := distanceBF16SIMD(dst, src, base)
+	dst, src, base = dst[n:], src[2*n:], base[2*n:]
+	for i := range dst {
+		x, b := fromBF16(src, i), fromBF16(base, i)
+		d := abs(x - b)
+		if !(d <= math.MaxFloat32) {
+			d = keep(bit(!sameBits(x, b)), float32(math.MaxFloat32))
+		}
+		dst[i] = d
+	}
+}
+
 // AxpyDeltaBF16 computes acc += w·(x - base), with +0 for the difference where both have
 // the same bits, x being decoded from src: [DeltaBF16], then [Axpy].
 func AxpyDeltaBF16(acc []float32, w float32, src []byte, base []float32) {

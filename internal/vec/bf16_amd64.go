@@ -2,6 +2,8 @@
 
 package vec
 
+import "math"
+
 // All levels above Portable take AVX2. AVX-512 was not measured here; of the decoder
 // that these begin with, and of most arithmetic, it has been no faster.
 
@@ -37,6 +39,14 @@ func deltaBF16SIMD(dst []float32, src []byte, base []float32) int {
 	return n
 }
 
+func distanceBF16SIMD(dst []float32, src, base []byte) int {
+	n := blocks(len(dst))
+	if n > 0 {
+		distanceBF16AVX2(&dst[0], &src[0], &base[0], n, math.MaxFloat32)
+	}
+	return n
+}
+
 func axpyDeltaBF16SIMD(acc []float32, w float32, src []byte, base []float32) int {
 	n := blocks(len(acc))
 	if n > 0 {
@@ -67,6 +77,9 @@ func axpyBF16AVX2(dst *float32, a, b *byte, n int, v float32)
 
 //go:noescape
 func deltaBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)
+
+//go:noescape
+func distanceBF16AVX2(dst *float32, a, b *byte, n int, v float32)
 
 //go:noescape
 func axpyDeltaBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)

@@ -85,6 +85,22 @@ TEXT ·axpyBF16AVX2(SB), NOSPLIT, $0-36
 TEXT ·deltaBF16AVX2(SB), NOSPLIT, $0-36
 	YMM(DELTA, 4)
 
+// Where the difference is NaN, VMINPS takes the operand that Go writes first.
+#define DISTANCE(at, half, A, B, V, C) \
+	DECODE(half(SI), A)      \
+	DECODE(half(DX), B)      \
+	VPCMPEQD B, A, Y8        \
+	VSUBPS   B, A, A         \
+	VPAND    C, A, A         \
+	VMINPS   V, A, A         \
+	VPANDN   A, Y8, A        \
+	VMOVUPS  A, at(DI)
+
+// func distanceBF16AVX2(dst *float32, a, b *byte, n int, v float32)
+TEXT ·distanceBF16AVX2(SB), NOSPLIT, $0-36
+	VBROADCASTSS magnitude<>(SB), Y15
+	YMM(DISTANCE, 2)
+
 #define AXPYDELTA(at, half, A, B, V, C) \
 	DECODE(half(SI), A)   \
 	VPCMPEQD at(DX), A, B \

@@ -34,6 +34,16 @@ var bf16Kernels = []bf16Kernel{
 		func(o bf16Operands, x, _ []float32) { Axpy(o.dst, o.w, x) }, false},
 	{"DeltaBF16", func(o bf16Operands) { DeltaBF16(o.dst, o.x, o.base) },
 		func(o bf16Operands, x, _ []float32) { Delta(o.dst, x, o.base) }, false},
+	{"DistanceBF16", func(o bf16Operands) { DistanceBF16(o.dst, o.x, o.a) },
+		func(o bf16Operands, x, a []float32) {
+			Delta(o.dst, x, a)
+			for i, d := range o.dst {
+				if d = abs(d); d-d != 0 {
+					d = math.MaxFloat32
+				}
+				o.dst[i] = d
+			}
+		}, true},
 	{"AxpyDeltaBF16", func(o bf16Operands) { AxpyDeltaBF16(o.dst, o.w, o.x, o.base) },
 		func(o bf16Operands, x, _ []float32) {
 			d := slices.Clone(x)
@@ -185,6 +195,8 @@ func TestBF16ShortOperands(t *testing.T) {
 		"AxpyBF16":           func() { AxpyBF16(dst, 1, short) },
 		"DeltaBF16 src":      func() { DeltaBF16(dst, short, dst) },
 		"DeltaBF16 base":     func() { DeltaBF16(dst, fits, dst[:n-1:n-1]) },
+		"DistanceBF16 src":   func() { DistanceBF16(dst, short, fits) },
+		"DistanceBF16 base":  func() { DistanceBF16(dst, fits, short) },
 		"AxpyDeltaBF16 src":  func() { AxpyDeltaBF16(dst, 1, short, dst) },
 		"AxpyDeltaBF16 base": func() { AxpyDeltaBF16(dst, 1, fits, dst[:n-1:n-1]) },
 		"MulAbsBF16 x":       func() { MulAbsBF16(dst, short, fits) },

@@ -24,7 +24,7 @@
 //
 // # Sums
 //
-// [Sum], [SumAbs], [SumSquares] and [Dot] convert each element to float64 and
+// [Sum], [SumAbs], [SumAbsBits], [SumSquares] and [Dot] convert each element to float64 and
 // add it to one of 16 lanes, element i to lane i mod 16, in order of i. At the
 // end the lanes are folded: lane[j] += lane[j+8] for j < 8, then + 4, + 2 and
 // + 1. This order is part of the result: whatever width of register computes

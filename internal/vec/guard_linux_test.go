@@ -67,6 +67,7 @@ func TestArithmeticFault(t *testing.T) {
 			check(k.name+" writing", func() { k.kernel(bf16Operands{a, fit, fit, fits, 0.7}) })
 		}
 		check("DeltaBF16 of base", func() { DeltaBF16(fits, fit, a) })
+		check("DistanceBF16 of base", func() { DistanceBF16(fits, fit, codes) })
 		check("AxpyDeltaBF16 of src", func() { AxpyDeltaBF16(fits, 1, codes, fits) })
 		check("MulAbsBF16 of a", func() { MulAbsBF16(fits, fit, codes) })
 		check("SelectAxpy of x", func() { SelectAxpy(fits, 0.3, a, fits, 1) })

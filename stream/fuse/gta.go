@@ -107,15 +107,11 @@ func (g *gta[T]) norms() Stage {
 		norms := make([]l1Pair, g.models())
 		base := in.base()
 		for k := range norms {
-			if g.keeps(k) != some {
-				continue
+			if g.keeps(k) == some {
+				height := in.s.mark()
+				norms[k] = g.norm(in, k, in.delta(k, base))
+				in.s.release(height)
 			}
-			height := in.s.mark()
-			x := in.delta(k, base)
-			norms[k].before = finiteNorm(x)
-			g.sparsify(in, k, x)
-			norms[k].after = finiteNorm(x)
-			in.s.release(height)
 		}
 		return norms
 	}, func(norms []l1Pair) {
@@ -133,7 +129,20 @@ func (g *gta[T]) norms() Stage {
 	})
 }
 
-// finiteNorm is Σ|x| over what is finite: of the rest, results tell.
+// norm measures Σ|δ| and Σ|S(δ)| of a tile, over what is finite: of the rest, results tell.
+func (g *gta[T]) norm(in input[T], k int, delta []T) (n l1Pair) {
+	if m, ok := g.sparsifier.(masker[T]); ok {
+		if n.before, n.after = vec.SumAbsBits(delta, m.mask(in, k)); n.before-n.before == 0 {
+			return n
+		}
+	}
+	n.before = finiteNorm(delta)
+	g.sparsify(in, k, delta)
+	n.after = finiteNorm(delta)
+	return n
+}
+
+// finiteNorm is Σ|x| over what is finite.
 func finiteNorm[T vec.Float](x []T) float64 {
 	norm := vec.SumAbs(x)
 	if norm-norm == 0 {

@@ -51,10 +51,10 @@ func BenchmarkGTA(b *testing.B) {
 }
 
 func BenchmarkNoise(b *testing.B) {
-	x := make([]float32, TileElements)
+	var s Scratch
 	n := newNoise(1, 1, "w")
 	for b.Loop() {
-		n.fill(x, 0)
+		n.mask(s.mask[:], 1, TileElements+1, 0.3)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/TileElements, "ns/element")
 }

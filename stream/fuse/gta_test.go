@@ -190,8 +190,10 @@ func gtaMask(o trial, m int, job Job, size []float32) []bool {
 	if d <= 0 {
 		return make([]bool, n)
 	}
-	random := make([]float32, n)
-	newNoise(uint64(o.shared["seed"]), m, job.Name).fill(random, 0)
+	random := make([]float64, n) // in [0, 1)
+	for i, x := range newNoise(uint64(o.shared["seed"]), m, job.Name).numbers(make([]int32, n+64), 0, int64(n)) {
+		random[i] = float64(x) / (1 << 31)
+	}
 	// order of the indices in [lo, hi), the smallest first.
 	order := func(lo, hi int, later int) []int {
 		var at []int
@@ -219,8 +221,9 @@ func gtaMask(o trial, m int, job Job, size []float32) []bool {
 			keep[i] = true
 		}
 	case strings.HasPrefix(o.method, "dare"):
+		mask := newNoise(uint64(o.shared["seed"]), m, job.Name).mask(make([]uint32, n/32+4), 0, int64(n), d)
 		for i := range keep {
-			keep[i] = random[i] >= float32(2-d)
+			keep[i] = mask[i/32]>>(i%32)&1 == 1
 		}
 	default:
 		length := 1
@@ -240,7 +243,7 @@ func gtaMask(o trial, m int, job Job, size []float32) []bool {
 					if len(at) > 1 {
 						r = float64(rank) / float64(len(at)-1)
 					}
-					keep[i] = float64(random[i])-1 >= 1-(d-p["epsilon"]+2*p["epsilon"]*r)
+					keep[i] = random[i] < d-p["epsilon"]+2*p["epsilon"]*r
 				}
 			}
 		}

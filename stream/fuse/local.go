@@ -175,6 +175,18 @@ func (in input[T]) delta(k int, base []T) []T {
 	return x
 }
 
+// distance fills dst with |θ − θ₀| of the k-th model in float32. What is not finite counts as the
+// largest finite number.
+func (in input[T]) distance(dst []float32, k int) {
+	if _, wide := any(T(0)).(float64); wide {
+		vec.Abs(dst, single(in.s, in.delta(k, in.base())))
+		clampScores(dst)
+		return
+	}
+	d, data := in.operand(k)
+	format.Distance(dst, d, data, in.span.Base.DType, in.span.Base.tile(in.Tile), take[float32](in.s, len(dst)))
+}
+
 // importance decodes a of the k-th model.
 func (in input[T]) importance(k int) []T {
 	x := in.room()

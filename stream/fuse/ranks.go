@@ -1,9 +1,6 @@
 package fuse
 
-import (
-	"math"
-	"slices"
-)
+import "weld/internal/vec"
 
 const (
 	// longestRow is the most elements that are ranked together; a longer row is ranked in
@@ -38,15 +35,16 @@ func rowsOf(j *Job) rows {
 	return rows{length, whole, tiles}
 }
 
-// rowBytes is what a worker holds of a tensor's rows: marks for all models, and what it takes to
-// sort one row. What a span takes, as its rows are whole, is counted too.
+// rowBytes is what a worker holds of a tensor's rows: masks for all models, and what it takes to
+// rank elements. What a span takes, as its rows are whole, is counted too.
 func rowBytes(j *Job) int64 {
 	r := rowsOf(j)
 	n := tileLen(r.whole)
 	models := int64(len(j.Models))
 	row := min(n, r.length)
-	sorting := row*(2*4+2*8) + min(row/4+64, mostBins)*(4+4+1)
-	return n*models*4 + sorting + n*(models+2)*int64(j.DType.Bits()/8)
+	masks := 4 * (models*(words(n)+1) + 2*words(n))
+	drawing := n*(4+4) + 4*3*vec.RandomBlock
+	return masks + drawing + rankBytes(row) + n*(models+2)*int64(j.DType.Bits()/8)
 }
 
 // tileLen is the length of the first tile, which is the longest.
@@ -109,34 +107,39 @@ func (r rows) span(sp *Span, t Tile) *Span {
 
 // rowMemory is what a worker needs for the rows at hand.
 type rowMemory struct {
-	lo, hi int64       // elements
-	marks  [][]float32 // for each model
+	lo, hi int64      // elements
+	kept   [][]uint32 // masks for each model
+
+	// Of the model at hand:
+	sizes   []float32 // magnitudes
+	room    []int32   // for numbers
+	numbers []int32   // with so many behind them that whole words of a mask can be made
 
 	// Of the row at hand:
-	bins       bins
-	limits     []uint32    // for each bin
-	luck, kept []float32   // for each element
-	keys       [2][]uint64 // of elements that are sorted: magnitude, then index
+	sure, open []uint32 // masks of what is kept, and of what is not decided
+	ranks      rowRanks
 }
 
 // begin makes room for the elements of a span.
 func (m *rowMemory) begin(sp *Span) (lo, hi int64) {
 	m.lo, _ = sp.Tiling.Range(sp.First)
 	_, m.hi = sp.Tiling.Range(sp.Last - 1)
-	for len(m.marks) < len(sp.Models) {
-		m.marks = append(m.marks, nil)
+	n := m.hi - m.lo
+	for len(m.kept) < len(sp.Models) {
+		m.kept = append(m.kept, nil)
 	}
+	m.sure, m.open = grown(m.sure, words(n)), grown(m.open, words(n))
+	m.sizes = grown(m.sizes, n)
+	m.room = grown(m.room, n+3*vec.RandomBlock)
 	return m.lo, m.hi
 }
 
-// run is the marks of some elements for the k-th model.
-func (m *rowMemory) run(k int, lo, hi int64) []float32 {
-	m.marks[k] = grown(m.marks[k], m.hi-m.lo)
-	return m.marks[k][lo-m.lo : hi-m.lo]
+// mask lends the mask of a tile for the k-th model, made in room.
+func (m *rowMemory) mask(room []uint32, k int, t Tile) []uint32 {
+	at := t.Lo - m.lo
+	first, end := at/32, (t.Hi-m.lo+31)/32
+	return advance(room[:end-first], m.kept[k][first:end], int(at%32))
 }
-
-// tile is the marks of a tile.
-func (m *rowMemory) tile(k int, t Tile) []float32 { return m.run(k, t.Lo, t.Hi) }
 
 // grown is x with n elements, whatever they hold.
 func grown[E any](x []E, n int64) []E {
@@ -144,119 +147,4 @@ func grown[E any](x []E, n int64) []E {
 		x = make([]E, n)
 	}
 	return x[:n]
-}
-
-// sort orders the keys by their upper half, equal ones by the lower, as they come.
-func (m *rowMemory) sort() []uint64 {
-	if len(m.keys[0]) < 256 {
-		slices.Sort(m.keys[0])
-		return m.keys[0]
-	}
-	m.keys[1] = grown(m.keys[1], int64(len(m.keys[0])))
-	return radixSort(m.keys[0], m.keys[1])
-}
-
-// Digits of a radix sort over the 31 bits of a score.
-const (
-	digits    = 3
-	digitBits = 11
-)
-
-func digit(key uint64, i int) uint64 { return key >> (32 + i*digitBits) & (1<<digitBits - 1) }
-
-// radixSort sorts keys by their upper half, equal ones as they come. The result is in one of both.
-func radixSort(keys, spare []uint64) []uint64 {
-	var counts [digits][1 << digitBits]uint32
-	for _, key := range keys {
-		for i := range counts {
-			counts[i][digit(key, i)]++
-		}
-	}
-	for i := range counts {
-		if int(counts[i][digit(keys[0], i)]) == len(keys) {
-			continue // all have the same digit
-		}
-		at := uint32(0)
-		for d, n := range counts[i] {
-			counts[i][d] = at
-			at += n
-		}
-		for _, key := range keys {
-			d := digit(key, i)
-			spare[counts[i][d]] = key
-			counts[i][d]++
-		}
-		keys, spare = spare, keys
-	}
-	return keys
-}
-
-// bins are classes of similar magnitudes in a row, in the order of these. Zeros have the first for
-// themselves.
-type bins struct {
-	shift  uint
-	base   uint32   // bins that would come between zeros and the least
-	first  []uint32 // for each bin, elements in the ones before; then the elements of all
-	marked []bool
-}
-
-// sort counts the elements of each bin, unless all are 0.
-func (b *bins) sort(x []float32) (ok bool) {
-	least, most := uint32(math.MaxUint32), uint32(0)
-	for _, v := range x {
-		bits := math.Float32bits(v)
-		least, most = min(least, bits-1), max(most, bits) // 0 wraps around
-	}
-	if most == 0 {
-		return false
-	}
-	for b.shift = 0; (most-least)>>b.shift >= uint32(min(max(len(x)/4, 64), mostBins)-3); b.shift++ {
-	}
-	b.base = 0
-	b.base = b.place(least+1) - 1
-	n := int64(b.place(most)) + 1
-	b.first, b.marked = grown(b.first, n+1), grown(b.marked, n)
-	clear(b.first)
-	clear(b.marked)
-	for _, v := range x {
-		b.first[b.of(v)+1]++
-	}
-	for c := range b.marked {
-		b.first[c+1] += b.first[c]
-	}
-	return true
-}
-
-// mostBins is how many bins a row has at most.
-const mostBins = 1 << 16
-
-// of is an element's bin.
-func (b *bins) of(v float32) int { return int(b.place(math.Float32bits(v))) }
-
-func (b *bins) place(bits uint32) uint32 {
-	shift := b.shift & 31
-	c := (bits + 1<<shift - 1) >> shift // rounded up: only 0 is in bin 0
-	return max(c, b.base) - b.base
-}
-
-// ranks yields the elements of the marked bins and their ranks.
-func (m *rowMemory) ranks(x []float32) func(yield func(i, rank uint32) bool) {
-	m.keys[0] = grown(m.keys[0], int64(len(x)))[:0]
-	for i, v := range x {
-		if m.bins.marked[m.bins.of(v)] {
-			m.keys[0] = append(m.keys[0], uint64(math.Float32bits(v))<<32|uint64(i))
-		}
-	}
-	return func(yield func(i, rank uint32) bool) {
-		bin, rank := -1, uint32(0)
-		for _, key := range m.sort() {
-			if c := m.bins.of(math.Float32frombits(uint32(key >> 32))); c != bin {
-				bin, rank = c, m.bins.first[c]
-			}
-			if !yield(uint32(key), rank) {
-				return
-			}
-			rank++
-		}
-	}
 }

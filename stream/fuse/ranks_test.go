@@ -1,9 +1,6 @@
 package fuse
 
 import (
-	"math"
-	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"weld/format"
@@ -32,53 +29,6 @@ func TestRowsAreWhole(t *testing.T) {
 		}
 		if at != x.Elements() || tile != r.tiles.Count() {
 			t.Fatalf("%v: %d of %d elements, %d of %d tiles", shape, at, x.Elements(), tile, r.tiles.Count())
-		}
-	}
-}
-
-func TestRowSort(t *testing.T) {
-	r := rand.New(rand.NewPCG(61, 62))
-	var m rowMemory
-	for _, n := range []int{1, 2, 255, 256, 1000, 9000} {
-		for _, distinct := range []int{1, 3, 1 << 30} {
-			x := make([]float32, n)
-			for i := range x {
-				x[i] = float32(math.Exp(0.001 * float64(r.IntN(distinct)%50000)))
-			}
-			x[r.IntN(n)] = 0
-			x[r.IntN(n)] = 7
-			want := make([]int, n)
-			for i := range want {
-				want[i] = i
-			}
-			slices.SortStableFunc(want, func(a, b int) int {
-				return int(math.Float32bits(x[a])) - int(math.Float32bits(x[b]))
-			})
-			if !m.bins.sort(x) {
-				t.Fatal("all are 0")
-			}
-			for c := range m.bins.marked {
-				m.bins.marked[c] = n > 300 || r.IntN(3) > 0
-			}
-			rank := make([]int, n)
-			for i, at := range want {
-				rank[at] = i
-			}
-			marked := 0
-			for _, v := range x {
-				if m.bins.marked[m.bins.of(v)] {
-					marked++
-				}
-			}
-			for i, got := range m.ranks(x) {
-				marked--
-				if rank[i] != int(got) {
-					t.Fatalf("%d scores: %d has rank %d, want %d", n, i, got, rank[i])
-				}
-			}
-			if marked != 0 {
-				t.Fatalf("%d ranks are missing", marked)
-			}
 		}
 	}
 }

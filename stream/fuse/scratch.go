@@ -11,6 +11,7 @@ type Scratch struct {
 	singles pool[float32]
 	doubles pool[float64]
 	counts  []*scoring.Counts
+	mask    [(TileElements + 2*vec.MaskBlock) / 32]uint32 // of a tile, wherever in a block it begins
 	rows    rowMemory
 }
 

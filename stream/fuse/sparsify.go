@@ -15,6 +15,12 @@ type sparsifier[T vec.Float] interface {
 	lay(stages []Stage) []Stage
 }
 
+// masker is a sparsifier that has a mask of what is kept, before it sees the task vector.
+type masker[T vec.Float] interface {
+	// mask is lent until the next call with the same scratch.
+	mask(in input[T], k int) []uint32
+}
+
 // extent is how much of a task vector is kept.
 type extent uint8
 

@@ -13,11 +13,12 @@ func newByChance[T vec.Float](j *job) *byChance[T] { return &byChance[T]{j, newC
 func (b *byChance[T]) search() []Stage { return nil }
 
 func (b *byChance[T]) sparsify(in input[T], k int, delta []T) {
-	height := in.s.mark()
-	u := take[float32](in.s, len(delta))
-	b.noise[k].fill(u, in.Lo)
-	vec.Select(delta, u, float32(2-b.density[k]))
-	in.s.release(height)
+	vec.SelectBits(delta, b.mask(in, k))
+}
+
+// mask implements [masker].
+func (b *byChance[T]) mask(in input[T], k int) []uint32 {
+	return b.noise[k].mask(in.s.mask[:], in.Lo, in.Hi, b.density[k])
 }
 
 func (b *byChance[T]) lay(stages []Stage) []Stage { return stages }

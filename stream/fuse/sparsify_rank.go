@@ -34,13 +34,18 @@ func (b *byRank[T]) lay(stages []Stage) []Stage {
 	return stages
 }
 
-func (b *byRank[T]) sparsify(in input[T], k int, delta []T) {
-	vec.Select(delta, in.s.rows.tile(k, in.Tile), 1)
+func (b *byRank[T]) sparsify(in input[T], k int, delta []T) { vec.SelectBits(delta, b.mask(in, k)) }
+
+// mask implements [masker].
+func (b *byRank[T]) mask(in input[T], k int) []uint32 {
+	return in.s.rows.mask(in.s.mask[:], k, in.Tile)
 }
 
-// choose decides what is kept of a span of whole rows.
+// choose decides what is kept of a span of whole rows. Most elements have a number that every rank or
+// none would be kept with; rows are ranked for the sake of the others.
 func (b *byRank[T]) choose(s *Scratch, sp *Span) {
-	lo, hi := s.rows.begin(sp)
+	m := &s.rows
+	lo, hi := m.begin(sp)
 	for k := range b.models() {
 		if b.keeps(k) != some {
 			continue
@@ -48,74 +53,63 @@ func (b *byRank[T]) choose(s *Scratch, sp *Span) {
 		for t := range sp.Tiles {
 			s.reset()
 			in := input[T]{b.job, s, sp, t}
-			copy(s.rows.tile(k, t), magnitudes(in, in.delta(k, in.base())))
+			in.distance(m.sizes[t.Lo-lo:t.Hi-lo], k)
 		}
+		m.draw(k, b.noise[k])
 		for at := lo; at < hi; at += b.rows.length {
-			b.chooseRow(k, at, s.rows.run(k, at, min(at+b.rows.length, hi)), &s.rows)
+			m.chooseRow(k, int(at-lo), int(min(at+b.rows.length, hi)-lo), odds{b.density[k] - b.epsilon[k], 2 * b.epsilon[k]})
 		}
 	}
 }
 
-// chooseRow turns the magnitudes of a row, whose first element is at, into 1 for what is kept and
-// 0 for what is dropped. It drops zeros, which makes no difference.
-//
-// What bin of similar magnitudes an element is in tells its rank well enough to decide, for all but
-// a few random numbers. Where it does not, the bin is sorted.
-func (b *byRank[T]) chooseRow(k int, at int64, x []float32, m *rowMemory) {
-	bins := &m.bins
-	if !bins.sort(x) {
-		return // all are 0
-	}
-	odds := odds{b.density[k] - b.epsilon[k], 2 * b.epsilon[k], float64(len(x) - 1)}
-	m.limits = grown(m.limits, int64(len(bins.first)))
-	for c, rank := range bins.first {
-		if c > 0 && rank == bins.first[c-1] {
-			m.limits[c] = m.limits[c-1]
-			continue
-		}
-		m.limits[c] = odds.limit(rank)
-	}
-	m.luck, m.kept = grown(m.luck, int64(len(x))), grown(m.kept, int64(len(x)))
-	luck, kept, limits := m.luck, m.kept, m.limits
-	b.noise[k].fill(luck, at)
-	unsure := false
-	for i, v := range x {
-		c, u := bins.of(v), math.Float32bits(luck[i])
-		limit, next := limits[c], limits[c+1]
-		kept[i] = oneUnless(u, limit)
-		if u-next < limit-next && c > 0 { // next ≤ u < limit
-			bins.marked[c] = true
-			unsure = true
-		}
-	}
-	if unsure {
-		for i, rank := range m.ranks(x) {
-			kept[i] = oneUnless(math.Float32bits(luck[i]), odds.limit(rank))
-		}
-	}
-	copy(x, kept)
-}
+// odds are the probabilities of ranks, from the lowest on.
+type odds struct{ least, span float64 }
 
-// oneUnless is 1 unless u is less than limit; then it is 0. A branch would be mispredicted.
-func oneUnless(u, limit uint32) float32 {
-	less := uint32((int64(u) - int64(limit)) >> 63)
-	return math.Float32frombits(0x3f800000 &^ less)
-}
-
-// odds are the probabilities of the ranks in a row.
-type odds struct{ least, span, last float64 }
-
-// limit is the bits of the least random number that keeps the element of a rank. It never grows
+// atMost is the largest number that keeps the element of a rank among n, at least two. It never falls
 // with the rank.
-func (o odds) limit(rank uint32) uint32 {
-	r := 0.5
-	if o.last > 0 {
-		r = float64(rank) / o.last
+func (o odds) atMost(rank, n int) int32 {
+	return atMost(o.least + float64(o.span*(float64(rank)/float64(n-1))))
+}
+
+// draw draws the numbers of all elements. Nothing is kept yet.
+func (m *rowMemory) draw(k int, luck noise) {
+	m.kept[k] = grown(m.kept[k], words(m.hi-m.lo)+1)
+	clear(m.kept[k])
+	m.numbers = luck.numbers(m.room, m.lo, m.hi)
+}
+
+// chooseRow chooses from the elements [from, to), a row. It drops zeros if they need a rank, which makes no
+// difference.
+//
+// Most elements have a number that every rank would be kept with, or none. For most others, the bin of
+// similar magnitudes that they are in tells the rank well enough. The exact rank decides about what is left.
+func (m *rowMemory) chooseRow(k, from, to int, o odds) {
+	n := to - from
+	if n == 1 {
+		o, n = odds{o.least + o.span/2, 0}, 2
 	}
-	t := max(0, 2-(o.least+float64(o.span*r)))
-	limit := float32(t)
-	if float64(limit) < t {
-		limit = nextUp(limit)
+	used := int(words(int64(to - from)))
+	sure, open, numbers := m.sure[:used], m.open[:used], m.numbers[from:from+32*used]
+	vec.AtMost(sure, numbers, o.atMost(0, n))
+	vec.AtMost(open, numbers, o.atMost(n-1, n))
+	for i, s := range sure {
+		open[i] &^= s
 	}
-	return math.Float32bits(limit)
+	if rest := uint(to-from) % 32; rest > 0 {
+		sure[used-1] &= 1<<rest - 1
+		open[used-1] &= 1<<rest - 1
+	}
+	if r := &m.ranks; o.span > 0 && r.sort(m.sizes[from:to]) {
+		const slack = 8 // what computes limits is that precise
+		step := o.span * (1 << 31) / float64(n-1)
+		r.add(int(math.Floor(o.least*(1<<31)))-slack, int(step*(1<<limitPoint)), 2*slack)
+		vec.Settle(sure, open, numbers, r.bins, r.limits)
+		r.find(open)
+		for u, i := range r.unsure {
+			if numbers[i] <= o.atMost(int(r.ranks[u]), n) {
+				sure[i/32] |= 1 << (i % 32)
+			}
+		}
+	}
+	deposit(m.kept[k], sure, from)
 }
