@@ -68,6 +68,17 @@ func (n Normalization) Put(s *Sketch, i int64, raw []float32) {
 	}
 }
 
+// Inside is the share of the sample's scores in a bracket.
+func (s *Sketch) Inside(b Bracket) float64 {
+	n := 0
+	for _, v := range s.kept {
+		if v >= b.Low && v <= b.High {
+			n++
+		}
+	}
+	return float64(n) / float64(max(1, len(s.kept)))
+}
+
 // grain is how many trailing bits no score of the sample has set. Scores made of 16-bit
 // numbers have many: a product of two bfloat16 leaves 8 of 24 bits unused.
 func (s *Sketch) grain() uint {

@@ -237,7 +237,7 @@ func TestOutputPlace(t *testing.T) {
 		{"no/such", false, "there is no directory"},
 		{"plain/x", false, "there is no directory"},
 		{"x.gguf", false, "does not write *.gguf"},
-		{"x.weld", false, "does not write *.weld"},
+		{"x.weld", false, ""},
 		{"x.bin", true, "does not write *.bin"},
 		{"x.PT", true, "does not write *.pt"},
 		{"x.zst", true, "does not write *.zst"},

@@ -33,8 +33,11 @@ func (a arithmetic) formula() formula {
 		double: func(j *job) []Stage { return newGTA[float64](a, j).stages() },
 		reads:  gtaReads,
 		tiles: func(models int) int {
-			if a.sparsifier == withoutOutliers {
-				return models + 8 + quantilesTiles(2)
+			switch a.sparsifier {
+			case byMagnitude:
+				return models + 8 + models*heldTiles
+			case withoutOutliers:
+				return models + 8 + models*cutsOfGroup*heldTiles + quantilesTiles(cutsOfGroup)
 			}
 			return models + 8
 		},

@@ -5,7 +5,7 @@ import "weld/internal/vec"
 func init() {
 	formulas["sce"] = formula{
 		single: sce[float32], double: sce[float64], reads: Reads{Base: true, Models: true},
-		tiles: func(models int) int { return models + 8 },
+		tiles: func(models int) int { return models + 8 + heldTiles },
 		state: topKBytes,
 	}
 }
@@ -25,8 +25,8 @@ func sce[T vec.Float](j *job) []Stage {
 	var stages []Stage
 	if share := j.shared("select_topk"); share < 1 && j.models() > 0 {
 		pick.k, pick.share = 0, float32(max(0, share))
-		stages = searchTopK(j, reads, []topKOf[T]{{[]*topK{pick}, func(in input[T], base []T) []float32 {
-			return variances(in, in.deltas(base))
+		stages = searchTopK(j, reads, []topKOf[T]{{[]*topK{pick}, func(in input[T]) []float32 {
+			return variances(in, in.deltas(in.base()))
 		}}})
 	}
 	squares := make([]float64, j.models())

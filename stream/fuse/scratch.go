@@ -11,6 +11,7 @@ type Scratch struct {
 	singles pool[float32]
 	doubles pool[float64]
 	counts  []*scoring.Counts
+	held    []*scoring.HeldRun
 	mask    [(TileElements + 2*vec.MaskBlock) / 32]uint32 // of a tile, wherever in a block it begins
 	rows    rowMemory
 }
@@ -61,6 +62,22 @@ func (s *Scratch) histograms(n int) []*scoring.Counts {
 	}
 	return s.counts[:n]
 }
+
+// heldRun lends what the worker holds of the i-th selection of a group.
+func (s *Scratch) heldRun(group, i int) *scoring.HeldRun {
+	at := group*cutsOfGroup + i
+	for len(s.held) <= at {
+		s.held = append(s.held, new(scoring.HeldRun))
+	}
+	return s.held[at]
+}
+
+// cutsOfGroup is how many selections have the same scores at most, heldTiles the tiles that a worker
+// holds of each.
+const (
+	cutsOfGroup = 2
+	heldTiles   = scoring.HeldRunBytes/(8*TileElements) + 1
+)
 
 // single views x as float32: itself, or rounded into a tile of the scratch.
 func single[T vec.Float](s *Scratch, x []T) []float32 {

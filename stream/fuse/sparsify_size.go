@@ -50,7 +50,11 @@ func (b *bySize[T]) search() []Stage {
 	var groups []topKOf[T]
 	for k, c := range b.cuts {
 		if b.keeps(k) == some {
-			score := func(in input[T], base []T) []float32 { return magnitudes(in, in.delta(k, base)) }
+			score := func(in input[T]) []float32 {
+				s := take[float32](in.s, in.Len())
+				in.distance(s, k)
+				return s
+			}
 			groups = append(groups, topKOf[T]{[]*topK{c.keep, c.drop}, score})
 		}
 	}

@@ -17,12 +17,14 @@ type topK struct {
 
 	sketch   *scoring.Sketch
 	mu       sync.Mutex
-	quantile *scoring.Quantile
-	varied   atomic.Int64 // scores that are not 0
-	least    float32      // the k-th largest score
-	wanted   int64        // elements with that score that are selected
-	some     bool         // not all of them are
-	ties     []int64      // for each tile, elements with that score in the tiles before; then all
+	held     *scoring.Held     // scores that may be the least selected; nil if they are too many
+	quantile *scoring.Quantile // the search without them
+	varied   atomic.Int64      // scores that are not 0
+	least    float32           // the k-th largest score
+	wanted   int64             // elements with that score that are selected
+	some     bool              // not all of them are
+	numbered bool              // ties are known
+	ties     []int64           // for each tile, elements with that score in the tiles before; then all
 }
 
 // newTopK selects k of the tensor's elements.
@@ -33,12 +35,15 @@ func newTopK(j *job, k int64) *topK {
 
 // topKBytes bounds what a selection holds of a tensor.
 func topKBytes(j *Job) int64 {
-	n := scoring.QuantileBytes + 8*j.Tiling.Count()
-	if sampled(j) {
-		n += scoring.BracketBytes + sketchBytes
+	n := 8*j.Tiling.Count() + heldTileBytes*j.Tiling.Count()
+	if !sampled(j) {
+		return n + 4*j.Tiling.Elements()
 	}
-	return n
+	return n + max(mostHeld*4, scoring.BracketBytes) + sketchBytes
 }
+
+// heldTileBytes is what [scoring.Held] notes of each tile.
+const heldTileBytes = 32
 
 // all and none are selections without a search.
 func (c *topK) all() bool  { return c.k == c.n }
@@ -47,7 +52,7 @@ func (c *topK) none() bool { return c.k == 0 }
 // topKOf are selections by the same scores; score computes those of a tile.
 type topKOf[T vec.Float] struct {
 	of    []*topK
-	score func(in input[T], base []T) []float32
+	score func(in input[T]) []float32
 }
 
 // searching are the selections whose search goes on.
@@ -60,16 +65,16 @@ func (g topKOf[T]) searching() (open []*topK) {
 	return open
 }
 
-// searchTopK searches for selections in stages: a sample says where the scores that they begin at lie,
-// all but certainly, and a pass finds them; further ones if it does not. Where only some of equal
-// scores are wanted, a last stage numbers them.
+// searchTopK searches for selections in stages. A sample says where the least selected score lies, all
+// but certainly; one pass holds the few scores there, which tell the rest. If they are too many, or the
+// sample misled, passes of histograms find it, and a last one numbers those of equal scores
+// where only some are wanted.
 func searchTopK[T vec.Float](j *job, reads Reads, groups []topKOf[T]) []Stage {
 	var open []topKOf[T]
 	for _, g := range groups {
 		var of []*topK
 		for _, c := range g.of {
 			if c.share > 0 || !c.all() && !c.none() {
-				c.quantile = scoring.NewQuantile(max(1, c.k))
 				of = append(of, c)
 			}
 		}
@@ -84,14 +89,21 @@ func searchTopK[T vec.Float](j *job, reads Reads, groups []topKOf[T]) []Stage {
 	var stages []Stage
 	if sampled(j.Job) {
 		stages = append(stages, newTopKSample(search))
+	} else {
+		for _, g := range open {
+			for _, c := range g.of {
+				c.held = scoring.NewHeld(scoring.Everything, c.n)
+			}
+		}
 	}
-	for pass := range mostPasses {
-		stages = append(stages, &topKCount[T]{search, pass == 0})
+	stages = append(stages, &topKHold[T]{search})
+	for range mostPasses {
+		stages = append(stages, &topKCount[T]{search})
 	}
 	return append(stages, &topKTies[T]{search, inOrder[[]int64]{fold: search.number}})
 }
 
-// mostPasses is how many it takes if the sample misled: over its interval, over those above or
+// mostPasses is how many histograms take if the sample misled: over its interval, over those above or
 // below, and within one of their bins.
 const mostPasses = 3
 
@@ -104,21 +116,18 @@ type topKSearch[T vec.Float] struct {
 
 func (st topKSearch[T]) Reads() Reads { return st.reads }
 
-// tile is what is seen of a tile: the input, and the base if it is read.
-func (st topKSearch[T]) tile(s *Scratch, sp *Span, t Tile) (in input[T], base []T) {
+// tile is what is seen of a tile.
+func (st topKSearch[T]) tile(s *Scratch, sp *Span, t Tile) input[T] {
 	s.reset()
-	in = input[T]{st.job, s, sp, t}
-	if st.reads.Base {
-		base = in.base()
-	}
-	return in, base
+	return input[T]{st.job, s, sp, t}
 }
 
 // Figures of a sample.
 const (
-	leastSampled = 1 << 20   // elements of a tensor, below which it stays in the caches anyway
-	sampleScores = 1 << 15   // that are kept
-	sketchBytes  = 300 << 10 // that they take
+	leastSampled = 1 << 19 // elements of a tensor; the scores of a smaller one are all held
+	sampleScores = 1 << 16 // that are kept
+	sketchBytes  = 5 * sampleScores
+	mostHeld     = 2 << 20 // scores
 )
 
 func sampled(j *Job) bool { return j.Tiling.Elements() >= leastSampled }
@@ -146,10 +155,10 @@ func (st *topKSample[T]) Tiling() Tiling { return st.tiling }
 
 func (st *topKSample[T]) Span(s *Scratch, sp *Span) error {
 	for t := range sp.Tiles {
-		in, base := st.tile(s, sp, t)
+		in := st.tile(s, sp, t)
 		for _, g := range st.groups {
 			height := s.mark()
-			scores := g.score(in, base)
+			scores := g.score(in)
 			for _, c := range g.of {
 				scoring.Raw.Put(c.sketch, t.Index, scores)
 				if c.share > 0 {
@@ -163,16 +172,21 @@ func (st *topKSample[T]) Span(s *Scratch, sp *Span) error {
 }
 
 func (st *topKSample[T]) End() error {
-	one := []*scoring.Scale{nil}
-	seen := st.tiling.Covered()
 	for _, g := range st.groups {
 		for _, c := range g.of {
 			k := c.k
 			if c.share > 0 {
-				k = max(1, int64(float64(c.varied.Load())/float64(seen)*float64(c.share)*float64(c.n)))
+				varied := float64(c.varied.Load()) / float64(st.tiling.Covered())
+				k = max(1, int64(varied*float64(c.share)*float64(c.n)))
 				c.varied.Store(0)
 			}
-			c.quantile.Narrow(scoring.Raw.Bracket([]*scoring.Sketch{c.sketch}, one, k, c.n))
+			b := scoring.Raw.Bracket([]*scoring.Sketch{c.sketch}, []*scoring.Scale{nil}, k, c.n)
+			if n := int64(c.sketch.Inside(b) * float64(c.n)); n < mostHeld*3/4 {
+				c.held = scoring.NewHeld(b, min(n+n/4, mostHeld))
+			} else {
+				c.quantile = scoring.NewQuantile(k)
+				c.quantile.Narrow(b)
+			}
 			c.sketch = nil
 		}
 	}
@@ -182,11 +196,96 @@ func (st *topKSample[T]) End() error {
 // leastScore is the smallest score that is not 0.
 var leastScore = nextUp(0)
 
-// topKCount is one pass of the searches.
-type topKCount[T vec.Float] struct {
-	topKSearch[T]
-	first bool
+// topKHold is the pass that holds scores. It counts those that are not 0, too.
+type topKHold[T vec.Float] struct{ topKSearch[T] }
+
+// Idle implements [Optional].
+func (st *topKHold[T]) Idle() bool {
+	for _, g := range st.groups {
+		for _, c := range g.of {
+			if c.held != nil || c.share > 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
+
+func (st *topKHold[T]) Span(s *Scratch, sp *Span) error {
+	for t := range sp.Tiles {
+		in := st.tile(s, sp, t)
+		for g, group := range st.groups {
+			height := s.mark()
+			scores := group.score(in)
+			for i, c := range group.of {
+				if c.share > 0 {
+					c.varied.Add(int64(vec.CountAtLeast(scores, leastScore)))
+				}
+				if c.held != nil {
+					run := s.heldRun(g, i)
+					c.held.Note(run, t.Index, scores)
+					if run.Full() {
+						c.hold(run)
+					}
+				}
+			}
+			s.release(height)
+		}
+	}
+	for g, group := range st.groups {
+		for i, c := range group.of {
+			if c.held != nil {
+				c.hold(s.heldRun(g, i))
+			}
+		}
+	}
+	return nil
+}
+
+// hold adds what a worker found.
+func (c *topK) hold(run *scoring.HeldRun) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held.Add(run)
+}
+
+func (st *topKHold[T]) End() error {
+	for _, g := range st.groups {
+		for _, c := range g.of {
+			if c.share > 0 && !c.settle() {
+				continue
+			}
+			if c.held == nil {
+				continue // too many
+			}
+			least, ties, ok := c.held.Find(c.k)
+			if !ok {
+				c.quantile = scoring.NewQuantile(c.k)
+			} else if c.found(least, ties); c.some {
+				c.numberHeld(st.Tiling.Count())
+			}
+			c.held = nil
+		}
+	}
+	return nil
+}
+
+// found notes the least selected score.
+func (c *topK) found(least float32, ties scoring.Ties) {
+	c.least, c.wanted, c.some = least, ties.Wanted, ties.Wanted < ties.Count
+}
+
+// numberHeld numbers the elements with the least selected score by what is held.
+func (c *topK) numberHeld(tiles int64) {
+	c.ties, c.numbered = make([]int64, tiles+1), true
+	c.held.Equal(c.least, func(tile, n int64) { c.ties[tile+1] = n })
+	for i := range tiles {
+		c.ties[i+1] += c.ties[i]
+	}
+}
+
+// topKCount is one pass of the searches by histogram.
+type topKCount[T vec.Float] struct{ topKSearch[T] }
 
 // Idle implements [Optional].
 func (st *topKCount[T]) Idle() bool {
@@ -219,16 +318,12 @@ func (st *topKCount[T]) count(s *Scratch, sp *Span, g topKOf[T], open []*topK) {
 		open[i].mu.Unlock()
 	}
 	for t := range sp.Tiles {
-		in, base := st.tile(s, sp, t)
-		scores := g.score(in, base)
+		scores := g.score(st.tile(s, sp, t))
 		for i, c := range open {
 			if counts[i].Full(t.Len()) {
 				hand(i)
 			}
 			c.quantile.Count(counts[i], scores, windows[i])
-			if st.first && c.share > 0 {
-				c.varied.Add(int64(vec.CountAtLeast(scores, leastScore)))
-			}
 		}
 	}
 	for i := range open {
@@ -239,12 +334,8 @@ func (st *topKCount[T]) count(s *Scratch, sp *Span, g topKOf[T], open []*topK) {
 func (st *topKCount[T]) End() error {
 	for _, g := range st.groups {
 		for _, c := range g.searching() {
-			if st.first && c.share > 0 {
-				c.settle()
-			}
-			if c.quantile != nil && !c.quantile.Next() {
-				ties := c.quantile.Ties()
-				c.least, c.wanted, c.some = c.quantile.Value(), ties.Wanted, ties.Wanted < ties.Count
+			if !c.quantile.Next() {
+				c.found(c.quantile.Value(), c.quantile.Ties())
 				c.quantile = nil
 			}
 		}
@@ -252,16 +343,19 @@ func (st *topKCount[T]) End() error {
 	return nil
 }
 
-// settle says how many elements are selected, once it is known how many scores are not 0. The product
-// is rounded to float32, as mergekit's is.
-func (c *topK) settle() {
+// settle says how many elements are selected, once it is known how many scores are not 0, and reports
+// whether they must be searched. The product is rounded to float32, as mergekit's is.
+func (c *topK) settle() (search bool) {
 	varied := c.varied.Load()
 	c.k = min(int64(float32(varied)*c.share), varied)
 	if c.all() || c.none() {
-		c.quantile = nil
-		return
+		c.quantile, c.held = nil, nil
+		return false
 	}
-	c.quantile.Rerank(c.k)
+	if c.quantile != nil {
+		c.quantile.Rerank(c.k)
+	}
+	return true
 }
 
 // topKTies numbers the elements whose score is that of the last selected, where only some of them are.
@@ -277,7 +371,7 @@ func (st *topKTies[T]) Idle() bool { return len(st.partial()) == 0 }
 func (st topKSearch[T]) partial() (of []*topK) {
 	for _, g := range st.groups {
 		for _, c := range g.of {
-			if c.some {
+			if c.some && !c.numbered {
 				of = append(of, c)
 			}
 		}
@@ -288,7 +382,7 @@ func (st topKSearch[T]) partial() (of []*topK) {
 func (st *topKTies[T]) Span(s *Scratch, sp *Span) error {
 	var tiles [][]int64
 	for t := range sp.Tiles {
-		in, base := st.tile(s, sp, t)
+		in := st.tile(s, sp, t)
 		var ties []int64
 		for _, g := range st.groups {
 			height := s.mark()
@@ -298,7 +392,7 @@ func (st *topKTies[T]) Span(s *Scratch, sp *Span) error {
 					continue
 				}
 				if scores == nil {
-					scores = g.score(in, base)
+					scores = g.score(in)
 				}
 				ties = append(ties, int64(countEqual(scores, c.least)))
 			}
