@@ -105,6 +105,8 @@ func kernels(n int) []kernel {
 		{"SumAbs", 4 * n, func() { result.sum = SumAbs(x) }},
 		{"SumSquares", 4 * n, func() { result.sum = SumSquares(x) }},
 		{"Dot", 8 * n, func() { result.sum = Dot(x, y) }},
+		{"Gram", 8 * n, func() { result.sum, _, _ = Gram(x, y) }},
+		{"GramBF16", 4 * n, func() { result.sum, _, _ = GramBF16(bf16x, bf16y) }},
 		{"Max", 4 * n, func() { result.most = Max(x) }},
 		{"Min", 4 * n, func() { result.most = Min(x) }},
 		{"Select", 12 * n, func() { result.count = Select(dst, score, 1.2) }},

@@ -77,15 +77,6 @@ func (c *topK) settle(k int64) {
 	}
 }
 
-// deltas are all models' task vectors.
-func (in input[T]) deltas(base []T) [][]T {
-	d := make([][]T, in.models())
-	for k := range d {
-		d[k] = in.delta(k, base)
-	}
-	return d
-}
-
 // selectedDeltas are 0 where an element is not selected.
 func selectedDeltas[T vec.Float](in input[T], pick *topK, base []T) [][]T {
 	deltas := in.deltas(base)
