@@ -46,6 +46,7 @@ func kernels(n int) []kernel {
 	Fill(constant, 1)
 
 	again := slices.Clone(x)
+	models, weights := [][]float32{x, y}, []float32{0.3, 0.7}
 	var result struct { // stored to, so that no kernel is optimised away
 		sum   float64
 		most  float32
@@ -115,6 +116,8 @@ func kernels(n int) []kernel {
 		{"CountAtLeast", 4 * n, func() { result.count = CountAtLeast(score, 1.2) }},
 		{"SignSum", 12 * n, func() { SignSum(dst, x) }},
 		{"KeepSign", 16 * n, func() { KeepSign(dst, x, y) }},
+		{"Variance", 12 * n, func() { Variance(dst, models) }},
+		{"AddElected", 16 * n, func() { AddElected(dst, models, weights) }},
 		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},
 		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
 		{"HistogramKeys", 4 * n, func() { HistogramKeys(counts, score, 0, 16) }},
