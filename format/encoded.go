@@ -80,6 +80,17 @@ func AxpyDelta[T Float](d DType, acc []T, w T, src []byte, base, room []T) {
 	vec.Axpy(acc, w, room)
 }
 
+// Gram returns the inner products ⟨a,a⟩, ⟨a,b⟩ and ⟨b,b⟩ of elements in T. Where they have to be
+// decoded, that is in roomA and roomB, which have as many elements.
+func Gram[T Float](da DType, a []byte, db DType, b []byte, roomA, roomB []T) (aa, ab, bb float64) {
+	if _, ok := direct(da, roomA); ok && db == BF16 {
+		return vec.GramBF16(a, b)
+	}
+	Decode(da, roomA, a)
+	Decode(db, roomB, b)
+	return vec.Gram(roomA, roomB)
+}
+
 // Abs fills dst with |x|.
 func Abs(d DType, dst []float32, src []byte) {
 	if d == BF16 {

@@ -97,9 +97,15 @@ func (r *recovery) run() error {
 		r.lost = append(r.lost, Lost{pos, found})
 		pos = found
 	}
-	if n := len(r.files); n > 0 {
-		r.gap(r.files[n-1].Begin + r.files[n-1].Size)
+	n := len(r.files)
+	if n == 0 {
+		return nil
 	}
+	end := r.files[n-1].Begin + r.files[n-1].Size
+	if k := len(r.lost); k > 0 && r.lost[k-1].End == size && r.size() == end {
+		r.lost = r.lost[:k-1] // the index alone
+	}
+	r.gap(end)
 	return nil
 }
 

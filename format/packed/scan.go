@@ -27,7 +27,7 @@ type Scanner struct {
 
 // NewScanner reads the beginning of a pack or patch; path is for messages.
 func NewScanner(path string, in io.Reader) (*Scanner, error) {
-	s := &Scanner{path: path, in: bufio.NewReaderSize(in, 1<<20), digest: sha256.New(), seen: index{end: headerSize}, names: make(map[string]bool)}
+	s := &Scanner{path: path, in: bufio.NewReaderSize(in, 64<<10), digest: sha256.New(), seen: index{end: headerSize}, names: make(map[string]bool)}
 	var head [headerSize]byte
 	if _, err := io.ReadFull(s.in, head[:]); err != nil {
 		return nil, s.cut(err)

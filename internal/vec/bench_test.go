@@ -55,6 +55,7 @@ func kernels(n int) []kernel {
 	}
 
 	again := slices.Clone(x)
+	models, weights := [][]float32{x, y}, []float32{0.3, 0.7}
 	var result struct { // stored to, so that no kernel is optimised away
 		sum   float64
 		most  float32
@@ -115,6 +116,8 @@ func kernels(n int) []kernel {
 		{"SumAbs", 4 * n, func() { result.sum = SumAbs(x) }},
 		{"SumSquares", 4 * n, func() { result.sum = SumSquares(x) }},
 		{"Dot", 8 * n, func() { result.sum = Dot(x, y) }},
+		{"Gram", 8 * n, func() { result.sum, _, _ = Gram(x, y) }},
+		{"GramBF16", 4 * n, func() { result.sum, _, _ = GramBF16(bf16x, bf16y) }},
 		{"Max", 4 * n, func() { result.most = Max(x) }},
 		{"Min", 4 * n, func() { result.most = Min(x) }},
 		{"Select", 12 * n, func() { result.count = Select(dst, score, 1.2) }},
@@ -137,6 +140,8 @@ func kernels(n int) []kernel {
 			}
 			Settle(kept, open, numbers, bins[:len(numbers)], limits)
 		}},
+		{"Variance", 12 * n, func() { Variance(dst, models) }},
+		{"AddElected", 16 * n, func() { AddElected(dst, models, weights) }},
 		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},
 		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
 		{"HistogramKeys", 4 * n, func() { HistogramKeys(counts, score, 0, 16) }},

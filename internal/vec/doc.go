@@ -20,11 +20,11 @@
 // Every product, sum, quotient and root is rounded by itself to the type of its
 // operands, to nearest with ties to even. Nothing is ever fused: a product
 // that is summed is written T(a*b) + c, because the conversion is what forbids
-// the compiler to fuse the two. Denormals are values like others, never flushed.
+// the compiler to fuse the two. (Assembly may, where a product is exact anyway.) Denormals are values like others, never flushed.
 //
 // # Sums
 //
-// [Sum], [SumAbs], [SumAbsBits], [SumSquares] and [Dot] convert each element to float64 and
+// [Sum], [SumAbs], [SumAbsBits], [SumSquares], [Dot] and [Gram] convert each element to float64 and
 // add it to one of 16 lanes, element i to lane i mod 16, in order of i. At the
 // end the lanes are folded: lane[j] += lane[j+8] for j < 8, then + 4, + 2 and
 // + 1. This order is part of the result: whatever width of register computes

@@ -72,6 +72,16 @@ func TestArithmeticFault(t *testing.T) {
 		check("MulAbsBF16 of a", func() { MulAbsBF16(fits, fit, codes) })
 		check("SelectAxpy of x", func() { SelectAxpy(fits, 0.3, a, fits, 1) })
 		check("SelectAxpy of scores", func() { SelectAxpy(fits, 0.3, fits, a, 1) })
+		check("Gram of a", func() { Gram(a, fits) })
+		check("Gram of b", func() { Gram(fits, a) })
+		check("GramBF16 of a", func() { GramBF16(codes, fit) })
+		check("GramBF16 of b", func() { GramBF16(fit[:len(codes)], codes) })
+		for _, d := range [][][]float32{{a, fits}, {fits, a}} {
+			check("Variance of a model", func() { Variance(fits, d) })
+			check("AddElected of a model", func() { AddElected(make([]float32, len(fits)), d, fits) })
+		}
+		check("Variance writing", func() { Variance(a, [][]float32{fits, fits}) })
+		check("AddElected writing", func() { AddElected(a, [][]float32{fits, fits}, fits) })
 		check("Between", func() { Between(fits, a, 0, 1) })
 	})
 }

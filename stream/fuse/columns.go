@@ -60,8 +60,15 @@ func (x *columns[T]) pieces(t Tile) func(yield func(column int, p piece) bool) {
 	}
 }
 
+// vectors decodes both, and their origin where it is not 0.
+func (x *columns[T]) vectors(in input[T]) (v [][]T, origin []T) {
+	both := points[T]{input: in, deltas: x.deltas}
+	both.mask()
+	return both.v, both.origin
+}
+
 func (x *columns[T]) extremes(in input[T]) struct{} {
-	_, v := x.vectors(in)
+	v, _ := x.vectors(in)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for column, p := range x.pieces(in.Tile) {
@@ -101,7 +108,7 @@ func (x *columns[T]) fine() float64 {
 }
 
 func (x *columns[T]) sums(in input[T]) struct{} {
-	_, v := x.vectors(in)
+	v, _ := x.vectors(in)
 	fine := x.fine()
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -139,7 +146,7 @@ func (x *columns[T]) settle() error {
 }
 
 func (x *columns[T]) tile(in input[T]) []T {
-	origin, v := x.vectors(in)
+	v, origin := x.vectors(in)
 	out := in.room()
 	for column, p := range x.pieces(in.Tile) {
 		vec.Mul(out[p.lo:p.hi], x.weights[0][column:], v[0][p.lo:])

@@ -19,16 +19,10 @@ func linear[T vec.Float](j *job) []Stage {
 	if j.Params.Bool("normalize") {
 		divisor = sum(w)
 	}
+	weights := appendWeights[T](nil, w)
 	return []Stage{produce(j, func(in input[T]) []T {
-		acc, room := in.room(), in.room()
-		for k := range w {
-			d, data := in.operand(k)
-			if k == 0 {
-				format.Scale(d, acc, data, T(w[k]))
-			} else {
-				format.Axpy(d, acc, T(w[k]), data, room)
-			}
-		}
+		acc := in.room()
+		in.combine(acc, weights, 0)
 		divide(acc, T(divisor))
 		return acc
 	})}

@@ -159,6 +159,28 @@ func (in input[T]) operand(k int) (format.DType, []byte) {
 	return o.DType, o.tile(in.Tile)
 }
 
+// part is the bytes of the k-th model's elements [lo, hi) of the tile.
+func (in input[T]) part(k, lo, hi int) (format.DType, []byte) {
+	d, data := in.operand(k)
+	size := d.Bits() / 8
+	return d, data[lo*size : hi*size]
+}
+
+// combine fills out with Σ wₖθₖ, of the tile's elements from lo on.
+func (in input[T]) combine(out, w []T, lo int) {
+	height := in.s.mark()
+	room := in.room()[:len(out)]
+	for k, x := range w {
+		d, data := in.part(k, lo, lo+len(out))
+		if k == 0 {
+			format.Scale(d, out, data, x)
+		} else {
+			format.Axpy(d, out, x, data, room)
+		}
+	}
+	in.s.release(height)
+}
+
 // theta decodes θ of the k-th model that has the tensor.
 func (in input[T]) theta(k int) []T {
 	x := in.room()
@@ -185,6 +207,15 @@ func (in input[T]) distance(dst []float32, k int) {
 	}
 	d, data := in.operand(k)
 	format.Distance(dst, d, data, in.span.Base.DType, in.span.Base.tile(in.Tile), take[float32](in.s, len(dst)))
+}
+
+// deltas are all models' task vectors.
+func (in input[T]) deltas(base []T) [][]T {
+	d := make([][]T, in.models())
+	for k := range d {
+		d[k] = in.delta(k, base)
+	}
+	return d
 }
 
 // importance decodes a of the k-th model.

@@ -29,33 +29,31 @@ func sce[T vec.Float](j *job) []Stage {
 			return variances(in, in.deltas(in.base()))
 		}}})
 	}
-	squares := make([]float64, j.models())
+	squares, weights := make([]float64, j.models()), make([]T, j.models())
 	stages = append(stages, measure(j, reads, func(in input[T]) []float64 {
 		sums := make([]float64, len(squares))
 		for k, d := range selectedDeltas(in, pick, in.base()) {
-			dropNonFinite(d)
-			sums[k] = vec.SumSquares(d)
+			sums[k] = finiteSquares(d)
 		}
 		return sums
 	}, func(sums []float64) {
 		for k, x := range sums {
 			squares[k] += x
 		}
-	}, nil))
+	}, func() error {
+		total := sum(squares)
+		for k, x := range squares {
+			if x != 0 {
+				weights[k] = T(x / total)
+			}
+		}
+		return nil
+	}))
 	return append(stages, produce(j, func(in input[T]) []T {
 		base := in.base()
-		vec.Add(base, erase(in, selectedDeltas(in, pick, base), squares))
+		vec.AddElected(base, selectedDeltas(in, pick, base), weights)
 		return base
 	}))
-}
-
-// deltas are all models' task vectors.
-func (in input[T]) deltas(base []T) [][]T {
-	d := make([][]T, in.models())
-	for k := range d {
-		d[k] = in.delta(k, base)
-	}
-	return d
 }
 
 // selectedDeltas are 0 where an element is not selected.
@@ -71,75 +69,23 @@ func selectedDeltas[T vec.Float](in input[T], pick *topK, base []T) [][]T {
 	return deltas
 }
 
-// variances are those of an element over N models, (N·Σe² − (Σe)²) / N², with e the difference from
-// the first. So that of equal values is 0, and much is never taken from much: the numerator is at
-// least Σe².
+// variances are those of an element over the models, of its differences from the first: so that of equal
+// values is 0, and much is never taken from much.
 func variances[T vec.Float](in input[T], deltas [][]T) []float32 {
 	scores := take[float32](in.s, in.Len())
-	height := in.s.mark()
-	defer in.s.release(height)
-	sum, squares, e := take[float64](in.s, in.Len()), take[float64](in.s, in.Len()), take[float64](in.s, in.Len())
-	first := double(in.s, deltas[0])
-	vec.Fill(sum, 0)
-	vec.Fill(squares, 0)
-	for _, d := range deltas[1:] {
-		height := in.s.mark()
-		vec.Delta(e, double(in.s, d), first)
-		in.s.release(height)
-		vec.Add(sum, e)
-		vec.Square(e, e)
-		vec.Add(squares, e)
-	}
-	n := float64(len(deltas))
-	vec.Square(sum, sum)
-	vec.Scale(squares, squares, n)
-	vec.Axpy(squares, -1, sum)
-	vec.Scale(squares, squares, 1/(n*n))
-	vec.Narrow(scores, squares)
-	clampScores(scores)
+	vec.Variance(scores, deltas)
 	return scores
 }
 
-// erase sums up what has the elected sign, by weight. An element that is not finite comes out as
-// it is.
-func erase[T vec.Float](in input[T], deltas [][]T, squares []float64) []T {
-	majority, merged, weights, weight := in.room(), in.room(), in.room(), in.room()
-	vec.Fill(majority, 0)
-	for _, d := range deltas {
-		vec.SignSum(majority, d)
+// finiteSquares is Σ x² of what is finite. The others are set to 0.
+func finiteSquares[T vec.Float](x []T) float64 {
+	if s := vec.SumSquares(x); s-s == 0 {
+		return s // and so are all its terms
 	}
-	vec.Fill(merged, 0)
-	vec.Fill(weights, 0)
-	total := sum(squares)
-	for k, d := range deltas {
-		if squares[k] == 0 {
-			continue
-		}
-		w := T(squares[k] / total)
-		vec.KeepSign(d, d, majority)
-		vec.Axpy(merged, w, d)
-		vec.Fill(weight, w)
-		vec.AddWhereNonZero(weights, weight, d)
-	}
-	vec.DivBy(merged, merged, weights)
-	keepNonFinite(merged, majority)
-	return merged
-}
-
-// dropNonFinite sets to 0 what is not finite.
-func dropNonFinite[T vec.Float](x []T) {
 	for i, v := range x {
 		if v-v != 0 {
 			x[i] = 0
 		}
 	}
-}
-
-// keepNonFinite puts into dst what is not finite in x.
-func keepNonFinite[T vec.Float](dst, x []T) {
-	for i, v := range x {
-		if v-v != 0 {
-			dst[i] = v
-		}
-	}
+	return vec.SumSquares(x)
 }

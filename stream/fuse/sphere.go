@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"weld/format"
 	"weld/internal/vec"
 )
 
@@ -22,6 +23,7 @@ type blend[T vec.Float] struct {
 
 	open     int64   // the run whose products are summed up, or -1
 	sum      gram    // of that run
+	masked   bool    // some measured element is not finite
 	measured []int64 // runs, ascending
 	weights  []T     // their coefficients, one for each vector
 }
@@ -95,20 +97,73 @@ func (b *blend[T]) pieces(t Tile) func(yield func(piece) bool) {
 	}
 }
 
-// vectors decodes the vectors, and their origin where it is not 0.
-func (b *blend[T]) vectors(in input[T]) (origin []T, v [][]T) {
-	v = make([][]T, b.models())
-	if b.deltas {
-		origin = in.base()
-		for k := range v {
-			v[k] = in.delta(k, origin)
+// points are the vectors in one tile, as they are stored, which is how kernels like them best,
+// until somebody needs them decoded.
+type points[T vec.Float] struct {
+	input[T]
+	deltas bool
+	v      [][]T // decoded, or nil
+	origin []T   // nil for 0
+}
+
+// decode decodes the vectors, and their origin if they are task vectors.
+func (x *points[T]) decode() {
+	if x.v != nil {
+		return
+	}
+	if x.deltas {
+		x.origin = x.base()
+		x.v = x.input.deltas(x.origin)
+		return
+	}
+	x.v = make([][]T, x.models())
+	for k := range x.v {
+		x.v[k] = x.theta(k)
+	}
+}
+
+// mask decodes the vectors, and moves into their origin what they have alike that is not finite.
+func (x *points[T]) mask() {
+	x.decode()
+	if x.origin == nil {
+		x.origin = agreed(x.input, x.v)
+	}
+}
+
+// gram computes the products of one piece of each vector.
+func (x *points[T]) gram(g gram, p piece) {
+	if g.n == 2 && !x.deltas && x.v == nil {
+		height := x.s.mark()
+		da, a := x.part(0, p.lo, p.hi)
+		db, b := x.part(1, p.lo, p.hi)
+		aa, ab, bb := format.Gram(da, a, db, b, x.room()[p.lo:p.hi], x.room()[p.lo:p.hi])
+		g.set(0, 0, aa)
+		g.set(0, 1, ab)
+		g.set(1, 1, bb)
+		x.s.release(height)
+	} else {
+		x.decode()
+		fillGram(g, x.v, p)
+	}
+	// A sum is finite only if all its terms are.
+	if first := g.dot(0, 0); first-first != 0 && x.origin == nil {
+		if x.mask(); x.origin != nil {
+			fillGram(g, x.v, p)
 		}
-		return origin, v
 	}
-	for k := range v {
-		v[k] = in.theta(k)
+}
+
+// weighted fills out with Σ wₖvₖ of the piece.
+func (x *points[T]) weighted(out, w []T, p piece) {
+	if x.v == nil && !x.deltas {
+		x.combine(out[p.lo:p.hi], w, p.lo)
+		return
 	}
-	return agreed(in, v), v
+	x.decode()
+	vec.Scale(out[p.lo:p.hi], x.v[0][p.lo:], w[0])
+	for k := 1; k < len(w); k++ {
+		vec.Axpy(out[p.lo:p.hi], w[k], x.v[k][p.lo:])
+	}
 }
 
 // agreed moves infinities and NaNs that all vectors have alike, as mask buffers do, into an
@@ -137,18 +192,19 @@ func agreed[T vec.Float](in input[T], v [][]T) []T {
 
 // share is a tile's share in the inner products of a run.
 type share struct {
-	run  int64
-	gram gram
+	run    int64
+	gram   gram
+	masked bool
 }
 
 func (b *blend[T]) parts(in input[T]) []share {
 	var shares []share
-	_, v := b.vectors(in)
+	x := points[T]{input: in, deltas: b.deltas}
 	for p := range b.pieces(in.Tile) {
 		if !p.whole {
-			g := newGram(len(v))
-			fillGram(g, v, p)
-			shares = append(shares, share{p.run, g})
+			g := newGram(b.models())
+			x.gram(g, p)
+			shares = append(shares, share{p.run, g, !b.deltas && x.origin != nil})
 		}
 	}
 	return shares
@@ -161,6 +217,7 @@ func (b *blend[T]) fold(shares []share) {
 			b.open = s.run
 		}
 		b.sum.add(s.gram)
+		b.masked = b.masked || s.masked
 	}
 }
 
@@ -189,33 +246,28 @@ func appendWeights[T vec.Float](w []T, c []float64) []T {
 }
 
 func (b *blend[T]) tile(in input[T]) []T {
-	origin, v := b.vectors(in)
-	out := in.room()
-	g, c := newGram(len(v)), make([]float64, len(v))
-	weights := make([]T, 0, len(v))
+	x := points[T]{input: in, deltas: b.deltas}
+	if b.masked {
+		x.mask()
+	}
+	out, n := in.room(), b.models()
+	g, c := newGram(n), make([]float64, n)
+	weights := make([]T, 0, n)
 	for p := range b.pieces(in.Tile) {
 		if p.whole {
-			fillGram(g, v, p)
+			x.gram(g, p)
 			b.mix(c, g)
 			weights = appendWeights(weights[:0], c)
 		} else {
 			i, _ := slices.BinarySearch(b.measured, p.run)
-			weights = append(weights[:0], b.weights[i*len(v):(i+1)*len(v)]...)
+			weights = append(weights[:0], b.weights[i*n:(i+1)*n]...)
 		}
-		weighted(out[p.lo:p.hi], weights, v, p.lo)
+		x.weighted(out, weights, p)
 	}
-	if origin != nil {
-		vec.Add(out, origin)
+	if x.origin != nil {
+		vec.Add(out, x.origin)
 	}
 	return out
-}
-
-// weighted fills out with Σ wₖvₖ, of the vectors' elements from lo on.
-func weighted[T vec.Float](out []T, w []T, v [][]T, lo int) {
-	vec.Scale(out, v[0][lo:], w[0])
-	for k := 1; k < len(v); k++ {
-		vec.Axpy(out, w[k], v[k][lo:])
-	}
 }
 
 // gram is the inner products of some vectors, ⟨vᵢ, vⱼ⟩.
@@ -228,13 +280,24 @@ func newGram(n int) gram { return gram{n, make([]float64, n*n)} }
 
 // fillGram computes the products of one piece of each vector.
 func fillGram[T vec.Float](g gram, v [][]T, p piece) {
-	for i := range v {
-		for j := i; j < len(v); j++ {
-			d := vec.Dot(v[i][p.lo:p.hi], v[j][p.lo:p.hi])
-			g.dots[i*g.n+j], g.dots[j*g.n+i] = d, d
+	part := func(k int) []T { return v[k][p.lo:p.hi] }
+	for i := 0; i < len(v); i += 2 { // by twos, which one sweep serves
+		if i+1 == len(v) {
+			g.set(i, i, vec.SumSquares(part(i)))
+			return
+		}
+		aa, ab, bb := vec.Gram(part(i), part(i+1))
+		g.set(i, i, aa)
+		g.set(i, i+1, ab)
+		g.set(i+1, i+1, bb)
+		for j := i + 2; j < len(v); j++ {
+			g.set(i, j, vec.Dot(part(i), part(j)))
+			g.set(i+1, j, vec.Dot(part(i+1), part(j)))
 		}
 	}
 }
+
+func (g gram) set(i, j int, dot float64) { g.dots[i*g.n+j], g.dots[j*g.n+i] = dot, dot }
 
 func (g gram) add(h gram) {
 	for i, d := range h.dots {

@@ -1,0 +1,51 @@
+package vec
+
+import "math"
+
+// The kernels here look at one element of several models at a time: d has a slice for each.
+
+// Variance computes the variance of an element over the models, (N·Σe² − (Σe)²)/N² with e its
+// difference from the first model's, in float64, and rounds it to float32. As in [Delta], e is 0
+// where both have the same bits. What is not finite comes out as the largest finite number.
+func Variance[T Float](dst []float32, d [][]T) {
+	models := float64(len(d))
+	share := 1 / (models * models)
+	for i := varianceSIMD(dst, d, models, share); i < len(dst); i++ {
+		first := float64(d[0][i])
+		var sum, squares float64
+		for _, x := range d[1:] {
+			e := float64(x[i]) - first
+			if e != e && sameBits(float64(x[i]), first) {
+				e = 0
+			}
+			sum += e
+			squares += float64(e * e)
+		}
+		v := float32((float64(squares*models) - float64(sum*sum)) * share)
+		if v-v != 0 {
+			v = math.MaxFloat32
+		}
+		dst[i] = v
+	}
+}
+
+// AddElected computes dst += Σwd/Σw, both sums over the models whose d has the elected sign: +
+// if Σd ≥ 0 and − otherwise, of all models. It adds 0 where Σw is 0, and Σd where that is not
+// finite. Every product and sum is rounded, in the order of the models.
+func AddElected[T Float](dst []T, d [][]T, w []T) {
+	w = w[:len(d)]
+	for i := addElectedSIMD(dst, d, w); i < len(dst); i++ {
+		var all, num, den T
+		for _, x := range d {
+			all += x[i]
+		}
+		plus := bit(all >= 0)
+		for k, x := range d {
+			agrees := plus&bit(x[i] > 0) | (plus^1)&bit(x[i] < 0)
+			num += T(w[k] * keep(agrees, x[i]))
+			den += keep(agrees, w[k])
+		}
+		mean := keep(bit(den != 0), num/den)
+		dst[i] += choose(bit(all-all == 0), mean, all)
+	}
+}

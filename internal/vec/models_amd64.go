@@ -1,0 +1,41 @@
+//go:build !noasm
+
+package vec
+
+import "unsafe"
+
+// float32Models is where the slices of models begin, and how many blocks all of them have; 0 if they
+// are of float64.
+func float32Models[T Float](n int, d [][]T) (*[]float32, int) {
+	for _, x := range d {
+		_ = x[:n]
+	}
+	if !single[T]() || len(d) == 0 {
+		return nil, 0
+	}
+	return (*[]float32)(unsafe.Pointer(unsafe.SliceData(d))), blocks(n)
+}
+
+func varianceSIMD[T Float](dst []float32, d [][]T, models, share float64) int {
+	first, n := float32Models(len(dst), d)
+	if n > 0 {
+		varianceAVX2(&dst[0], first, len(d), n, models, share)
+	}
+	return n
+}
+
+func addElectedSIMD[T Float](dst []T, d [][]T, w []T) int {
+	first, n := float32Models(len(dst), d)
+	if n > 0 {
+		addElectedAVX2(float32s(dst), first, len(d), n, float32s(w))
+	}
+	return n
+}
+
+// Both take models slices of n elements, n a positive multiple of block.
+
+//go:noescape
+func varianceAVX2(dst *float32, d *[]float32, models, n int, number, share float64)
+
+//go:noescape
+func addElectedAVX2(dst *float32, d *[]float32, models, n int, w *float32)
