@@ -38,7 +38,7 @@ func (e *Encoder) Append(dst []byte, t format.DType, content []byte) ([]byte, Co
 // Shares of a sample at which a coding of blocks is tried.
 const (
 	sparseShare = 1.0 / 8 // of zeros: each saves a fraction's bits, the mask costs one for every element
-	runShare    = 0.5     // of elements equal to the one before
+	runShare    = 1.0 / 4 // of elements equal to the one before
 )
 
 func (e *Encoder) block(dst []byte, t format.DType, content []byte) ([]byte, Coding) {
@@ -53,19 +53,21 @@ func (e *Encoder) block(dst []byte, t format.DType, content []byte) ([]byte, Cod
 	if t == format.Invalid {
 		return e.opaque(dst, content)
 	}
-	if float64(l.repeated) > runShare*float64(l.pairs) && float64(l.zeros) <= 0.99*float64(l.elements) || float64(l.zeros) > 0.99*float64(l.elements) && float64(l.repeated) > 0.999*float64(l.pairs) {
-		if deflated := e.deflate(e.trial[:0], content); true {
-			e.trial = deflated
-			if split := e.split(dst, s, content); len(split)-len(dst) <= len(deflated) {
-				return split, Split
-			}
-			return append(dst, deflated...), Deflated
+	at := len(dst)
+	coding := Split
+	if l.share(l.zeros, l.elements) > sparseShare {
+		coding = Sparse
+		dst = e.sparse(dst, s, content)
+	} else {
+		dst = e.split(dst, s, content)
+	}
+	zeros := l.share(l.zeros, l.elements)
+	if l.share(l.repeated, l.pairs) > zeros*zeros+runShare { // more than zeros that are spread by chance
+		if e.trial = e.deflate(e.trial[:0], content); len(e.trial) < len(dst)-at {
+			return append(dst[:at], e.trial...), Deflated
 		}
 	}
-	if float64(l.zeros) > sparseShare*float64(l.elements) {
-		return e.sparse(dst, s, content), Sparse
-	}
-	return e.split(dst, s, content), Split
+	return dst, coding
 }
 
 // opaque codes bytes that are no elements.
@@ -85,6 +87,8 @@ const (
 	glancePart  = 64 // elements
 	glanceParts = 32
 )
+
+func (g glance) share(n, of int) float64 { return float64(n) / float64(max(1, of)) }
 
 // look samples a block.
 func look(content []byte, width int) (g glance) {

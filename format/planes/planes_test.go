@@ -136,6 +136,12 @@ func TestSizes(t *testing.T) {
 		{"f32 of bf16", format.F32, func() float64 {
 			return float64(math.Float32frombits(math.Float32bits(float32(r.NormFloat64()*0.02)) &^ 0xffff))
 		}, 33.15},
+		{"sparse", format.BF16, func() float64 {
+			if r.IntN(10) > 0 {
+				return 0
+			}
+			return r.NormFloat64()
+		}, 10},
 		{"zeros", format.BF16, func() float64 { return 0 }, 0.01},
 		{"gradients", format.BF16, func() float64 { return math.Exp(r.NormFloat64()*3 - 9) }, 73},
 	} {

@@ -69,7 +69,7 @@ func (u *unpacking) deal(part packed.Part) (work, error) {
 	return func(w *worker) error {
 		content, err := w.decode(b, nil)
 		if err != nil {
-			return fmt.Errorf("unpack %s: the block at byte %d is damaged: %w", u.src.path, b.Place, err)
+			return &format.Error{Path: u.src.path, Kind: format.KindChecksum, Detail: fmt.Sprintf("the block at byte %d is damaged (%v); weld unpack --salvage restores the rest", b.Place, err)}
 		}
 		if p, ok := file.(piped); ok {
 			_, err = p.Write(content)
