@@ -52,6 +52,7 @@ var collections = []collection{
 		_, err := safetensors.ParseIndex(path, file)
 		return err
 	}},
+	{"pack", ".weld", malformedPacks, scanPack},
 }
 
 func TestMalformed(t *testing.T) {

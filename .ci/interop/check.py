@@ -613,11 +613,46 @@ def zstd_output(weld):
     return None
 
 
+# 6. Packs.
+
+
+def packs(weld):
+    """A reader that was written after docs/format-pack.md, and knows nothing of weld, reads packs; unpack restores the bytes."""
+    import importlib.util
+    spec = importlib.util.spec_from_file_location("read_pack", pathlib.Path(__file__).parents[2] / "examples/pack/read_pack.py")
+    read_pack = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(read_pack)
+    rng = np.random.default_rng(1)
+    arrays = {"i64": np.arange(3000), "scalar": np.array(3, np.int32), "mask": rng.random(5000) < 0.3, "constant": np.full(7000, 2.5, f32)}
+    for name, dtype in (("f16", np.float16), ("f32", f32), ("f64", np.float64), ("bf16", None)):
+        sparse = np.where(rng.random((300, 200)) < 0.1, rng.normal(size=(300, 200)), 0)
+        for kind, x in (("weights", rng.normal(size=(300, 400)) * 0.02), ("gradients", np.exp(rng.normal(size=30000) * 3 - 9)),
+                        ("sparse", sparse), ("runs", np.repeat(rng.normal(size=60), 500)), ("odd", rng.normal(size=77))):
+            arrays[f"{kind}.{name}"] = bf16(x.astype(f32)) if dtype is None else x.astype(dtype)
+    directory = weld.place()
+    directory.mkdir()
+    path = directory / "model.safetensors"
+    save(path, arrays)
+    (directory / "config.json").write_text("{}")
+    pack, out = weld.place(".weld"), weld.place()
+    weld.run("pack", directory, pack, "--quiet")
+    weld.run("unpack", pack, out, "--quiet")
+    expect((out / "model.safetensors").read_bytes() == path.read_bytes(), "unpack restores other bytes")
+    raw, read = path.read_bytes(), read_pack.Pack(pack)
+    size = int.from_bytes(raw[:8], "little")
+    header, codings = json.loads(raw[8 : 8 + size]), {b[4] for b in read.blocks}
+    for name, (_, _, begin, end) in read.tensors().items():
+        lo, hi = (8 + size + x for x in header[name]["data_offsets"])
+        expect(read.read(begin, end) == raw[lo:hi], f"read_pack.py reads other bytes of {name}")
+    expect(codings >= {0, 1, 3, 4}, f"only the codings {sorted(codings)} were met")
+    return f"codings {sorted(codings)}"
+
+
 CHECKS = [
     inspect_file, inspect_shards, passthrough_file, passthrough_special, passthrough_shards, tokenizer_files, config_dtype,
     shard_sizes, sta_defaults, *map(sta_grid, SCORES), sta_options, sta_granularity, sta_pairs, sta_random,
     sta_statistic_metadata, sta_missing_importance, sta_infinite_buffers, sta_same_bytes, linear, task_arithmetic,
-    sta_float64, zstd_output,
+    sta_float64, zstd_output, packs,
 ]
 
 
