@@ -19,7 +19,7 @@ func benchCommand() *cli.Command {
 		ArgsUsage: "[DIR]",
 		Description: "Makes checkpoints in DIR (a temporary directory on a RAM disk, if there is one), then times\n" +
 			"every case and, beside it, the floor: every input read once, the output written once, nothing\n" +
-			"computed. Cases are methods with their defaults, " + bench.Compressed + " (into *.safetensors.zst) and " + bench.Restored + ".\n\n" +
+			"computed. Cases are methods with their defaults (density 0.5, where the default keeps all), " + bench.Compressed + "\n(into *.safetensors.zst), " + bench.Restored + ", " + bench.Packed + " (into *.weld), " + bench.Unpacked + ", and " + bench.MergePack + ".\n\n" +
 			"Examples:\n\n   weld bench\n   weld bench /mnt/nvme --size 20GB --case sta,linear --rounds 1\n\n" + exitHelp,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "size", Value: "1GB", Usage: "bytes of each checkpoint"},
@@ -32,7 +32,7 @@ func benchCommand() *cli.Command {
 	}
 }
 
-var defaultCases = []string{"linear", "task_arithmetic", "sta", "passthrough", bench.Compressed, bench.Restored}
+var defaultCases = []string{"linear", "task_arithmetic", "sta", "passthrough", bench.Compressed, bench.Restored, bench.Packed, bench.Unpacked, bench.MergePack}
 
 // benchReport is what bench prints.
 type benchReport struct {

@@ -35,29 +35,39 @@ type Row struct {
 	OverFloor float64 `json:"ratio_to_floor"`
 }
 
-// Compressed is the name of the case that merges into a compressed file, and
-// Restored of the one that reads it back.
+// Names of cases that are no methods: those that write the base into a compressed file or a pack, and
+// those that read it back; and a linear merge into a pack.
 const (
 	Compressed = "compress"
 	Restored   = "decompress"
+	Packed     = "pack"
+	Unpacked   = "unpack"
+	MergePack  = "linear-into-pack"
 )
 
-// Cases makes the cases with the given names: methods of the schema, [Compressed] or
-// [Restored], which needs the former before it.
+// written are the cases that others read, and where they leave it.
+var written = map[string]string{Restored: Compressed, Unpacked: Packed}
+
+var outNames = map[string]string{Compressed: "out.safetensors.zst", Packed: "out.weld", MergePack: "merged.weld"}
+
+// Cases makes the cases with the given names: methods of the schema, or one of the above; what is read
+// back must be written before it.
 func (s *Set) Cases(names []string) ([]Case, error) {
 	var cases []Case
 	for i, name := range names {
 		m, ok := stream.Schema().Find(name)
 		switch {
-		case name == Compressed:
-			cases = append(cases, Case{name, recipeText("passthrough", "", []string{s.Base}, nil), compressedName})
-		case name == Restored && slices.Contains(names[:i], Compressed):
-			in := []string{filepath.Join(s.Dir, compressedName)}
+		case name == MergePack:
+			cases = append(cases, Case{name, recipeText("linear", "", s.Models, nil), outNames[name]})
+		case outNames[name] != "":
+			cases = append(cases, Case{name, recipeText("passthrough", "", []string{s.Base}, nil), outNames[name]})
+		case slices.Contains(names[:i], written[name]):
+			in := []string{filepath.Join(s.Dir, outNames[written[name]])}
 			cases = append(cases, Case{name, recipeText("passthrough", "", in, nil), "out.safetensors"})
-		case name == Restored:
-			return nil, fmt.Errorf("%s reads what %s writes: measure that before it", Restored, Compressed)
+		case written[name] != "":
+			return nil, fmt.Errorf("%s reads what %s writes: measure that before it", name, written[name])
 		case !ok:
-			return nil, fmt.Errorf("unknown case %q: one of %s, %s, or a method: %s", name, Compressed, Restored, strings.Join(stream.Schema().Names(), ", "))
+			return nil, fmt.Errorf("unknown case %q: one of %s, %s, %s, %s, %s, or a method: %s", name, Compressed, Restored, Packed, Unpacked, MergePack, strings.Join(stream.Schema().Names(), ", "))
 		default:
 			c, err := s.method(m)
 			if err != nil {
@@ -69,9 +79,8 @@ func (s *Set) Cases(names []string) ([]Case, error) {
 	return cases, nil
 }
 
-const compressedName = "out.safetensors.zst"
-
-// method is the case of one merge method, with its defaults and all models that it takes.
+// method is the case of one merge method, with its defaults and all models that it takes. Where the default
+// keeps everything, which leaves a method of its kind nothing to do, half is kept.
 func (s *Set) method(m *recipe.Method) (Case, error) {
 	models, least, most := s.Models, m.MinModels, m.MaxModels
 	if m.BaseIs == recipe.BaseFirst { // which counts
@@ -92,6 +101,9 @@ func (s *Set) method(m *recipe.Method) (Case, error) {
 	for _, p := range m.Params {
 		if p.Key == "importance" {
 			importance = s.Importance[:len(models)]
+		}
+		if p.Key == "density" && p.Default == "1" {
+			demanded += fmt.Sprintf("parameters: {%s: %s}\n", p.Key, halfway)
 		}
 		if p.Required {
 			demanded += fmt.Sprintf("parameters: {%s: %s}\n", p.Key, halfway)
@@ -156,7 +168,7 @@ func (s *Set) measure(ctx context.Context, c Case, o stream.Options) (Row, error
 	}
 	o.Force = true
 	out := filepath.Join(s.Dir, c.Out)
-	if c.Name != Compressed { // whose output is read by a later case
+	if c.Name != Compressed && c.Name != Packed { // whose output is read by a later case
 		defer os.Remove(out)
 	}
 	start := time.Now()
@@ -181,7 +193,7 @@ func (s *Set) measure(ctx context.Context, c Case, o stream.Options) (Row, error
 	for _, f := range files {
 		row.Read += f.Info.Size()
 	}
-	if c.Name != Compressed { // room for the floor's
+	if c.Name != Compressed && c.Name != Packed { // room for the floor's
 		if err := os.Remove(out); err != nil {
 			return row, err
 		}
