@@ -72,6 +72,7 @@ func choice(key string, choices []string, help string) recipe.Param {
 var schema = recipe.Schema{
 	{
 		Name:    "sta",
+		Own:     true,
 		Summary: "selective task arithmetic: add what matters of each task vector, chosen by gradient importance",
 		Source:  "arXiv 2411.16139",
 		Base:    recipe.Required, MinModels: 1,
@@ -211,6 +212,7 @@ var schema = recipe.Schema{
 	},
 	{
 		Name:    "fisher",
+		Own:     true,
 		Summary: "average of the models, each element weighted by its squared importance",
 		Source:  "arXiv 2111.09832",
 		Base:    recipe.Optional, BaseIs: recipe.BaseDonor, MinModels: 1,

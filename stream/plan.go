@@ -121,6 +121,7 @@ func (e *InputError) Unwrap() []error { return e.Problems }
 // plan must be closed.
 func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	p := &Plan{Recipe: r, Out: out, Options: o.withDefaults()}
+	p.Notes = append(p.Notes, r.Idle...)
 	problems := p.open()
 	if len(problems) == 0 {
 		if err := p.align(); err != nil {

@@ -1,5 +1,7 @@
 package recipe
 
+import "slices"
+
 // scope is how wide a setting holds.
 type scope int
 
@@ -33,6 +35,9 @@ func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
 		switch {
 		case set.faulty:
 			continue
+		case !known && set.Where.Flag == "" && r.schema.foreign(set.Key):
+			r.pass(set, m)
+			continue
 		case !known:
 			keys := m.keys(s)
 			r.report(set.Where, "unknown parameter %q of %s%s: %s", set.Key, m.Name, hint(set.Key, keys), choose(keys))
@@ -51,6 +56,24 @@ func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
 		}
 	}
 	return out
+}
+
+// pass notes a parameter that has no effect.
+func (r *resolver) pass(set Setting, m *Method) {
+	line := Problem{Origin: r.origin, Place: set.Where, Text: set.Key + " has no effect: " + m.Name + " has no such parameter"}.String()
+	if !slices.Contains(r.idle, line) {
+		r.idle = append(r.idle, line)
+	}
+}
+
+// foreign reports whether a key is a parameter of some method of mergekit's.
+func (s Schema) foreign(key string) bool {
+	for i := range s {
+		if _, known := s[i].param(key); known && !s[i].Own {
+			return true
+		}
+	}
+	return false
 }
 
 // belongs says where a key should stand that was found in too narrow a scope.

@@ -54,7 +54,9 @@ func (ps Problems) Error() string {
 type resolver struct {
 	origin   string
 	problems Problems
-	visited  int // entries of the YAML tree, those behind aliases each time
+	schema   Schema
+	idle     []string // parameters that have no effect
+	visited  int      // entries of the YAML tree, those behind aliases each time
 }
 
 func (r *resolver) report(where Place, text string, args ...any) {

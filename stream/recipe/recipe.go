@@ -16,6 +16,10 @@ type Recipe struct {
 	Tokenizer    *Tokenizer // nil: the base's files
 	ChatTemplate string     // "": the tokenizer's own; else auto, Jinja, or the path of a .jinja file
 
+	// Idle says, a line each, which parameters have no effect: those of other methods, which mergekit
+	// passes over too, and published recipes have.
+	Idle []string
+
 	scopes []scoped // of each slice, or one
 	all    *entry   // what is said of no slice and no model
 }

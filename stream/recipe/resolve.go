@@ -9,7 +9,7 @@ import (
 // Resolve checks a draft and completes it with presets and defaults. The error is
 // [Problems].
 func (s Schema) Resolve(d *Draft) (*Recipe, error) {
-	r := &resolver{origin: d.Origin}
+	r := &resolver{origin: d.Origin, schema: s}
 	recipe := s.resolve(r, d)
 	if err := r.err(); err != nil {
 		return nil, err
@@ -46,6 +46,7 @@ func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
 	if len(r.problems) == 0 {
 		b.check()
 	}
+	b.out.Idle = r.idle
 	return b.out
 }
 

@@ -12,8 +12,9 @@ type Method struct {
 	Source    string // the paper or formula
 	Base      Need
 	BaseIs    BaseRole
-	MinModels int // without the base, where that is a reference
-	MaxModels int // 0: any number
+	Own       bool // weld's, not one of mergekit's methods
+	MinModels int  // without the base, where that is a reference
+	MaxModels int  // 0: any number
 	Params    []Param
 	// Presets are named sets of values, in place of the defaults.
 	Presets map[string]map[string]string
