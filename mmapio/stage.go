@@ -1,6 +1,7 @@
 package mmapio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -165,6 +166,18 @@ func (s *Stage) Sync() error {
 		}
 	}
 	return nil
+}
+
+// SyncUntil is Sync, which can take long, unless ctx ends before.
+func (s *Stage) SyncUntil(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- s.Sync() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Commit brings every file to the disk, then makes the output appear under its

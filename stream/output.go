@@ -428,7 +428,7 @@ func (o *output) commit(ctx context.Context) error {
 	if err := o.complete(); err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
 	}
-	if err := o.sync(ctx); err != nil {
+	if err := o.stage.SyncUntil(ctx); err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
 	}
 	return o.stage.Commit(o.plan.Options.Force, func(name string) bool { return hub.IsWeights(name) })
@@ -459,18 +459,6 @@ func (o *output) close() error {
 	base := o.base
 	o.base = nil
 	return base.Close()
-}
-
-// sync brings the files to the disk, which can take long, or gives up with ctx.
-func (o *output) sync(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() { done <- o.stage.Sync() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // writeSidecars writes everything in a directory but the weights; the index last.

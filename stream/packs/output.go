@@ -91,22 +91,10 @@ func (o *output) finish(ctx context.Context, err error) error {
 		return err
 	}
 	if err == nil {
-		err = o.sync(ctx)
+		err = o.stage.SyncUntil(ctx)
 	}
 	if err == nil {
 		err = o.stage.Commit(o.force, func(string) bool { return false })
 	}
 	return errors.Join(err, o.stage.Discard())
-}
-
-// sync brings the files to the disk, which can take long, or gives up with ctx.
-func (o *output) sync(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() { done <- o.stage.Sync() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
