@@ -1,6 +1,8 @@
 package packs
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -153,7 +155,7 @@ func (o Options) verifyPack(ctx context.Context, path string, v *Verification) e
 		return err
 	}
 	defer src.Close()
-	c := &check{v: v, headers: make(map[int][]byte)}
+	c := &check{v: v, headers: make(map[int][]piece)}
 	v.Kind = src.Kind().String()
 	err = src.each(ctx, o.Threads, o.Progress, c.deal)
 	var damaged *format.Error
@@ -183,8 +185,14 @@ type check struct {
 	files []packed.FileInfo
 
 	mu      sync.Mutex
-	headers map[int][]byte // of shards
+	headers map[int][]piece // of shards, in no order
 	found   []found
+}
+
+// piece is a block of a header.
+type piece struct {
+	offset int64
+	data   []byte
 }
 
 // found is damage and the byte of the content that it concerns, or −1.
@@ -222,26 +230,32 @@ func (c *check) deal(part packed.Part) (work, error) {
 			return nil
 		}
 		if b.Type() == format.Invalid {
-			c.header(file, content)
+			c.header(file, piece{b.Offset, content})
 		}
 		return nil
 	}, nil
 }
 
 // header keeps a piece of a shard's header, which names what is damaged.
-func (c *check) header(file int, content []byte) {
+func (c *check) header(file int, p piece) {
 	if !safetensors.IsWeights(c.files[file].Name) || strings.HasSuffix(c.files[file].Name, ".json") {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.headers[file] = append(c.headers[file], content...) // a header is nearly always one block
+	p.data = bytes.Clone(p.data)
+	c.headers[file] = append(c.headers[file], p)
 }
 
 // name finds the files and tensors that the damage concerns.
 func (c *check) name() {
 	tensors := make(map[int]*safetensors.Header)
-	for file, raw := range c.headers {
+	for file, pieces := range c.headers {
+		slices.SortFunc(pieces, func(a, b piece) int { return cmp.Compare(a.offset, b.offset) })
+		var raw []byte
+		for _, p := range pieces {
+			raw = append(raw, p.data...)
+		}
 		if len(raw) >= 8 {
 			if h, err := safetensors.ParseHeader(c.files[file].Name, raw[8:], c.files[file].Size); err == nil {
 				tensors[file] = h
@@ -260,7 +274,7 @@ func (c *check) name() {
 		}
 		c.v.Damage = append(c.v.Damage, f.Damage)
 	}
-	slices.SortStableFunc(c.v.Damage, func(a, b Damage) int { return int(min(max(a.Place-b.Place, -1), 1)) })
+	slices.SortStableFunc(c.v.Damage, func(a, b Damage) int { return cmp.Compare(a.Place, b.Place) })
 }
 
 // tensorAt is the tensor that holds a byte of a shard.
