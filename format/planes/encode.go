@@ -16,6 +16,7 @@ import (
 // zero Encoder is ready.
 type Encoder struct {
 	planes, pairs, mask, others, values, trial []byte
+	flags, rare                                []byte // of a plane
 	escapes                                    []byte
 	huff                                       huff0.Scratch
 	flate                                      *flate.Writer
@@ -135,33 +136,21 @@ func (e *Encoder) split(dst []byte, s shape, content []byte) []byte {
 // sparse codes a mask of what is not zero, and that.
 func (e *Encoder) sparse(dst []byte, s shape, content []byte) []byte {
 	mask := grown(&e.mask, (len(content)/s.width+7)/8)
-	others := grown(&e.others, len(content))[:0]
-	clear(mask)
-	zero := make([]byte, s.width)
-	for i := 0; i*s.width < len(content); i++ {
-		if v := content[i*s.width : (i+1)*s.width]; !bytes.Equal(v, zero) {
-			mask[i>>3] |= 1 << (i & 7)
-			others = append(others, v...)
-		}
-	}
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(others)/s.width))
+	others := grown(&e.others, len(content))
+	n := maskElements(mask, others, content, nil, s.width)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
 	dst = e.simplePlane(dst, mask)
-	return e.split(dst, s, others)
+	return e.split(dst, s, others[:n*s.width])
 }
 
 // mostly codes a mask of what is not the one value, and that.
 func (e *Encoder) mostly(dst, src []byte, value byte) []byte {
-	mask := make([]byte, (len(src)+7)/8)
-	others := make([]byte, 0, len(src)/4)
-	for i, b := range src {
-		if b != value {
-			mask[i>>3] |= 1 << (i & 7)
-			others = append(others, b)
-		}
-	}
+	mask := grown(&e.flags, (len(src)+7)/8)
+	others := grown(&e.rare, len(src))
+	n := maskBytes(mask, others, src, value)
 	dst = append(dst, value)
 	dst = e.simplePlane(dst, mask)
-	return e.simplePlane(dst, others)
+	return e.simplePlane(dst, others[:n])
 }
 
 // paired codes two values as one symbol, unless too many have no code.
@@ -284,18 +273,13 @@ var unsigned = map[int]format.DType{1: format.U8, 2: format.U16, 4: format.U32, 
 
 // replaced codes a mask of what differs from the base, and that.
 func (e *Encoder) replaced(t format.DType, content, base []byte, w int) []byte {
-	mask := make([]byte, (len(content)/w+7)/8)
-	var others []byte
-	for i := 0; i*w < len(content); i++ {
-		if v := content[i*w : (i+1)*w]; !bytes.Equal(v, base[i*w:(i+1)*w]) {
-			mask[i>>3] |= 1 << (i & 7)
-			others = append(others, v...)
-		}
-	}
-	dst := binary.LittleEndian.AppendUint32(nil, uint32(len(others)/w))
+	mask := grown(&e.mask, (len(content)/w+7)/8)
+	others := grown(&e.values, len(content))
+	n := maskElements(mask, others, content, base, w)
+	dst := binary.LittleEndian.AppendUint32(nil, uint32(n))
 	dst = e.simplePlane(dst, mask)
 	at := len(dst)
-	dst, inner := e.Append(append(dst, 0), t, others)
+	dst, inner := e.Append(append(dst, 0), t, others[:n*w])
 	dst[at] = byte(inner)
 	return dst
 }
@@ -331,6 +315,14 @@ func transform(values, content, base []byte, w int, c Coding) {
 	if c == Xor {
 		for i := range values {
 			values[i] = content[i] ^ base[i]
+		}
+		return
+	}
+	if w == 2 {
+		le := binary.LittleEndian
+		for at := 0; at+2 <= len(content); at += 2 {
+			d := le.Uint16(content[at:]) - le.Uint16(base[at:])
+			le.PutUint16(values[at:], d<<1^uint16(int16(d)>>15))
 		}
 		return
 	}

@@ -214,3 +214,27 @@ func BenchmarkBF16(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkRelative(b *testing.B) {
+	for _, density := range []float64{0.05, 1} {
+		r := rand.New(rand.NewPCG(2, 3))
+		base := floats(format.BF16, 1<<18, func() float64 { return r.NormFloat64() * 0.02 })
+		x := make([]float64, 1<<18)
+		format.Decode(format.BF16, x, base)
+		for i := range x {
+			if r.Float64() < density {
+				x[i] += r.NormFloat64() * 0.002
+			}
+		}
+		content := make([]byte, len(base))
+		format.Encode(format.BF16, content, x)
+		b.Run(fmt.Sprint(density), func(b *testing.B) {
+			var e Encoder
+			var coded []byte
+			b.SetBytes(int64(len(content)))
+			for b.Loop() {
+				coded, _ = e.AppendRelative(coded[:0], format.BF16, content, base)
+			}
+		})
+	}
+}
