@@ -11,6 +11,8 @@ import (
 // for the value nor for where those equal to it lie.
 type Held struct {
 	bracket Bracket
+	most    int      // values that are held; with more, none are
+	over    bool     // there were more
 	above   int64    // scores above the bracket
 	values  []uint32 // bits of those inside, as they came
 	tiles   []heldTile
@@ -22,9 +24,9 @@ type heldTile struct {
 	begin, end int
 }
 
-// NewHeld holds what is inside b, of about so many scores.
-func NewHeld(b Bracket, expected int64) *Held {
-	return &Held{bracket: b, values: make([]uint32, 0, expected)}
+// NewHeld holds what is inside b: about so many scores, and no more than most.
+func NewHeld(b Bracket, expected, most int64) *Held {
+	return &Held{bracket: b, most: int(most), values: make([]uint32, 0, expected)}
 }
 
 // Everything is the bracket of all scores.
@@ -64,6 +66,11 @@ func (h *Held) Note(r *HeldRun, tile int64, scores []float32) {
 
 // Add moves what a worker found and empties it. It is not safe for concurrent use.
 func (h *Held) Add(r *HeldRun) {
+	if h.over = h.over || len(h.values)+len(r.values) > h.most; h.over {
+		h.values, h.tiles = nil, nil
+		r.above, r.values, r.tiles = 0, r.values[:0], r.tiles[:0]
+		return
+	}
 	shift := len(h.values)
 	h.values = append(h.values, r.values...)
 	for _, t := range r.tiles {
@@ -73,7 +80,8 @@ func (h *Held) Add(r *HeldRun) {
 	r.above, r.values, r.tiles = 0, r.values[:0], r.tiles[:0]
 }
 
-// Find finds the k-th largest of all scores; ok is false if it is outside the bracket.
+// Find finds the k-th largest of all scores; ok is false if it is outside the bracket, or more were
+// inside than could be held.
 func (h *Held) Find(k int64) (value float32, ties Ties, ok bool) {
 	left := k - h.above
 	if left < 1 || left > int64(len(h.values)) {

@@ -92,7 +92,7 @@ func searchTopK[T vec.Float](j *job, reads Reads, groups []topKOf[T]) []Stage {
 	} else {
 		for _, g := range open {
 			for _, c := range g.of {
-				c.held = scoring.NewHeld(scoring.Everything, c.n)
+				c.held = scoring.NewHeld(scoring.Everything, c.n, c.n)
 			}
 		}
 	}
@@ -182,7 +182,7 @@ func (st *topKSample[T]) End() error {
 			}
 			b := scoring.Raw.Bracket([]*scoring.Sketch{c.sketch}, []*scoring.Scale{nil}, k, c.n)
 			if n := int64(c.sketch.Inside(b) * float64(c.n)); n < mostHeld*3/4 {
-				c.held = scoring.NewHeld(b, min(n+n/4, mostHeld))
+				c.held = scoring.NewHeld(b, min(n+n/4, mostHeld), mostHeld)
 			} else {
 				c.quantile = scoring.NewQuantile(k)
 				c.quantile.Narrow(b)

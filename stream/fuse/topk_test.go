@@ -1,0 +1,80 @@
+package fuse
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"weld/format"
+)
+
+// A tensor that is sampled keeps exactly the elements that a stable sort says, whatever its scores are: spread out,
+// of few values, mostly zeros, or so that the sample misleads.
+func TestSampledSelectionEqualsReference(t *testing.T) {
+	const n = leastSampled + 4096
+	for name, value := range map[string]func(r *rand.Rand, i int) float64{
+		"normal": func(r *rand.Rand, _ int) float64 { return r.NormFloat64() },
+		"bfloat16": func(r *rand.Rand, _ int) float64 {
+			return float64(math.Float32frombits(math.Float32bits(float32(r.NormFloat64())) &^ 0xffff))
+		},
+		"equal": func(*rand.Rand, int) float64 { return 1 },
+		"two":   func(r *rand.Rand, _ int) float64 { return float64(1 + r.IntN(2)) },
+		"zeros": func(r *rand.Rand, _ int) float64 {
+			if r.IntN(20) > 0 {
+				return 0
+			}
+			return r.NormFloat64()
+		},
+		"hidden": func(r *rand.Rand, i int) float64 { // large where no sample looks: what few blocks do not meet
+			if i%4096 < 2000 {
+				return 100 + r.Float64()
+			}
+			return r.Float64()
+		},
+	} {
+		for _, m := range []struct {
+			method  string
+			density float64
+		}{{"ties", 0.5}, {"ties", 0.02}, {"ties", 0.97}, {"breadcrumbs", 0.4}} {
+			r := rand.New(rand.NewPCG(1, uint64(len(name))))
+			x := oneTensor{
+				method: m.method, dtype: format.F32, out: format.F32, shape: []int64{n / 1024, 1024}, base: make([]float64, n), models: [][]float64{make([]float64, n)},
+				shared: Params{"lambda": 1, "normalize": 0, "rescale": 0}, own: []Params{{"weight": 1, "density": m.density, "gamma": 0.1}},
+			}
+			for i := range x.models[0] {
+				x.models[0][i] = float64(float32(value(r, i)))
+			}
+			in := x.inputs()
+			got := unpack(Operand{format.F32, in.drive(t, Local(m.method, in.jobs, StopNonfinite), 3)[0]})
+			order := make([]int, n)
+			for i := range order {
+				order[i] = i
+			}
+			slices.SortStableFunc(order, func(a, b int) int {
+				switch p, q := math.Abs(x.models[0][a]), math.Abs(x.models[0][b]); {
+				case p > q:
+					return -1
+				case p < q:
+					return 1
+				}
+				return 0
+			})
+			keep, drop := int(m.density*n), 0
+			if m.method == "breadcrumbs" {
+				drop = n / 10
+				keep += drop
+			}
+			want := make([]float64, n)
+			for _, i := range order[drop:keep] {
+				want[i] = x.models[0][i]
+			}
+			for i := range want {
+				if got[i] != want[i] {
+					t.Errorf("%s, %s at %v: element %d is %v, want %v", name, m.method, m.density, i, got[i], want[i])
+					break
+				}
+			}
+		}
+	}
+}
