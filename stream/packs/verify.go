@@ -217,6 +217,7 @@ func (c *check) deal(part packed.Part) (work, error) {
 	if b == nil {
 		return nil, nil
 	}
+	header := b.Type() == format.Invalid && strings.HasSuffix(strings.ToLower(c.files[file].Name), ".safetensors")
 	return func(w *worker) error {
 		if b.Relative() {
 			if !b.Intact() {
@@ -229,7 +230,7 @@ func (c *check) deal(part packed.Part) (work, error) {
 			c.add(Damage{Place: b.Place, What: fmt.Sprintf("a block is damaged: %v", err)}, b.Offset)
 			return nil
 		}
-		if b.Type() == format.Invalid {
+		if header {
 			c.header(file, piece{b.Offset, content})
 		}
 		return nil
@@ -238,9 +239,6 @@ func (c *check) deal(part packed.Part) (work, error) {
 
 // header keeps a piece of a shard's header, which names what is damaged.
 func (c *check) header(file int, p piece) {
-	if !safetensors.IsWeights(c.files[file].Name) || strings.HasSuffix(c.files[file].Name, ".json") {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.data = bytes.Clone(p.data)
