@@ -46,6 +46,9 @@ func kernels(n int) []kernel {
 	Fill(constant, 1)
 
 	again := slices.Clone(x)
+	p64, q64 := make([]float64, n), make([]float64, n)
+	Exponentials(p64, x, 1)
+	Exponentials(q64, y, 1)
 	models, weights := [][]float32{x, y}, []float32{0.3, 0.7}
 	var result struct { // stored to, so that no kernel is optimised away
 		sum   float64
@@ -118,6 +121,9 @@ func kernels(n int) []kernel {
 		{"KeepSign", 16 * n, func() { KeepSign(dst, x, y) }},
 		{"Variance", 12 * n, func() { Variance(dst, models) }},
 		{"AddElected", 16 * n, func() { AddElected(dst, models, weights) }},
+		{"Sum/float64", 8 * n, func() { result.sum = Sum(x64) }},
+		{"Exponentials", 12 * n, func() { Exponentials(dst64, x, 1) }},
+		{"EntropyTerms", 24 * n, func() { EntropyTerms(dst64, p64, q64, 1, 1, 1e-8) }},
 		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},
 		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
 		{"HistogramKeys", 4 * n, func() { HistogramKeys(counts, score, 0, 16) }},

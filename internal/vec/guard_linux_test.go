@@ -81,6 +81,13 @@ func TestArithmeticFault(t *testing.T) {
 		}
 		check("Variance writing", func() { Variance(a, [][]float32{fits, fits}) })
 		check("AddElected writing", func() { AddElected(a, [][]float32{fits, fits}, fits) })
+		wide := floats[float64](codes)
+		doubles := make([]float64, len(wide))
+		check("Exponentials", func() { Exponentials(make([]float64, 2*n), a, 0) })
+		check("Exponentials writing", func() { Exponentials(wide, fits, 0) })
+		check("EntropyTerms of p", func() { EntropyTerms(doubles, wide, doubles, 1, 1, 1) })
+		check("EntropyTerms of q", func() { EntropyTerms(doubles, doubles, wide, 1, 1, 1) })
+		check("EntropyTerms writing", func() { EntropyTerms(wide, doubles, doubles, 1, 1, 1) })
 		check("Between", func() { Between(fits, a, 0, 1) })
 	})
 }
