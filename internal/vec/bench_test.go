@@ -102,6 +102,7 @@ func kernels(n int) []kernel {
 		{"SubDiv", 8 * n, func() { SubDiv(dst, x, 0.1, 0.3) }},
 		{"Apply", 12 * n, func() { Apply(dst, x, 0.3, y) }},
 		{"Contrast", 12 * n, func() { Contrast(dst, score, y, 7, 0.1) }},
+		{"Approach", 12 * n, func() { Approach(dst, x, 1e-3, 1e-6) }},
 		{"CountNonZero", 12 * n, func() { CountNonZero(dst, masked) }},
 		{"AddWhereNonZero", 16 * n, func() { AddWhereNonZero(dst, x, masked) }},
 		{"Fill", 4 * n, func() { Fill(dst, 1) }},
