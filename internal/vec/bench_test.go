@@ -49,6 +49,7 @@ func kernels(n int) []kernel {
 	p64, q64 := make([]float64, n), make([]float64, n)
 	Exponentials(p64, x, 1)
 	Exponentials(q64, y, 1)
+	tallies := make([]int64, 4)
 	models, weights := [][]float32{x, y}, []float32{0.3, 0.7}
 	var result struct { // stored to, so that no kernel is optimised away
 		sum   float64
@@ -122,6 +123,8 @@ func kernels(n int) []kernel {
 		{"KeepSign", 16 * n, func() { KeepSign(dst, x, y) }},
 		{"Variance", 12 * n, func() { Variance(dst, models) }},
 		{"AddElected", 16 * n, func() { AddElected(dst, models, weights) }},
+		{"AddActive", 16 * n, func() { AddActive(dst, models, weights, 0.01) }},
+		{"CountActive", 8 * n, func() { CountActive(tallies, tallies[2:], n, models, 0.01) }},
 		{"Sum/float64", 8 * n, func() { result.sum = Sum(x64) }},
 		{"Exponentials", 12 * n, func() { Exponentials(dst64, x, 1) }},
 		{"EntropyTerms", 24 * n, func() { EntropyTerms(dst64, p64, q64, 1, 1, 1e-8) }},
