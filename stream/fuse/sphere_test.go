@@ -503,10 +503,11 @@ func TestSphereKeepsMasks(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	cases := append(sphereCases(), sphereCase{"nearswap", Params{"t": 0.01}, nil, 1, "", nil})
 	for _, c := range cases {
-		for _, shape := range [][]int64{{40, 30}, {3, 9001}} {
+		for _, shape := range [][]int64{{40, 30}, {3, 9001}, {4, 3000}} {
 			n := int((format.Tensor{Shape: shape}).Elements())
 			base, thetas := sphereModels(r, "tuned", n, c.models)
 			places := []int{0, 7, n - 1}
+			dtype := []format.DType{format.F32, format.BF16}[r.IntN(2)]
 			set := func(value float64) []float64 {
 				for _, i := range places {
 					base[i] = value
@@ -514,8 +515,8 @@ func TestSphereKeepsMasks(t *testing.T) {
 						theta[i] = value
 					}
 				}
-				in := tensorOf(format.F32, shape, base, thetas, c.shared, c.weights)
-				return unpack(Operand{format.F32, in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]})
+				in := tensorOf(dtype, shape, base, thetas, c.shared, c.weights)
+				return unpack(Operand{dtype, in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]})
 			}
 			want := set(0)
 			got := set(math.Inf(-1))
