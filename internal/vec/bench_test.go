@@ -126,6 +126,7 @@ func kernels(n int) []kernel {
 		{"AddActive", 16 * n, func() { AddActive(dst, models, weights, 0.01) }},
 		{"CountActive", 8 * n, func() { CountActive(tallies, tallies[2:], n, models, 0.01) }},
 		{"Sum/float64", 8 * n, func() { result.sum = Sum(x64) }},
+		{"Weigh", 8 * n, func() { Weigh(dst, x, 0.3) }},
 		{"Exponentials", 12 * n, func() { Exponentials(dst64, x, 1) }},
 		{"EntropyTerms", 24 * n, func() { EntropyTerms(dst64, p64, q64, 1, 1, 1e-8) }},
 		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},

@@ -173,16 +173,9 @@ func (d *divergences[T]) scores(in input[T], base, delta []T) []float32 {
 			soft, hard := softmaxOf(p, theta[g.lo:g.hi]), softmaxOf(q, base[g.lo:g.hi])
 			kl = relativeEntropy(p, q, soft.sum, hard.sum)
 		}
-		weigh(s, delta, clampDivergence(kl))
+		vec.Weigh(s, delta, clampDivergence(kl))
 	}
-	clampScores(s)
 	return s
-}
-
-func weigh[T vec.Float](s []float32, delta []T, kl float64) {
-	for i, x := range delta {
-		s[i] = float32(math.Abs(float64(x)) * kl)
-	}
 }
 
 // clampDivergence drops what rounding may leave below 0, and makes a finite number of what a
