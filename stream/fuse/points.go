@@ -1,6 +1,8 @@
 package fuse
 
 import (
+	"math"
+
 	"weld/format"
 	"weld/internal/vec"
 )
@@ -59,6 +61,20 @@ func (x *points[T]) gram(g gram, p segment) {
 			fillGram(g, x.v, p)
 		}
 	}
+}
+
+// culprit is an element for which the products of a segment are not finite, or nil.
+func (x *points[T]) culprit(g gram, p segment) error {
+	for k := range g.n {
+		if n := g.dot(k, k); n-n == 0 {
+			continue
+		}
+		x.decode()
+		if i := vec.FirstNonFinite(x.v[k][p.lo:p.hi], vec.OverflowF64[T]()); i >= 0 {
+			return x.finisher.blame(x.span, x.Tile, p.lo+i, math.NaN())
+		}
+	}
+	return nil
 }
 
 // weighted fills out with Σ wₖvₖ of the segment.

@@ -22,6 +22,7 @@ type blend[T vec.Float] struct {
 	open     int64   // the line whose products are summed up, or -1
 	sum      gram    // of that line
 	masked   bool    // some measured element is not finite
+	culprit  error   // the first one that not all vectors have
 	measured []int64 // lines, ascending
 	weights  []T     // their coefficients, one for each vector
 }
@@ -47,14 +48,15 @@ func (b *blend[T]) stages() []Stage {
 	most := b.mostCut()
 	b.measured = make([]int64, 0, most)
 	b.weights = make([]T, 0, most*int64(b.models()))
-	return []Stage{measure(b.job, Reads{Base: b.deltas, Models: true}, b.parts, b.fold, b.settle), last}
+	return []Stage{measure(b.job, Reads{Base: b.deltas, Models: true}, b.parts, b.fold, b.end), last}
 }
 
 // share is a tile's share in the inner products of a line.
 type share struct {
-	line   int64
-	gram   gram
-	masked bool
+	line    int64
+	gram    gram
+	masked  bool
+	culprit error
 }
 
 func (b *blend[T]) parts(in input[T]) []share {
@@ -64,7 +66,7 @@ func (b *blend[T]) parts(in input[T]) []share {
 		if !p.whole {
 			g := newGram(b.models())
 			x.gram(g, p)
-			shares = append(shares, share{p.line, g, !b.deltas && x.origin != nil})
+			shares = append(shares, share{p.line, g, !b.deltas && x.origin != nil, x.culprit(g, p)})
 		}
 	}
 	return shares
@@ -78,18 +80,30 @@ func (b *blend[T]) fold(shares []share) {
 		}
 		b.sum.add(s.gram)
 		b.masked = b.masked || s.masked
+		if b.culprit == nil {
+			b.culprit = s.culprit
+		}
 	}
 }
 
+// end ends the measuring. One element that is not finite makes NaN of its whole line: it is
+// reported, where that ends the run, instead of the line's first.
+func (b *blend[T]) end() error {
+	b.settle()
+	if b.finisher.policy == StopNonfinite {
+		return b.culprit
+	}
+	return nil
+}
+
 // settle ends the line that is summed up.
-func (b *blend[T]) settle() error {
+func (b *blend[T]) settle() {
 	if b.open >= 0 {
 		b.measured = append(b.measured, b.open)
 		b.weights = appendWeights(b.weights, b.coefficients(b.sum))
 		b.open = -1
 		clear(b.sum.dots)
 	}
-	return nil
 }
 
 func (b *blend[T]) coefficients(g gram) []float64 {

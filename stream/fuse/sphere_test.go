@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -540,6 +541,35 @@ func TestSphereReportsNonfinite(t *testing.T) {
 			got := unpack(Operand{format.F32, in.drive(t, m, 1)[0]})
 			if x := got[7]; x-x == 0 || m.Results()[0].Nonfinite == 0 {
 				t.Errorf("%s %v: %v became %v, %d counted", c.method, c.shared, odd, x, m.Results()[0].Nonfinite)
+			}
+		}
+	}
+}
+
+// TestSphereBlames demands that of a vector in several tiles the element is named that is not finite, not the
+// first that it makes NaN of; but none that all models have.
+func TestSphereBlames(t *testing.T) {
+	for _, c := range sphereCases() {
+		if c.how != "" {
+			continue
+		}
+		for _, dtype := range []format.DType{format.F32, format.BF16, format.F64} {
+			base, thetas := sphereModels(rand.New(rand.NewPCG(1, 1)), "tuned", 30000, c.models)
+			base[100] = math.Inf(-1)
+			for _, theta := range thetas {
+				theta[100] = math.Inf(-1)
+			}
+			thetas[1][12345] = math.Inf(1)
+			thetas[0][20000] = math.NaN()
+			in := tensorOf(dtype, []int64{30000}, base, thetas, c.shared, c.weights)
+			measuring := Local(c.method, in.jobs, StopNonfinite).Fuse(0)[0]
+			if err := measuring.Span(new(Scratch), in.span(0, measuring.Reads(), 0, in.jobs[0].Tiling.Count(), nil)); err != nil {
+				t.Fatal(err)
+			}
+			err := measuring.End()
+			var odd *NonfiniteError
+			if !errors.As(err, &odd) || odd.Index != 12345 || odd.Model != 1 || odd.Tensor != "x" {
+				t.Errorf("%s %v %v: %v", c.method, c.shared, dtype, err)
 			}
 		}
 	}
