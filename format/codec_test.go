@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"weld/internal/vec"
@@ -260,6 +261,35 @@ func TestCodecDoesNotAllocate(t *testing.T) {
 			Encode(d, elements, double)
 		}); n > 0 {
 			t.Errorf("%v: %v allocations", d, n)
+		}
+	}
+}
+
+// Gram has the bits of decoding first, whatever the types.
+func TestGram(t *testing.T) {
+	testGram[float32](t)
+	testGram[float64](t)
+}
+
+func testGram[T Float](t *testing.T) {
+	const n = 777
+	random := rand.New(rand.NewPCG(1, 2))
+	x, y := make([]float64, n), make([]float64, n)
+	for i := range x {
+		x[i], y[i] = random.NormFloat64(), random.NormFloat64()
+	}
+	for _, da := range []DType{F64, F32, F16, BF16, F8E4M3} {
+		for _, db := range []DType{F32, BF16} {
+			a, b := make([]byte, n*da.Bits()/8), make([]byte, n*db.Bits()/8)
+			Encode(da, a, x)
+			Encode(db, b, y)
+			u, v := make([]T, n), make([]T, n)
+			Decode(da, u, a)
+			Decode(db, v, b)
+			aa, ab, bb := Gram(da, a, db, b, make([]T, n), make([]T, n))
+			if aa != vec.Dot(u, u) || ab != vec.Dot(u, v) || bb != vec.Dot(v, v) {
+				t.Errorf("%v and %v in %T: %v, %v and %v", da, db, u, aa, ab, bb)
+			}
 		}
 	}
 }

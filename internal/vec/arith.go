@@ -169,6 +169,24 @@ func Contrast(dst, s, others []float32, n, eps float32) {
 	}
 }
 
+// Approach moves dst towards x by no more than about t: with δ as of [Delta] and w = t/max(|δ|, least),
+// it computes dst = x where w ≥ 1, and dst += w·δ elsewhere, the product rounded before it is added.
+// The caller sees to it that least is a number.
+func Approach[T Float](dst, x []T, t, least T) {
+	x = x[:len(dst)]
+	n := approachSIMD(dst, x, t, least)
+	dst, x = dst[n:], x[n:]
+	for i, v := range x {
+		d := v - dst[i]
+		if d != d && sameBits(v, dst[i]) {
+			d = 0
+		}
+		size := abs(d)
+		w := t / choose(bit(size < least), least, size)
+		dst[i] = choose(bit(w >= 1), v, dst[i]+T(w*d))
+	}
+}
+
 // CountNonZero computes count += 1 where x is not 0.
 func CountNonZero[T Float](count, x []T) {
 	x = x[:len(count)]

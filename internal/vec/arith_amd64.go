@@ -150,6 +150,14 @@ func contrastSIMD(dst, s, others []float32, n, eps float32) int {
 	return done
 }
 
+func approachSIMD[T Float](dst, x []T, t, least T) int {
+	n := float32Blocks(dst)
+	if n > 0 {
+		approachAVX2(float32s(dst), float32s(x), nil, n, float32(t), float32(least))
+	}
+	return n
+}
+
 func countNonZeroSIMD[T Float](count, x []T) int {
 	n := float32Blocks(count)
 	switch {
@@ -254,6 +262,9 @@ func applyAVX2(dst, a, b *float32, n int, v, w float32)
 
 //go:noescape
 func contrastAVX2(dst, a, b *float32, n int, v, w float32)
+
+//go:noescape
+func approachAVX2(dst, a, b *float32, n int, v, w float32)
 
 //go:noescape
 func countNonZeroAVX2(dst, a, b *float32, n int, v, w float32)

@@ -62,6 +62,7 @@ GLOBL magnitude<>(SB), RODATA|NOPTR, $4
 #define NOTEQUAL $4
 #define NOTATLEAST $25
 #define GREATER $30
+#define ATLEAST $29
 
 // dst = f(a, b).
 
@@ -237,6 +238,31 @@ TEXT ·mulAxpyAVX2(SB), NOSPLIT, $0-40
 // func mulAxpyAVX512(dst, a, b *float32, n int, v, w float32)
 TEXT ·mulAxpyAVX512(SB), NOSPLIT, $0-40
 	ZMM(MULAXPY)
+
+DATA one<>+0(SB)/4, $0x3f800000
+GLOBL one<>(SB), RODATA|NOPTR, $4
+
+// Equal bits clear the difference B. Against a NaN, VMAXPS takes what Go writes first. Y12 is 1.
+#define APPROACH(at, A, B, M, V, W, C) \
+	VMOVUPS   at(DI), A         \
+	VMOVUPS   at(SI), B         \
+	VPCMPEQD  A, B, M           \
+	VSUBPS    A, B, B           \
+	VANDNPS   B, M, B           \
+	VANDPS    C, B, M           \
+	VMAXPS    M, W, M           \
+	VDIVPS    M, V, M           \
+	VMULPS    B, M, B           \
+	VADDPS    B, A, A           \
+	VCMPPS    ATLEAST, Y12, M, M \
+	VBLENDVPS M, at(SI), A, A   \
+	VMOVUPS   A, at(DI)
+
+// func approachAVX2(dst, a, b *float32, n int, v, w float32)
+TEXT ·approachAVX2(SB), NOSPLIT, $0-40
+	VBROADCASTSS magnitude<>(SB), Y15
+	VBROADCASTSS one<>(SB), Y12
+	YMM(APPROACH)
 
 // v is 1.
 #define COUNT(at, A, B, M, V, W, C) \

@@ -39,3 +39,5 @@ func addWhereNonZeroSIMD[T Float]([]T, []T, []T) int { return 0 }
 func fillSIMD[T Float]([]T, T) int { return 0 }
 
 func keepSignSIMD[T Float]([]T, []T, []T) int { return 0 }
+
+func approachSIMD[T Float](dst, x []T, t, least T) int { return 0 }

@@ -72,6 +72,21 @@ func elementwiseKernels[T Float]() []elementwise[T] {
 		}},
 		{"SubDiv", func(o operands[T]) { SubDiv(o.dst, o.a, o.w, o.v) }, func(_, a, _, v, w T) T { return (a - w) / v }},
 		{"Apply", func(o operands[T]) { Apply(o.dst, o.a, o.w, o.b) }, func(_, a, b, _, w T) T { p := T(w * b); return a + p }},
+		{"Approach", func(o operands[T]) { Approach(o.dst, o.a, o.v, o.w) }, func(dst, a, _, v, w T) T {
+			var d T
+			if math.Float64bits(float64(a)) != math.Float64bits(float64(dst)) {
+				d = a - dst
+			}
+			least := magnitude(d)
+			if least < w {
+				least = w
+			}
+			if v/least >= 1 {
+				return a
+			}
+			p := T(v / least * d)
+			return dst + p
+		}},
 		{"CountNonZero", func(o operands[T]) { CountNonZero(o.dst, o.a) }, func(dst, a, _, _, _ T) T {
 			if a != 0 {
 				return dst + 1

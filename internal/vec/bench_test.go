@@ -55,6 +55,10 @@ func kernels(n int) []kernel {
 	}
 
 	again := slices.Clone(x)
+	p64, q64 := make([]float64, n), make([]float64, n)
+	Exponentials(p64, x, 1)
+	Exponentials(q64, y, 1)
+	tallies := make([]int64, 4)
 	models, weights := [][]float32{x, y}, []float32{0.3, 0.7}
 	var result struct { // stored to, so that no kernel is optimised away
 		sum   float64
@@ -109,6 +113,7 @@ func kernels(n int) []kernel {
 		{"SubDiv", 8 * n, func() { SubDiv(dst, x, 0.1, 0.3) }},
 		{"Apply", 12 * n, func() { Apply(dst, x, 0.3, y) }},
 		{"Contrast", 12 * n, func() { Contrast(dst, score, y, 7, 0.1) }},
+		{"Approach", 12 * n, func() { Approach(dst, x, 1e-3, 1e-6) }},
 		{"CountNonZero", 12 * n, func() { CountNonZero(dst, masked) }},
 		{"AddWhereNonZero", 16 * n, func() { AddWhereNonZero(dst, x, masked) }},
 		{"Fill", 4 * n, func() { Fill(dst, 1) }},
@@ -142,6 +147,12 @@ func kernels(n int) []kernel {
 		}},
 		{"Variance", 12 * n, func() { Variance(dst, models) }},
 		{"AddElected", 16 * n, func() { AddElected(dst, models, weights) }},
+		{"AddActive", 16 * n, func() { AddActive(dst, models, weights, 0.01) }},
+		{"CountActive", 8 * n, func() { CountActive(tallies, tallies[2:], n, models, 0.01) }},
+		{"Sum/float64", 8 * n, func() { result.sum = Sum(x64) }},
+		{"Weigh", 8 * n, func() { Weigh(dst, x, 0.3) }},
+		{"Exponentials", 12 * n, func() { Exponentials(dst64, x, 1) }},
+		{"EntropyTerms", 24 * n, func() { EntropyTerms(dst64, p64, q64, 1, 1, 1e-8) }},
 		{"HistogramHigh", 4 * n, func() { HistogramHigh(counts, score) }},
 		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
 		{"HistogramKeys", 4 * n, func() { HistogramKeys(counts, score, 0, 16) }},

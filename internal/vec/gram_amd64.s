@@ -4,11 +4,12 @@
 
 // The lanes of ⟨a,a⟩ are Y0 to Y3, those of ⟨a,b⟩ Y4 to Y7, those of ⟨b,b⟩ Y8 to Y11. Sixteen
 // elements at a time, from R8 and R9, are widened and multiplied. LOAD(SI, R8) and LOAD(DX, R9)
-// see to it that these are the next of a and b, as float32; width is that of a stored element.
+// see to it that these are the next of a and b, as float32; width is that of a stored element, second
+// and third are where the second and the third four are.
 //
 // The products of float32 are exact in float64, also the smallest and the largest, so that a
 // fused addition rounds what a separate one would.
-#define GRAM(LOAD, width) \
+#define GRAM(LOAD, width, second, third) \
 	MOVQ l+0(FP), DI           \
 	MOVQ a+8(FP), SI           \
 	MOVQ b+16(FP), DX          \
@@ -31,8 +32,8 @@ lanes: \
 	LOAD(SI, R8) \
 	LOAD(DX, R9) \
 	LANES(0, Y0, Y4, Y8)       \
-	LANES(16, Y1, Y5, Y9)      \
-	LANES(32, Y2, Y6, Y10)     \
+	LANES(second, Y1, Y5, Y9)  \
+	LANES(third, Y2, Y6, Y10)  \
 	LANES(48, Y3, Y7, Y11)     \
 	ADDQ $(16*width), SI       \
 	ADDQ $(16*width), DX       \
@@ -63,19 +64,20 @@ lanes: \
 #define IN_PLACE(FROM, TO) \
 	MOVQ FROM, TO
 
-// Through memory: a conversion from there is a third as much work as one from a register.
+// Zeros below a bfloat16 make a float32 of it. Unpacked within halves of a register, the second four
+// change places with the third. They go through memory: a conversion from there is less work than
+// one from a register.
 #define FROM_BF16(FROM, TO) \
-	VPMOVZXWD 0(FROM), Y14  \
-	VPMOVZXWD 16(FROM), Y15 \
-	VPSLLD    $16, Y14, Y14 \
-	VPSLLD    $16, Y15, Y15 \
-	VMOVDQU   Y14, 0(TO)    \
-	VMOVDQU   Y15, 32(TO)
+	VPXOR      Y13, Y13, Y13       \
+	VPUNPCKLWD 0(FROM), Y13, Y14   \
+	VPUNPCKHWD 0(FROM), Y13, Y15   \
+	VMOVDQU    Y14, 0(TO)          \
+	VMOVDQU    Y15, 32(TO)
 
 // func gramAVX2(l *gramLanes, a, b *float32, n int)
 TEXT ·gramAVX2(SB), NOSPLIT, $128-32
-	GRAM(IN_PLACE, 4)
+	GRAM(IN_PLACE, 4, 16, 32)
 
 // func gramBF16AVX2(l *gramLanes, a, b *byte, n int)
 TEXT ·gramBF16AVX2(SB), NOSPLIT, $128-32
-	GRAM(FROM_BF16, 2)
+	GRAM(FROM_BF16, 2, 32, 16)

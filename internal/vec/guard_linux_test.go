@@ -79,9 +79,20 @@ func TestArithmeticFault(t *testing.T) {
 		for _, d := range [][][]float32{{a, fits}, {fits, a}} {
 			check("Variance of a model", func() { Variance(fits, d) })
 			check("AddElected of a model", func() { AddElected(make([]float32, len(fits)), d, fits) })
+			check("AddActive of a model", func() { AddActive(make([]float32, len(fits)), d, fits, 0) })
+			check("CountActive of a model", func() { CountActive(make([]int64, 2), make([]int64, 2), len(fits), d, 0) })
 		}
 		check("Variance writing", func() { Variance(a, [][]float32{fits, fits}) })
 		check("AddElected writing", func() { AddElected(a, [][]float32{fits, fits}, fits) })
+		wide := floats[float64](codes)
+		doubles := make([]float64, len(wide))
+		check("Weigh", func() { Weigh(make([]float32, 2*n), a, 1) })
+		check("Weigh writing", func() { Weigh(a, fits, 1) })
+		check("Exponentials", func() { Exponentials(make([]float64, 2*n), a, 0) })
+		check("Exponentials writing", func() { Exponentials(wide, fits, 0) })
+		check("EntropyTerms of p", func() { EntropyTerms(doubles, wide, doubles, 1, 1, 1) })
+		check("EntropyTerms of q", func() { EntropyTerms(doubles, doubles, wide, 1, 1, 1) })
+		check("EntropyTerms writing", func() { EntropyTerms(wide, doubles, doubles, 1, 1, 1) })
 		check("Between", func() { Between(fits, a, 0, 1) })
 	})
 }

@@ -49,3 +49,42 @@ func AddElected[T Float](dst []T, d [][]T, w []T) {
 		dst[i] += choose(bit(all-all == 0), mean, all)
 	}
 }
+
+// active is 1 unless |x| ≤ epsilon, of a NaN too. Callers see to it that epsilon is at least 0.
+func active[T Float](x, epsilon T) uint64 { return bit(!(abs(x) <= epsilon)) }
+
+// AddActive computes dst += the mean of d over the models that are active, |d| > epsilon; 0 if none is, and
+// w·d of the one if only one is. Every product and sum is rounded, in the order of the models.
+func AddActive[T Float](dst []T, d [][]T, w []T, epsilon T) {
+	w = w[:len(d)]
+	for i := addActiveSIMD(dst, d, w, epsilon); i < len(dst); i++ {
+		var n, sum, own T
+		for k, x := range d {
+			a := active(x[i], epsilon)
+			v := keep(a, x[i])
+			n += T(a)
+			sum += v
+			own += T(w[k] * v)
+		}
+		mean := keep(bit(n != 0), sum/n)
+		dst[i] += choose(bit(n == 1), own, mean)
+	}
+}
+
+// CountActive counts each model's active elements, |d| > epsilon, of the first n: those where another model
+// is active, too, and those that it has for itself.
+func CountActive[T Float](shared, unique []int64, n int, d [][]T, epsilon T) {
+	shared, unique = shared[:len(d)], unique[:len(d)]
+	for i := countActiveSIMD(shared, unique, n, d, epsilon); i < n; i++ {
+		var all uint64
+		for _, x := range d {
+			all += active(x[i], epsilon)
+		}
+		for k, x := range d {
+			a := active(x[i], epsilon)
+			both := a & bit(all > 1)
+			shared[k] += int64(both)
+			unique[k] += int64(a - both)
+		}
+	}
+}

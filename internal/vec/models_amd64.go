@@ -32,10 +32,32 @@ func addElectedSIMD[T Float](dst []T, d [][]T, w []T) int {
 	return n
 }
 
-// Both take models slices of n elements, n a positive multiple of block.
+func addActiveSIMD[T Float](dst []T, d [][]T, w []T, epsilon T) int {
+	first, n := float32Models(len(dst), d)
+	if n > 0 {
+		addActiveAVX2(float32s(dst), first, len(d), n, float32s(w), float32(epsilon))
+	}
+	return n
+}
+
+func countActiveSIMD[T Float](shared, unique []int64, n int, d [][]T, epsilon T) int {
+	first, n := float32Models(n, d)
+	if n > 0 {
+		countActiveAVX2(&shared[0], &unique[0], first, len(d), n, float32(epsilon))
+	}
+	return n
+}
+
+// All take models slices of n elements, n a positive multiple of block.
 
 //go:noescape
 func varianceAVX2(dst *float32, d *[]float32, models, n int, number, share float64)
 
 //go:noescape
 func addElectedAVX2(dst *float32, d *[]float32, models, n int, w *float32)
+
+//go:noescape
+func addActiveAVX2(dst *float32, d *[]float32, models, n int, w *float32, epsilon float32)
+
+//go:noescape
+func countActiveAVX2(shared, unique *int64, d *[]float32, models, n int, epsilon float32)

@@ -73,10 +73,12 @@ next:
 DATA sign<>+0(SB)/4, $0x80000000
 GLOBL sign<>(SB), RODATA|NOPTR, $4
 
-// Predicates of VCMPPS. With a NaN, the first two are true.
+// Predicates of VCMPPS. With a NaN, the first three are true.
 #define NOTEQUAL $4
 #define NOTATLEAST $25
+#define NOTATMOST $22
 #define GREATER $30
+#define EQUAL $0
 
 // ELECT makes FLIP the sign bit where − is elected. Y15 is 0.
 #define ELECT(ALL, FLIP) \
@@ -152,5 +154,129 @@ model:
 	ADDQ $64, BX
 	SUBQ $16, CX
 	JNZ  block
+	VZEROUPPER
+	RET
+
+DATA magnitude<>+0(SB)/4, $0x7fffffff // all bits but the sign
+GLOBL magnitude<>(SB), RODATA|NOPTR, $4
+
+DATA one<>+0(SB)/4, $0x3f800000
+GLOBL one<>(SB), RODATA|NOPTR, $4
+
+// ACTIVE makes M the mask of X where that is active. Y15 is epsilon, Y14 the bits of a magnitude.
+#define ACTIVE(X, M) \
+	VANDPS X, Y14, M             \
+	VCMPPS NOTATMOST, Y15, M, M
+
+// SHARE adds what of a model is active. Y13 is the weight, Y12 is 1.
+#define SHARE(at, N, ALL, OWN, X, M) \
+	VMOVUPS at(R9)(BX*1), X \
+	ACTIVE(X, M)            \
+	VANDPS  M, X, X         \
+	VANDPS  M, Y12, M       \
+	VADDPS  M, N, N         \
+	VADDPS  X, ALL, ALL     \
+	VMULPS  Y13, X, X       \
+	VADDPS  X, OWN, OWN
+
+// Y11 is 0.
+#define MEANOWN(at, N, ALL, OWN, M) \
+	VCMPPS    NOTEQUAL, Y11, N, M    \
+	VDIVPS    N, ALL, ALL            \
+	VANDPS    M, ALL, ALL            \
+	VCMPPS    EQUAL, Y12, N, M       \
+	VBLENDVPS M, OWN, ALL, ALL       \
+	VADDPS    at(DI)(BX*1), ALL, ALL \
+	VMOVUPS   ALL, at(DI)(BX*1)
+
+// func addActiveAVX2(dst *float32, d *[]float32, models, n int, w *float32, epsilon float32)
+TEXT ·addActiveAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), DI
+	MOVQ         d+8(FP), SI
+	MOVQ         models+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         w+32(FP), R8
+	VBROADCASTSS epsilon+40(FP), Y15
+	VBROADCASTSS magnitude<>(SB), Y14
+	VBROADCASTSS one<>(SB), Y12
+	VXORPS       Y11, Y11, Y11
+	XORQ         BX, BX
+
+block:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   SI, R10
+	XORQ   R11, R11
+
+model:
+	MOVQ         (R10), R9
+	VBROADCASTSS (R8)(R11*4), Y13
+	SHARE(0, Y0, Y1, Y2, Y6, Y7)
+	SHARE(32, Y3, Y4, Y5, Y8, Y9)
+	ADDQ         $HEADER, R10
+	INCQ         R11
+	CMPQ         R11, DX
+	JLT          model
+	MEANOWN(0, Y0, Y1, Y2, Y6)
+	MEANOWN(32, Y3, Y4, Y5, Y8)
+	ADDQ $64, BX
+	SUBQ $16, CX
+	JNZ  block
+	VZEROUPPER
+	RET
+
+// func countActiveAVX2(shared, unique *int64, d *[]float32, models, n int, epsilon float32)
+TEXT ·countActiveAVX2(SB), NOSPLIT, $0-44
+	MOVQ         shared+0(FP), DI
+	MOVQ         unique+8(FP), R8
+	MOVQ         d+16(FP), SI
+	MOVQ         models+24(FP), DX
+	MOVQ         n+32(FP), CX
+	VBROADCASTSS epsilon+40(FP), Y15
+	VBROADCASTSS magnitude<>(SB), Y14
+	XORQ         BX, BX
+
+block:
+	VXORPS Y0, Y0, Y0 // some model is active
+	VXORPS Y1, Y1, Y1 // several are
+	MOVQ   SI, R10
+	MOVQ   DX, R11
+
+all:
+	MOVQ    (R10), R9
+	VMOVUPS (R9)(BX*1), Y2
+	ACTIVE(Y2, Y2)
+	VANDPS  Y2, Y0, Y3
+	VORPS   Y3, Y1, Y1
+	VORPS   Y2, Y0, Y0
+	ADDQ    $HEADER, R10
+	DECQ    R11
+	JNZ     all
+	MOVQ    SI, R10
+	XORQ    R11, R11
+
+model:
+	MOVQ      (R10), R9
+	VMOVUPS   (R9)(BX*1), Y2
+	ACTIVE(Y2, Y2)
+	VANDPS    Y2, Y1, Y3
+	VANDNPS   Y2, Y1, Y2
+	VMOVMSKPS Y3, AX
+	VMOVMSKPS Y2, R12
+	POPCNTL   AX, AX
+	POPCNTL   R12, R12
+	ADDQ      AX, (DI)(R11*8)
+	ADDQ      R12, (R8)(R11*8)
+	ADDQ      $HEADER, R10
+	INCQ      R11
+	CMPQ      R11, DX
+	JLT       model
+	ADDQ      $32, BX
+	SUBQ      $8, CX
+	JNZ       block
 	VZEROUPPER
 	RET

@@ -5,3 +5,7 @@ package vec
 func varianceSIMD[T Float](_ []float32, _ [][]T, models, share float64) int { return 0 }
 
 func addElectedSIMD[T Float](dst []T, _ [][]T, w []T) int { return 0 }
+
+func addActiveSIMD[T Float](dst []T, _ [][]T, w []T, epsilon T) int { return 0 }
+
+func countActiveSIMD[T Float](shared, unique []int64, n int, _ [][]T, epsilon T) int { return 0 }

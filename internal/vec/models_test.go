@@ -60,10 +60,79 @@ func addElectedInSteps[T Float](dst []T, d [][]T, w []T) {
 	Add(dst, num)
 }
 
-// compareModels demands of both kernels what the steps make.
+// addActiveInSteps is [AddActive], one kernel after the other.
+func addActiveInSteps[T Float](dst []T, d [][]T, w []T, epsilon T) {
+	n := len(dst)
+	count, sum, own := make([]T, n), make([]T, n), make([]T, n)
+	for k, x := range d {
+		kept := slices.Clone(x[:n])
+		for i, v := range kept {
+			if v <= epsilon && v >= -epsilon {
+				kept[i] = 0
+			}
+		}
+		CountNonZero(count, kept)
+		Add(sum, kept)
+		Axpy(own, w[k], kept)
+	}
+	DivBy(sum, sum, count)
+	for i, n := range count {
+		if n == 1 {
+			sum[i] = own[i]
+		}
+	}
+	Add(dst, sum)
+}
+
+// compareActive demands what the steps make, and what counting one by one gives.
+func compareActive[T Float](t *testing.T, d [][]T, w, dst []T, epsilon T) {
+	t.Helper()
+	n, want := len(dst), slices.Clone(dst)
+	at(Portable, func() { addActiveInSteps(want, d, w, epsilon) })
+	AddActive(dst, d, w, epsilon)
+	for i := range dst {
+		if !sameBits(dst[i], want[i]) && (dst[i] == dst[i] || want[i] == want[i]) {
+			t.Fatalf("AddActive of %d models over %x: element %d of %d is %x, want %x", len(d), epsilon, i, n, dst[i], want[i])
+		}
+	}
+	shared, unique := make([]int64, len(d)+1), make([]int64, len(d)+1)
+	wantShared, wantUnique := make([]int64, len(d)+1), make([]int64, len(d)+1)
+	for i := range n {
+		var of []int
+		for k := range d {
+			if v := float64(d[k][i]); !(math.Abs(v) <= float64(epsilon)) {
+				of = append(of, k)
+			}
+		}
+		for _, k := range of {
+			if len(of) > 1 {
+				wantShared[k]++
+			} else {
+				wantUnique[k]++
+			}
+		}
+	}
+	for range 2 { // what is there is added to
+		CountActive(shared, unique, n, d, epsilon)
+	}
+	for k := range shared {
+		if shared[k] != 2*wantShared[k] || unique[k] != 2*wantUnique[k] {
+			t.Fatalf("CountActive of %d models of %d over %x: twice %d and %d of model %d, want %d and %d",
+				len(d), n, epsilon, shared[k]/2, unique[k]/2, k, wantShared[k], wantUnique[k])
+		}
+	}
+}
+
+// compareModels demands of all kernels what the steps make.
 func compareModels[T Float](t *testing.T, d [][]T, w, dst []T) {
 	t.Helper()
 	n := len(dst)
+	for _, epsilon := range []T{0, 0.5, 1e-5} {
+		compareActive(t, d, w, slices.Clone(dst), epsilon)
+	}
+	if n > 0 && d[0][n/2] == d[0][n/2] { // one that is met
+		compareActive(t, d, w, slices.Clone(dst), abs(d[0][n/2]))
+	}
 	spread, wantSpread, want := oddTile[float32](n), make([]float32, n), slices.Clone(dst)
 	at(Portable, func() {
 		varianceInSteps(wantSpread, d)
@@ -184,7 +253,9 @@ func TestModelsGuarded(t *testing.T) {
 		for n := range 201 {
 			compareModels(t, [][]float32{x[:n], y[:n]}, w, dst[:n])
 			compareModels(t, [][]float32{x[size-n:], y[size-n:]}, w, dst[size-n:])
-			Variance(dst[size-n:], [][]float32{x[size-n:], y[size-n:]})
+			end := [][]float32{x[size-n:], y[size-n:]}
+			Variance(dst[size-n:], end)
+			compareActive(t, end, w, dst[size-n:], 0.5)
 		}
 	})
 }
@@ -196,6 +267,11 @@ func TestModelsShortOperands(t *testing.T) {
 		"Variance, last":          func() { Variance(fits, [][]float32{fits, short}) },
 		"AddElected, first":       func() { AddElected(fits, [][]float32{short, fits}, w) },
 		"AddElected, last":        func() { AddElected(fits, [][]float32{fits, short}, w) },
+		"AddActive, first":        func() { AddActive(fits, [][]float32{short, fits}, w, 0) },
+		"AddActive, last":         func() { AddActive(fits, [][]float32{fits, short}, w, 0) },
+		"AddActive, the weights":  func() { AddActive(fits, [][]float32{fits, fits}, w[:1:1], 0) },
+		"CountActive, last":       func() { CountActive(make([]int64, 2), make([]int64, 2), 40, [][]float32{fits, short}, 0) },
+		"CountActive, the counts": func() { CountActive(make([]int64, 2), make([]int64, 1), 40, [][]float32{fits, fits}, 0) },
 		"AddElected, the weights": func() { AddElected(fits, [][]float32{fits, fits}, w[:1:1]) },
 	} {
 		func() {

@@ -6,9 +6,14 @@ package vec
 // and these take longer in 512 bits.
 
 func sumSIMD[T Float](l *lanes, x []T) int {
-	n := float32Blocks(x)
+	n := blocks(len(x))
 	if n > 0 {
-		sumAVX2(l, float32s(x), nil, n)
+		switch x := any(x).(type) {
+		case []float32:
+			sumAVX2(l, &x[0], nil, n)
+		case []float64:
+			sum64AVX2(l, &x[0], nil, n)
+		}
 	}
 	return n
 }
@@ -58,6 +63,9 @@ func minSIMD(x []float32, start float32) (n int, least float32) {
 
 //go:noescape
 func sumAVX2(l *lanes, a, b *float32, n int)
+
+//go:noescape
+func sum64AVX2(l *lanes, a, b *float64, n int)
 
 //go:noescape
 func sumAbsAVX2(l *lanes, a, b *float32, n int)

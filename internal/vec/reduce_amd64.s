@@ -8,10 +8,10 @@
 //	TERM(at, A, B, C)
 //
 // from byte offset at of SI = a and DX = b into A; B is its own, C the bits of
-// a magnitude. Terms are float64, products rounded before they are added.
+// a magnitude; width is that of an element. Terms are float64, products rounded before they are added.
 //
 // A lane waits for its last addition to end. Only more lanes would be faster.
-#define SUM(TERM) \
+#define SUM(TERM, width) \
 	MOVQ         l+0(FP), DI          \
 	MOVQ         a+8(FP), SI          \
 	MOVQ         b+16(FP), DX         \
@@ -22,16 +22,16 @@
 	VMOVUPD      64(DI), Y2           \
 	VMOVUPD      96(DI), Y3           \
 lanes: \
-	TERM(0, Y4, Y5, Y15)              \
-	TERM(16, Y6, Y7, Y15)             \
-	TERM(32, Y8, Y9, Y15)             \
-	TERM(48, Y10, Y11, Y15)           \
+	TERM(0*width, Y4, Y5, Y15)        \
+	TERM(4*width, Y6, Y7, Y15)        \
+	TERM(8*width, Y8, Y9, Y15)        \
+	TERM(12*width, Y10, Y11, Y15)     \
 	VADDPD       Y4, Y0, Y0           \
 	VADDPD       Y6, Y1, Y1           \
 	VADDPD       Y8, Y2, Y2           \
 	VADDPD       Y10, Y3, Y3          \
-	ADDQ         $64, SI              \
-	ADDQ         $64, DX              \
+	ADDQ         $(16*width), SI      \
+	ADDQ         $(16*width), DX      \
 	SUBQ         $16, CX              \
 	JNZ          lanes                \
 	VMOVUPD      Y0, 0(DI)            \
@@ -46,6 +46,9 @@ GLOBL magnitude<>(SB), RODATA|NOPTR, $8
 
 #define VALUE(at, A, B, C) \
 	VCVTPS2PD at(SI), A
+
+#define DOUBLE(at, A, B, C) \
+	VMOVUPD at(SI), A
 
 #define MAGNITUDE(at, A, B, C) \
 	VCVTPS2PD at(SI), A \
@@ -97,19 +100,23 @@ block: \
 
 // func sumAVX2(l *lanes, a, b *float32, n int)
 TEXT ·sumAVX2(SB), NOSPLIT, $0-32
-	SUM(VALUE)
+	SUM(VALUE, 4)
+
+// func sum64AVX2(l *lanes, a, b *float64, n int)
+TEXT ·sum64AVX2(SB), NOSPLIT, $0-32
+	SUM(DOUBLE, 8)
 
 // func sumAbsAVX2(l *lanes, a, b *float32, n int)
 TEXT ·sumAbsAVX2(SB), NOSPLIT, $0-32
-	SUM(MAGNITUDE)
+	SUM(MAGNITUDE, 4)
 
 // func sumSquaresAVX2(l *lanes, a, b *float32, n int)
 TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
-	SUM(SQUARE)
+	SUM(SQUARE, 4)
 
 // func dotAVX2(l *lanes, a, b *float32, n int)
 TEXT ·dotAVX2(SB), NOSPLIT, $0-32
-	SUM(PRODUCT)
+	SUM(PRODUCT, 4)
 
 // func maxAVX2(x *float32, n int, start float32) (extreme float32)
 TEXT ·maxAVX2(SB), NOSPLIT, $0-28

@@ -135,7 +135,7 @@ func TestArithmeticSpecials(t *testing.T) {
 		for _, k := range simdKernels() {
 			for _, v := range specials() {
 				second := []float32{v}
-				if slices.Contains([]string{"SubDiv", "Contrast", "SelectAxpy"}, k.name) {
+				if slices.Contains([]string{"SubDiv", "Contrast", "SelectAxpy", "Approach"}, k.name) {
 					second = specials()
 				}
 				for _, w := range second {

@@ -7,32 +7,27 @@ import "math"
 // product is rounded. They are within some units in the last place.
 
 // sine is sin x.
-func sine(x float64) float64 {
-	s, _ := sineCosine(x)
-	return s
-}
+func sine(x float64) float64 { return sineAhead(x, 0) }
 
 // cosine is cos x.
-func cosine(x float64) float64 {
-	_, c := sineCosine(x)
-	return c
-}
+func cosine(x float64) float64 { return sineAhead(x, 1) }
 
-func sineCosine(x float64) (s, c float64) {
+// sineAhead is sin(x + π/2·quarters).
+func sineAhead(x float64, quarters int) float64 {
 	// π/2 in two parts, of which the first has zeros at its end.
 	const high, low = 0x1.921fb544p+0, 0x1.0b4611a626331p-34
-	quarters := math.RoundToEven(math.Mod(x, 2*math.Pi) / (math.Pi / 2))
-	r := math.Mod(x, 2*math.Pi) - float64(quarters*high) - float64(quarters*low)
-	s, c = taylor(r, 1), taylor(r, 0)
-	switch (int(quarters) + 8) % 4 {
+	turn := math.Mod(x, 2*math.Pi)
+	nearest := math.RoundToEven(turn / (math.Pi / 2))
+	r := turn - float64(nearest*high) - float64(nearest*low)
+	switch (int(nearest) + quarters + 8) % 4 {
 	case 1:
-		return c, -s
+		return taylor(r, 0)
 	case 2:
-		return -s, -c
+		return -taylor(r, 1)
 	case 3:
-		return -c, s
+		return -taylor(r, 0)
 	}
-	return s, c
+	return taylor(r, 1)
 }
 
 // taylor is the series of sin r, if first is 1, or of cos r, if it is 0, for |r| ≤ π/4.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"weld/format"
 	"weld/internal/vec"
 )
 
@@ -12,7 +11,7 @@ func init() {
 	reads := Reads{Base: true, Models: true}
 	formulas["arcee_fusion"] = formula{
 		single: arceeFusion[float32], double: arceeFusion[float64], reads: reads,
-		tiles: func(int) int { return 8 + quantilesTiles(3) },
+		tiles: func(int) int { return 6 + quantilesTiles(3) },
 		state: func(j *Job) int64 {
 			return quantilesBytes(3) + 2*linesOf(j).remembered()*divergenceBytes // append may take twice as much
 		},
@@ -46,15 +45,16 @@ func arceeFusion[T vec.Float](j *job) []Stage {
 	fromTop := func(quarters int64) int64 { return n - (n-1)/4*quarters - (n-1)%4*quarters/4 } // without overflow
 	quartiles := newQuantiles(fromTop(1), fromTop(2), fromTop(3))
 	stages = append(stages, quantileStages(j, quartiles, reads, func(in input[T]) []float32 {
-		return d.scores(in, in.delta(0, in.base()))
+		base := in.base()
+		return d.scores(in, base, in.delta(0, base))
 	})...)
 	return append(stages, produce(j, func(in input[T]) []T {
 		base := in.base()
 		delta := in.delta(0, base)
 		q := quartiles.values
-		threshold := float64(q[1]) + 1.5*(float64(q[2])-float64(q[0]))
+		threshold := float64(q[1]) + float64(1.5*(float64(q[2])-float64(q[0])))
 		if threshold > 0 { // or all are kept, those of score 0 too
-			vec.Select(delta, d.scores(in, delta), roundUp(threshold))
+			vec.Select(delta, d.scores(in, base, delta), roundUp(threshold))
 		}
 		vec.Add(base, delta)
 		return base
@@ -116,7 +116,8 @@ func (d *divergences[T]) addTerms(f figures) {
 
 // parts measures the softmaxes, and the divergences of lines that are whole.
 func (d *divergences[T]) parts(in input[T]) (f figures) {
-	theta, base, p, q := d.load(in)
+	base := in.base()
+	theta, p, q := d.load(in)
 	for g := range d.of(in.Tile) {
 		if !d.remembers(g) {
 			continue
@@ -133,31 +134,29 @@ func (d *divergences[T]) parts(in input[T]) (f figures) {
 
 // terms sums up the other divergences, once the softmaxes are known.
 func (d *divergences[T]) terms(in input[T]) (f figures) {
-	theta, base, p, q := d.load(in)
+	base := in.base()
+	theta, p, q := d.load(in)
 	for g := range d.of(in.Tile) {
 		if g.whole {
 			continue
 		}
 		p, q, known := p[g.lo:g.hi], q[g.lo:g.hi], d.known.of(g.line)
-		exponentials(p, theta[g.lo:g.hi], known.theta.max)
-		exponentials(q, base[g.lo:g.hi], known.base.max)
+		vec.Exponentials(p, theta[g.lo:g.hi], known.theta.max)
+		vec.Exponentials(q, base[g.lo:g.hi], known.base.max)
 		f.add(g.line, divergence{kl: relativeEntropy(p, q, known.theta.sum, known.base.sum)})
 	}
 	return f
 }
 
-// load decodes θ and θ₀, and gives room for their softmaxes.
-func (d *divergences[T]) load(in input[T]) (theta, base, p, q []float64) {
-	theta, base = take[float64](in.s, in.Len()), take[float64](in.s, in.Len())
-	dtype, data := in.operand(0)
-	format.Decode(dtype, theta, data)
-	format.Decode(in.span.Base.DType, base, in.span.Base.tile(in.Tile))
-	return theta, base, take[float64](in.s, in.Len()), take[float64](in.s, in.Len())
+// load decodes θ, and gives room for two softmaxes.
+func (d *divergences[T]) load(in input[T]) (theta []T, p, q []float64) {
+	return in.theta(0), take[float64](in.s, in.Len()), take[float64](in.s, in.Len())
 }
 
 // scores are |δ| times the divergence of the line.
-func (d *divergences[T]) scores(in input[T], delta []T) []float32 {
-	theta, base, p, q := d.load(in)
+func (d *divergences[T]) scores(in input[T], base, delta []T) []float32 {
+	var theta []T // if it is looked at
+	var p, q []float64
 	s := take[float32](in.s, in.Len())
 	for g := range d.of(in.Tile) {
 		delta, s := delta[g.lo:g.hi], s[g.lo:g.hi]
@@ -167,20 +166,16 @@ func (d *divergences[T]) scores(in input[T], delta []T) []float32 {
 		case d.remembers(g):
 			kl = d.known.of(g.line).kl
 		default:
+			if theta == nil {
+				theta, p, q = d.load(in)
+			}
 			p, q := p[g.lo:g.hi], q[g.lo:g.hi]
 			soft, hard := softmaxOf(p, theta[g.lo:g.hi]), softmaxOf(q, base[g.lo:g.hi])
 			kl = relativeEntropy(p, q, soft.sum, hard.sum)
 		}
-		weigh(s, delta, clampDivergence(kl))
+		vec.Weigh(s, delta, clampDivergence(kl))
 	}
-	clampScores(s)
 	return s
-}
-
-func weigh[T vec.Float](s []float32, delta []T, kl float64) {
-	for i, x := range delta {
-		s[i] = float32(math.Abs(float64(x)) * kl)
-	}
 }
 
 // clampDivergence drops what rounding may leave below 0, and makes a finite number of what a
@@ -206,16 +201,25 @@ func allZero[T vec.Float](x []T) bool {
 type softmax struct{ max, sum float64 }
 
 // softmaxOf fills e with exponentials of x.
-func softmaxOf(e, x []float64) softmax {
-	f := softmax{max: -math.MaxFloat64}
-	for _, v := range x {
-		if v > f.max {
-			f.max = v
-		}
-	}
-	exponentials(e, x, f.max)
+func softmaxOf[T vec.Float](e []float64, x []T) softmax {
+	f := softmax{max: max(-math.MaxFloat64, largestOf(x))}
+	vec.Exponentials(e, x, f.max)
 	f.sum = vec.Sum(e)
 	return f
+}
+
+// largestOf passes over what is no number, and is −Inf if nothing is.
+func largestOf[T vec.Float](x []T) float64 {
+	if x, ok := any(x).([]float32); ok {
+		return float64(vec.Max(x))
+	}
+	most := math.Inf(-1)
+	for _, v := range x {
+		if v := float64(v); v > most {
+			most = v
+		}
+	}
+	return most
 }
 
 // with is the softmax over the elements of both.
@@ -224,26 +228,15 @@ func (f softmax) with(g softmax) softmax {
 	case f.sum == 0:
 		return g
 	case f.max < g.max:
-		return softmax{g.max, float64(f.sum*expDown(f.max-g.max)) + g.sum}
+		return softmax{g.max, float64(f.sum*vec.ExpDown(f.max-g.max)) + g.sum}
 	}
-	return softmax{f.max, f.sum + float64(g.sum*expDown(g.max-f.max))}
-}
-
-// exponentials fills e with e^(x − shift).
-func exponentials(e, x []float64, shift float64) {
-	for i, v := range x {
-		e[i] = expDown(v - shift)
-	}
+	return softmax{f.max, f.sum + float64(g.sum*vec.ExpDown(g.max-f.max))}
 }
 
 // relativeEntropy is Σ p·ln(p/q), p and q being exponentials over their sums, and 1e-8 more.
 // It overwrites the first.
 func relativeEntropy(p, q []float64, sumP, sumQ float64) float64 {
 	const least = 1e-8
-	toP, toQ := 1/sumP, 1/sumQ
-	for i := range p {
-		x, y := float64(p[i]*toP)+least, float64(q[i]*toQ)+least
-		p[i] = x * logNormal(x/y)
-	}
+	vec.EntropyTerms(p, p, q, 1/sumP, 1/sumQ, least)
 	return vec.Sum(p)
 }

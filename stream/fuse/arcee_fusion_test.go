@@ -147,31 +147,6 @@ func TestLines(t *testing.T) {
 	}
 }
 
-func TestExpAndLog(t *testing.T) {
-	near := func(got, want float64) bool {
-		return math.Abs(got-want) <= 4.5e-16*math.Abs(want)+1e-300 // math's own are off by one, too
-	}
-	r := rand.New(rand.NewPCG(2, 3))
-	for range 200_000 {
-		if x := -math.Exp(r.Float64()*50 - 43); !near(expDown(x), math.Exp(x)) {
-			t.Fatalf("exp %v: %v, want %v", x, expDown(x), math.Exp(x))
-		}
-		x := math.Exp(r.Float64()*40 - 20)
-		if r.IntN(2) == 0 {
-			x = 1 + r.NormFloat64()*1e-3
-		}
-		if !near(logNormal(x), math.Log(x)) {
-			t.Fatalf("ln %v: %v, want %v", x, logNormal(x), math.Log(x))
-		}
-	}
-	if expDown(0) != 1 || expDown(math.Inf(-1)) != 0 || expDown(math.NaN()) == expDown(math.NaN()) {
-		t.Error("exp of 0, -Inf or NaN")
-	}
-	if logNormal(1) != 0 || logNormal(math.NaN()) == logNormal(math.NaN()) {
-		t.Error("ln of 1 or NaN")
-	}
-}
-
 // Quartiles are the elements of the sorted order that they are said to be.
 func TestQuantiles(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 9))

@@ -46,13 +46,13 @@ func (x *columns[T]) stages() []Stage {
 	}
 }
 
-// pieces yields the parts of rows that a tile holds: the first column, and elements of the tile.
-func (x *columns[T]) pieces(t Tile) func(yield func(column int, p piece) bool) {
-	return func(yield func(int, piece) bool) {
+// segments yields the parts of rows that a tile holds: the first column, and elements of the tile.
+func (x *columns[T]) segments(t Tile) func(yield func(column int, p segment) bool) {
+	return func(yield func(int, segment) bool) {
 		column := int(t.Lo % int64(x.width))
 		for at := 0; at < t.Len(); {
 			end := min(at+x.width-column, t.Len())
-			if !yield(column, piece{lo: at, hi: end}) {
+			if !yield(column, segment{lo: at, hi: end}) {
 				return
 			}
 			at, column = end, 0
@@ -71,7 +71,7 @@ func (x *columns[T]) extremes(in input[T]) struct{} {
 	v, _ := x.vectors(in)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for column, p := range x.pieces(in.Tile) {
+	for column, p := range x.segments(in.Tile) {
 		for k := range v {
 			largest := x.largest[k][column:]
 			for i, e := range v[k][p.lo:p.hi] {
@@ -112,7 +112,7 @@ func (x *columns[T]) sums(in input[T]) struct{} {
 	fine := x.fine()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for column, p := range x.pieces(in.Tile) {
+	for column, p := range x.segments(in.Tile) {
 		for i := range p.hi - p.lo {
 			c := column + i
 			a, b := float64(v[0][p.lo+i])*x.largest[0][c], float64(v[1][p.lo+i])*x.largest[1][c]
@@ -148,7 +148,7 @@ func (x *columns[T]) settle() error {
 func (x *columns[T]) tile(in input[T]) []T {
 	v, origin := x.vectors(in)
 	out := in.room()
-	for column, p := range x.pieces(in.Tile) {
+	for column, p := range x.segments(in.Tile) {
 		vec.Mul(out[p.lo:p.hi], x.weights[0][column:], v[0][p.lo:])
 		vec.MulAxpy(out[p.lo:p.hi], 1, x.weights[1][column:], v[1][p.lo:])
 	}

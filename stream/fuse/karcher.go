@@ -10,7 +10,7 @@ func init() {
 		double: karcher[float64],
 		reads:  Reads{Models: true},
 		tiles:  blendTiles,
-		state:  func(j *Job) int64 { return blendBytes(j, wholeRun(j)) },
+		state:  func(j *Job) int64 { return blendBytes(j, wholeLine(j)) },
 		lone:   only,
 	}
 }
@@ -32,7 +32,7 @@ func karcher[T vec.Float](j *job) []Stage {
 		return alone[T](j)
 	}
 	steps, tol := int(j.shared("max_iter")), j.shared("tol")
-	b := blend[T]{job: j, run: wholeRun(j.Job), mix: func(c []float64, g gram) {
+	b := blend[T]{job: j, lines: wholeLine(j.Job), mix: func(c []float64, g gram) {
 		karcherMean(c, g, steps, tol)
 	}}
 	return b.stages()

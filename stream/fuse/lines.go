@@ -2,8 +2,8 @@ package fuse
 
 import "slices"
 
-// lines are a tensor's runs along its last dimension. They are not its rows: a vector is one
-// line, and where there are more than two dimensions a row has several.
+// lines are a tensor's runs of elements along its last dimension. They are not its rows: a tensor of
+// one dimension is one line, and where there are more than two a row has several.
 type lines struct {
 	length int64
 	tiling Tiling
@@ -17,6 +17,9 @@ func linesOf(j *Job) lines {
 	return l
 }
 
+// wholeLine is the tensor as one line.
+func wholeLine(j *Job) lines { return lines{max(j.Tiling.Elements(), 1), j.Tiling} }
+
 // cut reports whether some line is spread over several tiles.
 func (l lines) cut() bool {
 	if l.tiling.Count() < 2 {
@@ -25,6 +28,9 @@ func (l lines) cut() bool {
 	_, end := l.tiling.Range(0)
 	return end%l.length != 0
 }
+
+// mostCut bounds the number of lines that are spread over several tiles.
+func (l lines) mostCut() int64 { return min(l.tiling.Elements()/l.length, l.tiling.Count()) }
 
 // segment is what a tile has of a line.
 type segment struct {

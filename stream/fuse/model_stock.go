@@ -12,7 +12,7 @@ func init() {
 		double: modelStock[float64],
 		reads:  Reads{Base: true, Models: true},
 		tiles:  blendTiles,
-		state:  func(j *Job) int64 { return blendBytes(j, stockRun(j)) },
+		state:  func(j *Job) int64 { return blendBytes(j, stockLines(j)) },
 	}
 }
 
@@ -35,7 +35,7 @@ func modelStock[T vec.Float](j *job) []Stage {
 		j.narrow(true)
 		return []Stage{produce(j, input[T].base)}
 	}
-	b := blend[T]{job: j, run: stockRun(j.Job), deltas: true, mix: func(c []float64, g gram) {
+	b := blend[T]{job: j, lines: stockLines(j.Job), deltas: true, mix: func(c []float64, g gram) {
 		cos := stockCosine(g)
 		t, under := 0.0, 1+float64((n-1)*cos)
 		if !(math.Abs(under) < stockSingular) {
@@ -48,11 +48,11 @@ func modelStock[T vec.Float](j *job) []Stage {
 	return b.stages()
 }
 
-func stockRun(j *Job) int64 {
+func stockLines(j *Job) lines {
 	if j.Params.Bool("filter_wise") {
-		return lastRun(j)
+		return linesOf(j)
 	}
-	return wholeRun(j)
+	return wholeLine(j)
 }
 
 // stockCosine is the mean cosine over all pairs.

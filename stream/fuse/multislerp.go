@@ -13,7 +13,7 @@ func init() {
 		double: multislerp[float64],
 		reads:  Reads{Base: true, Models: true},
 		tiles:  blendTiles,
-		state:  func(j *Job) int64 { return blendBytes(j, wholeRun(j)) },
+		state:  func(j *Job) int64 { return blendBytes(j, wholeLine(j)) },
 		lone:   only,
 	}
 }
@@ -50,7 +50,7 @@ func multislerp[T vec.Float](j *job) []Stage {
 			w[k] /= sum
 		}
 	}
-	b := blend[T]{job: j, run: wholeRun(j.Job), deltas: j.shared("with_base") != 0}
+	b := blend[T]{job: j, lines: wholeLine(j.Job), deltas: j.shared("with_base") != 0}
 	b.mix = func(c []float64, g gram) {
 		var norm, terms float64
 		for k := range c {

@@ -25,17 +25,9 @@ func nearswap[T vec.Float](j *job) []Stage {
 	}
 	t := T(j.shared("t"))
 	return []Stage{produce(j, func(in input[T]) []T {
-		base, theta := in.base(), in.theta(0)
-		delta := in.delta(0, base)
-		if t <= 0 {
-			return base
-		}
-		for i, d := range delta {
-			if w := t / max(d, -d, nearswapLeast); w >= 1 {
-				base[i] = theta[i]
-			} else {
-				base[i] += T(w * d)
-			}
+		base := in.base()
+		if t > 0 {
+			vec.Approach(base, in.theta(0), t, nearswapLeast)
 		}
 		return base
 	})}

@@ -13,8 +13,8 @@ func init() {
 		reads:  Reads{Base: true, Models: true},
 		tiles:  blendTiles,
 		state: func(j *Job) int64 {
-			if run, ok := nuslerpRun(j); ok {
-				return blendBytes(j, run)
+			if of, ok := nuslerpLines(j); ok {
+				return blendBytes(j, of)
 			}
 			return columnBytes(j)
 		},
@@ -40,8 +40,8 @@ func nuslerp[T vec.Float](j *job) []Stage {
 	if w := j.weights(); math.Abs(w[0]+w[1]) >= nuslerpBalanced {
 		t = w[1] / (w[0] + w[1])
 	}
-	run, ok := nuslerpRun(j.Job)
-	b := blend[T]{job: j, run: run, deltas: j.shared("with_base") != 0, mix: func(c []float64, g gram) {
+	of, ok := nuslerpLines(j.Job)
+	b := blend[T]{job: j, lines: of, deltas: j.shared("with_base") != 0, mix: func(c []float64, g gram) {
 		cos := clampCosine(g.dot(0, 1) / max(g.norm(0), nuslerpLeastNorm) / max(g.norm(1), nuslerpLeastNorm))
 		if (1-cos)*(1+cos) <= nuslerpParallel {
 			chord(c, t)
@@ -55,13 +55,13 @@ func nuslerp[T vec.Float](j *job) []Stage {
 	return b.stages()
 }
 
-// nuslerpRun is the length of the vectors, if their elements are consecutive.
-func nuslerpRun(j *Job) (run int64, ok bool) {
+// nuslerpLines are the vectors, if their elements are consecutive.
+func nuslerpLines(j *Job) (of lines, ok bool) {
 	switch {
 	case j.Params.Bool("nuslerp_flatten") || len(j.Shape) < 2:
-		return wholeRun(j), true
+		return wholeLine(j), true
 	case j.Params.Bool("nuslerp_row_wise"):
-		return 0, false
+		return lines{}, false
 	}
-	return lastRun(j), true
+	return linesOf(j), true
 }

@@ -8,7 +8,7 @@ func init() {
 		double: slerp[float64],
 		reads:  Reads{Models: true},
 		tiles:  blendTiles,
-		state:  func(j *Job) int64 { return blendBytes(j, wholeRun(j)) },
+		state:  func(j *Job) int64 { return blendBytes(j, wholeLine(j)) },
 		lone:   only,
 	}
 }
@@ -27,7 +27,7 @@ func slerp[T vec.Float](j *job) []Stage {
 		return alone[T](j)
 	}
 	t := j.shared("t")
-	b := blend[T]{job: j, run: wholeRun(j.Job)}
+	b := blend[T]{job: j, lines: wholeLine(j.Job)}
 	b.mix = func(c []float64, g gram) {
 		norm := func(i int) float64 {
 			if n := g.norm(i); !(n <= slerpNoNorm) {

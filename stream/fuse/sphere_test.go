@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -503,10 +504,11 @@ func TestSphereKeepsMasks(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	cases := append(sphereCases(), sphereCase{"nearswap", Params{"t": 0.01}, nil, 1, "", nil})
 	for _, c := range cases {
-		for _, shape := range [][]int64{{40, 30}, {3, 9001}} {
+		for _, shape := range [][]int64{{40, 30}, {3, 9001}, {4, 3000}} {
 			n := int((format.Tensor{Shape: shape}).Elements())
 			base, thetas := sphereModels(r, "tuned", n, c.models)
 			places := []int{0, 7, n - 1}
+			dtype := []format.DType{format.F32, format.BF16}[r.IntN(2)]
 			set := func(value float64) []float64 {
 				for _, i := range places {
 					base[i] = value
@@ -514,8 +516,8 @@ func TestSphereKeepsMasks(t *testing.T) {
 						theta[i] = value
 					}
 				}
-				in := tensorOf(format.F32, shape, base, thetas, c.shared, c.weights)
-				return unpack(Operand{format.F32, in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]})
+				in := tensorOf(dtype, shape, base, thetas, c.shared, c.weights)
+				return unpack(Operand{dtype, in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]})
 			}
 			want := set(0)
 			got := set(math.Inf(-1))
@@ -539,6 +541,35 @@ func TestSphereReportsNonfinite(t *testing.T) {
 			got := unpack(Operand{format.F32, in.drive(t, m, 1)[0]})
 			if x := got[7]; x-x == 0 || m.Results()[0].Nonfinite == 0 {
 				t.Errorf("%s %v: %v became %v, %d counted", c.method, c.shared, odd, x, m.Results()[0].Nonfinite)
+			}
+		}
+	}
+}
+
+// TestSphereBlames demands that of a vector in several tiles the element is named that is not finite, not the
+// first that it makes NaN of; but none that all models have.
+func TestSphereBlames(t *testing.T) {
+	for _, c := range sphereCases() {
+		if c.how != "" {
+			continue
+		}
+		for _, dtype := range []format.DType{format.F32, format.BF16, format.F64} {
+			base, thetas := sphereModels(rand.New(rand.NewPCG(1, 1)), "tuned", 30000, c.models)
+			base[100] = math.Inf(-1)
+			for _, theta := range thetas {
+				theta[100] = math.Inf(-1)
+			}
+			thetas[1][12345] = math.Inf(1)
+			thetas[0][20000] = math.NaN()
+			in := tensorOf(dtype, []int64{30000}, base, thetas, c.shared, c.weights)
+			measuring := Local(c.method, in.jobs, StopNonfinite).Fuse(0)[0]
+			if err := measuring.Span(new(Scratch), in.span(0, measuring.Reads(), 0, in.jobs[0].Tiling.Count(), nil)); err != nil {
+				t.Fatal(err)
+			}
+			err := measuring.End()
+			var odd *NonfiniteError
+			if !errors.As(err, &odd) || odd.Index != 12345 || odd.Model != 1 || odd.Tensor != "x" {
+				t.Errorf("%s %v %v: %v", c.method, c.shared, dtype, err)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package fuse
+package vec
 
 import "math"
 
@@ -12,8 +12,27 @@ const (
 	ln2Lo = 1.90821492927058770002e-10
 )
 
-// expDown is eˣ for x ≤ 0. What would be denormal is 0.
-func expDown(x float64) float64 {
+// Exponentials computes dst = e^(x − shift) as [ExpDown] does. No x is above shift.
+func Exponentials[T Float](dst []float64, x []T, shift float64) {
+	x = x[:len(dst)]
+	for i := exponentialsSIMD(dst, x, shift); i < len(dst); i++ {
+		dst[i] = ExpDown(float64(x[i]) - shift)
+	}
+}
+
+// EntropyTerms computes dst = x·ln(x/y), x being p·toP + least and y being q·toQ + least: the terms of a
+// relative entropy of p and q, which are at least 0. Of such that are not finite comes NaN. The caller sees to it that x, y and
+// their quotient are normal.
+func EntropyTerms(dst, p, q []float64, toP, toQ, least float64) {
+	p, q = p[:len(dst)], q[:len(dst)]
+	for i := entropyTermsSIMD(dst, p, q, toP, toQ, least); i < len(dst); i++ {
+		x, y := float64(p[i]*toP)+least, float64(q[i]*toQ)+least
+		dst[i] = x * logNormal(x/y)
+	}
+}
+
+// ExpDown is eˣ for x ≤ 0. What would be denormal is 0.
+func ExpDown(x float64) float64 {
 	const (
 		p1 = 1.66666666666666657415e-01
 		p2 = -2.77777777770155933842e-03
@@ -34,7 +53,7 @@ func expDown(x float64) float64 {
 	c = float64(t*c) + p1
 	c = r - float64(t*c)
 	y := 1 - ((lo - float64(r*c)/(2-c)) - hi)
-	return y * math.Float64frombits(uint64(1023+k)<<52)
+	return float64(y * math.Float64frombits(uint64(1023+k)<<52))
 }
 
 // logNormal is ln x for a normal x > 0, or NaN.
@@ -66,6 +85,6 @@ func logNormal(x float64) float64 {
 	t2 := l4 + float64(w*l6)
 	t2 = l2 + float64(w*t2)
 	r := float64(z*t1) + float64(w*t2)
-	square := float64(0.5*f) * f
+	square := float64(float64(0.5*f) * f)
 	return float64(k*ln2Hi) - ((square - (float64(s*(square+r)) + float64(k*ln2Lo))) - f)
 }
