@@ -29,9 +29,6 @@ func NewHeld(b Bracket, expected, most int64) *Held {
 	return &Held{bracket: b, most: int(most), values: make([]uint32, 0, expected)}
 }
 
-// Everything is the bracket of all scores.
-var Everything = Bracket{0, math.MaxFloat32}
-
 // HeldRun is what one worker finds, to be added to a [Held]. It serves again after that.
 type HeldRun struct {
 	above  int64

@@ -2,7 +2,6 @@ package packed
 
 import (
 	"bytes"
-
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -190,9 +189,6 @@ func (a *Archive) decode(i int, content []byte) error {
 // block shows the record of block i and its payload, once it is the one that the index says.
 func (a *Archive) block(i int, bytes int64, use func(r record, payload []byte) error) error {
 	b := a.blocks[i]
-	if b.place < 0 {
-		return a.lostError(i)
-	}
 	view, err := a.file.View(b.place, recordSize+int64(b.payload))
 	if err != nil {
 		return err
@@ -258,6 +254,9 @@ func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	short := p[:min(int64(len(p)), s.f.Size-off)]
+	if err := s.a.lostIn(s.f.Begin+off, int64(len(short))); err != nil {
+		return 0, err
+	}
 	n, err := s.a.reader.ReadAt(short, s.f.Begin+off)
 	if err == nil && len(short) < len(p) {
 		err = io.EOF
@@ -269,6 +268,9 @@ func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 func (s *Source) View(off, n int64) (mmapio.View, error) {
 	if off < 0 || n < 0 || off > s.f.Size-n {
 		return mmapio.View{}, fmt.Errorf("%s: bytes [%d, %d) are not inside its %d: %w", s.Path(), off, off+n, s.f.Size, io.ErrUnexpectedEOF)
+	}
+	if err := s.a.lostIn(s.f.Begin+off, n); err != nil {
+		return mmapio.View{}, err
 	}
 	return s.a.reader.View(s.f.Begin+off, n)
 }

@@ -26,7 +26,10 @@ func (a *Archive) Extent(i int) (place, begin, end int64) {
 // Check reads a block and reports what is wrong with it. room is for its content, at least as large. Of one
 // that leans on a base which is not there, the checksum alone is compared.
 func (a *Archive) Check(i int, room []byte) error {
-	_, begin, end := a.Extent(i)
+	place, begin, end := a.Extent(i)
+	if place < 0 {
+		return a.lostError(i)
+	}
 	if a.lean != nil || !a.blocks[i].coding.Relative() {
 		return a.decode(i, room[:end-begin])
 	}
@@ -140,12 +143,11 @@ func (r *recovery) take(h record, pos int64) error {
 	return nil
 }
 
-// gap notes that the content up to an offset is lost.
+// gap notes that the content up to an offset is lost: one block, however long, for the length is a claim.
 func (r *recovery) gap(to int64) {
-	for at := r.size(); at < to; {
-		at = min(at+BlockSize, to)
+	if r.size() < to {
 		r.blocks = append(r.blocks, block{place: -1})
-		r.cuts = append(r.cuts, at)
+		r.cuts = append(r.cuts, to)
 	}
 }
 
@@ -171,6 +173,20 @@ func (r *recovery) search(pos int64) (int64, error) {
 }
 
 var errChecksum = errors.New("its checksum differs")
+
+// lostIn fails if a part of n bytes of the content at an offset is lost.
+func (a *Archive) lostIn(offset, n int64) error {
+	for i := a.BlockAt(offset); i < a.Blocks(); i++ {
+		place, begin, _ := a.Extent(i)
+		if begin >= offset+n {
+			break
+		}
+		if place < 0 {
+			return a.lostError(i)
+		}
+	}
+	return nil
+}
 
 // lostError is the error of a block that is not there.
 func (a *Archive) lostError(i int) error {

@@ -25,13 +25,13 @@ func BenchmarkGTA(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				stages := Local(c.method, in.jobs, StopNonfinite).Fuse(0)
-				tiling := in.jobs[0].Tiling
-				if s, ok := stages[0].(Sampling); ok {
-					tiling = s.Tiling()
-				}
 				for i, st := range stages {
 					if o, ok := st.(Optional); ok && o.Idle() {
 						continue
+					}
+					tiling := in.jobs[0].Tiling
+					if s, ok := st.(Sampling); ok {
+						tiling = s.Tiling()
 					}
 					var dst []byte
 					if i == len(stages)-1 {

@@ -297,9 +297,13 @@ func BenchmarkMeasured(b *testing.B) {
 						if o, ok := st.(Optional); ok && o.Idle() {
 							continue
 						}
-						n := in.jobs[0].Tiling.Count()
+						tiling := in.jobs[0].Tiling
+						if sampling, ok := st.(Sampling); ok {
+							tiling = sampling.Tiling()
+						}
+						n := tiling.Count()
 						for first := int64(0); first < n; first += 64 {
-							if err := st.Span(&s, in.span(0, st.Reads(), first, min(n, first+64), out)); err != nil {
+							if err := st.Span(&s, in.cut(0, tiling, st.Reads(), first, min(n, first+64), out)); err != nil {
 								b.Fatal(err)
 							}
 						}

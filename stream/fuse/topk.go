@@ -37,7 +37,7 @@ func newTopK(j *job, k int64) *topK {
 func topKBytes(j *Job) int64 {
 	n := 8*j.Tiling.Count() + heldTileBytes*j.Tiling.Count()
 	if !sampled(j) {
-		return n + 4*j.Tiling.Elements()
+		return n + scoring.QuantileBytes
 	}
 	return n + max(mostHeld*4, scoring.BracketBytes) + sketchBytes
 }
@@ -92,7 +92,9 @@ func searchTopK[T vec.Float](j *job, reads Reads, groups []topKOf[T]) []Stage {
 	} else {
 		for _, g := range open {
 			for _, c := range g.of {
-				c.held = scoring.NewHeld(scoring.Everything, c.n, c.n)
+				if c.share == 0 {
+					c.quantile = scoring.NewQuantile(c.k)
+				}
 			}
 		}
 	}
@@ -124,7 +126,7 @@ func (st topKSearch[T]) tile(s *Scratch, sp *Span, t Tile) input[T] {
 
 // Figures of a sample.
 const (
-	leastSampled = 1 << 19 // elements of a tensor; the scores of a smaller one are all held
+	leastSampled = 1 << 21 // elements of a tensor; a smaller one is walked over in the caches
 	sampleScores = 1 << 16 // that are kept
 	sketchBytes  = 5 * sampleScores
 	mostHeld     = 2 << 20 // scores
@@ -256,7 +258,10 @@ func (st *topKHold[T]) End() error {
 				continue
 			}
 			if c.held == nil {
-				continue // too many
+				if c.quantile == nil {
+					c.quantile = scoring.NewQuantile(c.k)
+				}
+				continue // too many, or all are in the caches
 			}
 			least, ties, ok := c.held.Find(c.k)
 			if !ok {

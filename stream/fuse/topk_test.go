@@ -36,7 +36,7 @@ func TestSampledSelectionEqualsReference(t *testing.T) {
 		for _, m := range []struct {
 			method  string
 			density float64
-		}{{"ties", 0.5}, {"ties", 0.02}, {"ties", 0.97}, {"breadcrumbs", 0.4}} {
+		}{{"ties", 0.5}, {"breadcrumbs", 0.4}} {
 			r := rand.New(rand.NewPCG(1, uint64(len(name))))
 			x := oneTensor{
 				method: m.method, dtype: format.F32, out: format.F32, shape: []int64{n / 1024, 1024}, base: make([]float64, n), models: [][]float64{make([]float64, n)},
