@@ -86,7 +86,7 @@ func TestArithmeticFault(t *testing.T) {
 		check("AddElected writing", func() { AddElected(a, [][]float32{fits, fits}, fits) })
 		wide := floats[float64](codes)
 		doubles := make([]float64, len(wide))
-		check("Weigh", func() { Weigh(make([]float32, 2*n), a, 1) })
+		check("Weigh", func() { Weigh(fits, a, 1) })
 		check("Weigh writing", func() { Weigh(a, fits, 1) })
 		check("Exponentials", func() { Exponentials(make([]float64, 2*n), a, 0) })
 		check("Exponentials writing", func() { Exponentials(wide, fits, 0) })
