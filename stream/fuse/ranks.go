@@ -69,7 +69,7 @@ func (r rows) tileOf(element int64) int64 {
 type inRows struct {
 	Stage
 	rows rows
-	look func(s *Scratch, sp *Span) // at whole rows, before the stage works on their tiles
+	look func(s *Scratch, sp *Span, whole int64) // at a whole tile, before the stage works on its ordinary ones
 }
 
 // Tiling implements [Sampling].
@@ -78,7 +78,7 @@ func (st inRows) Tiling() Tiling { return st.rows.whole }
 func (st inRows) Span(s *Scratch, sp *Span) error {
 	for t := range sp.Tiles {
 		part := st.rows.span(sp, t)
-		st.look(s, part)
+		st.look(s, part, t.Index)
 		if err := st.Stage.Span(s, part); err != nil {
 			return err
 		}
@@ -103,6 +103,62 @@ func (r rows) span(sp *Span, t Tile) *Span {
 		part.Out = Operand{sp.OutDType, sp.Out}.tile(t)
 	}
 	return part
+}
+
+// chosen are the masks of what one stage of a tensor chose, for the next: as many whole tiles as there is
+// room for.
+type chosen struct {
+	known  []bool     // for each of those tiles
+	words  int64      // of a tile's mask
+	models [][]uint32 // masks of all tiles, one after the other; nil for a model that has none
+}
+
+// chosenBytes is the most that the masks of a tensor take.
+const chosenBytes = 24 << 20
+
+// chosenTiles is how many whole tiles are remembered of so many models, and the words of each mask.
+func (r rows) chosenTiles(models int) (tiles, length int64) {
+	length = words(tileLen(r.whole)) + 1
+	return min(r.whole.Count(), chosenBytes/(1+4*length*int64(max(1, models)))), length
+}
+
+// newChosen has room for models that are masked.
+func newChosen(r rows, masked []bool) chosen {
+	tiles, length := r.chosenTiles(len(masked))
+	c := chosen{make([]bool, tiles), length, make([][]uint32, len(masked))}
+	for k, m := range masked {
+		if m {
+			c.models[k] = make([]uint32, tiles*length)
+		}
+	}
+	return c
+}
+
+// recall fills in the masks of a whole tile, if they are known.
+func (c *chosen) recall(m *rowMemory, whole int64) bool {
+	if whole >= int64(len(c.known)) || !c.known[whole] {
+		return false
+	}
+	used := words(m.hi-m.lo) + 1
+	for k, masks := range c.models {
+		if masks != nil {
+			m.kept[k] = append(m.kept[k][:0], masks[whole*c.words:][:used]...)
+		}
+	}
+	return true
+}
+
+// note remembers the masks of a whole tile.
+func (c *chosen) note(m *rowMemory, whole int64) {
+	if whole >= int64(len(c.known)) {
+		return
+	}
+	for k, masks := range c.models {
+		if masks != nil {
+			copy(masks[whole*c.words:], m.kept[k])
+		}
+	}
+	c.known[whole] = true
 }
 
 // rowMemory is what a worker needs for the rows at hand.

@@ -66,6 +66,10 @@ func newSparsifier[T vec.Float](kind sparsifierKind, j *job) sparsifier[T] {
 
 // state is [formula.state].
 func (kind sparsifierKind) state(j *Job) int64 {
+	if kind == byRankAndChance {
+		tiles, length := rowsOf(j).chosenTiles(len(j.Models))
+		return tiles * (1 + 4*length*int64(len(j.Models)))
+	}
 	searches := map[sparsifierKind]int64{byMagnitude: 1, withoutOutliers: 2}[kind]
 	return searches * int64(len(j.Models)) * topKBytes(j)
 }

@@ -12,6 +12,7 @@ type byRank[T vec.Float] struct {
 	*job
 	chance
 	rows    rows
+	chosen  chosen
 	epsilon []float64
 }
 
@@ -25,9 +26,17 @@ func newByRank[T vec.Float](j *job) *byRank[T] {
 
 func (b *byRank[T]) search() []Stage { return nil }
 
-// lay has every stage choose in whole rows before it works on their tiles. The tiles are those of the
-// shape, whatever is kept, because stages of several merges may be shown the same ones ([Together]).
+// lay has every stage choose in whole rows before it works on their tiles, or remember what was chosen. The
+// tiles are those of the shape, whatever is kept, because stages of several merges may be shown the same
+// ones ([Together]).
 func (b *byRank[T]) lay(stages []Stage) []Stage {
+	if len(stages) > 1 {
+		masked := make([]bool, b.models())
+		for k := range masked {
+			masked[k] = b.keeps(k) == some
+		}
+		b.chosen = newChosen(b.rows, masked)
+	}
 	for i, st := range stages {
 		stages[i] = inRows{st, b.rows, b.choose}
 	}
@@ -43,9 +52,12 @@ func (b *byRank[T]) mask(in input[T], k int) []uint32 {
 
 // choose decides what is kept of a span of whole rows. Most elements have a number that every rank or
 // none would be kept with; rows are ranked for the sake of the others.
-func (b *byRank[T]) choose(s *Scratch, sp *Span) {
+func (b *byRank[T]) choose(s *Scratch, sp *Span, whole int64) {
 	m := &s.rows
 	lo, hi := m.begin(sp)
+	if b.chosen.recall(m, whole) {
+		return
+	}
 	for k := range b.models() {
 		if b.keeps(k) != some {
 			continue
@@ -60,6 +72,7 @@ func (b *byRank[T]) choose(s *Scratch, sp *Span) {
 			m.chooseRow(k, int(at-lo), int(min(at+b.rows.length, hi)-lo), odds{b.density[k] - b.epsilon[k], 2 * b.epsilon[k]})
 		}
 	}
+	b.chosen.note(m, whole)
 }
 
 // odds are the probabilities of ranks, from the lowest on.
