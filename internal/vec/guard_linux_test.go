@@ -79,10 +79,13 @@ func TestArithmeticFault(t *testing.T) {
 		for _, d := range [][][]float32{{a, fits}, {fits, a}} {
 			check("Variance of a model", func() { Variance(fits, d) })
 			check("AddElected of a model", func() { AddElected(make([]float32, len(fits)), d, fits) })
+			check("ApplyElected of a model", func() { ApplyElected(make([]float32, len(fits)), 1, d, fits, true) })
 			check("AddActive of a model", func() { AddActive(make([]float32, len(fits)), d, fits, 0) })
 			check("CountActive of a model", func() { CountActive(make([]int64, 2), make([]int64, 2), len(fits), d, 0) })
 		}
 		check("Variance writing", func() { Variance(a, [][]float32{fits, fits}) })
+		check("ApplyElected writing", func() { ApplyElected(a, 1, [][]float32{fits, fits}, fits, true) })
+		check("SelectSize", func() { SelectSize(a, 0.1, 1) })
 		check("AddElected writing", func() { AddElected(a, [][]float32{fits, fits}, fits) })
 		wide := floats[float64](codes)
 		doubles := make([]float64, len(wide))

@@ -13,13 +13,27 @@ func betweenSIMD(dst, s []float32, low, high float32) (seen, inside, above int) 
 		inside, above = betweenAVX512(&dst[0], &s[0], seen, low, high)
 	case level >= AVX2:
 		seen = len(s) &^ 7
-		inside, above = betweenAVX2(&dst[0], &s[0], seen, low, high)
+		inside, above = betweenAVX2(&dst[0], &s[0], seen, low, high, &fronts)
 	}
 	return seen, inside, above
 }
 
+// fronts has, for each mask of eight lanes, the lanes that it has in their order, one to a byte.
+var fronts = func() (order [256]uint64) {
+	for mask := range order {
+		at := 0
+		for lane := range 8 {
+			if mask>>lane&1 == 1 {
+				order[mask] |= uint64(lane) << (8 * at)
+				at++
+			}
+		}
+	}
+	return order
+}()
+
 //go:noescape
-func betweenAVX2(dst, s *float32, n int, low, high float32) (inside, above int)
+func betweenAVX2(dst, s *float32, n int, low, high float32, fronts *[256]uint64) (inside, above int)
 
 //go:noescape
 func betweenAVX512(dst, s *float32, n int, low, high float32) (inside, above int)

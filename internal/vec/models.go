@@ -50,6 +50,30 @@ func AddElected[T Float](dst []T, d [][]T, w []T) {
 	}
 }
 
+// ApplyElected computes dst += λ·D (TIES-Merging, arXiv 2306.01708, section 3): D is Σwd over the models whose wd has the
+// elected sign, + if Σwd ≥ 0 and − otherwise, of all models; divided by Σw over the same models if it is
+// a mean, unless that is 0. Every product and sum is rounded, in the order of the models.
+func ApplyElected[T Float](dst []T, lambda T, d [][]T, w []T, mean bool) {
+	w = w[:len(d)]
+	for i := applyElectedSIMD(dst, lambda, d, w, mean); i < len(dst); i++ {
+		var all, num, den T
+		for k, x := range d {
+			all += T(w[k] * x[i])
+		}
+		plus := bit(all >= 0)
+		for k, x := range d {
+			v := T(w[k] * x[i])
+			agrees := plus&bit(v > 0) | (plus^1)&bit(v < 0)
+			num += keep(agrees, v)
+			den += keep(agrees, w[k])
+		}
+		if mean {
+			num /= choose(bit(den == 0), 1, den)
+		}
+		dst[i] += T(lambda * num)
+	}
+}
+
 // active is 1 unless |x| ≤ epsilon, of a NaN too. Callers see to it that epsilon is at least 0.
 func active[T Float](x, epsilon T) uint64 { return bit(!(abs(x) <= epsilon)) }
 

@@ -2,7 +2,10 @@
 
 package vec
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // float32Models is where the slices of models begin, and how many blocks all of them have; 0 if they
 // are of float64.
@@ -32,6 +35,18 @@ func addElectedSIMD[T Float](dst []T, d [][]T, w []T) int {
 	return n
 }
 
+func applyElectedSIMD[T Float](dst []T, lambda T, d [][]T, w []T, mean bool) int {
+	first, n := float32Models(len(dst), d)
+	if n > 0 {
+		sum := uint32(math.MaxUint32)
+		if mean {
+			sum = 0
+		}
+		applyElectedAVX2(float32s(dst), first, len(d), n, float32s(w), float32(lambda), sum)
+	}
+	return n
+}
+
 func addActiveSIMD[T Float](dst []T, d [][]T, w []T, epsilon T) int {
 	first, n := float32Models(len(dst), d)
 	if n > 0 {
@@ -55,6 +70,11 @@ func varianceAVX2(dst *float32, d *[]float32, models, n int, number, share float
 
 //go:noescape
 func addElectedAVX2(dst *float32, d *[]float32, models, n int, w *float32)
+
+// applyElectedAVX2 takes no mean if all bits of sum are ones, else 0.
+//
+//go:noescape
+func applyElectedAVX2(dst *float32, d *[]float32, models, n int, w *float32, lambda float32, sum uint32)
 
 //go:noescape
 func addActiveAVX2(dst *float32, d *[]float32, models, n int, w *float32, epsilon float32)

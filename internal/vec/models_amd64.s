@@ -157,11 +157,92 @@ model:
 	VZEROUPPER
 	RET
 
-DATA magnitude<>+0(SB)/4, $0x7fffffff // all bits but the sign
-GLOBL magnitude<>(SB), RODATA|NOPTR, $4
-
 DATA one<>+0(SB)/4, $0x3f800000
 GLOBL one<>(SB), RODATA|NOPTR, $4
+
+// WEIGHED makes X what the model has, times the weight in Y13.
+#define WEIGHED(at, X) \
+	VMULPS at(R9)(BX*1), Y13, X
+
+// BALLOT adds what of a model agrees, weighed.
+#define BALLOT(at, FLIP, NUM, DEN, X, M) \
+	WEIGHED(at, X)               \
+	VXORPS FLIP, X, M            \
+	VCMPPS GREATER, Y15, M, M    \
+	VANDPS M, X, X               \
+	VANDPS M, Y13, M             \
+	VADDPS X, NUM, NUM           \
+	VADDPS M, DEN, DEN
+
+// QUOTIENT divides by 1 where weights add up to 0, or everywhere if all bits of Y8 are ones, and adds λ times that.
+#define QUOTIENT(at, NUM, DEN, M) \
+	VCMPPS    EQUAL, Y15, DEN, M       \
+	VORPS     Y8, M, M                 \
+	VBLENDVPS M, Y11, DEN, DEN         \
+	VDIVPS    DEN, NUM, NUM            \
+	VMULPS    Y12, NUM, NUM            \
+	VADDPS    at(DI)(BX*1), NUM, NUM   \
+	VMOVUPS   NUM, at(DI)(BX*1)
+
+// func applyElectedAVX2(dst *float32, d *[]float32, models, n int, w *float32, lambda float32, sum uint32)
+TEXT ·applyElectedAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         d+8(FP), SI
+	MOVQ         models+16(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVQ         w+32(FP), R8
+	VBROADCASTSS lambda+40(FP), Y12
+	VBROADCASTSS sum+44(FP), Y8
+	VBROADCASTSS one<>(SB), Y11
+	VBROADCASTSS sign<>(SB), Y14
+	VXORPS       Y15, Y15, Y15
+	XORQ         BX, BX
+
+block:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   SI, R10
+	XORQ   R11, R11
+
+all:
+	MOVQ         (R10), R9
+	VBROADCASTSS (R8)(R11*4), Y13
+	WEIGHED(0, Y2)
+	WEIGHED(32, Y3)
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	ADDQ         $HEADER, R10
+	INCQ         R11
+	CMPQ         R11, DX
+	JLT          all
+	ELECT(Y0, Y2)
+	ELECT(Y1, Y3)
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         SI, R10
+	XORQ         R11, R11
+
+model:
+	MOVQ         (R10), R9
+	VBROADCASTSS (R8)(R11*4), Y13
+	BALLOT(0, Y2, Y4, Y6, Y0, Y9)
+	BALLOT(32, Y3, Y5, Y7, Y1, Y10)
+	ADDQ         $HEADER, R10
+	INCQ         R11
+	CMPQ         R11, DX
+	JLT          model
+	QUOTIENT(0, Y4, Y6, Y0)
+	QUOTIENT(32, Y5, Y7, Y1)
+	ADDQ $64, BX
+	SUBQ $16, CX
+	JNZ  block
+	VZEROUPPER
+	RET
+
+DATA magnitude<>+0(SB)/4, $0x7fffffff // all bits but the sign
+GLOBL magnitude<>(SB), RODATA|NOPTR, $4
 
 // ACTIVE makes M the mask of X where that is active. Y15 is epsilon, Y14 the bits of a magnitude.
 #define ACTIVE(X, M) \

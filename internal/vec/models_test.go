@@ -60,6 +60,48 @@ func addElectedInSteps[T Float](dst []T, d [][]T, w []T) {
 	Add(dst, num)
 }
 
+// applyElectedInSteps is [ApplyElected], one kernel after the other.
+func applyElectedInSteps[T Float](dst []T, lambda T, d [][]T, w []T, mean bool) {
+	n := len(dst)
+	all, num, den, weight := make([]T, n), make([]T, n), make([]T, n), make([]T, n)
+	weighed := make([][]T, len(d))
+	for k, x := range d {
+		weighed[k] = slices.Clone(x[:n])
+		Scale(weighed[k], weighed[k], w[k])
+		SignSum(all, weighed[k])
+	}
+	for k, x := range weighed {
+		KeepSign(x, x, all)
+		Add(num, x)
+		Fill(weight, w[k])
+		AddWhereNonZero(den, weight, x)
+	}
+	if mean {
+		for i, z := range den {
+			if z == 0 {
+				den[i] = 1
+			}
+		}
+		DivBy(num, num, den)
+	}
+	Apply(dst, dst, lambda, num)
+}
+
+// compareElected demands what the steps make.
+func compareElected[T Float](t *testing.T, d [][]T, lambda T, w, dst []T) {
+	t.Helper()
+	for _, mean := range []bool{true, false} {
+		got, want := slices.Clone(dst), slices.Clone(dst)
+		at(Portable, func() { applyElectedInSteps(want, lambda, d, w, mean) })
+		ApplyElected(got, lambda, d, w, mean)
+		for i := range got {
+			if !sameBits(got[i], want[i]) && (got[i] == got[i] || want[i] == want[i]) {
+				t.Fatalf("ApplyElected of %d models by %x, %x, mean %v: element %d of %d is %x, want %x", len(d), w, lambda, mean, i, len(dst), got[i], want[i])
+			}
+		}
+	}
+}
+
 // addActiveInSteps is [AddActive], one kernel after the other.
 func addActiveInSteps[T Float](dst []T, d [][]T, w []T, epsilon T) {
 	n := len(dst)
@@ -132,6 +174,15 @@ func compareModels[T Float](t *testing.T, d [][]T, w, dst []T) {
 	}
 	if n > 0 && d[0][n/2] == d[0][n/2] { // one that is met
 		compareActive(t, d, w, slices.Clone(dst), abs(d[0][n/2]))
+	}
+	compareElected(t, d, 1, w, dst)
+	compareElected(t, d, 0.3, w, dst)
+	if len(d) > 1 { // weights that add up to 0, a negative one and none
+		against := slices.Clone(w)
+		against[0], against[len(w)-1] = -w[len(d)-1], w[len(d)-1]
+		compareElected(t, d, -0.7, against, dst)
+		against[0] = 0
+		compareElected(t, d, 1, against, dst)
 	}
 	spread, wantSpread, want := oddTile[float32](n), make([]float32, n), slices.Clone(dst)
 	at(Portable, func() {
@@ -256,6 +307,7 @@ func TestModelsGuarded(t *testing.T) {
 			end := [][]float32{x[size-n:], y[size-n:]}
 			Variance(dst[size-n:], end)
 			compareActive(t, end, w, dst[size-n:], 0.5)
+			ApplyElected(dst[size-n:], 0.5, end, w, true)
 		}
 	})
 }
@@ -263,16 +315,19 @@ func TestModelsGuarded(t *testing.T) {
 func TestModelsShortOperands(t *testing.T) {
 	fits, short, w := make([]float32, 40), make([]float32, 39, 39), []float32{1, 1}
 	for name, call := range map[string]func(){
-		"Variance, first":         func() { Variance(fits, [][]float32{short, fits}) },
-		"Variance, last":          func() { Variance(fits, [][]float32{fits, short}) },
-		"AddElected, first":       func() { AddElected(fits, [][]float32{short, fits}, w) },
-		"AddElected, last":        func() { AddElected(fits, [][]float32{fits, short}, w) },
-		"AddActive, first":        func() { AddActive(fits, [][]float32{short, fits}, w, 0) },
-		"AddActive, last":         func() { AddActive(fits, [][]float32{fits, short}, w, 0) },
-		"AddActive, the weights":  func() { AddActive(fits, [][]float32{fits, fits}, w[:1:1], 0) },
-		"CountActive, last":       func() { CountActive(make([]int64, 2), make([]int64, 2), 40, [][]float32{fits, short}, 0) },
-		"CountActive, the counts": func() { CountActive(make([]int64, 2), make([]int64, 1), 40, [][]float32{fits, fits}, 0) },
-		"AddElected, the weights": func() { AddElected(fits, [][]float32{fits, fits}, w[:1:1]) },
+		"Variance, first":           func() { Variance(fits, [][]float32{short, fits}) },
+		"Variance, last":            func() { Variance(fits, [][]float32{fits, short}) },
+		"AddElected, first":         func() { AddElected(fits, [][]float32{short, fits}, w) },
+		"AddElected, last":          func() { AddElected(fits, [][]float32{fits, short}, w) },
+		"ApplyElected, first":       func() { ApplyElected(fits, 1, [][]float32{short, fits}, w, true) },
+		"ApplyElected, last":        func() { ApplyElected(fits, 1, [][]float32{fits, short}, w, true) },
+		"ApplyElected, the weights": func() { ApplyElected(fits, 1, [][]float32{fits, fits}, w[:1:1], true) },
+		"AddActive, first":          func() { AddActive(fits, [][]float32{short, fits}, w, 0) },
+		"AddActive, last":           func() { AddActive(fits, [][]float32{fits, short}, w, 0) },
+		"AddActive, the weights":    func() { AddActive(fits, [][]float32{fits, fits}, w[:1:1], 0) },
+		"CountActive, last":         func() { CountActive(make([]int64, 2), make([]int64, 2), 40, [][]float32{fits, short}, 0) },
+		"CountActive, the counts":   func() { CountActive(make([]int64, 2), make([]int64, 1), 40, [][]float32{fits, fits}, 0) },
+		"AddElected, the weights":   func() { AddElected(fits, [][]float32{fits, fits}, w[:1:1]) },
 	} {
 		func() {
 			defer func() {

@@ -48,6 +48,18 @@ func CountAtLeast(s []float32, t float32) int {
 	return kept
 }
 
+// SelectSize keeps x where low ≤ |x| < high, and sets it to +0 elsewhere. Sizes are those of x as float32; what
+// is not finite has that of the largest finite number.
+func SelectSize[T Float](x []T, low, high float32) {
+	for i := selectSizeSIMD(x, low, high); i < len(x); i++ {
+		size := abs(float32(x[i]))
+		if size-size != 0 {
+			size = math.MaxFloat32
+		}
+		x[i] = keep(bit(size >= low)&bit(size < high), x[i])
+	}
+}
+
 // SignSum adds a model's weighted task vector d to the sum that elects the sign
 // of each element.
 func SignSum[T Float](sum, d []T) {

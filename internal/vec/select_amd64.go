@@ -35,7 +35,19 @@ func countAtLeastSIMD(s []float32, t float32) (n, kept int) {
 	return n, kept
 }
 
-// All take n scores, n a positive multiple of block, and keep those that are at
+// selectSizeSIMD takes AVX2 at AVX512 too, likewise.
+func selectSizeSIMD[T Float](x []T, low, high float32) int {
+	n := float32Blocks(x)
+	if n > 0 {
+		selectSizeAVX2(float32s(x), n, low, high)
+	}
+	return n
+}
+
+//go:noescape
+func selectSizeAVX2(x *float32, n int, low, high float32)
+
+// All others take n scores, n a positive multiple of block, and keep those that are at
 // least t. That they are positive is what [floor] has made of t.
 
 //go:noescape

@@ -2,20 +2,32 @@
 
 #include "textflag.h"
 
-#define ATLEAST $29 // predicate of VCMPPS; false with a NaN
+// Predicates of VCMPPS; false with a NaN.
+#define ATLEAST $29
+#define ATMOST $18
+#define LESS $17
 
-// TALLY adds the number of elements in the mask M to AX.
-#define TALLY(M) \
-	VMOVMSKPS M, R8  \
-	POPCNTL   R8, R8 \
-	ADDQ      R8, AX
+// Those that pass are counted in each lane of two registers: a mask is −1. TALLIES adds them up in AX.
+#define COUNTERS \
+	VPXOR Y12, Y12, Y12 \
+	VPXOR Y13, Y13, Y13
 
-#define SELECT(at, A, M) \
+#define TALLIES \
+	VPADDD       Y13, Y12, Y12   \
+	VEXTRACTI128 $1, Y12, X13    \
+	VPADDD       X13, X12, X12   \
+	VPSHUFD      $0x4e, X12, X13 \
+	VPADDD       X13, X12, X12   \
+	VPSHUFD      $0xb1, X12, X13 \
+	VPADDD       X13, X12, X12   \
+	VMOVD        X12, AX
+
+#define SELECT(at, A, M, TALLY) \
 	VMOVUPS at(SI), A          \
 	VCMPPS  ATLEAST, Y15, A, M \
 	VANDPS  at(DI), M, A       \
 	VMOVUPS A, at(DI)          \
-	TALLY(M)
+	VPSUBD  M, TALLY, TALLY
 
 // func selectAVX2(x, s *float32, n int, t float32) (kept int)
 TEXT ·selectAVX2(SB), NOSPLIT, $0-40
@@ -23,31 +35,32 @@ TEXT ·selectAVX2(SB), NOSPLIT, $0-40
 	MOVQ         s+8(FP), SI
 	MOVQ         n+16(FP), CX
 	VBROADCASTSS t+24(FP), Y15
-	XORL         AX, AX
+	COUNTERS
 
 block:
-	SELECT(0, Y0, Y1)
-	SELECT(32, Y2, Y3)
-	SELECT(64, Y4, Y5)
-	SELECT(96, Y6, Y7)
+	SELECT(0, Y0, Y1, Y12)
+	SELECT(32, Y2, Y3, Y13)
+	SELECT(64, Y4, Y5, Y12)
+	SELECT(96, Y6, Y7, Y13)
 	ADDQ $128, DI
 	ADDQ $128, SI
 	SUBQ $32, CX
 	JNZ  block
+	TALLIES
 	MOVQ AX, kept+32(FP)
 	VZEROUPPER
 	RET
 
 // Where a score does not pass, w times +0 is added: that has its own sign, and is NaN
 // if w is not finite.
-#define SELECTAXPY(at, A, M) \
+#define SELECTAXPY(at, A, M, TALLY) \
 	VMOVUPS at(DX), A          \
 	VCMPPS  ATLEAST, Y15, A, M \
 	VANDPS  at(SI), M, A       \
 	VMULPS  Y14, A, A          \
 	VADDPS  at(DI), A, A       \
 	VMOVUPS A, at(DI)          \
-	TALLY(M)
+	VPSUBD  M, TALLY, TALLY
 
 // func selectAxpyAVX2(acc, x, s *float32, n int, w, t float32) (kept int)
 TEXT ·selectAxpyAVX2(SB), NOSPLIT, $0-48
@@ -57,43 +70,82 @@ TEXT ·selectAxpyAVX2(SB), NOSPLIT, $0-48
 	MOVQ         n+24(FP), CX
 	VBROADCASTSS w+32(FP), Y14
 	VBROADCASTSS t+36(FP), Y15
-	XORL         AX, AX
+	COUNTERS
 
 block:
-	SELECTAXPY(0, Y0, Y1)
-	SELECTAXPY(32, Y2, Y3)
-	SELECTAXPY(64, Y4, Y5)
-	SELECTAXPY(96, Y6, Y7)
+	SELECTAXPY(0, Y0, Y1, Y12)
+	SELECTAXPY(32, Y2, Y3, Y13)
+	SELECTAXPY(64, Y4, Y5, Y12)
+	SELECTAXPY(96, Y6, Y7, Y13)
 	ADDQ $128, DI
 	ADDQ $128, SI
 	ADDQ $128, DX
 	SUBQ $32, CX
 	JNZ  block
+	TALLIES
 	MOVQ AX, kept+40(FP)
 	VZEROUPPER
 	RET
 
-#define COUNT(at, A) \
-	VMOVUPS at(SI), A          \
-	VCMPPS  ATLEAST, Y15, A, A \
-	TALLY(A)
+// What is compared lies in Y15: t ≤ s here.
+#define COUNT(at, A, TALLY) \
+	VCMPPS ATMOST, at(SI), Y15, A \
+	VPSUBD A, TALLY, TALLY
 
 // func countAtLeastAVX2(s *float32, n int, t float32) (kept int)
 TEXT ·countAtLeastAVX2(SB), NOSPLIT, $0-32
 	MOVQ         s+0(FP), SI
 	MOVQ         n+8(FP), CX
 	VBROADCASTSS t+16(FP), Y15
-	XORL         AX, AX
+	COUNTERS
 
 block:
-	COUNT(0, Y0)
-	COUNT(32, Y1)
-	COUNT(64, Y2)
-	COUNT(96, Y3)
+	COUNT(0, Y0, Y12)
+	COUNT(32, Y1, Y13)
+	COUNT(64, Y2, Y12)
+	COUNT(96, Y3, Y13)
 	ADDQ $128, SI
 	SUBQ $32, CX
 	JNZ  block
+	TALLIES
 	MOVQ AX, kept+24(FP)
+	VZEROUPPER
+	RET
+
+DATA magnitude<>+0(SB)/4, $0x7fffffff // all bits but the sign
+GLOBL magnitude<>(SB), RODATA|NOPTR, $4
+
+DATA largest<>+0(SB)/4, $0x7f7fffff
+GLOBL largest<>(SB), RODATA|NOPTR, $4
+
+// SIZE keeps what is between. Against a NaN, VMINPS takes what Go writes first.
+#define SIZE(at, A, M, B) \
+	VMOVUPS at(DI), A          \
+	VANDPS  A, Y14, M          \
+	VMINPS  Y13, M, M          \
+	VCMPPS  LESS, Y12, M, B    \
+	VCMPPS  ATLEAST, Y15, M, M \
+	VANDPS  A, B, A            \
+	VANDPS  A, M, A            \
+	VMOVUPS A, at(DI)
+
+// func selectSizeAVX2(x *float32, n int, low, high float32)
+TEXT ·selectSizeAVX2(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), DI
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS low+16(FP), Y15
+	VBROADCASTSS high+20(FP), Y12
+	VBROADCASTSS magnitude<>(SB), Y14
+	VBROADCASTSS largest<>(SB), Y13
+
+block:
+	SIZE(0, Y0, Y1, Y2)
+	SIZE(32, Y3, Y4, Y5)
+	SIZE(64, Y6, Y7, Y8)
+	SIZE(96, Y9, Y10, Y11)
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JNZ  block
 	VZEROUPPER
 	RET
 

@@ -53,6 +53,51 @@ func testSelect[T Float](t *testing.T) {
 	}
 }
 
+func TestSelectSize(t *testing.T) {
+	levelsFrom(Portable, t, func(t *testing.T) {
+		testSelectSize[float32](t)
+		testSelectSize[float64](t)
+	})
+}
+
+// Every length, from odd places up to a page that must not be touched, and all special values as elements and bounds.
+func testSelectSize[T Float](t *testing.T) {
+	inf := float32(math.Inf(1))
+	bounds := [][2]float32{{0, inf}, {0, 1}, {1, 1 + 0x1p-23}, {0, math.MaxFloat32}, {math.MaxFloat32, inf}, {0.5, 0.5}, {inf, inf},
+		{math.SmallestNonzeroFloat32, inf}, {0, math.SmallestNonzeroFloat32}, {0x1p-126, 2}, {float32(math.NaN()), inf}, {0, float32(math.NaN())}}
+	const most = 100
+	room := guardedOf[T](most)
+	check := func(x []T) {
+		t.Helper()
+		for _, b := range bounds {
+			kept := room[most-len(x):]
+			copy(kept, x)
+			SelectSize(kept, b[0], b[1])
+			for i, v := range x {
+				size := float32(math.Abs(float64(v)))
+				if !(size <= math.MaxFloat32) {
+					size = math.MaxFloat32
+				}
+				want := v
+				if !(size >= b[0] && size < b[1]) {
+					want = 0
+				}
+				if !sameBits(kept[i], want) {
+					t.Fatalf("from %g to %g, element %d of %d, %g: %g, want %g", b[0], b[1], i, len(x), v, kept[i], want)
+				}
+			}
+		}
+	}
+	for n := range most + 1 {
+		check(mixture[T](n, uint64(n)))
+	}
+	var special []T
+	for _, v := range specials() {
+		special = append(special, T(v), T(v), T(v))
+	}
+	check(special)
+}
+
 func TestKeepSignAtZero(t *testing.T) {
 	zero, nan := math.Copysign(0, -1), math.NaN()
 	x := []float64{1, 2, 3, 4, 5, 6, 7}
