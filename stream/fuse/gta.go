@@ -62,9 +62,8 @@ type gta[T vec.Float] struct {
 	consensus, normalize, rescale bool
 
 	weights []T
-	factors []T  // of the rescaling
-	divisor T    // Z without consensus, where it is the same for all elements
-	cancel  bool // weights may add up to 0
+	factors []T // of the rescaling
+	divisor T   // Z without consensus, where it is the same for all elements
 	lambda  T
 }
 
@@ -77,7 +76,6 @@ func newGTA[T vec.Float](a arithmetic, j *job) *gta[T] {
 	for _, w := range j.weights() {
 		g.weights = append(g.weights, T(w))
 		g.factors = append(g.factors, 1)
-		g.cancel = g.cancel || w < 0
 	}
 	if g.normalize && !g.consensus {
 		g.divisor = T(weightSum(j.weights()))
@@ -175,12 +173,11 @@ func (g *gta[T]) tau(in input[T], k int, base []T) []T {
 // merged is θ₀ + λD.
 func (g *gta[T]) merged(in input[T]) []T {
 	base := in.base()
-	var d []T
 	if g.consensus {
-		d = g.agreed(in, base)
-	} else {
-		d = g.sum(in, base)
+		g.applyAgreed(in, base)
+		return base
 	}
+	d := g.sum(in, base)
 	vec.Apply(d, base, g.lambda, d)
 	return d
 }
@@ -204,58 +201,15 @@ func (g *gta[T]) sum(in input[T], base []T) []T {
 	return d
 }
 
-// agreed is D of what has the sign that the sum elects.
-func (g *gta[T]) agreed(in input[T], base []T) []T {
+// applyAgreed adds λD to the base, D of what has the sign that the sum elects.
+func (g *gta[T]) applyAgreed(in input[T], base []T) {
 	var few [8][]T
-	d, models := few[:0], make([]int, 0, len(few))
-	sum := in.room()
-	vec.Fill(sum, 0)
-	for k, w := range g.weights {
-		if g.keeps(k) == nothing {
-			continue
-		}
-		x := g.tau(in, k, base)
-		if w != 1 {
-			vec.Scale(x, x, w)
-		}
-		vec.SignSum(sum, x)
-		d, models = append(d, x), append(models, k)
-	}
-	for _, x := range d {
-		vec.KeepSign(x, x, sum)
-	}
-	if !g.normalize {
-		return total(sum, d)
-	}
-	z, w := in.room(), in.room()
-	vec.Fill(z, 0)
-	for i, k := range models {
-		vec.Fill(w, g.weights[k])
-		vec.AddWhereNonZero(z, w, d[i])
-	}
-	if g.cancel {
-		zeroToOne(z)
-	}
-	// Without negative weights Z is 0 only where D is, and 0/0 gives 0.
-	total(sum, d)
-	vec.DivBy(sum, sum, z)
-	return sum
-}
-
-// total adds up tiles.
-func total[T vec.Float](sum []T, tiles [][]T) []T {
-	vec.Fill(sum, 0)
-	for _, x := range tiles {
-		vec.Add(sum, x)
-	}
-	return sum
-}
-
-// zeroToOne sets elements that are 0 to 1.
-func zeroToOne[T vec.Float](z []T) {
-	for i, x := range z {
-		if x == 0 {
-			z[i] = 1
+	var weights [8]T
+	d, w := few[:0], weights[:0]
+	for k, x := range g.weights {
+		if g.keeps(k) != nothing {
+			d, w = append(d, g.tau(in, k, base)), append(w, x)
 		}
 	}
+	vec.ApplyElected(base, g.lambda, d, w, g.normalize)
 }

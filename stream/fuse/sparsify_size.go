@@ -62,7 +62,14 @@ func (b *bySize[T]) search() []Stage {
 }
 
 func (b *bySize[T]) sparsify(in input[T], k int, delta []T) {
-	c, height := b.cuts[k], in.s.mark()
+	c := b.cuts[k]
+	if least, ok := c.keep.bound(in.Tile); ok {
+		if over, ok := c.drop.bound(in.Tile); ok {
+			vec.SelectSize(delta, least, over)
+			return
+		}
+	}
+	height := in.s.mark()
 	s := magnitudes(in, delta)
 	keepTop(c.keep, in.Tile, delta, s)
 	dropTop(c.drop, in, delta, s)

@@ -430,18 +430,28 @@ func countEqual(s []float32, v float32) int {
 	return atLeast - vec.CountAtLeast(s, nextUp(v))
 }
 
+// bound is the least score that is selected in a tile; ok is false if equal scores are not.
+func (c *topK) bound(t Tile) (least float32, ok bool) {
+	switch {
+	case c.all():
+		return 0, true
+	case c.none():
+		return infinity, true
+	}
+	switch c.tiesIn(t) {
+	case noTies:
+		return nextUp(c.least), true
+	case allTies:
+		return c.least, true
+	}
+	return 0, false
+}
+
 // keepTop sets to +0 the elements of x that are not selected; s are the tile's scores.
 func keepTop[T vec.Float](c *topK, t Tile, x []T, s []float32) {
-	switch wanted := c.tiesIn(t); {
-	case c.all():
-	case c.none():
-		vec.Fill(x, 0)
-	case wanted == noTies:
-		vec.Select(x, s, nextUp(c.least))
-	case wanted == allTies && c.least > 0:
-		vec.Select(x, s, c.least)
-	case wanted == allTies:
-	default:
+	switch least, ok := c.bound(t); {
+	case !ok:
+		wanted := c.tiesIn(t)
 		for i, v := range s {
 			switch {
 			case v > c.least:
@@ -451,6 +461,10 @@ func keepTop[T vec.Float](c *topK, t Tile, x []T, s []float32) {
 				x[i] = 0
 			}
 		}
+	case least == infinity:
+		vec.Fill(x, 0)
+	case least > 0:
+		vec.Select(x, s, least)
 	}
 }
 
