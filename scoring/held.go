@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"math"
+	"slices"
 
 	"weld/internal/vec"
 )
@@ -11,10 +12,10 @@ import (
 // for the value nor for where those equal to it lie.
 type Held struct {
 	bracket Bracket
-	most    int      // values that are held; with more, none are
-	over    bool     // there were more
-	above   int64    // scores above the bracket
-	values  []uint32 // bits of those inside, as they came
+	most    int       // values that are held; with more, none are
+	over    bool      // there were more
+	above   int64     // scores above the bracket
+	values  []float32 // those inside, as they came
 	tiles   []heldTile
 }
 
@@ -26,38 +27,38 @@ type heldTile struct {
 
 // NewHeld holds what is inside b: about so many scores, and no more than most.
 func NewHeld(b Bracket, expected, most int64) *Held {
-	return &Held{bracket: b, most: int(most), values: make([]uint32, 0, expected)}
+	return &Held{bracket: b, most: int(most), values: make([]float32, 0, expected)}
 }
 
 // HeldRun is what one worker finds, to be added to a [Held]. It serves again after that.
 type HeldRun struct {
 	above  int64
-	values []uint32
-	inside []float32
+	values []float32
 	tiles  []heldTile
 }
 
 // Full reports whether the run is to be added before it grows further.
 func (r *HeldRun) Full() bool { return len(r.values) >= heldRun }
 
-// heldRun is how many values a run has about at most, HeldRunBytes what it takes.
+// heldRun is how many values a run has about at most, and heldTileRoom the most that a tile adds to them;
+// HeldRunBytes is what it takes.
 const (
 	heldRun      = 1 << 15
-	HeldRunBytes = 4*heldRun + 3*4*8192
+	heldTileRoom = 1 << 13
+	HeldRunBytes = 4*(heldRun+heldTileRoom) + 2*4*heldTileRoom
 )
 
 // Note looks at a tile's scores.
 func (h *Held) Note(r *HeldRun, tile int64, scores []float32) {
-	if len(r.inside) < len(scores) {
-		r.inside = make([]float32, len(scores))
+	if r.values == nil {
+		r.values = make([]float32, 0, heldRun+heldTileRoom)
 	}
-	high := math.Float32frombits(bitsOf(h.bracket.High) + 1)
-	n, above := vec.Between(r.inside, scores, h.bracket.Low, high)
-	r.above += int64(above)
 	begin := len(r.values)
-	for _, v := range r.inside[:n] {
-		r.values = append(r.values, bitsOf(v))
-	}
+	r.values = slices.Grow(r.values, len(scores))[:begin+len(scores)]
+	high := math.Float32frombits(bitsOf(h.bracket.High) + 1)
+	n, above := vec.Between(r.values[begin:], scores, h.bracket.Low, high)
+	r.above += int64(above)
+	r.values = r.values[:begin+n]
 	r.tiles = append(r.tiles, heldTile{tile, begin, len(r.values)})
 }
 
@@ -84,45 +85,18 @@ func (h *Held) Find(k int64) (value float32, ties Ties, ok bool) {
 	if left < 1 || left > int64(len(h.values)) {
 		return 0, Ties{}, false
 	}
-	lo, hi := bitsOf(h.bracket.Low), bitsOf(h.bracket.High)+1
-	most := uint32(256)
-	for most < heldBins && int(most) < len(h.values)/4 {
-		most *= 2
-	}
-	bins := make([]uint32, most)
-	for {
-		shift := uint(0)
-		for ; (hi-lo-1)>>shift >= most; shift++ {
-		}
-		clear(bins)
-		for _, v := range h.values {
-			if d := v - lo; d < hi-lo {
-				bins[d>>(shift&31)]++
-			}
-		}
-		i := uint32((hi - lo - 1) >> shift)
-		for left > int64(bins[i]) {
-			left -= int64(bins[i])
-			i--
-		}
-		if shift == 0 {
-			return math.Float32frombits(lo + i), Ties{left, int64(bins[i])}, true
-		}
-		lo, hi = lo+i<<shift, min(lo+(i+1)<<shift, hi)
-	}
+	var f finder
+	value, ties = f.find(h.values, bitsOf(h.bracket.Low), bitsOf(h.bracket.High)+1, left)
+	return value, ties, true
 }
-
-// heldBins is the most bins that values are sorted into at once.
-const heldBins = 1 << 15
 
 // Equal calls yield with the tiles that have values equal to one, and how many; the tiles come in no
 // order.
 func (h *Held) Equal(value float32, yield func(tile int64, n int64)) {
-	bits := bitsOf(value)
 	for _, t := range h.tiles {
 		n := int64(0)
 		for _, v := range h.values[t.begin:t.end] {
-			if v == bits {
+			if v == value {
 				n++
 			}
 		}

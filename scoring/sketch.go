@@ -3,7 +3,6 @@ package scoring
 import (
 	"math"
 	"math/bits"
-	"slices"
 
 	"weld/internal/vec"
 )
@@ -147,7 +146,14 @@ type Bracket struct{ Low, High float32 }
 // says how far the whole is to be trusted, with everything that a sample of clusters has
 // to be distrusted for.
 func (n Normalization) Bracket(sketches []*Sketch, scales []*Scale, k, total int64) Bracket {
-	e := estimator{n: n, sketches: sketches, scales: scales, share: float64(k) / float64(total), counts: NewCounts()}
+	e := estimator{n: n, sketches: sketches, scales: scales, share: float64(k) / float64(total)}
+	kept := 0
+	for _, s := range sketches {
+		if s != nil {
+			kept += len(s.kept)
+		}
+	}
+	e.scores = make([]float32, 0, kept)
 	whole := e.quantile(-1)
 	values := make([]float64, replicates)
 	for r := range values {
@@ -168,8 +174,7 @@ type estimator struct {
 	scales   []*Scale
 	share    float64
 	scores   []float32
-	counts   *Counts
-	search   Quantile
+	finder   finder
 }
 
 // quantile is that of one replicate, or of the whole sample where it is negative.
@@ -196,16 +201,10 @@ func (e *estimator) quantile(replicate int) float64 {
 			sc.Apply(e.scores[at:])
 		}
 	}
-	if len(e.scores) == 0 {
+	n, _ := vec.Between(e.scores, e.scores, 0, math.Float32frombits(infinityBits)) // a small divisor makes infinities
+	if n == 0 {
 		return 0
 	}
-	e.search.begin(max(1, Rank(e.share, int64(len(e.scores)))))
-	for again := true; again; again = e.search.Next() {
-		w := e.search.Window(Identity)
-		for tile := range slices.Chunk(e.scores, keyRoom/4) {
-			e.search.Count(e.counts, tile, w)
-		}
-		e.search.Add(e.counts)
-	}
-	return float64(e.search.Value())
+	value, _ := e.finder.find(e.scores[:n], 0, infinityBits, max(1, Rank(e.share, int64(n))))
+	return float64(value)
 }

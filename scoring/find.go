@@ -1,0 +1,109 @@
+package scoring
+
+import (
+	"math"
+
+	"weld/internal/vec"
+)
+
+// Find finds the k-th largest of scores that are all at hand, 1 ≤ k ≤ their number, and how many equal it. It takes
+// [FindBytes] beside them.
+func Find(scores []float32, k int64) (float32, Ties) {
+	var f finder
+	return f.find(scores, 0, infinityBits, k)
+}
+
+// FindBytes bounds the memory of a search among scores at hand.
+const FindBytes = 4*mostBins + 4*findRoom
+
+// Figures of a search among scores at hand.
+const (
+	fewestBins = 1 << 8
+	mostBins   = leadingBins
+	findTile   = 1 << 13 // scores that are looked at together
+	findRoom   = 3 * findTile
+)
+
+// finder searches by histograms, as [Quantile] does. It serves again.
+type finder struct {
+	bins []uint32
+	room []float32
+}
+
+// find is [Find] among scores whose bits are in [lo, hi).
+func (f *finder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) {
+	all, ours := true, false // scores are all inside the interval; they lie in room
+	f.fit(len(scores))
+	for {
+		bins, shift := f.binsFor(lo, hi, len(scores))
+		if all {
+			tally(bins, scores, lo, shift)
+		} else {
+			for at := 0; at < len(scores); at += findTile {
+				tally(bins, f.inside(0, scores[at:min(at+findTile, len(scores))], lo, hi), lo, shift)
+			}
+		}
+		i := uint32((hi - lo - 1) >> shift)
+		for ; k > int64(bins[i]); i-- {
+			k -= int64(bins[i])
+		}
+		if shift == 0 {
+			return math.Float32frombits(lo + i), Ties{k, int64(bins[i])}
+		}
+		lo, hi = lo+i<<shift, min(lo+(i+1)<<shift, hi)
+		switch n := int(bins[i]); {
+		case all && n == len(scores):
+		case ours:
+			scores = f.inside(0, scores, lo, hi)
+		case n <= len(f.room)-findTile:
+			kept := 0
+			for at := 0; at < len(scores); at += findTile {
+				kept += len(f.inside(kept, scores[at:min(at+findTile, len(scores))], lo, hi))
+			}
+			scores, all, ours = f.room[:kept], true, true
+		default:
+			all = false
+		}
+	}
+}
+
+// fit makes room for a search among n scores.
+func (f *finder) fit(n int) {
+	if room := min(n+findTile, findRoom); len(f.room) < room {
+		f.room = make([]float32, room)
+	}
+	most := fewestBins
+	for most < mostBins && most < n/4 {
+		most *= 2
+	}
+	if len(f.bins) < most {
+		f.bins = make([]uint32, most)
+	}
+}
+
+// binsFor makes bins for an interval, as many as n scores are worth, and says how wide they are.
+func (f *finder) binsFor(lo, hi uint32, n int) (bins []uint32, shift uint) {
+	most := fewestBins
+	for most < len(f.bins) && most < n/4 {
+		most *= 2
+	}
+	for ; (hi-lo-1)>>shift >= uint32(most); shift++ {
+	}
+	clear(f.bins[:most])
+	return f.bins[:most], shift
+}
+
+// tally counts scores whose bits are at least lo.
+func tally(bins []uint32, scores []float32, lo uint32, shift uint) {
+	if lo == 0 && shift == 16 && len(bins) == leadingBins {
+		vec.HistogramHigh(bins, scores)
+	} else {
+		vec.HistogramKeys(bins, scores, lo, shift)
+	}
+}
+
+// inside moves to the room, from a place on, what has its bits in [lo, hi).
+func (f *finder) inside(at int, scores []float32, lo, hi uint32) []float32 {
+	n, _ := vec.Between(f.room[at:][:len(scores)], scores, math.Float32frombits(lo), math.Float32frombits(hi))
+	return f.room[at:][:n]
+}
