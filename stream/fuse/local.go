@@ -59,6 +59,7 @@ type local struct {
 	jobs      []Job
 	nonfinite Nonfinite
 	odd       []atomic.Int64
+	spare     spareScores
 }
 
 func (l *local) Next() *Pass   { return nil }
@@ -71,7 +72,7 @@ func (l *local) Reads() Reads {
 }
 
 func (l *local) Fuse(i int) []Stage {
-	j := &job{Job: &l.jobs[i], finisher: finisher{&l.jobs[i], l.nonfinite}, reads: l.Reads(), odd: &l.odd[i]}
+	j := &job{Job: &l.jobs[i], finisher: finisher{&l.jobs[i], l.nonfinite}, reads: l.Reads(), odd: &l.odd[i], spare: &l.spare}
 	for m, c := range l.jobs[i].Models {
 		if !c.Absent {
 			j.sources = append(j.sources, m)
@@ -118,6 +119,7 @@ type job struct {
 	reads    Reads
 	sources  []int // models that have the tensor
 	odd      *atomic.Int64
+	spare    *spareScores
 }
 
 // models is how many models have the tensor.

@@ -35,9 +35,9 @@ func newTopK(j *job, k int64) *topK {
 
 // topKBytes bounds what a selection holds of a tensor.
 func topKBytes(j *Job) int64 {
-	n := 8*j.Tiling.Count() + heldTileBytes*j.Tiling.Count()
+	n := 8*j.Tiling.Count() + heldTileBytes*j.Tiling.Count() + scoring.FindBytes
 	if !sampled(j) {
-		return n + scoring.QuantileBytes
+		return n + 4*j.Tiling.Elements()
 	}
 	return n + max(mostHeld*4, scoring.BracketBytes) + sketchBytes
 }
@@ -65,10 +65,10 @@ func (g topKOf[T]) searching() (open []*topK) {
 	return open
 }
 
-// searchTopK searches for selections in stages. A sample says where the least selected score lies, all
-// but certainly; one pass holds the few scores there, which tell the rest. If they are too many, or the
-// sample misled, passes of histograms find it, and a last one numbers those of equal scores
-// where only some are wanted.
+// searchTopK searches for selections in stages. The scores of a small tensor are held. Of a large one, a sample says
+// where the least selected score lies, all but certainly; one pass holds the few scores there, which tell the rest. If
+// they are too many, or the sample misled, passes of histograms find it, and a last one numbers those of equal
+// scores where only some are wanted.
 func searchTopK[T vec.Float](j *job, reads Reads, groups []topKOf[T]) []Stage {
 	var open []topKOf[T]
 	for _, g := range groups {
@@ -86,19 +86,10 @@ func searchTopK[T vec.Float](j *job, reads Reads, groups []topKOf[T]) []Stage {
 		return nil
 	}
 	search := topKSearch[T]{job: j, groups: open, reads: reads}
-	var stages []Stage
-	if sampled(j.Job) {
-		stages = append(stages, newTopKSample(search))
-	} else {
-		for _, g := range open {
-			for _, c := range g.of {
-				if c.share == 0 {
-					c.quantile = scoring.NewQuantile(c.k)
-				}
-			}
-		}
+	if !sampled(j.Job) {
+		return []Stage{newTopKWhole(search)}
 	}
-	stages = append(stages, &topKHold[T]{search})
+	stages := []Stage{newTopKSample(search), &topKHold[T]{search}}
 	for range mostPasses {
 		stages = append(stages, &topKCount[T]{search})
 	}
@@ -126,7 +117,7 @@ func (st topKSearch[T]) tile(s *Scratch, sp *Span, t Tile) input[T] {
 
 // Figures of a sample.
 const (
-	leastSampled = 1 << 21 // elements of a tensor; a smaller one is walked over in the caches
+	leastSampled = 1 << 20 // elements of a tensor; the scores of a smaller one are held
 	sampleScores = 1 << 16 // that are kept
 	sketchBytes  = 5 * sampleScores
 	mostHeld     = 2 << 20 // scores
@@ -261,7 +252,7 @@ func (st *topKHold[T]) End() error {
 				if c.quantile == nil {
 					c.quantile = scoring.NewQuantile(c.k)
 				}
-				continue // too many, or all are in the caches
+				continue // too many
 			}
 			least, ties, ok := c.held.Find(c.k)
 			if !ok {
@@ -282,11 +273,17 @@ func (c *topK) found(least float32, ties scoring.Ties) {
 
 // numberHeld numbers the elements with the least selected score by what is held.
 func (c *topK) numberHeld(tiles int64) {
-	c.ties, c.numbered = make([]int64, tiles+1), true
-	c.held.Equal(c.least, func(tile, n int64) { c.ties[tile+1] = n })
-	for i := range tiles {
-		c.ties[i+1] += c.ties[i]
+	ties := make([]int64, tiles+1)
+	c.held.Equal(c.least, func(tile, n int64) { ties[tile+1] = n })
+	c.numberAll(ties)
+}
+
+// numberAll takes the ties of each tile, which follow those before the first.
+func (c *topK) numberAll(ties []int64) {
+	for i := range len(ties) - 1 {
+		ties[i+1] += ties[i]
 	}
+	c.ties, c.numbered = ties, true
 }
 
 // topKCount is one pass of the searches by histogram.
@@ -372,11 +369,14 @@ type topKTies[T vec.Float] struct {
 // Idle implements [Optional].
 func (st *topKTies[T]) Idle() bool { return len(st.partial()) == 0 }
 
-// partial are the selections of some of equal scores.
+// partial reports whether some of equal scores are selected, and it is not yet known which.
+func (c *topK) partial() bool { return c.some && !c.numbered }
+
+// partial are the selections of which that is true.
 func (st topKSearch[T]) partial() (of []*topK) {
 	for _, g := range st.groups {
 		for _, c := range g.of {
-			if c.some && !c.numbered {
+			if c.partial() {
 				of = append(of, c)
 			}
 		}
@@ -393,7 +393,7 @@ func (st *topKTies[T]) Span(s *Scratch, sp *Span) error {
 			height := s.mark()
 			var scores []float32
 			for _, c := range g.of {
-				if !c.some {
+				if !c.partial() {
 					continue
 				}
 				if scores == nil {

@@ -1,12 +1,14 @@
 package fuse
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"weld/format"
+	"weld/scoring"
 )
 
 // A tensor that is sampled keeps exactly the elements that a stable sort says, whatever its scores are: spread out,
@@ -47,34 +49,73 @@ func TestSampledSelectionEqualsReference(t *testing.T) {
 			}
 			in := x.inputs()
 			got := unpack(Operand{format.F32, in.drive(t, Local(m.method, in.jobs, StopNonfinite), 3)[0]})
-			order := make([]int, n)
-			for i := range order {
-				order[i] = i
-			}
-			slices.SortStableFunc(order, func(a, b int) int {
-				switch p, q := math.Abs(x.models[0][a]), math.Abs(x.models[0][b]); {
-				case p > q:
-					return -1
-				case p < q:
-					return 1
-				}
-				return 0
-			})
-			keep, drop := int(m.density*n), 0
-			if m.method == "breadcrumbs" {
-				drop = n / 10
-				keep += drop
-			}
-			want := make([]float64, n)
-			for _, i := range order[drop:keep] {
-				want[i] = x.models[0][i]
-			}
+			want := magnitudesKept(x.models[0], m.method, m.density)
 			for i := range want {
 				if got[i] != want[i] {
 					t.Errorf("%s, %s at %v: element %d is %v, want %v", name, m.method, m.density, i, got[i], want[i])
 					break
 				}
 			}
+		}
+	}
+}
+
+// magnitudesKept is what a stable sort keeps; breadcrumbs drop a tenth before.
+func magnitudesKept(x []float64, method string, density float64) []float64 {
+	n := len(x)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(math.Abs(x[b]), math.Abs(x[a])) })
+	keep, drop := int(density*float64(n)), 0
+	if method == "breadcrumbs" {
+		drop = n / 10
+		keep += drop
+	}
+	kept := make([]float64, n)
+	for _, i := range order[drop:keep] {
+		kept[i] = x[i]
+	}
+	return kept
+}
+
+// Where one model's sample misleads, and another's does not, equal scores of each are numbered by themselves.
+func TestOneSampleOfSeveralMisleads(t *testing.T) {
+	const n, density = leastSampled, 0.4
+	r := rand.New(rand.NewPCG(1, 2))
+	x := oneTensor{
+		method: "breadcrumbs", dtype: format.F32, out: format.F32, shape: []int64{n / 1024, 1024}, base: make([]float64, n),
+		models: [][]float64{make([]float64, n), make([]float64, n), make([]float64, n)}, shared: Params{"lambda": 1, "normalize": 0, "rescale": 0},
+	}
+	// Where the sample looks, everything is large.
+	large := make([]bool, n)
+	sparse := NewTiling(n, 1024).Sparse(256, scoring.BlockElements)
+	for i := range sparse.Count() {
+		lo, hi := sparse.Range(i)
+		for at := lo; at < hi; at++ {
+			large[at] = true
+		}
+	}
+	want := make([]float64, n)
+	for k := range x.models {
+		x.own = append(x.own, Params{"weight": 1, "density": density, "gamma": 0.1})
+		for i := range n {
+			v := float64(1 + r.IntN(2))
+			if k == 1 && large[i] {
+				v += 10
+			}
+			x.models[k][i] = v
+		}
+		for i, v := range magnitudesKept(x.models[k], x.method, density) {
+			want[i] += v
+		}
+	}
+	in := x.inputs()
+	got := unpack(Operand{format.F32, in.drive(t, Local(x.method, in.jobs, StopNonfinite), 3)[0]})
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("element %d is %v, want %v", i, got[i], want[i])
 		}
 	}
 }
