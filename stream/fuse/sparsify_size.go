@@ -72,7 +72,9 @@ func (b *bySize[T]) sparsify(in input[T], k int, delta []T) {
 	height := in.s.mark()
 	s := magnitudes(in, delta)
 	keepTop(c.keep, in.Tile, delta, s)
-	dropTop(c.drop, in, delta, s)
+	first, over, rest := c.drop.bounds(in.Tile, s)
+	vec.SelectSize(delta[:first], 0, over)
+	vec.SelectSize(delta[first:], 0, rest)
 	in.s.release(height)
 }
 

@@ -447,38 +447,52 @@ func (c *topK) bound(t Tile) (least float32, ok bool) {
 	return 0, false
 }
 
-// keepTop sets to +0 the elements of x that are not selected; s are the tile's scores.
-func keepTop[T vec.Float](c *topK, t Tile, x []T, s []float32) {
-	switch least, ok := c.bound(t); {
-	case !ok:
-		wanted := c.tiesIn(t)
-		for i, v := range s {
-			switch {
-			case v > c.least:
-			case v == c.least && wanted > 0:
-				wanted--
-			default:
-				x[i] = 0
-			}
-		}
-	case least == infinity:
-		vec.Fill(x, 0)
-	case least > 0:
-		vec.Select(x, s, least)
+// bounds are the least scores that are selected among the first elements of a tile, and among the rest; s
+// are the tile's scores.
+func (c *topK) bounds(t Tile, s []float32) (first int, least, rest float32) {
+	if least, ok := c.bound(t); ok {
+		return len(s), least, least
 	}
+	return afterEqual(s, c.least, c.tiesIn(t)), c.least, nextUp(c.least)
 }
 
-// dropTop sets to +0 the elements of x that are selected; s are the tile's scores.
-func dropTop[T vec.Float](c *topK, in input[T], x []T, s []float32) {
-	if c.none() {
+// afterEqual is the place behind the n-th score that has a value, of at least so many.
+func afterEqual(s []float32, v float32, n int64) int {
+	const few = 256
+	at := 0
+	for ; at+few < len(s); at += few {
+		in := int64(countEqual(s[at:at+few], v))
+		if in >= n {
+			break
+		}
+		n -= in
+	}
+	for ; n > 0; at++ {
+		if s[at] == v {
+			n--
+		}
+	}
+	return at
+}
+
+// keepTop sets to +0 the elements of x that are not selected; s are the tile's scores.
+func keepTop[T vec.Float](c *topK, t Tile, x []T, s []float32) {
+	switch {
+	case c.all():
+		return
+	case c.none():
+		vec.Fill(x, 0)
 		return
 	}
-	rest, ones := take[float32](in.s, len(x)), take[float32](in.s, len(x))
-	vec.Fill(rest, -1)
-	vec.Fill(ones, 1)
-	keepTop(c, in.Tile, rest, s)
-	vec.Add(rest, ones)
-	vec.Select(x, rest, 1)
+	first, least, rest := c.bounds(t, s)
+	selectFrom(x[:first], s[:first], least)
+	selectFrom(x[first:], s[first:], rest)
+}
+
+func selectFrom[T vec.Float](x []T, s []float32, least float32) {
+	if least > 0 {
+		vec.Select(x, s, least)
+	}
 }
 
 // What [topK.tiesIn] says but a number.
@@ -501,12 +515,6 @@ func (c *topK) tiesIn(t Tile) int64 {
 	default:
 		return left
 	}
-}
-
-// selected fills in with 1 where an element is selected, and 0 elsewhere.
-func selected[T vec.Float](c *topK, t Tile, in []T, s []float32) {
-	vec.Fill(in, 1)
-	keepTop(c, t, in, s)
 }
 
 // magnitudes are |x| as scores. What is not finite counts as the largest finite value, so that
