@@ -119,13 +119,16 @@ func (w *walk) open(tensor int, jobOf map[int]int) *task {
 
 // enter finds the tiles of a task's stage, and how many are shown at once.
 func (w *walk) enter(t *task) {
+	t.tiling = w.plan.Tensors[t.tensor].tiling()
 	if t.stages != nil {
 		if s, ok := t.stages[t.stage].(fuse.Sampling); ok {
-			t.tiling, t.per = s.Tiling(), 1
-			return
+			t.tiling = s.Tiling()
 		}
 	}
-	t.tiling = w.plan.Tensors[t.tensor].tiling()
+	if t.tiling.IsSparse() {
+		t.per = 1
+		return
+	}
 	bytes := tileElements(t.tiling) * w.plan.elementBytes(w.plan.Tensors[t.tensor], allReads)
 	t.per = max(1, w.plan.Budget.Span/bytes)
 }
