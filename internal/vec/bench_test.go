@@ -130,11 +130,18 @@ func kernels(n int) []kernel {
 		{"SelectAxpy", 16 * n, func() { result.count = SelectAxpy(dst, 0.3, x, score, 1.2) }},
 		{"CountAtLeast", 4 * n, func() { result.count = CountAtLeast(score, 1.2) }},
 		{"SelectSize", 8 * n, func() { SelectSize(dst, 0.1, 1.2) }},
+		{"Below", 4 * n, func() {
+			result.count = len(score)
+			if n > 0 {
+				result.count = Below(score, n/2)
+			}
+		}},
 		{"SignSum", 12 * n, func() { SignSum(dst, x) }},
 		{"KeepSign", 16 * n, func() { KeepSign(dst, x, y) }},
 		{"Random", 4 * n, func() { Random(numbers, 1, 0) }},
 		{"RandomMask", n / 8, func() { RandomMask(mask, 1, 0, 1000, 0) }},
 		{"AtMost", 4 * n, func() { AtMost(mask, numbers, 1<<30) }},
+		{"HasBits", 4 * n, func() { HasBits(kept, x, 0xffff) }},
 		{"SelectBits", 8 * n, func() { SelectBits(dst, open) }},
 		{"SumAbsBits", 4 * n, func() { result.sum, _ = SumAbsBits(x, open) }},
 		{"BitRange", 4 * n, func() { BitRange(score) }},

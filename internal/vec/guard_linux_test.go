@@ -96,6 +96,9 @@ func TestArithmeticFault(t *testing.T) {
 		check("EntropyTerms of p", func() { EntropyTerms(doubles, wide, doubles, 1, 1, 1) })
 		check("EntropyTerms of q", func() { EntropyTerms(doubles, doubles, wide, 1, 1, 1) })
 		check("EntropyTerms writing", func() { EntropyTerms(wide, doubles, doubles, 1, 1, 1) })
+		rank := 0
+		check("Below", func() { rank += Below(a, 3) })
+		check("HasBits", func() { HasBits(make([]uint32, words(len(a))), a, 1) })
 		check("Between", func() { Between(fits, a, 0, 1) })
 	})
 }

@@ -21,6 +21,16 @@ func AtMost(mask []uint32, x []int32, last int32) {
 	}
 }
 
+// HasBits fills a mask with which elements have any of the bits; behind the last one it has zeros.
+func HasBits(mask []uint32, x []float32, bits uint32) {
+	mask = mask[:words(len(x))]
+	n := hasBitsSIMD(mask, x, bits)
+	clear(mask[n:])
+	for i := 32 * n; i < len(x); i++ {
+		mask[i/32] |= uint32(bit(math.Float32bits(x[i])&bits != 0)) << (i % 32)
+	}
+}
+
 // SelectBits keeps x where the mask has a one, and sets it to +0 elsewhere.
 func SelectBits[T Float](x []T, mask []uint32) {
 	mask = mask[:words(len(x))]

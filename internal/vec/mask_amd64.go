@@ -12,6 +12,14 @@ func atMostSIMD(mask []uint32, x []int32, last int32) int {
 	return len(mask)
 }
 
+func hasBitsSIMD(mask []uint32, x []float32, bits uint32) int {
+	n := blocks(len(x)) / 32
+	if n > 0 {
+		hasBitsAVX2(&mask[0], &x[0], n, bits)
+	}
+	return n
+}
+
 func selectBitsSIMD[T Float](x []T, mask []uint32) int {
 	n := float32Blocks(x)
 	if n > 0 {
@@ -28,10 +36,13 @@ func sumAbsBitsSIMD[T Float](all, kept *lanes, x []T, mask []uint32) int {
 	return n
 }
 
-// atMostAVX2 fills words, at least one.
-//
+// These fill words, at least one.
+
 //go:noescape
 func atMostAVX2(mask *uint32, x *int32, words int, last int32)
+
+//go:noescape
+func hasBitsAVX2(mask *uint32, x *float32, words int, bits uint32)
 
 // These take n elements, n a positive multiple of block.
 

@@ -72,13 +72,8 @@ DATA wide<>+240(SB)/8, $33
 DATA wide<>+248(SB)/8, $32
 GLOBL wide<>(SB), RODATA|NOPTR, $256
 
-// MASK makes a word of which numbers in A, B, C and D are at most those in L, stores it at DI, and
-// moves on.
-#define MASK(L, A, B, C, D) \
-	VPCMPGTD  L, A, A  \
-	VPCMPGTD  L, B, B  \
-	VPCMPGTD  L, C, C  \
-	VPCMPGTD  L, D, D  \
+// WORD makes a word of which lanes of A, B, C and D have no mask, stores it at DI, and moves on.
+#define WORD(A, B, C, D) \
 	VMOVMSKPS A, AX    \
 	VMOVMSKPS B, BX    \
 	VMOVMSKPS C, DX    \
@@ -92,6 +87,14 @@ GLOBL wide<>(SB), RODATA|NOPTR, $256
 	NOTL      AX       \
 	MOVL      AX, (DI) \
 	ADDQ      $4, DI
+
+// MASK makes a word of which numbers in A, B, C and D are at most those in L.
+#define MASK(L, A, B, C, D) \
+	VPCMPGTD L, A, A \
+	VPCMPGTD L, B, B \
+	VPCMPGTD L, C, C \
+	VPCMPGTD L, D, D \
+	WORD(A, B, C, D)
 
 // func atMostAVX2(mask *uint32, x *int32, words int, last int32)
 TEXT ·atMostAVX2(SB), NOSPLIT, $0-28
@@ -111,6 +114,32 @@ word:
 	ADDQ    $128, SI
 	DECQ    CX
 	JNZ     word
+	VZEROUPPER
+	RET
+
+// func hasBitsAVX2(mask *uint32, x *float32, words int, bits uint32)
+TEXT ·hasBitsAVX2(SB), NOSPLIT, $0-28
+	MOVQ         mask+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         words+16(FP), CX
+	MOVL         bits+24(FP), AX
+	VMOVD        AX, X4
+	VPBROADCASTD X4, Y4
+	VPXOR        Y5, Y5, Y5
+
+word:
+	VPAND    0(SI), Y4, Y0
+	VPAND    32(SI), Y4, Y1
+	VPAND    64(SI), Y4, Y2
+	VPAND    96(SI), Y4, Y3
+	VPCMPEQD Y5, Y0, Y0
+	VPCMPEQD Y5, Y1, Y1
+	VPCMPEQD Y5, Y2, Y2
+	VPCMPEQD Y5, Y3, Y3
+	WORD(Y0, Y1, Y2, Y3)
+	ADDQ     $128, SI
+	DECQ     CX
+	JNZ      word
 	VZEROUPPER
 	RET
 

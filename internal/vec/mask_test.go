@@ -38,6 +38,32 @@ func TestAtMost(t *testing.T) {
 	})
 }
 
+// Every length up to a page that must not be touched.
+func TestHasBits(t *testing.T) {
+	const most = 200
+	room, elements := guardedOf[uint32](words(most)), guardedOf[float32](most)
+	r := rand.New(rand.NewPCG(45, 46))
+	levelsFrom(Portable, t, func(t *testing.T) {
+		for n := range most + 1 {
+			for _, bits := range []uint32{0, 1, 0xffff, 1<<31 - 1, 1 << 31, math.MaxUint32} {
+				mask, x := room[words(most)-words(n):], elements[most-n:]
+				for i := range x {
+					x[i] = math.Float32frombits([]uint32{0, 1, 1 << 31, r.Uint32(), r.Uint32() << 16, bits, ^bits}[r.IntN(7)])
+				}
+				for i := range mask {
+					mask[i] = r.Uint32()
+				}
+				HasBits(mask, x, bits)
+				for i, got := range bitsOf(mask, 32*len(mask)) {
+					if want := i < n && math.Float32bits(x[i])&bits != 0; got != want {
+						t.Fatalf("element %d of %d, bits %#x: %v", i, n, bits, got)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestSelectBits(t *testing.T) {
 	testSelectBits[float32](t)
 	testSelectBits[float64](t)

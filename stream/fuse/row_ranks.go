@@ -20,6 +20,7 @@ type rowRanks struct {
 
 	next   []uint32    // for each bin, the place of its next element in sorted
 	state  []binState  // for each bin
+	odd    []uint32    // mask of elements that are not the least of their bin
 	place  []uint32    // of each unsure element in sorted
 	sorted []float32   // the row by bins, each in the order of the row
 	exact  []uint32    // for each place in a ranked bin, the rank
@@ -27,7 +28,7 @@ type rowRanks struct {
 }
 
 // rankBytes bounds what the ranking of a row of n elements takes.
-func rankBytes(n int64) int64 { return n*(2+4+4+4+4+4+2*8) + (binsOf(n)+3)*(4+4+8+1) }
+func rankBytes(n int64) int64 { return n*(2+4+4+4+4+4+2*8) + 4*words(n) + (binsOf(n)+3)*(4+4+8+1) }
 
 const (
 	// mostBins is how many bins a row has at most; more do not stay in the cache.
@@ -120,7 +121,7 @@ func (r *rowRanks) find(open []uint32) {
 		case left > fewMixed:
 			r.ranks[u] = r.inBin(u)
 		default:
-			r.ranks[u] = below(r.x, int(r.unsure[u]))
+			r.ranks[u] = int32(vec.Below(r.x, int(r.unsure[u])))
 		}
 	}
 }
@@ -134,10 +135,11 @@ func (r *rowRanks) rankAlike() (left int) {
 	r.state = grown(r.state, int64(len(r.first)))
 	clear(r.state)
 	r.state[1] = mixed
-	low := uint32(1)<<r.shift - 1
-	for i, v := range r.x {
-		if math.Float32bits(v)&low != 0 {
-			r.state[r.bins[i]] = mixed
+	r.odd = grown(r.odd, words(int64(len(r.x))))
+	vec.HasBits(r.odd, r.x, 1<<r.shift-1)
+	for w, left := range r.odd {
+		for ; left != 0; left &= left - 1 {
+			r.state[r.bins[32*w+bits.TrailingZeros32(left)]] = mixed
 		}
 	}
 	clear(r.next)
@@ -152,11 +154,6 @@ func (r *rowRanks) rankAlike() (left int) {
 		}
 	}
 	return left
-}
-
-// below is how many elements are smaller than that at place i, or equal and before it. It is not 0.
-func below(x []float32, i int) int32 {
-	return int32(len(x) - vec.CountAtLeast(x[:i], nextUp(x[i])) - vec.CountAtLeast(x[i:], x[i]))
 }
 
 // binState is what is known about the elements of a bin.
@@ -198,7 +195,7 @@ func (r *rowRanks) inBin(u int) int32 {
 	}
 	switch r.state[bin] {
 	case mixed:
-		return int32(first) + below(inside, int(place-first))
+		return int32(first) + int32(vec.Below(inside, int(place-first)))
 	case settled:
 		return int32(r.exact[place])
 	}
