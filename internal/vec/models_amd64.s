@@ -36,8 +36,10 @@ TEXT ·varianceAVX2(SB), NOSPLIT, $0-48
 	MOVQ         n+24(FP), CX
 	VBROADCASTSD number+32(FP), Y13
 	VBROADCASTSD share+40(FP), Y14
-	VBROADCASTSS largest<>(SB), X15
+	VBROADCASTSS largest<>(SB), Y15
 	XORQ         BX, BX
+	CMPQ         DX, $2
+	JEQ          two
 
 block:
 	MOVQ      (SI), R9
@@ -67,6 +69,37 @@ next:
 	ADDQ $32, BX
 	SUBQ $8, CX
 	JNZ  block
+	VZEROUPPER
+	RET
+
+// Of two models, 2e² − e² is e² to the bit.
+two:
+	MOVQ (SI), R9
+	MOVQ HEADER(SI), R10
+
+pair:
+	VCVTPS2PD   0(R9)(BX*1), Y0
+	VCVTPS2PD   16(R9)(BX*1), Y1
+	VCVTPS2PD   0(R10)(BX*1), Y2
+	VCVTPS2PD   16(R10)(BX*1), Y3
+	VPCMPEQQ    Y0, Y2, Y4
+	VPCMPEQQ    Y1, Y3, Y5
+	VSUBPD      Y0, Y2, Y2
+	VSUBPD      Y1, Y3, Y3
+	VANDNPD     Y2, Y4, Y2
+	VANDNPD     Y3, Y5, Y3
+	VMULPD      Y2, Y2, Y2
+	VMULPD      Y3, Y3, Y3
+	VMULPD      Y14, Y2, Y2
+	VMULPD      Y14, Y3, Y3
+	VCVTPD2PSY  Y2, X2
+	VCVTPD2PSY  Y3, X3
+	VINSERTF128 $1, X3, Y2, Y2
+	VMINPS      Y15, Y2, Y2
+	VMOVUPS     Y2, (DI)(BX*1)
+	ADDQ        $32, BX
+	SUBQ        $8, CX
+	JNZ         pair
 	VZEROUPPER
 	RET
 
