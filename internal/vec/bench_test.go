@@ -147,6 +147,7 @@ func kernels(n int) []kernel {
 		{"BitRange", 4 * n, func() { BitRange(score) }},
 		{"Bins", 6 * n, func() { Bins(bins, score, least>>16, 16) }},
 		{"CountBins", 2 * n, func() { CountBins(tables[:1<<16], tables[1<<16:], bins) }},
+		{"AddLimits", 16 * n, func() { AddLimits(limits[:n], tables[:n], tables[n:2*n], 0, 1, 16) }},
 		{"Settle", 6 * n, func() {
 			for i := range open {
 				open[i] = 0x12345678

@@ -66,3 +66,21 @@ func Settle(kept, open []uint32, x []int32, bins []uint16, limits []Limits) {
 		open[w] = maybe &^ sure
 	}
 }
+
+// AddLimits makes of the counts of bins, in two tables as of [CountBins], how many elements the bins before each
+// have, which it leaves in first, and the limits of each bin: base + step·rank of its first rank, and slack
+// more of its last, between −1 and the largest number. Ranks begin with 0.
+func AddLimits(limits []Limits, first, odd []uint32, base, step, slack float64) {
+	odd, limits = odd[:len(first)], limits[:len(first)]
+	at, before := addLimitsSIMD(limits, first, odd, base, step, slack)
+	for c := at; c < len(first); c++ {
+		n := first[c] + odd[c]
+		first[c] = before
+		limits[c][0] = numberOf(float64(float64(before)*step) + base)
+		before += n
+		limits[c][1] = numberOf(float64(float64(before)*step) + (base - step + slack))
+	}
+}
+
+// numberOf is a limit as a number.
+func numberOf(limit float64) int32 { return int32(min(max(limit, -1), math.MaxInt32)) }

@@ -38,6 +38,13 @@ func settleSIMD(kept, open []uint32, x []int32, bins []uint16, limits []Limits) 
 	return 2 * n
 }
 
+func addLimitsSIMD(limits []Limits, first, odd []uint32, base, step, slack float64) (n int, before uint32) {
+	if n = len(first) &^ 7; n == 0 || level == Portable {
+		return 0, 0
+	}
+	return n, addLimitsAVX2(&limits[0], &first[0], &odd[0], n, base, step, base-step+slack)
+}
+
 // Both take n scores, n a positive multiple of block.
 
 // bitRangeAVX2 returns the least of bits − 1, where 0 wraps around, and the most of bits.
@@ -57,3 +64,9 @@ func countBinsAVX2(even, odd *uint32, bins *uint16, n int)
 //
 //go:noescape
 func settleAVX2(kept, open *uint32, x *int32, bins *uint16, limits *Limits, n int)
+
+// addLimitsAVX2 takes n bins, n a positive multiple of 8; the last limit of a bin is last + step·(its last rank + 1). It
+// returns how many elements they have.
+//
+//go:noescape
+func addLimitsAVX2(limits *Limits, first, odd *uint32, n int, base, step, last float64) (before uint32)

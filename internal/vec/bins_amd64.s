@@ -160,3 +160,73 @@ done:
 	CMPQ DI, n+40(FP)
 	JLT  words
 	RET
+
+DATA least<>+0(SB)/8, $-1.0
+GLOBL least<>(SB), RODATA|NOPTR, $8
+
+DATA most<>+0(SB)/8, $2147483647.0
+GLOBL most<>(SB), RODATA|NOPTR, $8
+
+// LIMIT makes limits of the four ranks in X: FROM + step·rank. Y13 is the step, Y11 and Y10 the bounds.
+#define LIMIT(X, Y, FROM) \
+	VCVTDQ2PD   X, Y       \
+	VMULPD      Y13, Y, Y  \
+	VADDPD      FROM, Y, Y \
+	VMAXPD      Y11, Y, Y  \
+	VMINPD      Y10, Y, Y  \
+	VCVTTPD2DQY Y, X
+
+// func addLimitsAVX2(limits *Limits, first, odd *uint32, n int, base, step, last float64) (before uint32)
+//
+// Y9 has in every lane the elements of the bins before.
+TEXT ·addLimitsAVX2(SB), NOSPLIT, $0-60
+	MOVQ         limits+0(FP), DI
+	MOVQ         first+8(FP), SI
+	MOVQ         odd+16(FP), DX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSD base+32(FP), Y14
+	VBROADCASTSD step+40(FP), Y13
+	VBROADCASTSD last+48(FP), Y12
+	VBROADCASTSD least<>(SB), Y11
+	VBROADCASTSD most<>(SB), Y10
+	VPXOR        Y9, Y9, Y9
+	VPCMPEQD     Y8, Y8, Y8
+	VPSRLD       $29, Y8, Y8      // the last of eight lanes
+
+eight:
+	VMOVDQU      (SI), Y0
+	VPADDD       (DX), Y0, Y0
+	VPSLLDQ      $4, Y0, Y1
+	VPADDD       Y0, Y1, Y1
+	VPSLLDQ      $8, Y1, Y2
+	VPADDD       Y2, Y1, Y1       // sums in each half
+	VPSHUFD      $0xff, Y1, Y2
+	VPERM2I128   $0x08, Y2, Y2, Y2
+	VPADDD       Y2, Y1, Y1       // the first half's before the second
+	VPADDD       Y9, Y1, Y1       // with the bin's own
+	VPSUBD       Y0, Y1, Y0       // without
+	VPERMD       Y1, Y8, Y9
+	VMOVDQU      Y0, (SI)
+	VEXTRACTI128 $1, Y0, X2
+	VEXTRACTI128 $1, Y1, X3
+	LIMIT(X0, Y0, Y14)
+	LIMIT(X2, Y2, Y14)
+	LIMIT(X1, Y1, Y12)
+	LIMIT(X3, Y3, Y12)
+	VPUNPCKLDQ   X1, X0, X4
+	VPUNPCKHDQ   X1, X0, X5
+	VPUNPCKLDQ   X3, X2, X6
+	VPUNPCKHDQ   X3, X2, X7
+	VMOVDQU      X4, 0(DI)
+	VMOVDQU      X5, 16(DI)
+	VMOVDQU      X6, 32(DI)
+	VMOVDQU      X7, 48(DI)
+	ADDQ         $32, SI
+	ADDQ         $32, DX
+	ADDQ         $64, DI
+	SUBQ         $8, CX
+	JNZ          eight
+	VMOVD        X9, AX
+	MOVL         AX, before+56(FP)
+	VZEROUPPER
+	RET

@@ -115,3 +115,35 @@ func TestSettle(t *testing.T) {
 		}
 	})
 }
+
+// Every number of bins up to a page that must not be touched: first counts what is before, and limits are those of the
+// ranks.
+func TestAddLimits(t *testing.T) {
+	const most = 100
+	evenRoom, oddRoom, limitRoom := guardedOf[uint32](most), guardedOf[uint32](most), guardedOf[Limits](most)
+	r := rand.New(rand.NewPCG(57, 58))
+	levelsFrom(Portable, t, func(t *testing.T) {
+		for n := range most + 1 {
+			for _, line := range [][3]float64{{0, 0, 0}, {0x1p29 - 8, 0x1p31 * 0.3 / 5000, 16}, {-0x1p28, 0x1p24, 16}, {0x1p31 * 0.9, 1e6, 16}, {-5, 1e-4, 16}, {-1e12, 1e9, 3}} {
+				first, odd, limits := evenRoom[most-n:], oddRoom[most-n:], limitRoom[most-n:]
+				want, wantLimits, before := make([]uint32, n), make([]Limits, n), uint32(0)
+				limit := func(rank, slack float64) int32 {
+					return int32(min(max(float64(rank*line[1])+slack, -1), math.MaxInt32))
+				}
+				for c := range first {
+					first[c], odd[c] = r.Uint32N(50), r.Uint32N(50)
+					if r.IntN(4) == 0 {
+						first[c], odd[c] = 0, 0
+					}
+					want[c], wantLimits[c][0] = before, limit(float64(before), line[0])
+					before += first[c] + odd[c]
+					wantLimits[c][1] = limit(float64(before), line[0]-line[1]+line[2])
+				}
+				AddLimits(limits, first, odd, line[0], line[1], line[2])
+				if !slices.Equal(first, want) || !slices.Equal(limits, wantLimits) {
+					t.Fatalf("%d bins, %v: %v, %v; want %v, %v", n, line, first, limits, want, wantLimits)
+				}
+			}
+		}
+	})
+}

@@ -73,25 +73,6 @@ func (r *rowRanks) count(least, most uint32) {
 	vec.CountBins(r.first, r.next, r.bins)
 }
 
-// limitPoint is how many bits a step of limits has behind the point.
-const limitPoint = 16
-
-// add adds up the counts, and computes the limits of bins. The lowest rank has limit base, each other a
-// step more; the limits of a bin are those of its first rank and, and so much more as slack, its last.
-func (r *rowRanks) add(base, step, slack int) {
-	first, odd, limits := r.first, r.next[:len(r.first)], r.limits[:len(r.first)]
-	slack -= step >> limitPoint
-	before, limit := 0, base
-	for c, even := range first {
-		n := even + odd[c]
-		first[c] = uint32(before)
-		before += int(n)
-		limits[c][0] = int32(min(max(limit, -1), math.MaxInt32))
-		limit = base + before*step>>limitPoint
-		limits[c][1] = int32(min(max(limit+slack, -1), math.MaxInt32))
-	}
-}
-
 // find ranks the elements that a mask has, but for zeros.
 func (r *rowRanks) find(open []uint32) {
 	n := int64(len(r.x))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/internal/vec"
 )
 
 // rowsOfMagnitudes are rows that bins are good at, and rows that they are bad at.
@@ -60,7 +61,7 @@ func TestRowRanks(t *testing.T) {
 		if !ranks.sort(x) {
 			return
 		}
-		ranks.add(0, 0, 0)
+		vec.AddLimits(ranks.limits, ranks.first, ranks.next, 0, 0, 0)
 		for _, share := range []int{1, 3, 1 + len(x)/10} {
 			open, left := make([]uint32, words(int64(len(x)))), 0
 			for i, v := range x {

@@ -1,10 +1,6 @@
 package fuse
 
-import (
-	"math"
-
-	"weld/internal/vec"
-)
+import "weld/internal/vec"
 
 // byRank keeps an element with probability (d−ε) + 2ε·r, r the rank of its magnitude in its row,
 // from 0 for the smallest to 1 for the largest; in a row of one element, ½.
@@ -115,7 +111,7 @@ func (m *rowMemory) chooseRow(k, from, to int, o odds) {
 	if r := &m.ranks; o.span > 0 && r.sort(m.sizes[from:to]) {
 		const slack = 8 // what computes limits is that precise
 		step := o.span * (1 << 31) / float64(n-1)
-		r.add(int(math.Floor(o.least*(1<<31)))-slack, int(step*(1<<limitPoint)), 2*slack)
+		vec.AddLimits(r.limits, r.first, r.next, o.least*(1<<31)-slack, step, 2*slack)
 		vec.Settle(sure, open, numbers, r.bins, r.limits)
 		r.find(open)
 		for u, i := range r.unsure {
