@@ -106,13 +106,22 @@ func (g *gta[T]) norms() Stage {
 	total := make([]l1Pair, g.models())
 	return measure(g.job, gtaReads, func(in input[T]) []l1Pair {
 		norms := make([]l1Pair, g.models())
-		base := in.base()
+		var base []T
 		for k := range norms {
-			if g.keeps(k) == some {
-				height := in.s.mark()
-				norms[k] = g.norm(in, k, in.delta(k, base))
-				in.s.release(height)
+			if g.keeps(k) != some {
+				continue
 			}
+			if m, ok := g.sparsifier.(normed[T]); ok {
+				if norms[k], ok = m.norm(in, k); ok {
+					continue
+				}
+			}
+			if base == nil {
+				base = in.base()
+			}
+			height := in.s.mark()
+			norms[k] = g.norm(in, k, in.delta(k, base))
+			in.s.release(height)
 		}
 		return norms
 	}, func(norms []l1Pair) {

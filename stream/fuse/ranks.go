@@ -165,6 +165,7 @@ func (c *chosen) note(m *rowMemory, whole int64) {
 type rowMemory struct {
 	lo, hi int64      // elements
 	kept   [][]uint32 // masks for each model
+	norms  [][]l1Pair // of each tile, for each model whose elements were chosen
 
 	// Of the model at hand:
 	sizes   []float32 // magnitudes
@@ -182,7 +183,7 @@ func (m *rowMemory) begin(sp *Span) (lo, hi int64) {
 	_, m.hi = sp.Tiling.Range(sp.Last - 1)
 	n := m.hi - m.lo
 	for len(m.kept) < len(sp.Models) {
-		m.kept = append(m.kept, nil)
+		m.kept, m.norms = append(m.kept, nil), append(m.norms, nil)
 	}
 	m.sure, m.open = grown(m.sure, words(n)), grown(m.open, words(n))
 	m.sizes = grown(m.sizes, n)

@@ -21,6 +21,11 @@ type masker[T vec.Float] interface {
 	mask(in input[T], k int) []uint32
 }
 
+// normed is a sparsifier that may know the L1 norms of a tile before and after it, as it has seen all elements.
+type normed[T vec.Float] interface {
+	norm(in input[T], k int) (n l1Pair, ok bool)
+}
+
 // extent is how much of a task vector is kept.
 type extent uint8
 

@@ -1,6 +1,10 @@
 package fuse
 
-import "weld/internal/vec"
+import (
+	"math"
+
+	"weld/internal/vec"
+)
 
 // byRank keeps an element with probability (d−ε) + 2ε·r, r the rank of its magnitude in its row,
 // from 0 for the smallest to 1 for the largest; in a row of one element, ½.
@@ -67,8 +71,23 @@ func (b *byRank[T]) choose(s *Scratch, sp *Span, whole int64) {
 		for at := lo; at < hi; at += b.rows.length {
 			m.chooseRow(k, int(at-lo), int(min(at+b.rows.length, hi)-lo), odds{b.density[k] - b.epsilon[k], 2 * b.epsilon[k]})
 		}
+		m.norms[k] = m.norms[k][:0]
+		for t := range sp.Tiles {
+			before, after := vec.SumAbsBits(m.sizes[t.Lo-lo:t.Hi-lo], m.mask(s.mask[:], k, t))
+			m.norms[k] = append(m.norms[k], l1Pair{before, after})
+		}
 	}
 	b.chosen.note(m, whole)
+}
+
+// norm implements [normed], where all elements are finite.
+func (b *byRank[T]) norm(in input[T], k int) (n l1Pair, ok bool) {
+	if _, wide := any(T(0)).(float64); wide {
+		return n, false // sizes are of float32
+	}
+	norms := in.s.rows.norms[k]
+	n = norms[in.Index-in.span.First]
+	return n, n.before < math.MaxFloat32 // what is not finite has at least that size
 }
 
 // odds are the probabilities of ranks, from the lowest on.
