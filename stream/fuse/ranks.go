@@ -114,7 +114,7 @@ type chosen struct {
 }
 
 // chosenBytes is the most that the masks of a tensor take.
-const chosenBytes = 24 << 20
+const chosenBytes = 48 << 20
 
 // chosenTiles is how many whole tiles are remembered of so many models, and the words of each mask.
 func (r rows) chosenTiles(models int) (tiles, length int64) {
