@@ -125,9 +125,14 @@ func (w *walk) enter(t *task) {
 			return
 		}
 	}
-	t.tiling = w.plan.Tensors[t.tensor].tiling()
-	bytes := tileElements(t.tiling) * w.plan.elementBytes(w.plan.Tensors[t.tensor], allReads)
-	t.per = max(1, w.plan.Budget.Span/bytes)
+	out := &w.plan.Tensors[t.tensor]
+	t.tiling = out.tiling()
+	tile := tileElements(t.tiling)
+	t.per = w.plan.Budget.Span / (tile * w.plan.elementBytes(*out, allReads))
+	if block := w.plan.target.container.block(); block > 0 && w.writes() && t.stage == t.steps()-1 {
+		t.per = min(t.per, block/(tile*int64(unit(out.DType).Bits()/8)))
+	}
+	t.per = max(1, t.per)
 }
 
 // worker is one goroutine's share of a walk. Its memory serves all walks of a plan.
