@@ -119,7 +119,8 @@ func (w *walk) open(tensor int, jobOf map[int]int) *task {
 
 // enter finds the tiles of a task's stage, and how many are shown at once.
 func (w *walk) enter(t *task) {
-	t.tiling = w.plan.Tensors[t.tensor].tiling()
+	out := &w.plan.Tensors[t.tensor]
+	t.tiling = out.tiling()
 	if t.stages != nil {
 		if s, ok := t.stages[t.stage].(fuse.Sampling); ok {
 			t.tiling = s.Tiling()
@@ -129,8 +130,12 @@ func (w *walk) enter(t *task) {
 		t.per = 1
 		return
 	}
-	bytes := tileElements(t.tiling) * w.plan.elementBytes(w.plan.Tensors[t.tensor], allReads)
-	t.per = max(1, w.plan.Budget.Span/bytes)
+	tile := tileElements(t.tiling)
+	t.per = w.plan.Budget.Span / (tile * w.plan.elementBytes(*out, allReads))
+	if block := w.plan.target.container.block(); block > 0 && w.writes() && t.stage == t.steps()-1 {
+		t.per = min(t.per, block/(tile*int64(unit(out.DType).Bits()/8)))
+	}
+	t.per = max(1, t.per)
 }
 
 // worker is one goroutine's share of a walk. Its memory serves all walks of a plan.

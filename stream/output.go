@@ -46,6 +46,18 @@ func (c container) holdsFiles() bool { return c == directory || c.packs() }
 // packs reports whether the output is a pack or a patch.
 func (c container) packs() bool { return c == pack || c == packPatch }
 
+// block is how many bytes are coded at once, in order: a worker that brings many more would wait for
+// those before it, with nothing for them to do. 0 where the bytes go to their place as they are.
+func (c container) block() int64 {
+	switch {
+	case c.packs():
+		return packed.BlockSize
+	case c == compressed:
+		return frameContent
+	}
+	return 0
+}
+
 // Writable says which outputs can be written, for messages and help.
 const Writable = "a directory, *.safetensors, *.safetensors.zst, *.weld (a pack), or *.weldpatch (against the base)"
 

@@ -18,9 +18,11 @@ import (
 // Decoder restores blocks. Its memory serves one after the other; it is not for concurrent use. The
 // zero Decoder is ready.
 type Decoder struct {
-	planes, pairs, mask, others, values []byte
-	huff                                *huff0.Scratch
-	flate                               io.ReadCloser
+	planes, pairs, mask, others []byte
+	sparseMask, sparseOthers    []byte // of elements that are not 0
+	changedMask, values         []byte // of what differs from a base
+	huff                        *huff0.Scratch
+	flate                       io.ReadCloser
 }
 
 // errDamaged is wrapped by all errors of this package.
@@ -323,13 +325,13 @@ func ofMask(mask []byte) func(yield func(int) bool) {
 	}
 }
 
-// masked reads a count and a mask of so many bits.
-func (d *Decoder) masked(n int, p *payloadReader) (mask []byte, count int, err error) {
+// masked reads a count and a mask of so many bits, into memory that serves again.
+func (d *Decoder) masked(room *[]byte, n int, p *payloadReader) (mask []byte, count int, err error) {
 	m, err := p.length(n)
 	if err != nil {
 		return nil, 0, err
 	}
-	mask = make([]byte, (n+7)/8)
+	mask = grown(room, (n+7)/8)
 	if err := d.plane(mask, p, false); err != nil {
 		return nil, 0, err
 	}
@@ -340,11 +342,11 @@ func (d *Decoder) masked(n int, p *payloadReader) (mask []byte, count int, err e
 }
 
 func (d *Decoder) sparse(dst []byte, s shape, p *payloadReader) error {
-	mask, m, err := d.masked(len(dst)/s.width, p)
+	mask, m, err := d.masked(&d.sparseMask, len(dst)/s.width, p)
 	if err != nil {
 		return err
 	}
-	others := make([]byte, m*s.width)
+	others := grown(&d.sparseOthers, m*s.width)
 	if err := d.split(others, s, p); err != nil {
 		return err
 	}
@@ -355,6 +357,13 @@ func (d *Decoder) sparse(dst []byte, s shape, p *payloadReader) error {
 
 // place puts elements where the mask says.
 func place(dst, others, mask []byte, w int) {
+	if w == 2 { // as most have
+		for i := range ofMask(mask) {
+			copy(dst[2*i:2*i+2], others)
+			others = others[2:]
+		}
+		return
+	}
 	for i := range ofMask(mask) {
 		copy(dst[i*w:], others[:w])
 		others = others[w:]
@@ -371,18 +380,18 @@ func (d *Decoder) relative(dst []byte, c Coding, t format.DType, p *payloadReade
 		copy(dst, base)
 		return nil
 	case Difference, Xor:
-		values := make([]byte, len(dst))
+		values := grown(&d.values, len(dst))
 		if err := d.nested(values, unsigned[w], p); err != nil {
 			return err
 		}
 		restore(dst, values, base, w, c)
 		return nil
 	case Replaced:
-		mask, m, err := d.masked(len(dst)/w, p)
+		mask, m, err := d.masked(&d.changedMask, len(dst)/w, p)
 		if err != nil {
 			return err
 		}
-		others := make([]byte, m*w)
+		others := grown(&d.values, m*w)
 		if err := d.nested(others, t, p); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package planes
 
 import (
 	"bytes"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 
@@ -18,6 +19,8 @@ type Encoder struct {
 	planes, pairs, mask, others, values, trial []byte
 	flags, rare                                []byte // of a plane
 	escapes                                    []byte
+	choice                                     []byte    // a coding on trial
+	sample                                     [2][]byte // of a block and its base
 	huff                                       huff0.Scratch
 	flate                                      *flate.Writer
 }
@@ -240,49 +243,74 @@ func (e *Encoder) deflate(dst, src []byte) []byte {
 	return out.Bytes()
 }
 
-// AppendRelative codes a block by a base of the same length, or without it, whatever is smallest.
+// AppendRelative codes a block by a base of the same length, or without it, whatever makes a sample of it
+// smallest.
 func (e *Encoder) AppendRelative(dst []byte, t format.DType, content, base []byte) ([]byte, Coding) {
 	if bytes.Equal(content, base) {
 		return dst, Unchanged
-	}
-	at := len(dst)
-	best, coding := e.Append(dst, t, content)
-	best = bytes.Clone(best[at:])
-	try := func(c Coding, coded []byte) {
-		if len(coded) < len(best) {
-			best, coding = bytes.Clone(coded), c
-		}
 	}
 	w := shapeOf(t).width
 	if len(content)%w != 0 {
 		w = 1
 	}
-	values := grown(&e.values, len(content))
-	for _, c := range []Coding{Difference, Xor} {
-		transform(values, content, base, w, c)
-		nested, inner := e.Append([]byte{0}, unsigned[w], values)
-		nested[0] = byte(inner)
-		try(c, nested)
+	at := len(dst)
+	if coding := e.choose(t, content, base, w); coding.Relative() {
+		if dst = e.relative(dst, coding, t, content, base, w); len(dst)-at < len(content) {
+			return dst, coding
+		}
+		dst = dst[:at]
 	}
-	try(Replaced, e.replaced(t, content, base, w))
-	return append(dst[:at], best...), coding
+	return e.Append(dst, t, content)
+}
+
+// Figures of the sample that a choice is made by.
+const (
+	choicePart  = 2 << 10 // bytes
+	choiceParts = 16
+)
+
+// choose finds the coding that makes a sample smallest; [Stored] stands for one without the base.
+func (e *Encoder) choose(t format.DType, content, base []byte, w int) (best Coding) {
+	if len(content) > choicePart*choiceParts {
+		e.sample[0], e.sample[1] = e.sample[0][:0], e.sample[1][:0]
+		for i := range choiceParts {
+			at := (len(content) - choicePart) / (choiceParts - 1) * i / w * w
+			e.sample[0] = append(e.sample[0], content[at:at+choicePart]...)
+			e.sample[1] = append(e.sample[1], base[at:at+choicePart]...)
+		}
+		content, base = e.sample[0], e.sample[1]
+	}
+	e.choice, _ = e.Append(e.choice[:0], t, content)
+	least := len(e.choice)
+	for _, c := range []Coding{Difference, Xor, Replaced} {
+		if e.choice = e.relative(e.choice[:0], c, t, content, base, w); len(e.choice) < least {
+			least, best = len(e.choice), c
+		}
+	}
+	return best
+}
+
+// relative codes a block by a base.
+func (e *Encoder) relative(dst []byte, c Coding, t format.DType, content, base []byte, w int) []byte {
+	values := grown(&e.values, len(content))
+	if c == Replaced { // a mask of what differs, and that
+		mask := grown(&e.mask, (len(content)/w+7)/8)
+		n := maskElements(mask, values, content, base, w)
+		values = values[:n*w]
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
+		dst = e.simplePlane(dst, mask)
+	} else {
+		transform(values, content, base, w, c)
+		t = unsigned[w]
+	}
+	at := len(dst)
+	dst, inner := e.Append(append(dst, 0), t, values)
+	dst[at] = byte(inner)
+	return dst
 }
 
 // unsigned are the integer types of each width.
 var unsigned = map[int]format.DType{1: format.U8, 2: format.U16, 4: format.U32, 8: format.U64}
-
-// replaced codes a mask of what differs from the base, and that.
-func (e *Encoder) replaced(t format.DType, content, base []byte, w int) []byte {
-	mask := grown(&e.mask, (len(content)/w+7)/8)
-	others := grown(&e.values, len(content))
-	n := maskElements(mask, others, content, base, w)
-	dst := binary.LittleEndian.AppendUint32(nil, uint32(n))
-	dst = e.simplePlane(dst, mask)
-	at := len(dst)
-	dst, inner := e.Append(append(dst, 0), t, others[:n*w])
-	dst[at] = byte(inner)
-	return dst
-}
 
 // word reads an unsigned integer of w bytes: 1, 2, 4 or 8.
 func word(p []byte, w int) uint64 {
@@ -312,18 +340,12 @@ func putWord(p []byte, w int, v uint64) {
 
 // transform sets values to what a relative coding makes of elements of w bytes.
 func transform(values, content, base []byte, w int, c Coding) {
-	if c == Xor {
-		for i := range values {
-			values[i] = content[i] ^ base[i]
-		}
+	switch {
+	case c == Xor:
+		subtle.XORBytes(values, content, base)
 		return
-	}
-	if w == 2 {
-		le := binary.LittleEndian
-		for at := 0; at+2 <= len(content); at += 2 {
-			d := le.Uint16(content[at:]) - le.Uint16(base[at:])
-			le.PutUint16(values[at:], d<<1^uint16(int16(d)>>15))
-		}
+	case w == 2:
+		differences(values, content, base)
 		return
 	}
 	shift := 64 - 8*w
@@ -335,10 +357,12 @@ func transform(values, content, base []byte, w int, c Coding) {
 
 // restore is the inverse of transform.
 func restore(content, values, base []byte, w int, c Coding) {
-	if c == Xor {
-		for i := range values {
-			content[i] = values[i] ^ base[i]
-		}
+	switch {
+	case c == Xor:
+		subtle.XORBytes(content, values, base)
+		return
+	case w == 2:
+		undo(content, values, base)
 		return
 	}
 	for at := 0; at < len(values); at += w {

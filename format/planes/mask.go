@@ -1,27 +1,33 @@
 package planes
 
-import "encoding/binary"
-
-// Masks are made without branches: what is random cannot be predicted.
-
-// one is 1 if different is true.
-func one(different bool) int {
-	if different {
-		return 1
-	}
-	return 0
-}
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // maskBytes sets the bits of what differs from a value, and collects it; others has room for all of src. It
 // returns how many there are.
 func maskBytes(mask, others, src []byte, value byte) (n int) {
-	others = others[:len(src)]
-	clear(mask)
-	for i, b := range src {
-		others[n] = b
-		k := one(b != value)
-		n += k
-		mask[i>>3] |= byte(k << (i & 7))
+	g := 0
+	for same := uint64(value) * bytesUnits; 8*g+8 <= len(src); g++ {
+		part := src[8*g : 8*g+8]
+		m := bytesSet(binary.LittleEndian.Uint64(part) ^ same)
+		mask[g] = byte(m)
+		for ; m != 0; m &= m - 1 {
+			others[n] = part[bits.TrailingZeros64(m)&7]
+			n++
+		}
+	}
+	if g < len(mask) {
+		m := byte(0)
+		for j, b := range src[8*g:] {
+			if b != value {
+				others[n] = b
+				m |= 1 << j
+				n++
+			}
+		}
+		mask[g] = m
 	}
 	return n
 }
@@ -29,38 +35,23 @@ func maskBytes(mask, others, src []byte, value byte) (n int) {
 // maskElements does the same with elements of w bytes that differ from those of a base; without one, from 0.
 func maskElements(mask, others, src, base []byte, w int) (n int) {
 	others = others[:len(src)]
-	clear(mask)
-	le := binary.LittleEndian
-	switch {
-	case w == 2 && base == nil:
-		for i := range len(src) / 2 {
-			v := le.Uint16(src[2*i:])
-			le.PutUint16(others[2*n:], v)
-			k := one(v != 0)
-			n += k
-			mask[i>>3] |= byte(k << (i & 7))
-		}
-		return n
-	case w == 2:
-		base = base[:len(src)]
-		for i := range len(src) / 2 {
-			v := le.Uint16(src[2*i:])
-			le.PutUint16(others[2*n:], v)
-			k := one(v != le.Uint16(base[2*i:]))
-			n += k
-			mask[i>>3] |= byte(k << (i & 7))
-		}
-		return n
+	if w == 2 {
+		return maskWords(mask, others, src, base)
 	}
-	for i := range len(src) / w {
-		v, was := word(src[i*w:], w), uint64(0)
-		if base != nil {
-			was = word(base[i*w:], w)
+	for g := range mask {
+		m := byte(0)
+		for i := 8 * g; i < min(8*g+8, len(src)/w); i++ {
+			v, was := word(src[i*w:], w), uint64(0)
+			if base != nil {
+				was = word(base[i*w:], w)
+			}
+			if v != was {
+				putWord(others[n*w:], w, v)
+				m |= 1 << (i & 7)
+				n++
+			}
 		}
-		putWord(others[n*w:], w, v)
-		k := one(v != was)
-		n += k
-		mask[i>>3] |= byte(k << (i & 7))
+		mask[g] = m
 	}
 	return n
 }

@@ -115,7 +115,7 @@ func (e *Encoder) appendPlane(dst, src []byte) []byte {
 const (
 	mostlyShare    = 0.8  // of one value: a Huffman code spends a bit on it, a mask less
 	pairedShare    = 0.98 // of 15 neighbouring values
-	storedEntropy  = 7.85 // bits from which on a plane is noise
+	storedEntropy  = 7.6  // bits from which on a code saves too little for its time
 	pairedEntropy  = 4.5  // bits from which on pairs are too many
 	sparseBytes    = 8    // a mask of fewer is not worth while
 	leastHuffman   = 64   // symbols

@@ -206,6 +206,16 @@ func BenchmarkBF16(b *testing.B) {
 			}
 		}
 	})
+	b.Run("append, all cores", func(b *testing.B) {
+		b.SetBytes(int64(len(content)))
+		b.RunParallel(func(pb *testing.PB) {
+			var e Encoder
+			var coded []byte
+			for pb.Next() {
+				coded, _ = e.Append(coded[:0], format.BF16, content)
+			}
+		})
+	})
 	b.Run("copy", func(b *testing.B) {
 		dst := make([]byte, len(content))
 		b.SetBytes(int64(len(content)))
@@ -228,12 +238,21 @@ func BenchmarkRelative(b *testing.B) {
 		}
 		content := make([]byte, len(base))
 		format.Encode(format.BF16, content, x)
-		b.Run(fmt.Sprint(density), func(b *testing.B) {
-			var e Encoder
-			var coded []byte
+		var e Encoder
+		coded, c := e.AppendRelative(nil, format.BF16, content, base)
+		b.Run(fmt.Sprintf("append/density=%v", density), func(b *testing.B) {
 			b.SetBytes(int64(len(content)))
 			for b.Loop() {
-				coded, _ = e.AppendRelative(coded[:0], format.BF16, content, base)
+				coded, c = e.AppendRelative(coded[:0], format.BF16, content, base)
+			}
+		})
+		b.Run(fmt.Sprintf("decode/density=%v", density), func(b *testing.B) {
+			var d Decoder
+			b.SetBytes(int64(len(content)))
+			for b.Loop() {
+				if err := d.DecodeRelative(content, c, format.BF16, coded, base); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}
