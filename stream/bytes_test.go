@@ -22,6 +22,10 @@ var requests = map[string]request{
 	"sta threshold":   ask("sta", "threshold=0.9", "rescale=density"),
 	"linear":          ask("linear", "weights=0.7,0.3", "dtype=bfloat16"),
 	"task arithmetic": ask("task_arithmetic", "weights=0.5,-0.25"),
+	"ties":            ask("ties", "density=0.4"),
+	"breadcrumbs":     ask("breadcrumbs", "density=0.4", "gamma=0.1"),
+	"sce":             ask("sce", "select_topk=0.5"),
+	"della":           ask("della", "density=0.4"),
 	"passthrough":     ask("passthrough"),
 	"scaled":          ask("passthrough", "scale=0.5", "dtype=float32"),
 }

@@ -189,6 +189,7 @@ func (w *worker) process(sp span, t *Output, lo, hi int64) error {
 		return err
 	}
 	writes := w.walk.writes() && sp.stage == len(sp.stages)-1
+	w.span.Out, w.span.Outs = nil, nil
 	if writes {
 		w.span.OutDType = t.DType
 		w.buffers((hi - lo) * int64(t.DType.Bits()/8))
@@ -312,7 +313,6 @@ func (w *worker) buffers(n int64) {
 	for len(w.outs) < len(w.walk.outs) {
 		w.outs = append(w.outs, nil)
 	}
-	w.span.Outs = w.span.Outs[:0]
 	for v := range w.outs {
 		if int64(cap(w.outs[v])) < n {
 			w.outs[v] = make([]byte, n)
