@@ -87,15 +87,9 @@ type Ties struct {
 
 // NewQuantile looks for the k-th largest score, k ≥ 1.
 func NewQuantile(k int64) *Quantile {
-	q := new(Quantile)
-	q.begin(k)
-	return q
-}
-
-// begin starts a search in the memory of an earlier one.
-func (q *Quantile) begin(k int64) {
-	q.k = k
+	q := &Quantile{k: k}
 	q.narrowTo(0, infinityBits, false)
+	return q
 }
 
 // narrowTo starts a pass over an interval.

@@ -10,7 +10,7 @@ import (
 
 // topK selects exactly the k elements of a tensor with the highest scores, those of equal
 // scores in the order of their index. Scores are float32, finite and at least 0. They are
-// searched by the histograms of [scoring.Quantile], in stages over the tensor, and never sorted.
+// searched by histograms of their bits, in stages over the tensor, and never sorted.
 type topK struct {
 	k, n  int64
 	share float32 // of the scores that are not 0 gives k, if this is not 0
