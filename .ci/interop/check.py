@@ -624,11 +624,11 @@ def packs(weld):
     spec.loader.exec_module(read_pack)
     rng = np.random.default_rng(1)
     arrays = {"i64": np.arange(3000), "scalar": np.array(3, np.int32), "mask": rng.random(5000) < 0.3, "constant": np.full(7000, 2.5, f32)}
-    for name, dtype in (("f16", np.float16), ("f32", f32), ("f64", np.float64), ("bf16", None)):
+    for name, dtype in (("f16", np.float16), ("f32", f32), ("f64", np.float64), ("bf16", bf16)):
         sparse = np.where(rng.random((300, 200)) < 0.1, rng.normal(size=(300, 200)), 0)
         for kind, x in (("weights", rng.normal(size=(300, 400)) * 0.02), ("gradients", np.exp(rng.normal(size=30000) * 3 - 9)),
                         ("sparse", sparse), ("runs", np.repeat(rng.normal(size=60), 500)), ("odd", rng.normal(size=77))):
-            arrays[f"{kind}.{name}"] = bf16(x.astype(f32)) if dtype is None else x.astype(dtype)
+            arrays[f"{kind}.{name}"] = x.astype(dtype)
     directory = weld.place()
     directory.mkdir()
     path = directory / "model.safetensors"
