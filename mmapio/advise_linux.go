@@ -16,6 +16,17 @@ func (c *copies) advise(a Advice, off, n int64) {
 	_ = unix.Fadvise(int(c.file.Fd()), off, n, advice) // advice may fail
 }
 
+// Forget drops from the page cache what is there of a file, but for pages that are mapped or not yet
+// written. It is advice, too.
+func Forget(path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+}
+
 // AvailableMemory is what the system could give to programs, the page cache that it
 // would drop for them included; ok is false where it does not say.
 func AvailableMemory() (bytes int64, ok bool) {

@@ -18,13 +18,14 @@ const writeBehind = 32 << 20
 // other program meets a cache full of pages that cannot be dropped. Small writes and large
 // ones may come from several goroutines.
 type output struct {
-	*os.File
+	file   *os.File
 	behind behind       // starts and awaits the way to the disk; see output_linux.go
 	fresh  atomic.Int64 // the file has zeros up to here that nobody wrote
 
 	// One write at a time: the system lets one into a file, and those who wait for it
 	// there keep a processor busy.
 	turn sync.Mutex
+	end  int64 // where Write goes on
 
 	mu       sync.Mutex
 	from, to int64  // of the batch that is being written
@@ -37,15 +38,15 @@ type output struct {
 type extent struct{ off, n int64 }
 
 func newOutput(f *os.File, drop bool) *output {
-	return &output{File: f, behind: newBehind(f, drop)}
+	return &output{file: f, behind: newBehind(f, drop)}
 }
 
 // Truncate implements [OutputFile].
 func (o *output) Truncate(size int64) error {
-	if err := o.behind.reserve(o.File, size); err != nil {
+	if err := o.behind.reserve(o.file, size); err != nil {
 		return err
 	}
-	if err := o.File.Truncate(size); err != nil {
+	if err := o.file.Truncate(size); err != nil {
 		return err
 	}
 	o.fresh.Store(size)
@@ -61,7 +62,21 @@ func (o *output) WriteAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	o.turn.Lock()
-	n, err := o.File.WriteAt(p, off)
+	n, err := o.file.WriteAt(p, off)
+	o.turn.Unlock()
+	o.wrote(off, int64(n))
+	return n, err
+}
+
+// Write implements [io.Writer]: one after the other, from the beginning of the file.
+func (o *output) Write(p []byte) (int, error) {
+	if err := o.failed(); err != nil {
+		return 0, err
+	}
+	o.turn.Lock()
+	n, err := o.file.Write(p)
+	off := o.end
+	o.end += int64(n)
 	o.turn.Unlock()
 	o.wrote(off, int64(n))
 	return n, err
@@ -91,7 +106,7 @@ func (o *output) wrote(off, n int64) {
 	batch, before := extent{o.from, o.to - o.from}, o.last
 	o.written, o.last = 0, batch
 	o.mu.Unlock()
-	if err := errors.Join(o.behind.start(o.File, batch), o.behind.finish(o.File, before)); err != nil {
+	if err := errors.Join(o.behind.start(o.file, batch), o.behind.finish(o.file, before)); err != nil {
 		o.fail(err)
 	}
 }
@@ -111,8 +126,17 @@ func (o *output) failed() error {
 	return o.err
 }
 
-// Sync implements [OutputFile].
-func (o *output) Sync() error { return errors.Join(o.failed(), o.File.Sync()) }
+// Sync implements [OutputFile]. What the last batches left in the cache can be dropped then.
+func (o *output) Sync() error {
+	if err := errors.Join(o.failed(), o.file.Sync()); err != nil {
+		return err
+	}
+	o.behind.forget(o.file)
+	return nil
+}
+
+// Close implements [OutputFile].
+func (o *output) Close() error { return o.file.Close() }
 
 // A Copier can take bytes straight from an input file.
 type Copier interface {
@@ -141,7 +165,7 @@ func (o *output) CopyAt(src *File, from, n, off int64) error {
 			continue
 		}
 		o.turn.Lock()
-		done, err := copyRange(o.File, off, src.reads.file, from, min(length, writeBehind))
+		done, err := copyRange(o.file, off, src.reads.file, from, min(length, writeBehind))
 		o.turn.Unlock()
 		o.wrote(off, done)
 		from, off, n = from+done, off+done, n-done

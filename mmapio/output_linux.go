@@ -53,6 +53,13 @@ func (b behind) finish(f *os.File, e extent) error {
 	return err
 }
 
+// forget drops all of a file that is on the disk from the cache.
+func (b behind) forget(f *os.File) {
+	if b.works && b.drop {
+		_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+	}
+}
+
 // sync is sync_file_range(2), where the file system has it. Its errors count: the system
 // reports each once, and would not repeat it at the final sync.
 func (behind) sync(f *os.File, e extent, flags int) error {

@@ -14,6 +14,7 @@ func newBehind(*os.File, bool) behind        { return behind{} }
 func (behind) reserve(*os.File, int64) error { return nil }
 func (behind) start(*os.File, extent) error  { return nil }
 func (behind) finish(*os.File, extent) error { return nil }
+func (behind) forget(*os.File)               {}
 
 func copyRange(*os.File, int64, *os.File, int64, int64) (int64, error) {
 	return 0, errors.ErrUnsupported

@@ -63,19 +63,24 @@ const (
 // Caches are the names of the choices.
 var Caches = []string{CacheAuto: "auto", CacheKeep: "keep", CacheDrop: "drop"}
 
-// drops decides about the page cache.
-func (p *Plan) drops() bool {
-	if p.Options.Cache != CacheAuto {
-		return p.Options.Cache == CacheDrop
+// Drops decides about the page cache for a run that reads and writes so many bytes.
+func (c Cache) Drops(bytes int64) bool {
+	if c != CacheAuto {
+		return c == CacheDrop
 	}
+	available, ok := mmapio.AvailableMemory()
+	return ok && bytes > available/2
+}
+
+// touches is how many bytes the plan's files have.
+func (p *Plan) touches() int64 {
 	bytes := p.target.size
 	for i := range p.Sources {
 		for _, f := range p.Sources[i].Files() {
 			bytes += f.Info.Size()
 		}
 	}
-	available, ok := mmapio.AvailableMemory()
-	return ok && bytes > available/2
+	return bytes
 }
 
 // divide splits the memory between workers: as many as asked for, if each can hold a
@@ -90,7 +95,7 @@ func (p *Plan) divide(jobs []fuse.Job) error {
 		tiling := t.tiling()
 		leastSpan = max(leastSpan, tileElements(tiling)*p.elementBytes(t, allReads))
 	}
-	b := Budget{Memory: p.Options.Memory, Workers: p.Options.Threads, Drop: p.drops()}
+	b := Budget{Memory: p.Options.Memory, Workers: p.Options.Threads, Drop: p.Options.Cache.Drops(p.touches())}
 	if p.Options.FS == nil {
 		p.Options.FS = mmapio.OS
 		if b.Drop {

@@ -23,11 +23,14 @@ import (
 // last patch before it appears.
 func Apply(ctx context.Context, base string, patches []string, out string, o Options) (*Report, error) {
 	start := time.Now()
+	defer o.forget()
 	from, err := open.Checkpoint(base, o.Read)
 	if err != nil {
 		return nil, fmt.Errorf("open base: %w", err)
 	}
 	defer from.Close()
+	paths, bytes := filesOf(from)
+	o.fit(append(paths, patches...), 2*bytes)
 	if out == Stream {
 		return nil, errors.New("apply writes its files in no order, and cannot write to a pipe: name a directory")
 	}

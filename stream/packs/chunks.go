@@ -48,7 +48,7 @@ func (o Options) chunks(ctx context.Context, items int, item func(i int) (bytes 
 		return now, off, n
 	}
 	var group errgroup.Group
-	for range max(1, o.Threads) {
+	for range o.Threads {
 		group.Go(func() error {
 			for inner.Err() == nil {
 				it, off, n := take()
@@ -59,7 +59,7 @@ func (o Options) chunks(ctx context.Context, items int, item func(i int) (bytes 
 					stop(err)
 					return err
 				}
-				o.Progress.Advance(n)
+				o.advance(n)
 			}
 			return nil
 		})

@@ -164,6 +164,16 @@ func pipe(in io.Reader) (*inputs, error) {
 	return &inputs{files: []input{f}}, nil
 }
 
+// paths are where the files are; a pipe is nowhere.
+func (in *inputs) paths() (paths []string) {
+	for _, f := range in.files {
+		if f.src != nil {
+			paths = append(paths, f.src.Path())
+		}
+	}
+	return paths
+}
+
 // holds notes what is in a shard.
 func (f *input) holds(h *safetensors.Header) {
 	f.header = h.DataStart

@@ -25,6 +25,8 @@ type Options struct {
 	stream.Options
 	In  io.Reader // what [Stream] is as an input
 	Out io.Writer // what [Stream] is as an output
+
+	behind *dropping // nil if inputs may stay in the page cache
 }
 
 // Report is what was done.
@@ -53,11 +55,13 @@ func Pack(ctx context.Context, in, out string, o Options) (*Report, error) {
 	if out != Stream && !packed.IsName(out) {
 		return nil, fmt.Errorf("output %s: the name of a pack ends with .weld", out)
 	}
+	defer o.forget()
 	sources, err := o.sources(in)
 	if err != nil {
 		return nil, err
 	}
 	defer sources.Close()
+	o.fit(sources.paths(), 2*sources.size())
 	dst, err := o.create(out, mmapio.SingleFile)
 	if err != nil {
 		return nil, err
@@ -109,7 +113,7 @@ func (o Options) copyBlocks(ctx context.Context, in *inputs, w writer) error {
 	defer context.AfterFunc(inner, func() { w.Abort(context.Cause(inner)) })()
 	c := &cursor{in: in, w: w}
 	var group errgroup.Group
-	for range max(1, o.Threads) {
+	for range o.Threads {
 		group.Go(func() error {
 			err := o.work(c)
 			if err != nil {
@@ -133,7 +137,7 @@ func (o Options) work(c *cursor) error {
 		if err := b.copy(); err != nil {
 			return fmt.Errorf("pack %s: %w", b.input.name, err)
 		}
-		o.Progress.Advance(b.bytes)
+		o.advance(b.bytes)
 	}
 }
 

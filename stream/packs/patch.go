@@ -32,6 +32,7 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 	if out != Stream && !patch.IsName(out) {
 		return nil, fmt.Errorf("output %s: the name of a patch ends with .weldpatch", out)
 	}
+	defer o.forget()
 	from, err := open.Checkpoint(base, o.Read)
 	if err != nil {
 		return nil, fmt.Errorf("open base: %w", err)
@@ -42,6 +43,8 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 		return nil, err
 	}
 	defer sources.Close()
+	paths, bytes := filesOf(from)
+	o.fit(append(paths, sources.paths()...), bytes+2*sources.size())
 	dst, err := o.create(out, mmapio.SingleFile)
 	if err != nil {
 		return nil, err

@@ -37,11 +37,13 @@ func SalvagePack(ctx context.Context, in, out string, o Options) (*Salvage, erro
 	if in == Stream || out == Stream {
 		return nil, errors.New("--salvage looks for what is whole in a file, and writes a directory: name both")
 	}
+	defer o.forget()
 	a, lost, err := packed.Recover(in, o.Read)
 	if err != nil {
 		return nil, err
 	}
 	defer a.Close()
+	o.fit([]string{in}, 2*a.Info().Size())
 	dst, err := o.create(out, mmapio.Directory)
 	if err != nil {
 		return nil, err

@@ -69,8 +69,7 @@ func (w *worker) decode(b *packed.Block, base []byte) ([]byte, error) {
 
 // each reads to the end. deal sees every part in order and says what is to be done with it, which
 // one of the workers then does. The first error ends it, and so does ctx.
-func (s *source) each(ctx context.Context, workers int, progress *stream.Progress, deal func(packed.Part) (work, error)) error {
-	workers = max(1, workers)
+func (s *source) each(ctx context.Context, workers int, advance func(int64), deal func(packed.Part) (work, error)) error {
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	type job struct {
@@ -111,7 +110,7 @@ func (s *source) each(ctx context.Context, workers int, progress *stream.Progres
 				continue
 			}
 			room = part.Block.Payload()
-			progress.Advance(int64(len(room)))
+			advance(int64(len(room)))
 			if do != nil {
 				jobs <- job{do, room}
 				room = <-rooms

@@ -15,11 +15,13 @@ import (
 // that. When it fails or ctx ends, nothing stands under the output's name that was not there before.
 func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
 	start := time.Now()
+	defer o.forget()
 	src, err := o.scan(in, "unpack")
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
+	o.fit([]string{in}, 2*src.size)
 	if src.Kind() != packed.Pack {
 		return nil, &format.Error{Path: in, Kind: format.KindUnsupported, Detail: "a patch, not a pack: weld apply makes a checkpoint of it and the base"}
 	}
@@ -53,7 +55,7 @@ func (u *unpacking) run(ctx context.Context) error {
 	if u.dst.stage == nil {
 		workers = 1
 	}
-	return u.src.each(ctx, workers, u.Progress, u.deal)
+	return u.src.each(ctx, workers, u.advance, u.deal)
 }
 
 // deal makes the next file, or restores a block of it.

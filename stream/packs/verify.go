@@ -63,6 +63,7 @@ func (d Damage) String() string {
 // what the patch makes of it is compared with the digests of the result.
 func Verify(ctx context.Context, path, base string, o Options) (*Verification, error) {
 	start := time.Now()
+	defer o.forget()
 	v := &Verification{Path: path, Damage: []Damage{}}
 	err := o.verify(ctx, path, base, v)
 	v.Seconds = time.Since(start).Seconds()
@@ -72,7 +73,7 @@ func Verify(ctx context.Context, path, base string, o Options) (*Verification, e
 	return v, nil
 }
 
-func (o Options) verify(ctx context.Context, path, base string, v *Verification) error {
+func (o *Options) verify(ctx context.Context, path, base string, v *Verification) error {
 	if base != "" {
 		return o.verifyOn(ctx, path, base, v)
 	}
@@ -90,7 +91,7 @@ func (o Options) verify(ctx context.Context, path, base string, v *Verification)
 }
 
 // verifyCheckpoint checks the structure of a checkpoint without checksums, and reads every byte.
-func (o Options) verifyCheckpoint(ctx context.Context, path string, v *Verification) error {
+func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verification) error {
 	v.Kind = "checkpoint"
 	c, err := open.Checkpoint(path, o.Read)
 	if f := (*format.Error)(nil); errors.As(err, &f) {
@@ -101,6 +102,7 @@ func (o Options) verifyCheckpoint(ctx context.Context, path string, v *Verificat
 		return err
 	}
 	defer c.Close()
+	o.fit(filesOf(c))
 	v.Files, v.Tensors = len(c.Files()), len(c.Tensors())
 	for _, t := range c.Tensors() {
 		v.Bytes += t.Bytes()
@@ -144,7 +146,7 @@ func touch(p []byte) (sum byte) {
 
 // verifyPack reads a pack or patch from its beginning; where its structure is damaged, it goes on
 // by the index.
-func (o Options) verifyPack(ctx context.Context, path string, v *Verification) error {
+func (o *Options) verifyPack(ctx context.Context, path string, v *Verification) error {
 	src, err := o.scan(path, "verify")
 	if f := (*format.Error)(nil); errors.As(err, &f) && f.Kind != format.KindMissing {
 		v.Kind = "pack"
@@ -155,9 +157,10 @@ func (o Options) verifyPack(ctx context.Context, path string, v *Verification) e
 		return err
 	}
 	defer src.Close()
+	o.fit([]string{src.path}, src.size)
 	c := &check{v: v, headers: make(map[int][]piece)}
 	v.Kind = src.Kind().String()
-	err = src.each(ctx, o.Threads, o.Progress, c.deal)
+	err = src.each(ctx, o.Threads, o.advance, c.deal)
 	var damaged *format.Error
 	switch {
 	case err == nil:
@@ -336,13 +339,15 @@ func (o Options) blocks(ctx context.Context, a *packed.Archive, tell func(i int,
 }
 
 // verifyOn compares what a patch makes of a base with its digests.
-func (o Options) verifyOn(ctx context.Context, path, base string, v *Verification) error {
+func (o *Options) verifyOn(ctx context.Context, path, base string, v *Verification) error {
 	from, err := open.Checkpoint(base, o.Read)
 	if err != nil {
 		return fmt.Errorf("open base: %w", err)
 	}
 	defer from.Close()
-	a := &application{Options: o, base: from, dst: &output{name: os.TempDir() + "/x"}}
+	paths, bytes := filesOf(from)
+	o.fit(append(paths, path), bytes)
+	a := &application{Options: *o, base: from, dst: &output{name: os.TempDir() + "/x"}}
 	err = errors.Join(a.verify(ctx, path), a.close())
 	if err != nil {
 		return err
