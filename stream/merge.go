@@ -79,7 +79,8 @@ type Report struct {
 	Out     string        `json:"out,omitempty"`
 	Fused   int           `json:"fused"`
 	Copied  int           `json:"copied"`
-	Written int64         `json:"written_bytes"`
+	Written int64         `json:"written_bytes"`          // before compression
+	Stored  int64         `json:"stored_bytes,omitempty"` // of an output that is compressed, on the disk
 	Passes  int           `json:"passes"`
 	Seconds float64       `json:"seconds"`
 	Models  []ModelReport `json:"models,omitempty"`
@@ -120,7 +121,7 @@ func (p *Plan) report(passes int, took time.Duration) *Report {
 	r := &Report{Method: p.Recipe.Method.Name, Out: p.Out, Passes: passes, Seconds: took.Seconds(), Fused: len(p.jobs)}
 	r.Copied = len(p.Tensors) - r.Fused
 	if p.Out != "" {
-		r.Written = p.target.size
+		r.Written, r.Stored = p.target.size, p.target.stored(p.Out)
 	}
 	for _, m := range p.models {
 		r.Models = append(r.Models, ModelReport{Path: m.Path})

@@ -102,6 +102,18 @@ type target struct {
 	size      int64
 }
 
+// stored is how many bytes a compressed output has; 0 if it is none, or not there.
+func (t *target) stored(out string) int64 {
+	if t.container.block() == 0 {
+		return 0
+	}
+	info, err := os.Stat(out)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // layOut places every tensor in the output, and orders the plan by it.
 func (p *Plan) layOut() error {
 	if p.Out == "" {

@@ -110,7 +110,11 @@ func printReport(w io.Writer, r *stream.Report) {
 		fmt.Fprintf(w, "%s scores are not finite and count as 0; a merge would stop there\n", count(r.Nonfinite))
 	}
 	if r.Out != "" {
+		size := decimal(r.Written)
+		if r.Stored > 0 {
+			size = fmt.Sprintf("%s of %s (%s)", decimal(r.Stored), size, percent(float64(r.Stored)/float64(r.Written)))
+		}
 		fmt.Fprintf(w, "%s: %s in %d tensors (%d fused, %d copied), %d passes, %.1f s\n",
-			r.Out, decimal(r.Written), r.Fused+r.Copied, r.Fused, r.Copied, r.Passes, r.Seconds)
+			r.Out, size, r.Fused+r.Copied, r.Fused, r.Copied, r.Passes, r.Seconds)
 	}
 }

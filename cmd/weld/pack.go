@@ -76,6 +76,14 @@ func packOptions(c *cli.Context) (packs.Options, error) {
 	return packs.Options{Options: o, In: os.Stdin, Out: c.App.Writer}, err
 }
 
+// named is a path as messages have it.
+func named(path, stream string) string {
+	if path == packs.Stream {
+		return stream
+	}
+	return path
+}
+
 // twoPaths are an input and an output.
 func twoPaths(c *cli.Context) (in, out string, err error) {
 	if c.NArg() != 2 || c.Args().Get(0) == "" || c.Args().Get(1) == "" {
@@ -101,7 +109,7 @@ func pack(c *cli.Context) error {
 	}
 	printNotes(c, r.Notes)
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s of %s (%s) in %d files, digest %.16s…, %.1f s\n", r.Out, decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), r.Files, r.Digest, r.Seconds)
+		fmt.Fprintf(w, "%s: %s of %s (%s) in %d files, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), r.Files, r.Digest, r.Seconds)
 	})
 }
 
@@ -124,7 +132,7 @@ func unpack(c *cli.Context) error {
 		return err
 	}
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s in %d files, digest %.16s…, %.1f s\n", r.Out, decimal(r.Bytes), r.Files, r.Digest, r.Seconds)
+		fmt.Fprintf(w, "%s: %s in %d files, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), r.Files, r.Digest, r.Seconds)
 	})
 }
 
@@ -145,7 +153,7 @@ func makePatch(c *cli.Context) error {
 	printNotes(c, r.Notes)
 	return printPacks(c, r.Out, r, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s for %s (%s): %d tensors differ, %d are the same, %d new, %d gone, %d renamed; digest %.16s…, %.1f s\n",
-			r.Out, decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), r.Changed, r.Same, len(r.Added), len(r.Removed), len(r.Renamed), r.Digest, r.Seconds)
+			named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), r.Changed, r.Same, len(r.Added), len(r.Removed), len(r.Renamed), r.Digest, r.Seconds)
 	})
 }
 
@@ -165,7 +173,7 @@ func applyPatches(c *cli.Context) error {
 		return err
 	}
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s in %d files, digest %.16s…, %.1f s\n", r.Out, decimal(r.Bytes), r.Files, r.Digest, r.Seconds)
+		fmt.Fprintf(w, "%s: %s in %d files, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), r.Files, r.Digest, r.Seconds)
 	})
 }
 

@@ -50,7 +50,7 @@ func verify(c *cli.Context) error {
 			fmt.Fprintln(c.App.Writer, d)
 		}
 		if len(v.Damage) == 0 {
-			fmt.Fprintf(c.App.Writer, "%s: a %s without damage, %s in %d files, %.1f s\n", v.Path, v.Kind, decimal(v.Bytes), v.Files, v.Seconds)
+			fmt.Fprintf(c.App.Writer, "%s: a %s without damage, %s in %d files, %.1f s\n", named(v.Path, "stdin"), v.Kind, decimal(v.Bytes), v.Files, v.Seconds)
 		}
 	}
 	if n := len(v.Damage); n > 0 {
@@ -58,7 +58,7 @@ func verify(c *cli.Context) error {
 		if v.Kind == "pack" && v.Path != packs.Stream {
 			hint = "; weld unpack --salvage restores the rest"
 		}
-		return damageError{fmt.Errorf("%s is damaged in %d places%s", v.Path, n, hint)}
+		return damageError{fmt.Errorf("%s is damaged in %d places%s", named(v.Path, "stdin"), n, hint)}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -49,6 +50,9 @@ func OpenPatch(path string, how ...mmapio.Reading) (*Archive, error) {
 
 func open(path string, how []mmapio.Reading) (*Archive, error) {
 	file, err := mmapio.Open(path, how...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, Missing(path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -295,6 +299,11 @@ func (s *Source) Unchanged() error { return s.a.Unchanged() }
 
 // Close does nothing.
 func (s *Source) Close() error { return nil }
+
+// Missing is the error for a pack or a patch that is not there.
+func Missing(path string) error {
+	return &format.Error{Path: path, Kind: format.KindMissing, Detail: "no such file"}
+}
 
 // IsName reports whether a file name is that of a pack.
 func IsName(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".weld") }

@@ -33,7 +33,8 @@ type input struct {
 // inputs are the files of a checkpoint.
 type inputs struct {
 	files []input
-	Notes []string // what stays outside
+	pack  *packed.Archive // that they lie in, or nil
+	Notes []string        // what stays outside
 }
 
 // gather finds the files of what a user called a checkpoint, and opens them. The
@@ -57,7 +58,7 @@ func (in *inputs) find(name string, how mmapio.Reading) error {
 		return err
 	}
 	if packed.IsName(path) {
-		return fmt.Errorf("%s is a pack already", name)
+		return in.packed(path, how)
 	}
 	beside := c.Beside()
 	if info, err := os.Stat(path); err != nil || !info.IsDir() && filepath.Base(path) != safetensors.IndexName {
@@ -107,6 +108,25 @@ func (in *inputs) small(beside format.Folder, how mmapio.Reading) error {
 	return nil
 }
 
+// packed adds the files in a pack.
+func (in *inputs) packed(path string, how mmapio.Reading) (err error) {
+	if in.pack, err = packed.Open(path, how); err != nil {
+		return err
+	}
+	for i, f := range in.pack.Files() {
+		src := in.pack.Source(i)
+		if !isShard(f.Name) {
+			in.files = append(in.files, input{name: f.Name, size: f.Size, header: f.Size, src: src})
+		} else if err := in.shard(f.Name, src); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isShard reports whether a file holds tensors, by its name.
+func isShard(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".safetensors") }
+
 // add adds a file of bytes.
 func (in *inputs) add(name, path string, how mmapio.Reading) error {
 	file, err := mmapio.Open(path, how)
@@ -127,8 +147,13 @@ func (in *inputs) weights(path string, how mmapio.Reading) error {
 	if n := len(name) - len(".zst"); strings.EqualFold(name[n:], ".zst") {
 		name = name[:n]
 	}
+	return in.shard(name, src)
+}
+
+// shard adds a file of tensors, which is closed with the others even if it is none.
+func (in *inputs) shard(name string, src safetensors.Source) error {
 	in.files = append(in.files, input{name: name, size: src.Size(), src: src})
-	header, err := safetensors.ReadHeader(path, src, src.Size())
+	header, err := safetensors.ReadHeader(src.Path(), src, src.Size())
 	if err != nil {
 		return err
 	}
@@ -166,6 +191,9 @@ func pipe(in io.Reader) (*inputs, error) {
 
 // paths are where the files are; a pipe is nowhere.
 func (in *inputs) paths() (paths []string) {
+	if in.pack != nil {
+		return []string{in.pack.Path()}
+	}
 	for _, f := range in.files {
 		if f.src != nil {
 			paths = append(paths, f.src.Path())
@@ -238,6 +266,9 @@ func (in *inputs) Close() error {
 		if f.src != nil {
 			errs = append(errs, f.src.Close())
 		}
+	}
+	if in.pack != nil {
+		errs = append(errs, in.pack.Close())
 	}
 	return errors.Join(errs...)
 }

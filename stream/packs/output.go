@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"weld/mmapio"
 )
@@ -23,7 +22,7 @@ type output struct {
 
 // kindOfOutput is what restored files go into: a directory, unless the name is that of one file.
 func kindOfOutput(name string) mmapio.StageKind {
-	if name == Stream || strings.HasSuffix(strings.ToLower(name), ".safetensors") {
+	if name == Stream || isShard(name) {
 		return mmapio.SingleFile
 	}
 	return mmapio.Directory

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"weld/format"
@@ -137,7 +136,7 @@ func (s *salvaging) file(ctx context.Context, i int, f packed.FileInfo) error {
 
 // header is that of a shard, if the file is one and it can be read.
 func (s *salvaging) header(i int, f packed.FileInfo) *safetensors.Header {
-	if !strings.HasSuffix(strings.ToLower(f.Name), ".safetensors") {
+	if !isShard(f.Name) {
 		return nil
 	}
 	src := s.a.Source(i)

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"weld/format"
 	"weld/format/packed"
 	"weld/format/planes"
 	"weld/stream"
@@ -31,7 +30,7 @@ func (o Options) scan(in, step string) (*source, error) {
 	} else {
 		f, err := os.Open(in)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, &format.Error{Path: in, Kind: format.KindMissing, Detail: "no such file"}
+			return nil, packed.Missing(in)
 		}
 		if err != nil {
 			return nil, err

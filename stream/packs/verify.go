@@ -220,7 +220,7 @@ func (c *check) deal(part packed.Part) (work, error) {
 	if b == nil {
 		return nil, nil
 	}
-	header := b.Type() == format.Invalid && strings.HasSuffix(strings.ToLower(c.files[file].Name), ".safetensors")
+	header := b.Type() == format.Invalid && isShard(c.files[file].Name)
 	return func(w *worker) error {
 		if b.Relative() {
 			if !b.Intact() {
