@@ -65,6 +65,8 @@ const Writable = "a directory, *.safetensors, *.safetensors.zst, *.weld (a pack)
 func containerOf(out string) (container, error) {
 	name := strings.ToLower(filepath.Base(out))
 	switch {
+	case out == "-":
+		return 0, fmt.Errorf("output -: a merge does not write to a pipe: name %s; weld pack OUT - puts a checkpoint into one", Writable)
 	case strings.HasSuffix(name, ".safetensors"):
 		return singleFile, nil
 	case strings.HasSuffix(name, ".safetensors.zst"):

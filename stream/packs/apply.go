@@ -34,7 +34,7 @@ func Apply(ctx context.Context, base string, patches []string, out string, o Opt
 	if out == Stream {
 		return nil, errors.New("apply writes its files in no order, and cannot write to a pipe: name a directory")
 	}
-	dst, err := o.create(out, kindOfOutput(out))
+	dst, err := o.createRestored(out)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"weld/format/hub"
+	"weld/format/packed"
+	"weld/format/patch"
 	"weld/mmapio"
 )
 
@@ -20,12 +23,15 @@ type output struct {
 	single bool // holds one file, of its own name
 }
 
-// kindOfOutput is what restored files go into: a directory, unless the name is that of one file.
-func kindOfOutput(name string) mmapio.StageKind {
-	if name == Stream || isShard(name) {
-		return mmapio.SingleFile
+// createRestored begins an output for restored files: a directory, unless the name is that of one file.
+func (o Options) createRestored(name string) (*output, error) {
+	switch {
+	case name == Stream || isShard(name):
+		return o.create(name, mmapio.SingleFile)
+	case packed.IsName(name) || patch.IsName(name) || hub.IsWeights(name):
+		return nil, fmt.Errorf("output %s: the files are restored as they were: name a directory, or *.safetensors if it is one file; weld pack makes a pack of them", name)
 	}
-	return mmapio.Directory
+	return o.create(name, mmapio.Directory)
 }
 
 // errSeveral is the error for an output of one file that would have several.

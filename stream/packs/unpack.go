@@ -25,7 +25,7 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
 	if src.Kind() != packed.Pack {
 		return nil, &format.Error{Path: in, Kind: format.KindUnsupported, Detail: "a patch, not a pack: weld apply makes a checkpoint of it and the base"}
 	}
-	dst, err := o.create(out, kindOfOutput(out))
+	dst, err := o.createRestored(out)
 	if err != nil {
 		return nil, err
 	}
