@@ -83,6 +83,9 @@ func checkHead(t *testing.T, c format.Checkpoint, model Model, tied bool) {
 	if own := len(model.Tensors()); (i >= own) != tied || len(c.Tensors()) != max(own, i+1) {
 		t.Errorf("%s: tensor %d of %d, the model has %d", model.Path, i, len(c.Tensors()), own)
 	}
+	if StandsIn(c, i) != tied || StandsIn(c, 0) || StandsIn(model.Checkpoint, 0) {
+		t.Errorf("%s: a head that stands in: %v, want %v", model.Path, !tied, tied)
+	}
 	if f, _ := c.Stored(i); f != nil || c.FileOf(i) != 0 {
 		t.Errorf("%s: %v, file %d", model.Path, f, c.FileOf(i))
 	}

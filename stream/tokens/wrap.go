@@ -72,6 +72,13 @@ func (v *Vocabulary) WrapImportance(m int, c format.Checkpoint) (format.Checkpoi
 	})
 }
 
+// StandsIn reports whether tensor i of a checkpoint is an output layer that [Vocabulary.Wrap] shows in
+// place of an embedding, and that the checkpoint does not hold.
+func StandsIn(c format.Checkpoint, i int) bool {
+	w, ok := c.(*gathered)
+	return ok && i >= len(w.tensors)-len(w.heads)
+}
+
 // wrap shows the tensors of a checkpoint, and behind them its tied heads, with the matrix of each
 // that has one. A matrix that would change nothing is none, and a head without one is not shown:
 // its embedding stands for it as it is.
@@ -141,8 +148,8 @@ func (w *gathered) Find(name string) (i int, ok bool) {
 
 // FileOf implements [format.Checkpoint]: a head is where its embedding is.
 func (w *gathered) FileOf(i int) int {
-	if k := i - (len(w.tensors) - len(w.heads)); k >= 0 {
-		i = w.heads[k].index
+	if StandsIn(w, i) {
+		i = w.heads[i-(len(w.tensors)-len(w.heads))].index
 	}
 	return w.Checkpoint.FileOf(i)
 }
