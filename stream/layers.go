@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/stream/tokens"
 )
 
 // Layers are recognised from tensor names, not from a table of architectures: a layer is
@@ -95,6 +96,19 @@ func tiedTo(c format.Checkpoint, name string) (i int, ok bool) {
 		}
 	}
 	return -1, false
+}
+
+// unties reports whether an output layer is written that the reference has by its embeddings, so that
+// its configuration may say of the output what is no longer so.
+func (p *Plan) unties() bool {
+	ref := p.reference()
+	return slices.ContainsFunc(p.Tensors, func(t Output) bool {
+		if _, tied := tiedTo(ref.Checkpoint, t.Name); !tied {
+			return false
+		}
+		i, ok := ref.Find(t.Name)
+		return !ok || tokens.StandsIn(ref.Checkpoint, i)
+	})
 }
 
 // afterLayers reports whether a tensor outside of the layers comes behind them: the final

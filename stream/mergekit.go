@@ -48,6 +48,10 @@ var differences = []difference{
 		func(r *recipe.Recipe) bool {
 			return len(r.Slices) > 1 && len(r.Slices[0].Sources) != len(r.Slices[len(r.Slices)-1].Sources)
 		}},
+	{"chat-templates", "the template renders what the models were trained with, where mergekit's adds white space to it",
+		func(r *recipe.Recipe) bool {
+			return slices.Contains([]string{"alpaca", "exaone", "llama3"}, r.ChatTemplate)
+		}},
 }
 
 func methods(names ...string) func(*recipe.Recipe) bool {

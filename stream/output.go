@@ -532,6 +532,9 @@ func (p *Plan) configure(config []byte) []byte {
 	if p.Recipe.DType != format.Invalid {
 		config = hub.SetDType(config, p.Recipe.DType)
 	}
+	if p.unties() {
+		config = hub.SetUntied(config)
+	}
 	if p.rows > 0 {
 		config = tokens.SetVocabSize(config, p.rows)
 	}

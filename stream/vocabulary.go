@@ -41,16 +41,22 @@ func (p *Plan) align() error {
 func (p *Plan) vocabularies() (models []tokens.Model, base int) {
 	base = -1
 	for i, m := range p.models {
-		models = append(models, tokens.Model{Path: m.Path, Folder: m.Beside(), Checkpoint: m.Checkpoint})
+		models = append(models, ofVocabulary(m))
 		if p.base != nil && m.Path == p.base.Path {
 			base = i
 		}
 	}
 	if p.base != nil && base < 0 {
 		base = len(models)
-		models = append(models, tokens.Model{Path: p.base.Path, Folder: p.base.Beside(), Checkpoint: p.base.Checkpoint})
+		models = append(models, ofVocabulary(p.base))
 	}
 	return models, base
+}
+
+func ofVocabulary(s *Source) tokens.Model {
+	c := s.Checkpoint
+	tied := func(head string) (int, bool) { return tiedTo(c, head) }
+	return tokens.Model{Path: s.Path, Folder: s.Beside(), Checkpoint: c, Tied: tied}
 }
 
 func vocabularySpec(t *recipe.Tokenizer, base int) tokens.Spec {
@@ -91,8 +97,8 @@ func (p *Plan) wrap(v *tokens.Vocabulary, base int) error {
 			}
 		}
 	}
-	if p.base != nil && base >= len(p.models) {
-		c, err := v.Wrap(base)
+	if p.base != nil {
+		c, err := v.WrapTwin(base, p.base.Checkpoint)
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import zstandard
 
+import chat
 import sta
 from checkpoints import (NAME_OF, Failure, Family, Skipped, bf16, expect, expect_equal, expect_sound, load, read_header,
                          save, save_dir)
@@ -648,11 +649,33 @@ def packs(weld):
     return f"codings {sorted(codings)}"
 
 
+# 7. Chat templates.
+
+
+def chat_templates(weld):
+    """A template that a recipe names renders what mergekit's of that name does, but for what chat.py mends in those."""
+    model = save_dir(weld.place(), [{"a": np.ones(3, f32)}], hub_files("dtype"))
+    golden = chat.golden()
+    for name, want in golden["rendered"].items():
+        recipe = weld.place(".yml")
+        recipe.write_text(f"merge_method: linear\nmodels: [{{model: {json.dumps(str(model))}}}]\nchat_template: {name}\n")
+        out = weld.merge(recipe, out="")
+        template = (out / "chat_template.jinja").read_text(encoding="utf-8")
+        config = json.loads((out / "tokenizer_config.json").read_text(encoding="utf-8"))
+        expect(config["chat_template"] == template, f"{name}: tokenizer_config.json has another template")
+        for case, text in zip(golden["cases"], want, strict=True):
+            got, want_text = chat.render(template, case), chat.mended(name, text)
+            expect(got == want_text, f"{name}, {case}:\ngot  {got!r}\nwant {want_text!r}")
+        bare = chat.render(template, golden["cases"][0], bos_token=None, eos_token=None)
+        expect(bare is not None and "None" not in bare, f"{name} without bos_token and eos_token: {bare!r}")
+    return f"{', '.join(golden['rendered'])}; {len(golden['cases'])} conversations each"
+
+
 CHECKS = [
     inspect_file, inspect_shards, passthrough_file, passthrough_special, passthrough_shards, tokenizer_files, config_dtype,
     shard_sizes, sta_defaults, *map(sta_grid, SCORES), sta_options, sta_granularity, sta_pairs, sta_random,
     sta_statistic_metadata, sta_missing_importance, sta_infinite_buffers, sta_same_bytes, linear, task_arithmetic,
-    sta_float64, zstd_output, packs,
+    sta_float64, zstd_output, packs, chat_templates,
 ]
 
 

@@ -41,8 +41,8 @@ EQUAL_IN = {  # and here all are, in these models
 TINY = "model.layers.1.post_attention_layernorm.weight"  # its deltas are under many an epsilon
 
 
-def shapes(layers, tied):
-    yield "model.embed_tokens.weight", (VOCABULARY, HIDDEN)
+def shapes(layers, tied, vocabulary):
+    yield "model.embed_tokens.weight", (vocabulary, HIDDEN)
     for i in range(layers):
         for name, shape in [
             ("input_layernorm", (HIDDEN,)),
@@ -58,10 +58,10 @@ def shapes(layers, tied):
             yield f"model.layers.{i}.{name}.weight", shape
     yield "model.norm.weight", (HIDDEN,)
     if not tied:
-        yield "lm_head.weight", (VOCABULARY, HIDDEN)
+        yield "lm_head.weight", (vocabulary, HIDDEN)
 
 
-def config(layers, tied):
+def config(layers, tied, vocabulary=VOCABULARY):
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -71,7 +71,7 @@ def config(layers, tied):
         "num_attention_heads": HEADS,
         "num_key_value_heads": KV_HEADS,
         "head_dim": HEAD_DIM,
-        "vocab_size": VOCABULARY,
+        "vocab_size": vocabulary,
         "max_position_embeddings": 64,
         "hidden_act": "silu",
         "rms_norm_eps": 1e-5,
@@ -80,11 +80,11 @@ def config(layers, tied):
     }
 
 
-def base_tensors(rng, layers, tied):
+def base_tensors(rng, layers, tied, vocabulary=VOCABULARY):
     """Norms about 1, matrices about 0."""
     return {
         name: (rng.normal(1, 0.1, shape) if len(shape) == 1 else rng.normal(0, 0.25, shape)).astype(np.float32)
-        for name, shape in shapes(layers, tied)
+        for name, shape in shapes(layers, tied, vocabulary)
     }
 
 
@@ -116,11 +116,46 @@ def write_family(directory, prefix, seed, models, layers=2, tied=False):
         save_dir(directory / (prefix + model), [tensors], files)
 
 
+# Models of words: which of w1 … w39 each lacks, what is added, whether its head is tied. mergekit appends new tokens in
+# the order of a hash, unless they are added tokens of one model, or of several in the same order.
+WORDS = {
+    "base": ([], [], False),
+    "a": (["w5", "w6"], ["<|x|>", "<|y|>"], False),
+    "tied": (["w39"], ["<|x|>", "<|y|>", "<|z|>"], True),
+    "tied-b": (["w7"], ["<|x|>"], True),
+}
+
+
+def tokenizer(vocabulary, added):
+    """tokenizer.json of the tokenizers library."""
+    plain = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+    return {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [{"id": len(vocabulary) + i, "content": token, **plain} for i, token in enumerate(added)],
+        "normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
+        "model": {"type": "WordLevel", "vocab": {word: i for i, word in enumerate(vocabulary)}, "unk_token": "<unk>"},
+    }
+
+
+def write_words(directory, seed):
+    """Models of one layer whose vocabularies differ, in their words and in the words' order."""
+    for i, (name, (lacks, added, tied)) in enumerate(WORDS.items()):
+        rng = np.random.default_rng([seed, i])
+        words = [w for w in map("w{}".format, range(1, VOCABULARY)) if w not in lacks]
+        vocabulary = ["<unk>", *(words if name == "base" else rng.permutation(words).tolist())]
+        rows = len(vocabulary) + len(added)
+        files = {"config.json": config(1, tied, rows), "tokenizer.json": tokenizer(vocabulary, added),
+                 "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "<unk>"}}
+        save_dir(directory / f"words-{name}", [base_tensors(rng, 1, tied, rows)],
+                 {name: (json.dumps(content, indent=2) + "\n").encode() for name, content in files.items()})
+
+
 def write_models(directory):
     shutil.rmtree(directory, ignore_errors=True)
     write_family(directory, "", 7, "abc")
     write_family(directory, "tied-", 12, "ab", tied=True)
     write_family(directory, "deep-", 13, "a", layers=5)
+    write_words(directory, 14)
 
 
 def merge(recipe):

@@ -14,6 +14,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+import chat
 import sta
 from checkpoints import Family, Skipped, bf16, expect, expect_equal, load, save
 
@@ -137,6 +138,22 @@ def sharded_by_transformers(weld):
     expect_equal(load(out), tensors, "passthrough of transformers' shards")
 
 
+def chat_templates_loaded(weld):
+    """AutoTokenizer takes the template that a recipe names, and renders what chat.py does."""
+    from transformers import AutoTokenizer
+
+    (base, _), *_ = tiny_llamas(weld)
+    golden = chat.golden()
+    for name, want in golden["rendered"].items():
+        recipe = weld.place(".yml")
+        recipe.write_text(f"merge_method: linear\nmodels: [{{model: {base}}}]\nchat_template: {name}\n")
+        tokenizer = AutoTokenizer.from_pretrained(weld.merge(recipe, out=""))
+        for case, text in zip(golden["cases"], want, strict=True):
+            if text is not None:
+                got = tokenizer.apply_chat_template(case["messages"], tokenize=False, add_generation_prompt=case["add_generation_prompt"])
+                expect(got == chat.mended(name, text), f"{name}, {case}:\ngot  {got!r}\nwant {chat.mended(name, text)!r}")
+
+
 # The README.
 
 
@@ -216,4 +233,5 @@ def needs_transformers(check):
     return guarded
 
 
-CHECKS = [torch_load_file, *map(needs_transformers, (transformers_load, sharded_by_transformers, readme_gradients))]
+CHECKS = [torch_load_file, *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded,
+                                                 readme_gradients))]

@@ -38,6 +38,8 @@ func floor(pkg string) int {
 		return 4
 	case strings.HasPrefix(pkg, "format/"):
 		return 3
+	case pkg == "stream/chat":
+		return 5
 	case pkg == "stream/bench", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
 		return 8
 	case strings.HasPrefix(pkg, "stream/"):
@@ -66,6 +68,7 @@ var rules = []struct {
 	{is("scoring", "stream/fuse"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
 	{is("stream/recipe"), []string{"os", "weld/mmapio", "weld/format/", "weld/scoring", "weld/stream/fuse"}},
 	{is("stream/fuse"), []string{"weld/stream/recipe"}},
+	{is("stream/chat"), []string{"weld/", "os"}},
 	{below("format", "mmapio", "internal", "scoring", "stream"), []string{"flag", "log", "log/slog"}},
 }
 

@@ -400,7 +400,7 @@ func unplacedTokenizer(t *recipe.Tokenizer) *recipe.Tokenizer {
 }
 
 func TestChatTemplates(t *testing.T) {
-	for _, text := range append([]string{"my.jinja", "{{ messages }}"}, "auto", "", "{% for m in messages %}\n  {{ m }}\n{% endfor %}\n") {
+	for _, text := range append([]string{"my.jinja", "{{ messages }}"}, "auto", "", "alpaca", "chatml", "exaone", "llama3", "mistral", "{% for m in messages %}\n  {{ m }}\n{% endfor %}\n") {
 		r := understood(t, "merge_method: linear\nmodels: [{model: a}]\nchat_template: "+quoted(text)+"\n")
 		if r.ChatTemplate != text {
 			t.Errorf("%q, want %q", r.ChatTemplate, text)

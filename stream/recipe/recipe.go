@@ -14,7 +14,7 @@ type Recipe struct {
 
 	Slices       []Slice    // nil where all layers of all models are merged
 	Tokenizer    *Tokenizer // nil: the base's files
-	ChatTemplate string     // "": the tokenizer's own; else auto, Jinja, or the path of a .jinja file
+	ChatTemplate string     // "": the tokenizer's own; else auto, the name of a template, Jinja, or the path of a .jinja file
 
 	// Idle says, a line each, which parameters have no effect: those of other methods, which mergekit
 	// passes over too, and published recipes have.

@@ -3,15 +3,16 @@ package tokens
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"weld/format"
 )
 
-// group is one embedding: the tensors of one name.
+// group is one embedding: the tensors of one name, or those that stand for them.
 type group struct {
-	tensor []int // by model, −1 where it has none
+	tensor []int // by model, −1 where it has none; of another name where that is tied
 	*assignment
 }
 
@@ -35,16 +36,14 @@ const (
 	fromRows                // the mean over all rows that belong to a token
 )
 
+// groupNames lists the embeddings, in order.
+func (v *Vocabulary) groupNames() []string { return slices.Sorted(maps.Keys(v.groups)) }
+
 // assign decides for every embedding.
 func (v *Vocabulary) assign() error {
 	shared := make(map[string]*assignment)
 	var errs []error
-	names := make([]string, 0, len(v.groups))
-	for name := range v.groups {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range v.groupNames() {
 		g := v.groups[name]
 		var key strings.Builder
 		for _, i := range g.tensor {

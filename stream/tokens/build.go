@@ -426,5 +426,24 @@ func (b *builder) group() error {
 	if len(v.groups) == 0 {
 		return &format.Error{Path: b.models[b.lead].Path, Kind: format.KindMissing, Detail: "no tensor has the name of an embedding and a row for each token"}
 	}
+	b.tie()
 	return v.assign()
+}
+
+// tie has the embedding of a model that has no output layer stand for it, if others have one.
+func (b *builder) tie() {
+	for _, name := range b.v.groupNames() {
+		g := b.v.groups[name]
+		for m, model := range b.models {
+			if _, has := model.Find(name); has || model.Tied == nil {
+				continue
+			}
+			i, ok := model.Tied(name)
+			if !ok || model.Tensors()[i].Shape[0] < b.v.used[m] {
+				continue
+			}
+			g.tensor[m] = i
+			b.note("%s: %q is tied to %q, whose rows stand for it, since other models have one", model.Path, clip(name), clip(model.Tensors()[i].Name))
+		}
+	}
 }

@@ -37,6 +37,9 @@ type Model struct {
 	Path   string // as in the recipe
 	Folder format.Folder
 	format.Checkpoint
+	// Tied finds the embedding that the model uses as an output layer of this name, for want
+	// of one of its own. It may be nil.
+	Tied func(head string) (i int, ok bool)
 }
 
 func (t TokenSource) automatic() bool { return !t.Zero && t.FromModel < 0 }

@@ -7,20 +7,22 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/stream/chat"
 )
 
 // TemplateAuto asks for the template that most models have.
 const TemplateAuto = "auto"
 
 // ChatTemplate finds what a recipe's chat_template means: "auto" for the template that
-// most models have, the first of equally frequent ones; a literal template, which
-// contains {{ or {%; or the path of a .jinja file. It returns the files to write: the template
+// most models have, the first of equally frequent ones; a name that [chat.Names] lists; a
+// literal template, which contains {{ or {%; or the path of a .jinja file. It returns the files to write: the template
 // as chat_template.jinja, which newer versions of transformers read, and tokenizerConfig,
 // if that is not nil, with the template in it, for older ones. There are none if the spec is
 // empty, or "auto" finds no template.
 func ChatTemplate(spec string, models []Model, tokenizerConfig []byte) (files map[string][]byte, err error) {
-	var text string
+	text, named := chat.Template(spec)
 	switch {
+	case named:
 	case strings.TrimSpace(spec) == "":
 		return nil, nil
 	case spec == TemplateAuto:
@@ -39,7 +41,7 @@ func ChatTemplate(spec string, models []Model, tokenizerConfig []byte) (files ma
 		}
 		text = string(raw)
 	default:
-		return nil, fmt.Errorf("chat_template %q: expected %q, the text of a Jinja template (with {{ or {%%), or the path of a .jinja file; named templates (chatml, llama3, …) are not part of weld: save the text of one as a .jinja file", clip(spec), TemplateAuto)
+		return nil, fmt.Errorf("chat_template %q: expected %s, %s, the text of a Jinja template (with {{ or {%%), or the path of a .jinja file", clip(spec), TemplateAuto, strings.Join(chat.Names(), ", "))
 	}
 	files = map[string][]byte{templateName: []byte(text)}
 	if tokenizerConfig == nil {

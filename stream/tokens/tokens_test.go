@@ -634,10 +634,10 @@ func TestChatTemplate(t *testing.T) {
 	if files, _ := ChatTemplate("auto", models[1:3], nil); string(files[templateName]) != "{{ one }}" {
 		t.Errorf("%s", files)
 	}
-	for _, spec := range []string{"chatml", "x.jinja", "hello", "Auto"} {
+	for _, spec := range []string{"ChatML", "x.jinja", "hello", "Auto"} {
 		if _, err := ChatTemplate(spec, models, nil); err == nil {
 			t.Error(spec)
-		} else if spec == "chatml" && !strings.Contains(err.Error(), `"auto"`) {
+		} else if spec == "ChatML" && !strings.Contains(err.Error(), "expected auto, alpaca, chatml, exaone, llama3, mistral, ") {
 			t.Error(err)
 		}
 	}

@@ -10,11 +10,18 @@ import (
 )
 
 // Wrap returns model m's checkpoint with the rows of its embeddings in the order of the
-// vocabulary: the checkpoint itself if they are so already. The checkpoints of all models
-// must stay open as long as it is used; closing it closes model m's.
+// vocabulary: the checkpoint itself if they are so already. An output layer that is tied to an
+// embedding, and that other models have, is a tensor of its own: rows that the model lacks come
+// from output layers there. The checkpoints of all models must stay open as long as it is used;
+// closing it closes model m's.
 func (v *Vocabulary) Wrap(m int) (format.Checkpoint, error) {
-	c := v.models[m].Checkpoint
-	return v.wrap(c, func(t format.Tensor) (*matrix, error) {
+	return v.WrapTwin(m, v.models[m].Checkpoint)
+}
+
+// WrapTwin is [Vocabulary.Wrap] for a checkpoint that is model m's opened once more, as that of a base
+// is that is a model too. Closing what it returns closes the twin.
+func (v *Vocabulary) WrapTwin(m int, c format.Checkpoint) (format.Checkpoint, error) {
+	return v.wrap(c, v.tied(m), func(t format.Tensor) (*matrix, error) {
 		g := v.groups[t.Name]
 		if g == nil || g.tensor[m] < 0 {
 			return nil, nil
@@ -25,15 +32,32 @@ func (v *Vocabulary) Wrap(m int) (format.Checkpoint, error) {
 				x.parts[k] = part{Checkpoint: v.models[k].Checkpoint, index: i, tensor: v.models[k].Tensors()[i], own: v.own[k]}
 			}
 		}
+		x.parts[m].Checkpoint = c
 		return x, x.check()
 	})
+}
+
+// head is an output layer that a checkpoint does not hold, and the embedding that stands for it.
+type head struct {
+	name  string
+	index int
+}
+
+// tied lists the output layers that model m has by other tensors.
+func (v *Vocabulary) tied(m int) (heads []head) {
+	for _, name := range v.groupNames() {
+		if i := v.groups[name].tensor[m]; i >= 0 && v.models[m].Tensors()[i].Name != name {
+			heads = append(heads, head{name, i})
+		}
+	}
+	return heads
 }
 
 // WrapImportance is [Vocabulary.Wrap] for the importance file of model m. Rows that are
 // the model's own go where the model's go; all others are zero, for what a model did not
 // learn is not important to it. The rows of forced tokens are zero as well.
 func (v *Vocabulary) WrapImportance(m int, c format.Checkpoint) (format.Checkpoint, error) {
-	return v.wrap(c, func(t format.Tensor) (*matrix, error) {
+	return v.wrap(c, nil, func(t format.Tensor) (*matrix, error) {
 		g := v.groups[t.Name]
 		if g == nil || g.tensor[m] < 0 || len(t.Shape) == 0 {
 			return nil, nil
@@ -48,31 +72,57 @@ func (v *Vocabulary) WrapImportance(m int, c format.Checkpoint) (format.Checkpoi
 	})
 }
 
-// wrap shows the tensors of a checkpoint of which there is a matrix with its shape.
-func (v *Vocabulary) wrap(c format.Checkpoint, of func(format.Tensor) (*matrix, error)) (format.Checkpoint, error) {
-	w := &gathered{Checkpoint: c, tensors: slices.Clone(c.Tensors()), matrices: make([]*matrix, len(c.Tensors()))}
+// StandsIn reports whether tensor i of a checkpoint is an output layer that [Vocabulary.Wrap] shows in
+// place of an embedding, and that the checkpoint does not hold.
+func StandsIn(c format.Checkpoint, i int) bool {
+	w, ok := c.(*gathered)
+	return ok && i >= len(w.tensors)-len(w.heads)
+}
+
+// wrap shows the tensors of a checkpoint, and behind them its tied heads, with the matrix of each
+// that has one. A matrix that would change nothing is none, and a head without one is not shown:
+// its embedding stands for it as it is.
+func (v *Vocabulary) wrap(c format.Checkpoint, heads []head, of func(format.Tensor) (*matrix, error)) (format.Checkpoint, error) {
+	w := &gathered{Checkpoint: c}
 	changed := false
-	for i, t := range c.Tensors() {
-		x, err := of(t)
+	for _, t := range c.Tensors() {
+		x, err := v.show(w, &t, of)
 		if err != nil {
 			return nil, err
 		}
-		if x == nil || x.table.identity(t.Shape[0]) {
-			continue
-		}
-		changed = true
-		w.matrices[i] = x
-		w.tensors[i].Shape = slices.Clone(t.Shape)
-		w.tensors[i].Shape[0] = v.Size
-		if _, ok := format.Size(t.DType, w.tensors[i].Shape); !ok {
-			return nil, &format.Error{Path: c.Path(), Tensor: t.Name, Kind: format.KindOverflow, Detail: fmt.Sprintf("%d rows are too many", v.Size)}
-		}
-		w.overhead = max(w.overhead, x.cost())
+		changed = changed || x != nil
+		w.tensors, w.matrices = append(w.tensors, t), append(w.matrices, x)
 	}
-	if !changed {
+	for _, h := range heads {
+		t := c.Tensors()[h.index]
+		t.Name = h.name
+		x, err := v.show(w, &t, of)
+		if err != nil {
+			return nil, err
+		}
+		if x != nil {
+			w.tensors, w.matrices, w.heads = append(w.tensors, t), append(w.matrices, x), append(w.heads, h)
+		}
+	}
+	if !changed && len(w.heads) == 0 {
 		return c, nil
 	}
 	return w, nil
+}
+
+// show finds the matrix of a tensor, and gives the tensor its shape.
+func (v *Vocabulary) show(w *gathered, t *format.Tensor, of func(format.Tensor) (*matrix, error)) (*matrix, error) {
+	x, err := of(*t)
+	if err != nil || x == nil || x.table.identity(t.Shape[0]) {
+		return nil, err
+	}
+	t.Shape = slices.Clone(t.Shape)
+	t.Shape[0] = v.Size
+	if _, ok := format.Size(t.DType, t.Shape); !ok {
+		return nil, &format.Error{Path: w.Path(), Tensor: t.Name, Kind: format.KindOverflow, Detail: fmt.Sprintf("%d rows are too many", v.Size)}
+	}
+	w.overhead = max(w.overhead, x.cost())
+	return x, nil
 }
 
 // gathered is a checkpoint whose embeddings are put together from rows.
@@ -80,12 +130,29 @@ type gathered struct {
 	format.Checkpoint
 	tensors  []format.Tensor
 	matrices []*matrix // nil for tensors that stay as they are
+	heads    []head    // the last tensors, which the checkpoint does not hold
 	overhead int64     // bytes that a view takes beside what it shows
 	buffers  sync.Pool // of *[]byte
 }
 
 // Tensors implements [format.Checkpoint].
 func (w *gathered) Tensors() []format.Tensor { return w.tensors }
+
+// Find implements [format.Checkpoint].
+func (w *gathered) Find(name string) (i int, ok bool) {
+	if k := slices.IndexFunc(w.heads, func(h head) bool { return h.name == name }); k >= 0 {
+		return len(w.tensors) - len(w.heads) + k, true
+	}
+	return w.Checkpoint.Find(name)
+}
+
+// FileOf implements [format.Checkpoint]: a head is where its embedding is.
+func (w *gathered) FileOf(i int) int {
+	if StandsIn(w, i) {
+		i = w.heads[i-(len(w.tensors)-len(w.heads))].index
+	}
+	return w.Checkpoint.FileOf(i)
+}
 
 // View implements [format.Checkpoint].
 func (w *gathered) View(i int, off, n int64) (mmapio.View, error) {
