@@ -28,6 +28,7 @@ type Budget struct {
 	Workers int
 	Span    int64 // bytes of one span's operands and output
 	Jobs    int64 // bytes for the state of tensors in progress
+	Shelf   int64 // bytes of operands that are kept from one stage of a tensor to the next
 	Drop    bool  // what was read or written for the last time leaves the page cache
 }
 
@@ -108,6 +109,7 @@ func (p *Plan) divide(jobs []fuse.Job) error {
 		free := b.Memory - fixed - int64(b.Workers)*worker
 		b.Jobs = max(largestJob, free/8)
 		b.Span = min((free-b.Jobs)/int64(b.Workers), bestSpan)
+		b.Shelf = max(0, free-b.Jobs-int64(b.Workers)*b.Span-b.Memory/8) // an eighth is for what nobody counts
 		if b.Span >= leastSpan && free > 0 {
 			p.Budget = b
 			return nil

@@ -20,6 +20,7 @@ type walk struct {
 	chain func(job int) []fuse.Stage
 	outs  []*output // none in a measuring pass; one for each variant of a sweep
 	ahead readAhead
+	shelf shelf
 }
 
 // writes reports whether the walk fills outputs.
@@ -56,9 +57,12 @@ func (w *walk) run(ctx context.Context) error {
 		},
 		open:    func(tensor int) *task { return w.open(tensor, jobOf) },
 		skipped: func(t *task) { w.plan.Options.Progress.Advance(t.bytes) },
+		closed:  func(t *task) { w.shelf.clear(t.tensor) },
 	}
 	s.changed.L = &s.mu
 	w.ahead.walk = w
+	w.shelf.free, w.shelf.overhead = w.plan.Budget.Shelf, w.plan.viewOverhead()
+	defer w.shelf.close()
 
 	// Not errgroup.WithContext: that ends its context after success too, and an output
 	// must not be aborted when it is complete.
@@ -143,7 +147,8 @@ type worker struct {
 	walk    *walk
 	plan    *Plan
 	scratch fuse.Scratch
-	views   []mmapio.View // lent for the span at hand
+	views   []mmapio.View // of the span at hand: base, then each model and its importance
+	lent    int64         // bytes of them that the stage reads
 	span    fuse.Span
 	outs    [][]byte
 }
@@ -172,7 +177,7 @@ func (w *worker) work(sp span) error {
 		w.walk.ahead.took((hi - lo) * w.plan.elementBytes(*t, w.walk.reads))
 	}
 	err := w.process(sp, t, lo, hi)
-	w.release()
+	w.giveBack(sp, elements{lo, hi}, err)
 	if w.walk.writes() && w.plan.Budget.Drop && sp.stage == sp.steps()-1 {
 		w.plan.advise(mmapio.Done, *t, w.walk.reads, lo, hi)
 	}
@@ -185,7 +190,7 @@ func (w *worker) process(sp span, t *Output, lo, hi int64) error {
 	}
 	stage := sp.stages[sp.stage]
 	w.span.Tiling, w.span.First, w.span.Last = sp.tiling, sp.first, sp.last
-	if err := w.borrow(t, stage.Reads(), lo, hi); err != nil {
+	if err := w.borrow(sp.tensor, t, stage.Reads(), lo, hi); err != nil {
 		return err
 	}
 	writes := w.walk.writes() && sp.stage == len(sp.stages)-1
@@ -199,7 +204,7 @@ func (w *worker) process(sp span, t *Output, lo, hi int64) error {
 		return w.plan.explain(err, t)
 	}
 	if sp.stage == len(sp.stages)-1 {
-		w.plan.Options.Progress.Advance(w.lent())
+		w.plan.Options.Progress.Advance(w.lent)
 	}
 	if !writes {
 		return nil
@@ -230,32 +235,44 @@ func (w *worker) copyTo(out *output, sp span, t *Output, lo, hi int64) error {
 			return err
 		}
 	}
-	defer w.release()
 	view, err := t.from.View(t.index, lo, hi-lo)
 	if err != nil {
 		return err
 	}
-	w.views = append(w.views, view)
-	return mmapio.Guard(w.views, func() error { return out.WriteAt(sp.tensor, lo, view.Data) })
+	defer view.Release()
+	return mmapio.Guard([]mmapio.View{view}, func() error { return out.WriteAt(sp.tensor, lo, view.Data) })
 }
 
-// borrow lends the operands of elements [lo, hi) that a stage reads.
-func (w *worker) borrow(t *Output, reads fuse.Reads, lo, hi int64) error {
+// borrow lends the operands of elements [lo, hi) that a stage reads. What an earlier stage left for it comes
+// from the shelf.
+func (w *worker) borrow(tensor int, t *Output, reads fuse.Reads, lo, hi int64) error {
+	if !w.span.Tiling.IsSparse() {
+		w.views = append(w.views, w.walk.shelf.take(tensor, elements{lo, hi})...)
+	}
+	w.lent = 0
+	next := 0
 	operand := func(s *Source, i int, wanted bool) (fuse.Operand, error) {
+		if next == len(w.views) {
+			w.views = append(w.views, mmapio.View{})
+		}
+		view := &w.views[next]
+		next++
 		if !wanted || s == nil || i < 0 {
 			return fuse.Operand{}, nil
 		}
 		dtype := unit(s.Tensors()[i].DType)
-		size := int64(dtype.Bits() / 8)
-		lend := s.View
-		if w.span.Tiling.IsSparse() || (hi-lo)*size <= smallOperand {
-			lend = s.Peek
+		if view.Data == nil {
+			size := int64(dtype.Bits() / 8)
+			lend := s.View
+			if w.span.Tiling.IsSparse() || (hi-lo)*size <= smallOperand {
+				lend = s.Peek
+			}
+			var err error
+			if *view, err = lend(i, lo*size, (hi-lo)*size); err != nil {
+				return fuse.Operand{}, err
+			}
 		}
-		view, err := lend(i, lo*size, (hi-lo)*size)
-		if err != nil {
-			return fuse.Operand{}, err
-		}
-		w.views = append(w.views, view)
+		w.lent += int64(len(view.Data))
 		return fuse.Operand{DType: dtype, Data: view.Data}, nil
 	}
 	sp := &w.span
@@ -279,6 +296,16 @@ func (w *worker) borrow(t *Output, reads fuse.Reads, lo, hi int64) error {
 	return nil
 }
 
+// giveBack ends the loan of a span's views, unless a later stage will want them and there is room to keep
+// them until then.
+func (w *worker) giveBack(sp span, at elements, err error) {
+	wanted := err == nil && sp.stage < sp.steps()-1 && !sp.tiling.IsSparse()
+	if !wanted || !w.walk.shelf.put(sp.tensor, at, w.views) {
+		release(w.views)
+	}
+	w.views = w.views[:0]
+}
+
 // smallOperand is the bytes up to which an operand is rather copied than mapped: a mapping takes
 // two system calls, and both interrupt the other processors.
 const smallOperand = 64 << 10
@@ -290,22 +317,6 @@ func unit(d format.DType) format.DType {
 		return d
 	}
 	return format.U8
-}
-
-// lent is the number of bytes lent to the worker.
-func (w *worker) lent() (n int64) {
-	for _, v := range w.views {
-		n += int64(len(v.Data))
-	}
-	return n
-}
-
-// release gives all views back.
-func (w *worker) release() {
-	for i := range w.views {
-		w.views[i].Release()
-	}
-	w.views = w.views[:0]
 }
 
 // buffers lends the span the worker's memory for its outputs.

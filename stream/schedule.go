@@ -56,6 +56,7 @@ type scheduler struct {
 	cost    func(tensor int) int64 // bytes that its stages will hold
 	open    func(tensor int) *task // nil if the walk has nothing to do there
 	skipped func(*task)            // its last stage had nothing to do
+	closed  func(*task)            // all its stages are done
 	tensors int
 	memory  int64 // for the stages of begun tensors
 	ahead   int   // tensors that may be begun at once: what is begun should stay cached
@@ -169,6 +170,9 @@ func (s *scheduler) done(sp span) error {
 }
 
 func (s *scheduler) finish(t *task) {
+	if s.closed != nil {
+		s.closed(t)
+	}
 	s.used -= t.cost
 	for i, other := range s.begun {
 		if other == t {
