@@ -2,10 +2,10 @@
 
     python make.py DIR --gigabytes 2 --models 2
     python mergekit.py --dir DIR --weld ../../weld --mergekit VENV/bin/mergekit-yaml \\
-        [--threads 2] [--repeat 3] [--json] [linear ties …]
+        [--threads 2] [--repeat 3] [--mergekit-repeat 1] [--json] [linear ties …]
 
 What is measured is the wall time of the whole command, start-up included, into a new
-directory under DIR, which lies best in /dev/shm; of --repeat runs the shortest counts.
+directory under DIR, which lies best in /dev/shm; of --repeat runs the shortest counts, for mergekit of --mergekit-repeat.
 Both get the checkpoints' pages from memory: they are read once before. A method that
 weld does not have, as it says with exit status 2, is shown as "-".
 .ci/interop/requirements-mergekit.txt says how to install mergekit.
@@ -102,7 +102,7 @@ def mergekit_seconds(args, path, out):
     command = [args.mergekit, "--quiet", "--lazy-unpickle", "--async-write", "--no-copy-tokenizer",
                "--no-write-model-card", "--num-threads", str(args.threads), path]
     env = {**os.environ, "OMP_NUM_THREADS": str(args.threads), "HF_HUB_OFFLINE": "1"}
-    return best(command, out, env, args.repeat)
+    return best(command, out, env, args.mergekit_repeat or args.repeat)
 
 
 def measure(args, method):
@@ -133,6 +133,7 @@ def main():
     parser.add_argument("--mergekit", default="mergekit-yaml")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for both")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--mergekit-repeat", type=int, help="as --repeat unless given")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each method")
     args = parser.parse_args()
     args.dir, methods = args.dir.resolve(), args.methods or DEFAULT
