@@ -33,7 +33,7 @@ func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
 		switch {
 		case set.faulty:
 			continue
-		case !known && set.Where.Flag == "" && r.schema.foreign(set.Key):
+		case !known && !m.Own && set.Where.Flag == "" && r.schema.foreign(set.Key):
 			r.pass(set.Where, "%s has no effect: %s has no such parameter", set.Key, m.Name)
 			continue
 		case !known && r.passed(set.Key, set.Where, "random_seed", "smooth", "allow_negative_weights", "embed_slerp", "pad_to_multiple_of", "dtype", "out_dtype"):
