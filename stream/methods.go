@@ -302,14 +302,21 @@ func checkSTA(r *recipe.Recipe, report func(recipe.Place, string)) {
 	}
 }
 
-// checkLinear refuses a division by 0.
+// checkLinear refuses a division by 0: where no filter matches, in the first layer of each slice.
 func checkLinear(r *recipe.Recipe, report func(recipe.Place, string)) {
-	var sum float64
-	for _, m := range r.Models {
-		sum += m.Params.Number("weight")
-	}
-	if r.Params.Bool("normalize") && sum == 0 {
-		report(r.Models[0].Where, "the weights add up to 0 and cannot be normalised; set normalize false")
+	for slice := range max(1, len(r.Slices)) {
+		where := r.Models[0].Where
+		if r.Slices != nil {
+			where = r.Slices[slice].Where
+		}
+		shared, models := r.At(recipe.Site{Slice: slice})
+		var sum float64
+		for _, own := range models {
+			sum += own.Number("weight")
+		}
+		if shared.Bool("normalize") && sum == 0 {
+			report(where, "the weights add up to 0 and cannot be normalised; set normalize false")
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func (m *matcher) addSliced(s recipe.Slice, t format.Tensor, model *Source, i in
 		at.names = append(at.names, name(src))
 		if src.Base {
 			at.reference, at.base = m.models[src.Model], name(src)
-			if m.Recipe.Method.BaseIs == recipe.BaseReference {
+			if m.Recipe.Method.BaseIs == recipe.BaseReference && len(s.Sources) > 1 {
 				continue // it is what the others are compared with
 			}
 		}

@@ -1,7 +1,5 @@
 package recipe
 
-import "slices"
-
 // scope is how wide a setting holds.
 type scope int
 
@@ -35,12 +33,17 @@ func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
 		switch {
 		case set.faulty:
 			continue
-		case !known && set.Where.Flag == "" && r.schema.foreign(set.Key):
-			r.pass(set, m)
+		case !known && !m.Own && set.Where.Flag == "" && r.schema.foreign(set.Key):
+			r.pass(set.Where, "%s has no effect: %s has no such parameter", set.Key, m.Name)
+			continue
+		case !known && r.passed(set.Key, set.Where, "random_seed", "smooth", "allow_negative_weights", "embed_slerp", "pad_to_multiple_of", "dtype", "out_dtype"):
 			continue
 		case !known:
 			keys := m.keys(s)
 			r.report(set.Where, "unknown parameter %q of %s%s: %s", set.Key, m.Name, hint(set.Key, keys), choose(keys))
+			continue
+		case !s.allows(p) && p.shared() && !m.Own:
+			r.pass(set.Where, "%s has no effect here: it is shared by all models, and belongs among the global parameters", set.Key)
 			continue
 		case !s.allows(p):
 			r.report(set.Where, "%q %s", set.Key, p.belongs(s))
@@ -56,24 +59,6 @@ func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
 		}
 	}
 	return out
-}
-
-// pass notes a parameter that has no effect.
-func (r *resolver) pass(set Setting, m *Method) {
-	line := Problem{Origin: r.origin, Place: set.Where, Text: set.Key + " has no effect: " + m.Name + " has no such parameter"}.String()
-	if !slices.Contains(r.idle, line) {
-		r.idle = append(r.idle, line)
-	}
-}
-
-// foreign reports whether a key is a parameter of some method of mergekit's.
-func (s Schema) foreign(key string) bool {
-	for i := range s {
-		if _, known := s[i].param(key); known && !s[i].Own {
-			return true
-		}
-	}
-	return false
 }
 
 // belongs says where a key should stand that was found in too narrow a scope.

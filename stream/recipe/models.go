@@ -53,7 +53,10 @@ func (b *builder) withBase(all []listed) []listed {
 	at := slices.IndexFunc(all, isBase)
 	switch b.method.BaseIs {
 	case BaseReference:
-		return slices.DeleteFunc(all, isBase)
+		if others := slices.DeleteFunc(slices.Clone(all), isBase); len(others) > 0 || !b.method.baseAlone() {
+			return others
+		}
+		return all[:1]
 	case BaseModel:
 		if at < 0 {
 			return append(all, base)

@@ -55,7 +55,8 @@ type resolver struct {
 	origin   string
 	problems Problems
 	schema   Schema
-	idle     []string // parameters that have no effect
+	own      bool     // the recipe is for a method of weld's own
+	idle     []string // what has no effect
 	visited  int      // entries of the YAML tree, those behind aliases each time
 }
 

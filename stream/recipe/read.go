@@ -13,7 +13,6 @@ var topKeys = []string{
 // foreign are keys that mergekit or its other tools have and weld does not, with the
 // reason, which is a better message than "unknown".
 var foreign = map[string]string{
-	"name":          "it names one of several recipes in a file; here a file holds one recipe",
 	"experts":       "it makes a mixture of experts, which is no merge of tensors",
 	"gate_mode":     "it makes a mixture of experts, which is no merge of tensors",
 	"architectures": "weld goes by the tensors' names, not by an architecture",
@@ -26,6 +25,7 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 		return nil
 	}
 	d := &Draft{Origin: r.origin}
+	r.own = r.schema.ofOwn(n)
 	var body inputs
 	var source Setting
 	ok := r.mapping(n, "a recipe", func(key string, where Place, value *yaml.Node) {
@@ -51,6 +51,9 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 		default:
 			if reason, known := foreign[key]; known {
 				r.report(where, "key %q is not supported: %s; %s", key, reason, choose(topKeys))
+				return
+			}
+			if r.misplaced(key, where) || r.passed(key, where, "name", "smooth", "allow_negative_weights", "layer_granularity", "random_seed", "pad_to_multiple_of") {
 				return
 			}
 			r.report(where, "unknown key %q%s: %s", key, hint(key, topKeys), choose(topKeys))
@@ -145,9 +148,10 @@ func (r *resolver) readModels(n *yaml.Node) (models []DraftModel, faulty bool) {
 				m.Path = r.referenceNode(key, value)
 			case "parameters":
 				m.Params = r.settings(value)
-			case "layer_range":
-				r.report(where, `"layer_range" belongs to the sources of slices: slices: [{sources: [{model: PATH, layer_range: [0, 8]}]}]`)
 			default:
+				if r.passed(key, where, "layer_range", "revision", "name", "merge_method") {
+					return
+				}
 				r.report(where, "unknown key %q of a model: choose from model, parameters; everything else belongs under parameters", key)
 			}
 		})

@@ -16,8 +16,8 @@ type Recipe struct {
 	Tokenizer    *Tokenizer // nil: the base's files
 	ChatTemplate string     // "": the tokenizer's own; else auto, the name of a template, Jinja, or the path of a .jinja file
 
-	// Idle says, a line each, which parameters have no effect: those of other methods, which mergekit
-	// passes over too, and published recipes have.
+	// Idle says, a line each, what has no effect: parameters of other methods and the like, which
+	// mergekit passes over too, and published recipes have.
 	Idle []string
 
 	scopes []scoped // of each slice, or one

@@ -171,6 +171,7 @@ func TestSpellings(t *testing.T) {
 		"safetensors'":    "merge_method: task_arithmetic\nbase_model: base\nmodels: [{model: a, parameters: {weight: 0.5}}]\nparameters: {normalize: TRUE}\ndtype: bf16\n",
 		"out_dtype wins":  "merge_method: task_arithmetic\nbase_model: base\nmodels: [{model: a, parameters: {weight: 0.5}}]\nparameters: {normalize: true}\nout_dtype: bfloat16\ndtype: float32\n",
 		"anchors":         "merge_method: task_arithmetic\nbase_model: base\nmodels:\n  - model: a\n    parameters: {weight: &half 0.5}\nparameters: &all\n  normalize: true\n  weight: *half\nout_dtype: bfloat16\n",
+		"YAML 1.2":        "%YAML 1.2\n---\n" + string(plain.YAML()),
 		"comments, marks": "%YAML 1.1\n---\n# a merge\nmerge_method: task_arithmetic # as in the paper\nbase_model: base\nmodels: [{model: a, parameters: {weight: 0.5}}]\nparameters: {normalize: true}\nout_dtype: bfloat16\n...\n",
 		"Windows' lines":  strings.ReplaceAll(string(plain.YAML()), "\n", "\r\n"),
 		"byte order mark": "\ufeff" + string(plain.YAML()),

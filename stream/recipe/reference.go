@@ -59,9 +59,10 @@ func (r *resolver) referenceNode(key string, n *yaml.Node) Setting {
 			s.ref.path, named = r.located("model", value), true
 		case "lora":
 			s.ref.lora = r.adapters(value)
-		case "override_architecture":
-			r.report(where, "override_architecture has no meaning here: weld goes by the tensors' names, not by an architecture")
 		default:
+			if r.passed(key, where, "override_architecture") {
+				return
+			}
 			keys := []string{"model", "lora"}
 			r.report(where, "unknown key %q in a model that is written as a mapping%s: %s", key, hint(key, keys), choose(keys))
 		}

@@ -78,6 +78,15 @@ func (p Param) fixed() bool {
 	return p.Fixed || (p.Kind == Choice || p.Kind == Path) && !p.PerTensor
 }
 
+// baseAlone reports a method that gives the base where nothing else is merged. That is how
+// adapters are put into a model: it has them, and is the base and the only model.
+func (m *Method) baseAlone() bool {
+	return m.Base == Required && m.BaseIs == BaseReference && m.MinModels == 1 && m.MaxModels == 0 && !m.Own
+}
+
+// shared reports a key of all models that may differ between tensors.
+func (p Param) shared() bool { return !p.PerModel && !p.fixed() }
+
 // Find returns the method of that name.
 func (s Schema) Find(name string) (*Method, bool) {
 	i := slices.IndexFunc(s, func(m Method) bool { return m.Name == name })

@@ -37,9 +37,10 @@ func (r *resolver) readSlice(n *yaml.Node) DraftSlice {
 			s.Base = r.optional(key, value, r.referenceNode)
 		case "parameters":
 			s.Params = r.settings(value)
-		case "residual_weight":
-			r.report(where, "residual_weight has no effect, in mergekit neither: leave it out")
 		default:
+			if r.passed(key, where, "residual_weight", "merge_method", "name", "dtype") {
+				return
+			}
 			keys := []string{"sources", "base_model", "parameters"}
 			r.report(where, "unknown key %q of a slice%s: %s", key, hint(key, keys), choose(keys))
 		}
@@ -78,6 +79,9 @@ func (r *resolver) readSource(n *yaml.Node) DraftSource {
 		case "parameters":
 			s.Params = r.settings(value)
 		default:
+			if r.passed(key, where, "revision", "name", "merge_method") {
+				return
+			}
 			keys := []string{"model", "layer_range", "parameters"}
 			r.report(where, "unknown key %q of a source%s: %s; everything else belongs under parameters", key, hint(key, keys), choose(keys))
 		}
@@ -216,7 +220,10 @@ func (b *builder) countSources(p part) {
 		}
 	}
 	if b.method.BaseIs == BaseReference {
-		counted = slices.DeleteFunc(slices.Clone(counted), func(s piece) bool { return s.base })
+		others := slices.DeleteFunc(slices.Clone(counted), func(s piece) bool { return s.base })
+		if len(others) > 0 || !b.method.baseAlone() {
+			counted = others
+		}
 	}
 	tooMany := p.draft.Where
 	if limit := b.method.MaxModels; limit > 0 && len(counted) > limit {

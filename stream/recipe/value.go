@@ -68,6 +68,19 @@ func Any(p Param) Param {
 	return p
 }
 
+// truth reads a truth value in the words of YAML 1.1 and mergekit, or as the number 1 or 0, which
+// tools write.
+func truth(text string) (yes, ok bool) {
+	switch strings.ToLower(text) {
+	case "true", "yes", "on", "t", "y":
+		return true, true
+	case "false", "no", "off", "f", "n":
+		return false, true
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return n == 1, err == nil && (n == 0 || n == 1)
+}
+
 // parse understands one value.
 func (p Param) parse(text string) (Value, error) {
 	v := Value{Text: text}
@@ -83,14 +96,11 @@ func (p Param) parse(text string) (Value, error) {
 		}
 		v.Number = n
 	case Bool:
-		switch strings.ToLower(text) {
-		case "true", "yes", "on": // as YAML 1.1 has it, and mergekit
-			v.Bool, v.Text = true, "true"
-		case "false", "no", "off":
-			v.Text = "false"
-		default:
+		yes, ok := truth(text)
+		if !ok {
 			return v, wrong
 		}
+		v.Bool, v.Text = yes, strconv.FormatBool(yes)
 	case Choice:
 		if !slices.Contains(p.Choices, text) {
 			return v, wrong

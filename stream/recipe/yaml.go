@@ -24,13 +24,13 @@ const maxEntries = 1 << 20
 // Parse reads a recipe in YAML; origin is its name in messages. Overrides replace what it says
 // of their keys. The error is [Problems].
 func (s Schema) Parse(origin string, data []byte, overrides ...Setting) (*Recipe, error) {
-	r := &resolver{origin: origin}
+	r := &resolver{origin: origin, schema: s}
 	if len(data) > MaxSize {
 		r.report(Place{}, "a recipe of %d bytes is over the limit of %d", len(data), MaxSize)
 		return nil, r.err()
 	}
 	var doc, more yaml.Node
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder := yaml.NewDecoder(bytes.NewReader(versionless(data)))
 	switch err := decoder.Decode(&doc); {
 	case errors.Is(err, io.EOF):
 		r.report(Place{}, "the recipe is empty")
@@ -53,6 +53,15 @@ func (s Schema) Parse(origin string, data []byte, overrides ...Setting) (*Recipe
 		return nil, err
 	}
 	return recipe, nil
+}
+
+// versionless makes a comment of a directive that says which YAML the recipe is: the library
+// refuses 1.2, whose recipes read alike.
+func versionless(data []byte) []byte {
+	if !bytes.HasPrefix(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("%YAML 1.2")) {
+		return data
+	}
+	return bytes.Replace(data, []byte("%"), []byte("#"), 1)
 }
 
 var (

@@ -1,0 +1,476 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"weld/format"
+	"weld/format/open"
+	"weld/stream/recipe"
+)
+
+// The recipes in testdata/recipes have the shapes that people publish. Each is planned and
+// merged as it is, over small models of real form. What mergekit's own planner resolves of each
+// (values.json, written by .ci/interop/mergekit_recipes.py) is held against the plan: every
+// tensor, what goes into it, every parameter. The table has what a reader can check by hand.
+func TestPublishedRecipes(t *testing.T) {
+	t.Chdir("testdata/recipes")
+	resolved := resolvedByMergekit(t)
+	files, err := filepath.Glob("*.yml")
+	if err != nil || len(files) < 60 {
+		t.Fatalf("%d recipes (%v)", len(files), err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(file, ".yml")
+		if _, ok := published[name]; !ok {
+			t.Errorf("%s is not in the table", file)
+		}
+	}
+	for name, want := range published {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			known, listed := resolved[name]
+			if !listed || (known == nil) != want.refused {
+				t.Fatalf("values.json: listed %v, refused by mergekit %v", listed, known == nil)
+			}
+			publishedRecipe(t, name, want, known)
+		})
+	}
+}
+
+// facts are what is known of a recipe's merge. Where a number is 0, it is 39 fused tensors, none
+// copied, 24 rows.
+type facts struct {
+	layers        int64 // of the output, where slices say
+	fused, copied int
+	dtype         format.DType // of all tensors
+	rows          int64        // of the embeddings
+	notes         []string     // parts of what the plan says
+	refused       bool         // by mergekit 0.1.5; older ones took it
+	// values of parameters: "t TENSOR NUMBER", or "weight MODEL TENSOR NUMBER";
+	// sources: "from TENSOR MODEL ITS-TENSOR"
+	values []string
+}
+
+func publishedRecipe(t *testing.T, name string, want facts, known *resolution) {
+	data, err := os.ReadFile(name + ".yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(data), "# ") && name != "document" {
+		t.Error("the recipe does not begin with what it stands for")
+	}
+	r, err := Schema().Parse(name+".yml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	plan, err := NewPlan(r, out, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	planned(t, plan, want)
+	if known != nil {
+		known.compare(t, plan)
+	}
+	if _, err := plan.Merge(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	written(t, plan, out)
+}
+
+// planned holds a plan against the table.
+func planned(t *testing.T, plan *Plan, want facts) {
+	summary := plan.Summary()
+	if want.fused == 0 && want.copied == 0 {
+		want.fused = 39
+	}
+	if want.rows == 0 {
+		want.rows = 24
+	}
+	if summary.Fused != want.fused || summary.Copied != want.copied || plan.Layers != want.layers {
+		t.Errorf("%d fused, %d copied, %d layers; want %d, %d, %d", summary.Fused, summary.Copied, plan.Layers, want.fused, want.copied, want.layers)
+	}
+	for _, x := range plan.Tensors {
+		if x.DType != want.dtype {
+			t.Errorf("%s is %v, want %v", x.Name, x.DType, want.dtype)
+		}
+		if (x.Name == "model.embed_tokens.weight" || x.Name == "lm_head.weight") && x.Shape[0] != want.rows {
+			t.Errorf("%s has %d rows, want %d", x.Name, x.Shape[0], want.rows)
+		}
+	}
+	for _, part := range want.notes {
+		if !slices.ContainsFunc(summary.Notes, func(n string) bool { return strings.Contains(n, part) }) {
+			t.Errorf("no note says %q: %q", part, summary.Notes)
+		}
+	}
+	for _, line := range want.values {
+		valued(t, plan, strings.Fields(line))
+	}
+}
+
+// valued checks one line of the table's values.
+func valued(t *testing.T, plan *Plan, words []string) {
+	at := 1
+	if len(words) == 4 && words[0] != "from" {
+		at = 2
+	}
+	i := slices.IndexFunc(plan.Tensors, func(x Output) bool { return x.Name == words[at] })
+	if i < 0 {
+		t.Errorf("%q: no such tensor", words)
+		return
+	}
+	x := plan.Tensors[i]
+	if words[0] == "from" {
+		if path, tensor := plan.origin(x); path != words[2] || tensor != words[3] {
+			t.Errorf("%q: it is from %s, %s", words, path, tensor)
+		}
+		return
+	}
+	values := x.shared
+	if at == 2 {
+		k := slices.IndexFunc(x.parts, func(p part) bool { return plan.models[p.model].Path == words[1] })
+		if k < 0 {
+			t.Errorf("%q: the model takes no part", words)
+			return
+		}
+		values = x.parts[k].params
+	}
+	want, err := strconv.ParseFloat(words[len(words)-1], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := values.Number(words[0]); !near(got, want) {
+		t.Errorf("%q: it is %v", words, got)
+	}
+}
+
+// origin is where a tensor with one source comes from.
+func (p *Plan) origin(x Output) (path, tensor string) {
+	if x.Action == Copy {
+		return x.from.Path, x.from.Tensors()[x.index].Name
+	}
+	m := p.models[x.parts[0].model]
+	return m.Path, m.Tensors()[x.parts[0].index].Name
+}
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-12*max(1, math.Abs(a)) }
+
+// written demands the planned tensors and config.json that says as many layers and rows.
+func written(t *testing.T, plan *Plan, out string) {
+	c, err := open.Checkpoint(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if len(c.Tensors()) != len(plan.Tensors) {
+		t.Errorf("%d tensors are written, %d were planned", len(c.Tensors()), len(plan.Tensors))
+	}
+	var config struct {
+		Layers int64 `json:"num_hidden_layers"`
+		Rows   int64 `json:"vocab_size"`
+	}
+	data, err := os.ReadFile(filepath.Join(out, "config.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &config)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers := stacks(c.Tensors())[0].layers
+	i, _ := c.Find("model.embed_tokens.weight")
+	if rows := c.Tensors()[i].Shape[0]; config.Layers != layers || config.Rows != rows {
+		t.Errorf("config.json says %d layers and %d rows, written are %d and %d", config.Layers, config.Rows, layers, rows)
+	}
+}
+
+// resolution is what mergekit's planner makes of a recipe.
+type resolution struct {
+	Params  []map[string]any `json:"params"`
+	Tensors []resolvedTensor `json:"tensors"`
+}
+
+// resolvedTensor is a tensor of the output: its name, which parameters hold for it, and what
+// goes into it.
+type resolvedTensor struct {
+	name   string
+	shared int
+	inputs []resolvedInput
+}
+
+func (x *resolvedTensor) UnmarshalJSON(data []byte) error {
+	return json.Unmarshal(data, &[]any{&x.name, &x.shared, &x.inputs})
+}
+
+// resolvedInput is a model, its tensor ("" for the same name) and which parameters it has.
+type resolvedInput struct {
+	model, tensor string
+	own           int
+}
+
+func (x *resolvedInput) UnmarshalJSON(data []byte) error {
+	return json.Unmarshal(data, &[]any{&x.model, &x.tensor, &x.own})
+}
+
+func resolvedByMergekit(t *testing.T) (all map[string]*resolution) {
+	data, err := os.ReadFile("values.json")
+	if err == nil {
+		err = json.Unmarshal(data, &all)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// compare demands the same tensors, the same tensors of the same models in each, and the same
+// parameters.
+func (r *resolution) compare(t *testing.T, plan *Plan) {
+	index := make(map[string]int)
+	for i, x := range plan.Tensors {
+		index[x.Name] = i
+	}
+	if len(r.Tensors) != len(plan.Tensors) {
+		t.Errorf("%d tensors are planned, mergekit plans %d", len(plan.Tensors), len(r.Tensors))
+	}
+	for _, want := range r.Tensors {
+		i, ok := index[want.name]
+		if !ok {
+			t.Errorf("%s is not planned", want.name)
+			continue
+		}
+		r.compareTensor(t, plan, plan.Tensors[i], want)
+	}
+}
+
+func (r *resolution) compareTensor(t *testing.T, plan *Plan, x Output, want resolvedTensor) {
+	if x.Action == Copy {
+		path, tensor := plan.origin(x)
+		if len(want.inputs) != 1 || path != want.inputs[0].model || tensor != want.inputs[0].named(want.name) {
+			t.Errorf("%s is copied from %s, %s; mergekit has %v", x.Name, path, tensor, want.inputs)
+		}
+		return
+	}
+	sameValues(t, x.Name, x.shared, r.Params[want.shared])
+	found := make(map[string]part)
+	for _, p := range x.parts {
+		found[plan.models[p.model].Path] = p
+	}
+	for _, in := range want.inputs {
+		p, ok := found[in.model]
+		switch {
+		case ok:
+			m := plan.models[p.model]
+			if got := m.Tensors()[p.index].Name; got != in.named(want.name) {
+				t.Errorf("%s takes %s of %s, mergekit %s", x.Name, got, m.Path, in.named(want.name))
+			}
+			sameValues(t, x.Name+" of "+m.Path, p.params, r.Params[in.own])
+			delete(found, in.model)
+		case x.base < 0 || x.reference.Path != in.model:
+			t.Errorf("%s: %s takes no part", x.Name, in.model)
+		default:
+			if got := x.reference.Tensors()[x.base].Name; got != in.named(want.name) {
+				t.Errorf("%s is compared with %s, by mergekit with %s", x.Name, got, in.named(want.name))
+			}
+		}
+	}
+	for path := range found {
+		t.Errorf("%s: %s takes part, in mergekit it does not", x.Name, path)
+	}
+}
+
+func (in resolvedInput) named(output string) string {
+	if in.tensor == "" {
+		return output
+	}
+	return in.tensor
+}
+
+// sameValues compares parameters by all keys that mergekit has.
+func sameValues(t *testing.T, what string, got recipe.Values, want map[string]any) {
+	for key, v := range want {
+		if !got.Has(key) && inert[key] {
+			continue
+		}
+		var number float64
+		switch v := v.(type) {
+		case nil:
+			number = 1 // scale, where nothing is scaled
+		case float64:
+			number = v
+		case bool:
+			if got.Bool(key) != v {
+				t.Errorf("%s: %s is %v, mergekit has %v", what, key, got.Bool(key), v)
+			}
+			continue
+		}
+		if g, ok := got[key]; !ok || !near(g.Number, number) {
+			t.Errorf("%s: %s is %v, mergekit has %v", what, key, g.Number, v)
+		}
+	}
+}
+
+// inert are parameters that mergekit resolves for task_arithmetic too, where they do nothing.
+var inert = map[string]bool{"density": true, "rescale": true}
+
+// published is the table, by the recipes' names. The numbers are worked out by hand: layer i of
+// four lies at t = i/3 of a gradient.
+var published = map[string]facts{
+	"arcee-fusion": {dtype: format.BF16},
+	"breadcrumbs":  {dtype: format.F16, values: []string{"gamma lab/code model.norm.weight 0.01", "density lab/instruct model.norm.weight 0.9"}},
+	"breadcrumbs-ties": {dtype: format.BF16, values: []string{
+		"weight lab/code model.layers.1.mlp.up_proj.weight 0.165", "gamma lab/code lm_head.weight 0.02", "weight lab/instruct lm_head.weight 0.33"}},
+	"breadcrumbs-ties-zeroed": {dtype: format.BF16, notes: []string{"breadcrumbs-ties-zeroed.yml:10: random_seed has no effect here"}, values: []string{
+		"weight lab/math lm_head.weight 0", "weight lab/math model.layers.2.self_attn.o_proj.weight 0",
+		"weight lab/instruct model.layers.2.mlp.down_proj.weight 0", "weight lab/math model.layers.2.self_attn.q_proj.weight 0.42"}},
+	"chat-template": {dtype: format.BF16},
+	"dare-linear":   {dtype: format.F16, values: []string{"lambda model.norm.weight 0.9", "density lab/story model.norm.weight 0.5"}},
+	"dare-ties-base-listed": {dtype: format.BF16, values: []string{
+		"density lab/instruct model.norm.weight 0.53", "weight lab/instruct model.norm.weight 0.4"}},
+	"dare-ties-base-weighted": {dtype: format.BF16, values: []string{
+		"density lab/story lm_head.weight 0.3", "weight lab/code lm_head.weight 0.2"}},
+	"dare-ties-dense": {dtype: format.BF16, values: []string{"weight lab/math model.norm.weight 0.846"}},
+	"dare-ties-evolved": {layers: 4, dtype: format.BF16, values: []string{
+		"weight lab/instruct model.layers.3.mlp.up_proj.weight -0.45369921781118544", "density lab/math model.layers.2.mlp.up_proj.weight 0.75",
+		"weight lab/math model.embed_tokens.weight 0.8971381657317269", "weight lab/math model.norm.weight 0.05"}},
+	"dare-ties-gradients": {dtype: format.BF16, notes: []string{"name has no effect here"}, values: []string{
+		"weight lab/instruct model.layers.0.mlp.up_proj.weight 0.22", "weight lab/instruct model.layers.1.mlp.up_proj.weight 0.113",
+		"weight lab/code model.layers.3.mlp.up_proj.weight 0.22", "density lab/code model.layers.1.mlp.up_proj.weight 0.4666666666666667"}},
+	"della": {dtype: format.BF16, values: []string{"epsilon lab/story model.norm.weight 0.4"}},
+	"della-linear-filters": {dtype: format.BF16, values: []string{
+		"weight lab/code model.layers.1.mlp.up_proj.weight 0.3", "weight lab/code model.layers.3.mlp.up_proj.weight 0.2",
+		"weight lab/code model.layers.1.self_attn.q_proj.weight 0.3", "weight lab/instruct model.layers.1.self_attn.q_proj.weight 0.25"}},
+	"della-linear-per-model": {dtype: format.BF16, values: []string{"epsilon lab/math model.norm.weight 0.3", "epsilon lab/code model.norm.weight 0.4"}},
+	"della-module": {layers: 4, dtype: format.BF16, values: []string{
+		"weight lab/instruct model.layers.1.mlp.up_proj.weight 0.2", "weight lab/instruct model.layers.2.mlp.up_proj.weight 0.85",
+		"weight lab/instruct lm_head.weight 0.9", "weight lab/story model.layers.1.mlp.up_proj.weight 0.9833333333333333"}},
+	"document": {dtype: format.BF16, values: []string{"weight lab/code model.norm.weight 0.25", "density lab/code model.norm.weight 0.5"}},
+	"frankenmerge-goliath": {layers: 9, fused: 84, dtype: format.F16, values: []string{
+		"from model.layers.2.mlp.up_proj.weight lab/story model.layers.1.mlp.up_proj.weight",
+		"from model.layers.8.mlp.up_proj.weight lab/instruct model.layers.3.mlp.up_proj.weight",
+		"from model.norm.weight lab/instruct model.norm.weight"}},
+	"frankenmerge-overlap": {layers: 6, copied: 57, dtype: format.BF16, values: []string{
+		"from model.embed_tokens.weight lab/instruct model.embed_tokens.weight",
+		"from model.layers.2.mlp.up_proj.weight lab/instruct model.layers.2.mlp.up_proj.weight",
+		"from model.layers.3.mlp.up_proj.weight lab/code model.layers.1.mlp.up_proj.weight",
+		"from lm_head.weight lab/code lm_head.weight"}},
+	"frankenmerge-self": {layers: 6, copied: 57, dtype: format.BF16, values: []string{
+		"from model.layers.3.input_layernorm.weight lab/base model.layers.1.input_layernorm.weight"}},
+	"frankenmerge-single-layers": {layers: 6, copied: 57, dtype: format.BF16, values: []string{
+		"from model.layers.1.mlp.up_proj.weight lab/code model.layers.0.mlp.up_proj.weight",
+		"from model.layers.5.mlp.up_proj.weight lab/code model.layers.3.mlp.up_proj.weight"}},
+	"karcher": {dtype: format.BF16, notes: []string{"karcher.yml:2: name has no effect here"}, values: []string{
+		"max_iter model.norm.weight 1200", "tol model.norm.weight 1e-10"}},
+	"legacy-model-parameters": {dtype: format.BF16, values: []string{"lambda model.norm.weight 1.1", "epsilon lab/math model.norm.weight 0.1"},
+		notes: []string{":10: lambda has no effect here", ":11: normalize has no effect here", ":12: int8_mask has no effect here", ":18: rescale has no effect here"}},
+	"linear":               {dtype: format.F16, values: []string{"weight lab/code model.norm.weight 0.3"}},
+	"linear-global-weight": {dtype: format.BF16, values: []string{"weight lab/instruct model.norm.weight 0.5", "weight lab/code model.norm.weight 0.5"}},
+	"linear-masked-ends": {dtype: format.BF16, values: []string{
+		"weight lab/instruct model.layers.1.self_attn.v_proj.weight 0.6666666666666667", "weight lab/code model.layers.1.mlp.up_proj.weight 0.3333333333333333",
+		"weight lab/instruct model.embed_tokens.weight 0", "weight lab/code model.layers.1.self_attn.q_proj.weight 1"}},
+	"linear-slice-parameters": {layers: 4, dtype: format.BF16, values: []string{"weight lab/story model.norm.weight 0.8374437093734741"},
+		notes: []string{":6: int8_mask has no effect: linear has no such parameter", ":9: merge_method has no effect here"}},
+	"linear-slices": {layers: 4, dtype: format.BF16, values: []string{
+		"weight lab/instruct model.layers.1.mlp.up_proj.weight 0.5", "weight lab/instruct model.layers.2.mlp.up_proj.weight 0.1",
+		"weight lab/instruct model.layers.3.mlp.up_proj.weight 0.9", "weight lab/instruct lm_head.weight 0.1", "weight lab/math lm_head.weight 0"}},
+	"linear-soup":      {dtype: format.BF16, values: []string{"weight lab/math model.norm.weight 3"}},
+	"linear-stack":     {layers: 6, fused: 57, dtype: format.F16, values: []string{"weight lab/story model.embed_tokens.weight 0", "from model.layers.3.mlp.up_proj.weight lab/instruct model.layers.1.mlp.up_proj.weight"}},
+	"lora-abliterated": {dtype: format.BF16},
+	"lora-base-only":   {layers: 4, dtype: format.BF16, values: []string{"weight lab/instruct+lab/adapter model.norm.weight 1"}},
+	"lora-mapping":     {dtype: format.F32, values: []string{"weight lab/base+lab/persona model.norm.weight 0.5"}},
+	// Adapters change q and v of each layer; the rest is copied.
+	"lora-passthrough": {fused: 8, copied: 31, dtype: format.BF16},
+	"lora-sce":         {dtype: format.BF16, notes: []string{"normalize has no effect: sce has no such parameter"}, values: []string{"select_topk model.norm.weight 0.5"}},
+	"lora-stack": {layers: 4, fused: 4, copied: 35, dtype: format.BF16, values: []string{
+		"from model.layers.1.self_attn.q_proj.weight lab/base+lab/adapter model.layers.1.self_attn.q_proj.weight",
+		"from model.layers.2.self_attn.q_proj.weight lab/base model.layers.2.self_attn.q_proj.weight"}},
+	"lora-stock":              {dtype: format.BF16},
+	"model-stock":             {dtype: format.BF16},
+	"model-stock-filter-wise": {dtype: format.BF16, notes: []string{"weight has no effect: model_stock has no such parameter"}},
+	"model-stock-slices":      {layers: 4, dtype: format.BF16},
+	"multislerp": {dtype: format.BF16, values: []string{
+		"weight lab/instruct model.layers.1.mlp.up_proj.weight 0.8933333333333333", "weight lab/story model.layers.1.mlp.up_proj.weight 0.1",
+		"weight lab/code model.layers.3.mlp.up_proj.weight 0.85"}},
+	"multislerp-base": {dtype: format.BF16, values: []string{"weight lab/code model.norm.weight 0.7", "eps model.norm.weight 1e-8"},
+		notes: []string{"pad_to_multiple_of has no effect here", "int8_mask has no effect here: it belongs under parameters"}},
+	"nearswap": {dtype: format.BF16, values: []string{"t model.norm.weight 0.0001"}},
+	"nuslerp": {dtype: format.BF16, values: []string{
+		"weight lab/instruct model.layers.1.mlp.up_proj.weight 0.23333333333333334", "weight lab/code model.norm.weight 0.9"}},
+	"nuslerp-base":          {dtype: format.BF16, notes: []string{"int8_mask has no effect: nuslerp has no such parameter"}},
+	"override-architecture": {dtype: format.BF16, notes: []string{"override_architecture has no effect here"}, values: []string{"weight lab/instruct model.norm.weight 0.7"}},
+	"precedence": {layers: 4, dtype: format.BF16, values: []string{
+		"weight lab/code model.layers.0.mlp.up_proj.weight 0.7", "weight lab/code model.layers.1.mlp.up_proj.weight 0.1",
+		"weight lab/code model.layers.1.self_attn.q_proj.weight 0.4", "weight lab/code model.layers.2.self_attn.q_proj.weight 0.1",
+		"lambda model.layers.0.self_attn.q_proj.weight 0.5", "lambda model.layers.1.self_attn.q_proj.weight 0.9"}},
+	"pruned":          {layers: 2, copied: 21, dtype: format.BF16, values: []string{"from model.layers.1.mlp.up_proj.weight lab/math model.layers.3.mlp.up_proj.weight"}},
+	"ram":             {dtype: format.BF16, values: []string{"epsilon model.norm.weight 0.001"}},
+	"ramplus":         {dtype: format.F16, values: []string{"r model.norm.weight 0.2", "alpha model.norm.weight 0.3", "epsilon model.norm.weight 1e-5"}},
+	"residual-weight": {layers: 4, copied: 39, dtype: format.BF16, notes: []string{"residual-weight.yml:4: residual_weight has no effect here"}},
+	"sce": {dtype: format.BF16, values: []string{"select_topk model.norm.weight 0.1"},
+		notes: []string{"smooth has no effect here", "lambda has no effect: sce has no such parameter", "density has no effect: sce has no such parameter"}},
+	"sce-misplaced": {dtype: format.BF16, values: []string{"select_topk model.norm.weight 1"}, notes: []string{"select_topk has no effect here: it belongs under parameters"}},
+	"self-slices":   {refused: true, layers: 4, dtype: format.BF16},
+	"slerp-embed-slerp": {layers: 4, rows: 26, dtype: format.BF16, notes: []string{"embed_slerp has no effect here"}, values: []string{
+		"t model.layers.1.self_attn.q_proj.weight 0.4", "t model.embed_tokens.weight 0.5"}},
+	"slerp-embeddings": {dtype: format.BF16, values: []string{
+		"t model.embed_tokens.weight 0", "t lm_head.weight 1", "t model.layers.2.input_layernorm.weight 0.25", "t model.norm.weight 0.45"}},
+	"slerp-gradients":        {layers: 4, dtype: format.BF16, values: crossing},
+	"slerp-gradients-models": {dtype: format.BF16, values: crossing},
+	"slerp-per-slice": {layers: 4, dtype: format.BF16, values: []string{
+		"t model.embed_tokens.weight 0.171423", "t model.layers.1.mlp.up_proj.weight 0.171423", "t model.layers.3.mlp.up_proj.weight 0.9",
+		"t model.layers.3.self_attn.q_proj.weight 0.2", "t lm_head.weight 0.2"}},
+	"slerp-v-shape": {dtype: format.BF16, values: []string{
+		"t model.embed_tokens.weight 0.1", "t model.layers.1.mlp.up_proj.weight 0.4", "t model.layers.2.mlp.up_proj.weight 0.4", "t lm_head.weight 0.1"}},
+	"source-revision": {layers: 5, copied: 48, dtype: format.BF16, notes: []string{"source-revision.yml:5: revision has no effect here"}},
+	"task-arithmetic": {dtype: format.F16, values: []string{"weight lab/story model.norm.weight 0.01"}},
+	"task-arithmetic-evolved": {layers: 4, dtype: format.BF16, values: []string{
+		"lambda model.norm.weight 0.5676097213578511", "weight lab/code model.norm.weight 0.5"}},
+	"task-arithmetic-negative": {dtype: format.BF16, values: []string{"weight lab/story model.norm.weight -0.35"}},
+	"task-arithmetic-switches": {dtype: format.BF16, values: []string{"weight lab/code model.norm.weight -0.1"},
+		notes: []string{"allow_negative_weights has no effect here", "smooth has no effect here"}},
+	"tied":       {fused: 50, dtype: format.BF16, values: []string{"weight lab/tied-math model.layers.0.self_attn.q_proj.bias 0.4"}},
+	"tied-slerp": {fused: 50, dtype: format.F16, values: []string{"t model.layers.2.self_attn.k_proj.bias 0", "t model.layers.3.self_attn.k_proj.weight 0.4", "t model.embed_tokens.weight 0.5"}},
+	"tied-stack": {layers: 5, copied: 62, dtype: format.BF16, values: []string{
+		"from model.layers.3.self_attn.v_proj.bias lab/tied-math model.layers.2.self_attn.v_proj.bias",
+		"from model.embed_tokens.weight lab/tied-code model.embed_tokens.weight", "from model.norm.weight lab/tied-math model.norm.weight"}},
+	"ties": {dtype: format.F16, values: []string{"weight lab/code model.norm.weight 0.3"}},
+	"ties-gradients": {dtype: format.F16, values: []string{
+		"density lab/instruct model.layers.1.mlp.up_proj.weight 0.8", "density lab/instruct model.layers.2.mlp.up_proj.weight 0.5",
+		"weight lab/code model.layers.1.mlp.up_proj.weight 0.3", "weight lab/code lm_head.weight 0",
+		"weight lab/math model.layers.1.mlp.up_proj.weight 0.5", "weight lab/math model.norm.weight 0"}},
+	"ties-json": {dtype: format.F16, values: []string{
+		"density lab/instruct model.layers.1.mlp.up_proj.weight 0.43333333333333335", "weight lab/math model.layers.1.mlp.up_proj.weight 0.3333333333333333",
+		"weight lab/math model.norm.weight 0.5", "lambda model.norm.weight 0.7"}},
+	"ties-one-model": {dtype: format.BF16, values: []string{"weight lab/code model.norm.weight 1"}},
+	"ties-quoted": {rows: 26, dtype: format.BF16, values: []string{
+		"weight lab/instruct model.norm.weight 0.75", "density lab/instruct model.norm.weight 0.5", "density lab/chatml model.norm.weight 0.25", "lambda model.norm.weight 1.5"}},
+	"ties-unnormalized": {dtype: format.F16},
+	"tokens-chatml":     {rows: 32, dtype: format.BF16}, // 26 and <|eot_id|>, to the next multiple of 32
+	"tokens-kinds":      {rows: 28, dtype: format.F32},  // 24, ChatML's two, and two that only the recipe has
+	"tokens-padded":     {dtype: format.BF16},
+	"tokens-smaller":    {dtype: format.BF16},
+	"upscale-anchored": {layers: 6, fused: 4, copied: 53, dtype: format.BF16, values: []string{
+		"scale lab/base model.layers.2.self_attn.o_proj.weight 0", "scale lab/base model.layers.4.mlp.down_proj.weight 0",
+		"from model.layers.4.mlp.up_proj.weight lab/base model.layers.2.mlp.up_proj.weight"}},
+	"upscale-sqrt-scale": {layers: 6, fused: 4, copied: 53, dtype: format.BF16, values: []string{
+		"scale lab/story model.layers.2.self_attn.q_proj.weight 0.7071067812", "from model.layers.3.self_attn.k_proj.weight lab/story model.layers.2.self_attn.k_proj.weight",
+		"from model.layers.4.mlp.up_proj.weight lab/story model.layers.2.mlp.up_proj.weight"}},
+	"upscale-zeroed": {layers: 6, fused: 4, copied: 53, dtype: format.BF16, values: []string{
+		"scale lab/instruct model.layers.3.self_attn.o_proj.weight 0", "scale lab/instruct model.layers.4.mlp.down_proj.weight 0",
+		"from model.layers.3.mlp.up_proj.weight lab/instruct model.layers.1.mlp.up_proj.weight", "from model.layers.5.mlp.up_proj.weight lab/instruct model.layers.3.mlp.up_proj.weight"}},
+}
+
+// crossing are values of [0, 0.5, 0.3, 0.7, 1] and [1, 0.5, 0.7, 0.3, 0] over four layers.
+var crossing = []string{
+	"t model.layers.0.self_attn.q_proj.weight 0", "t model.layers.0.mlp.up_proj.weight 1",
+	"t model.layers.1.self_attn.q_proj.weight 0.43333333333333335", "t model.layers.1.mlp.up_proj.weight 0.5666666666666667",
+	"t model.layers.3.self_attn.o_proj.weight 1", "t model.layers.3.post_attention_layernorm.weight 0.5", "t lm_head.weight 0.5",
+}
