@@ -6,7 +6,8 @@ import "slices"
 type scope int
 
 const (
-	ofAll scope = iota
+	ofAll    scope = iota
+	ofModule       // of several
 	ofSlice
 	ofModel
 	ofSource // of a slice
@@ -17,7 +18,7 @@ func (s scope) allows(p Param) bool {
 	switch s {
 	case ofModel, ofSource:
 		return p.PerModel
-	case ofSlice:
+	case ofModule, ofSlice:
 		return !p.fixed()
 	}
 	return true
