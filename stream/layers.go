@@ -111,6 +111,13 @@ func (p *Plan) unties() bool {
 	})
 }
 
+// beforeLayers are parts of the names of tensors that come before the layers: embeddings, and what
+// makes patches or frames into the first layer's input.
+var beforeLayers = []string{
+	"embed", "wte", "wpe", "word_embeddings", "position",
+	"patch_conv", "conv1.", "conv2.", "ln_pre", "layernorm_pre", "pre_layernorm", "pre_layrnorm",
+}
+
 // afterLayers reports whether a tensor outside of the layers comes behind them: the final
 // norm and the output layer do, embeddings do not.
 func afterLayers(name string) bool {
@@ -119,7 +126,7 @@ func afterLayers(name string) bool {
 			return true
 		}
 	}
-	for _, before := range []string{"embed", "wte", "wpe", "word_embeddings", "position"} {
+	for _, before := range beforeLayers {
 		if strings.Contains(name, before) {
 			return false
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"weld/format"
 	"weld/stream/fuse"
@@ -15,12 +16,15 @@ import (
 
 // match lists the tensors of the output and finds each in every source.
 func (p *Plan) match() (problems []error) {
-	m := matcher{Plan: p, slice: -1}
-	if p.Recipe.Slices != nil {
-		m.stack()
-	} else {
+	m := matcher{Plan: p, slice: -1, module: -1}
+	switch {
+	case p.Recipe.Modules != nil:
+		m.modules()
+	case p.Recipe.Slices != nil:
+		m.stack(0, len(p.Recipe.Slices))
+	default:
 		m.merge()
-		p.noteExtra()
+		m.noteExtra(p.reference(), p.models)
 	}
 	return m.problems
 }
@@ -29,6 +33,7 @@ func (p *Plan) match() (problems []error) {
 type matcher struct {
 	*Plan
 	slice    int // of the recipe that is at hand; -1 for none
+	module   int // likewise
 	problems []error
 }
 
@@ -48,18 +53,44 @@ func (m *matcher) merge() {
 		}
 		m.add(t, ref, i, s)
 	}
+	m.tiedHead(ref, m.everywhere)
+}
+
+// tiedHead lists the output layer where the reference has none, being tied, and another model has one; at is
+// its site.
+func (m *matcher) tiedHead(ref *Source, at func(name string) site) {
 	for _, tied := range tiedHeads {
-		if _, ok := ref.Find(tied.head); ok {
+		if _, ok := ref.Find(tied.head); ok || !m.owns(tied.head) {
 			continue
 		}
 		i, ok := ref.Find(tied.embedding)
-		if !ok || !slices.ContainsFunc(m.models, func(s *Source) bool { _, has := s.Find(tied.head); return has }) {
+		s := at(tied.head)
+		if !ok || !slices.ContainsFunc(s.inputs, func(in origin) bool { _, has := m.models[in.model].Find(tied.head); return has }) {
 			continue
 		}
 		t := ref.Tensors()[i]
 		t.Name = tied.head
-		m.add(t, ref, i, m.everywhere(t.Name))
+		m.add(t, ref, i, s)
 		m.note("%s: the output layer is tied to the embeddings; %q is written, since other models have one", ref.Path, tied.head)
+	}
+}
+
+// noteExtra lists what models have of the module at hand and the output, which resembles ref, will not.
+func (m *matcher) noteExtra(ref *Source, models []*Source) {
+	written := make(map[string]bool, len(m.Tensors))
+	for _, t := range m.Tensors {
+		written[t.Name] = true
+	}
+	for _, model := range models {
+		var names []string
+		for _, t := range model.Tensors() {
+			if !written[t.Name] && m.owns(t.Name) {
+				names = append(names, t.Name)
+			}
+		}
+		if len(names) > 0 {
+			m.note("%s: %d tensors that %s does not have are left out: %s", model.Path, len(names), ref.Path, strings.Join(names, ", "))
+		}
 	}
 }
 

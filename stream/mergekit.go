@@ -46,7 +46,13 @@ var differences = []difference{
 		func(r *recipe.Recipe) bool { return r.Base == "" && len(r.Models) > 1 }},
 	{"post-weights", "what comes behind the layers is merged from all sources of the last slice, where mergekit takes as many as the first slice has",
 		func(r *recipe.Recipe) bool {
-			return len(r.Slices) > 1 && len(r.Slices[0].Sources) != len(r.Slices[len(r.Slices)-1].Sources)
+			ends := func(all []recipe.Slice) bool {
+				return len(all) > 1 && len(all[0].Sources) != len(all[len(all)-1].Sources)
+			}
+			if r.Modules == nil {
+				return ends(r.Slices)
+			}
+			return slices.ContainsFunc(r.Modules, func(m recipe.Module) bool { return ends(r.Slices[m.First:m.Last]) })
 		}},
 	{"chat-templates", "the template renders what the models were trained with, where mergekit's adds white space to it",
 		func(r *recipe.Recipe) bool {

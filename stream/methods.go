@@ -279,7 +279,7 @@ func checkFisher(r *recipe.Recipe, report func(recipe.Place, string)) {
 // checkSTA finds contradictions between the keys of sta.
 func checkSTA(r *recipe.Recipe, report func(recipe.Place, string)) {
 	if r.Slices != nil {
-		report(r.Slices[0].Where, "sta ranks over whole models, which slices are not: merge first, and stack layers of the result with passthrough")
+		report(r.Slices[0].Where, "sta ranks over whole models, which slices and modules are not: merge first, and put layers or modules of the result together with passthrough")
 	}
 	score, _ := scoring.ParseScore(r.Params.Text("score"))
 	for _, m := range r.Models {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -236,20 +237,21 @@ func (p *Plan) listSidecars() error {
 
 // checkConfig says what of a config.json will not fit the output.
 func (p *Plan) checkConfig(beside format.Folder) error {
-	if p.Layers == 0 {
+	if len(p.restacked) == 0 {
 		return nil
 	}
 	config, err := beside.Read(hub.ConfigName, hub.MaxSidecar)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // there is none in the output either
+	case err != nil:
 		return fmt.Errorf("read the configuration of %s: %w", p.reference().Path, err)
 	}
-	if p.Layers != p.layersBefore && bytes.Equal(config, hub.SetLayers(config, p.layersBefore, p.Layers)) {
-		p.note("%s: no number of layers in %s that is %d: set it to %d in the output", p.reference().Path, hub.ConfigName, p.layersBefore, p.Layers)
+	_, left, err := p.restack(config)
+	for _, line := range left {
+		p.note("%s: %s: %s", p.reference().Path, hub.ConfigName, line)
 	}
-	for _, key := range hub.LayerLists(config) {
-		p.note("%s: %s in %s has an entry for each layer, which is carried over as it is: make it fit the %d layers of the output", p.reference().Path, key, hub.ConfigName, p.Layers)
-	}
-	return nil
+	return err
 }
 
 // checkNotInput refuses an output that would replace or hold an input.
@@ -517,7 +519,10 @@ func (o *output) carry(name string) error {
 		if err != nil {
 			return err
 		}
-		return o.writeSmall(name, bytes.NewReader(o.plan.configure(data)))
+		if data, err = o.plan.configure(data); err != nil {
+			return err
+		}
+		return o.writeSmall(name, bytes.NewReader(data))
 	}
 	src, err := beside.Open(name)
 	if err != nil {
@@ -528,7 +533,7 @@ func (o *output) carry(name string) error {
 }
 
 // configure rewrites what a config.json says of dtype, vocabulary and layers.
-func (p *Plan) configure(config []byte) []byte {
+func (p *Plan) configure(config []byte) ([]byte, error) {
 	if p.Recipe.DType != format.Invalid {
 		config = hub.SetDType(config, p.Recipe.DType)
 	}
@@ -538,10 +543,8 @@ func (p *Plan) configure(config []byte) []byte {
 	if p.rows > 0 {
 		config = tokens.SetVocabSize(config, p.rows)
 	}
-	if p.Layers > 0 {
-		config = hub.SetLayers(config, p.layersBefore, p.Layers)
-	}
-	return config
+	config, _, err := p.restack(config)
+	return config, err
 }
 
 func (o *output) writeSmall(name string, data io.Reader) error {

@@ -43,23 +43,22 @@ type Plan struct {
 	Tensors []Output // in the order of the output's bytes
 	Sources []Source
 	Notes   []string // what a user should know before it runs
-	Layers  int64    // of the output, where slices say how many; else 0
 	Budget  Budget
 
-	layersBefore int64   // of the reference
-	base         *Source // nil if there is none
-	models       []*Source
-	importance   []*Source // nil entries where a model has none
-	statistics   []scoring.Statistic
-	params       map[paramsKey]fuse.Params
-	jobs         []int // of the fused tensors
-	work         []fuse.Job
-	method       fuse.Method
-	workers      []*worker
-	variants     int               // of a sweep that this plan leads; 0 for none
-	files        map[string][]byte // tokenizer files of the output, where the recipe asks for them
-	rows         int64             // of the output's vocabulary, likewise; else 0
-	target       target
+	restacked  []restacked // runs of layers that slices put together
+	base       *Source     // nil if there is none
+	models     []*Source
+	importance []*Source // nil entries where a model has none
+	statistics []scoring.Statistic
+	params     map[paramsKey]fuse.Params
+	jobs       []int // of the fused tensors
+	work       []fuse.Job
+	method     fuse.Method
+	workers    []*worker
+	variants   int               // of a sweep that this plan leads; 0 for none
+	files      map[string][]byte // tokenizer files of the output, where the recipe asks for them
+	rows       int64             // of the output's vocabulary, likewise; else 0
+	target     target
 }
 
 // Source is one input.
@@ -307,25 +306,6 @@ func (p *Plan) sameBytes(m *Source, j int, t Output) bool {
 		return nil
 	})
 	return same || err != nil
-}
-
-// noteExtra lists what models have and the output will not.
-func (p *Plan) noteExtra() {
-	written := make(map[string]bool, len(p.Tensors))
-	for _, t := range p.Tensors {
-		written[t.Name] = true
-	}
-	for _, m := range p.models {
-		var names []string
-		for _, t := range m.Tensors() {
-			if !written[t.Name] {
-				names = append(names, t.Name)
-			}
-		}
-		if len(names) > 0 {
-			p.note("%s: %d tensors that %s does not have are left out: %s", m.Path, len(names), p.reference().Path, strings.Join(names, ", "))
-		}
-	}
 }
 
 // prepare lays out the output, sets up the method and divides the memory.

@@ -96,8 +96,12 @@ func planned(t *testing.T, plan *Plan, want facts) {
 	if want.rows == 0 {
 		want.rows = 24
 	}
-	if summary.Fused != want.fused || summary.Copied != want.copied || plan.Layers != want.layers {
-		t.Errorf("%d fused, %d copied, %d layers; want %d, %d, %d", summary.Fused, summary.Copied, plan.Layers, want.fused, want.copied, want.layers)
+	var layers int64
+	for _, run := range plan.restacked {
+		layers += run.layers
+	}
+	if summary.Fused != want.fused || summary.Copied != want.copied || layers != want.layers {
+		t.Errorf("%d fused, %d copied, %d layers; want %d, %d, %d", summary.Fused, summary.Copied, layers, want.fused, want.copied, want.layers)
 	}
 	for _, x := range plan.Tensors {
 		if x.DType != want.dtype {

@@ -1,29 +1,49 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"weld/format"
+	"weld/format/hub"
 	"weld/stream/recipe"
 )
 
-// stack lists the tensors of a model whose layers are put together from slices of others:
-// what comes before the layers from the first slice, the layers renumbered, what comes
-// behind them from the last slice.
-func (m *matcher) stack() {
-	first, last := 0, len(m.Recipe.Slices)-1
+// restacked is a run of layers of the output that slices put together: what a configuration
+// says of the layers follows it.
+type restacked struct {
+	part   hub.Part
+	before int64 // layers of the run in the reference
+	layers int64 // in the output
+	slices []takenLayers
+}
+
+// takenLayers are the layers of a slice, in the model whose names and types the output takes.
+type takenLayers struct {
+	from        *Source
+	of          int64 // how many layers it has
+	first, last int64
+}
+
+// stack lists the tensors of a model, or a module, whose layers are put together from slices of others,
+// those of the recipe from first up to last: what comes before the layers from the first slice, the
+// layers renumbered, what comes behind them from the last slice.
+func (m *matcher) stack(first, last int) {
+	all := m.Recipe.Slices[first:last]
 	m.slice = first
-	m.loose(m.Recipe.Slices[first], func(name string) bool { return !afterLayers(name) })
-	next := int64(0)
-	for i, s := range m.Recipe.Slices {
-		m.slice = i
-		next += m.layers(s, next)
+	m.loose(all[0], func(name string) bool { return !afterLayers(name) })
+	var run restacked
+	for i, s := range all {
+		m.slice = first + i
+		m.layers(s, first, &run)
 	}
-	m.slice = last
-	m.loose(m.Recipe.Slices[last], afterLayers)
-	m.Layers = next
-	if all := stacks(m.reference().Tensors()); len(all) > 0 {
-		m.layersBefore = all[0].layers
+	m.slice = last - 1
+	m.loose(all[len(all)-1], afterLayers)
+	if runs := m.stacks(m.reference()); len(runs) > 0 {
+		run.before = runs[0].layers
+		run.part, _ = partOf(runs[0].prefix)
+		m.restacked = append(m.restacked, run)
 	}
 }
 
@@ -38,23 +58,25 @@ func (m *matcher) lead(s recipe.Slice) recipe.SliceSource {
 	return s.Sources[0]
 }
 
-// layers lists one slice, whose first layer gets the number next, and returns how many it has.
-func (m *matcher) layers(s recipe.Slice, next int64) int64 {
+// layers lists one slice behind the layers that are there already. first is the first slice of the
+// module, for messages.
+func (m *matcher) layers(s recipe.Slice, first int, run *restacked) {
 	lead := m.lead(s)
 	model := m.models[lead.Model]
-	all := stacks(model.Tensors())
+	all := m.stacks(model)
 	if len(all) == 0 {
-		m.fail(fmt.Errorf("%s: no layers (names like model.layers.0.…) to take a slice of", model.Path))
-		return 0
+		m.fail(fmt.Errorf("%s: no layers (names like model.layers.0.…) to take a slice of%s", model.Path, m.inModule()))
+		return
 	}
 	prefix, count := all[0].prefix, int64(lead.Last-lead.First)
 	for _, src := range s.Sources {
 		from := m.models[src.Model]
 		if have := layersOf(from, prefix); int64(src.Last) > have {
-			m.fail(fmt.Errorf("slice %d: layer_range [%d, %d] of %s: it has %d layers, 0 to %d", m.slice+1, src.First, src.Last, from.Path, have, have-1))
-			return 0
+			m.fail(fmt.Errorf("slice %d%s: layer_range [%d, %d] of %s: it has %d layers, 0 to %d", m.slice-first+1, m.inModule(), src.First, src.Last, from.Path, have, have-1))
+			return
 		}
 	}
+	next := run.layers
 	for layer := range count {
 		for i, t := range model.Tensors() {
 			p, index, suffix := layerName(t.Name)
@@ -66,16 +88,25 @@ func (m *matcher) layers(s recipe.Slice, next int64) int64 {
 			})
 		}
 	}
-	return count
+	run.layers += count
+	run.slices = append(run.slices, takenLayers{model, all[0].layers, int64(lead.First), int64(lead.Last)})
+}
+
+// inModule names the module at hand, for messages.
+func (m *matcher) inModule() string {
+	if m.module < 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in module %s", m.Recipe.Modules[m.module].Name)
 }
 
 // loose lists the tensors outside of the layers, as far as they are wanted.
 func (m *matcher) loose(s recipe.Slice, wanted func(name string) bool) {
 	model := m.models[m.lead(s).Model]
-	all := stacks(model.Tensors())
+	all := m.stacks(model)
 	for i, t := range model.Tensors() {
 		prefix, index, _ := layerName(t.Name)
-		if (index >= 0 && len(all) > 0 && prefix == all[0].prefix) || !wanted(t.Name) {
+		if (index >= 0 && len(all) > 0 && prefix == all[0].prefix) || !wanted(t.Name) || !m.owns(t.Name) {
 			continue
 		}
 		m.addSliced(s, t, model, i, site{name: t.Name}, func(recipe.SliceSource) string { return t.Name })
@@ -105,4 +136,25 @@ func layersOf(s *Source, prefix string) int64 {
 		}
 	}
 	return 0
+}
+
+// restack makes a configuration follow the layers that slices put together; left says what
+// could not.
+func (p *Plan) restack(config []byte) (out []byte, left []string, err error) {
+	for _, run := range p.restacked {
+		s := hub.Stack{Part: run.part, Before: run.before}
+		for _, t := range run.slices {
+			taken := hub.Taken{Of: t.from.Path, Layers: t.of, First: t.first, Last: t.last}
+			if beside := t.from.Beside(); beside.Exists() {
+				if taken.Config, err = beside.Read(hub.ConfigName, hub.MaxSidecar); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return nil, nil, fmt.Errorf("read the configuration of %s: %w", t.from.Path, err)
+				}
+			}
+			s.Slices = append(s.Slices, taken)
+		}
+		var more []string
+		config, more = hub.Restack(config, s)
+		left = append(left, more...)
+	}
+	return config, left, nil
 }

@@ -32,6 +32,7 @@ from checkpoints import expect, save_dir
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HIDDEN, FFN, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY = 16, 24, 4, 2, 4, 40
 KV = KV_HEADS * HEAD_DIM
+VISION, VISION_FFN = 8, 12
 
 EQUAL_SHARE = 0.1  # of each tensor's elements are the base's
 EQUAL_IN = {  # and here all are, in these models
@@ -41,7 +42,7 @@ EQUAL_IN = {  # and here all are, in these models
 TINY = "model.layers.1.post_attention_layernorm.weight"  # its deltas are under many an epsilon
 
 
-def shapes(layers, tied, vocabulary):
+def shapes(layers, tied, vocabulary=VOCABULARY):
     yield "model.embed_tokens.weight", (vocabulary, HIDDEN)
     for i in range(layers):
         for name, shape in [
@@ -80,11 +81,59 @@ def config(layers, tied, vocabulary=VOCABULARY):
     }
 
 
-def base_tensors(rng, layers, tied, vocabulary=VOCABULARY):
+def pixtral_shapes(text_layers, vision_layers):
+    """Mistral 3: a language model, a vision tower, and a projector between them."""
+    for name, shape in shapes(text_layers, tied=False):
+        yield "language_model." + name, shape
+    yield "vision_tower.patch_conv.weight", (VISION, 3, 2, 2)
+    yield "vision_tower.ln_pre.weight", (VISION,)
+    for i in range(vision_layers):
+        for name, shape in [
+            ("attention_norm", (VISION,)),
+            ("attention.q_proj", (VISION, VISION)),
+            ("attention.k_proj", (VISION, VISION)),
+            ("attention.v_proj", (VISION, VISION)),
+            ("attention.o_proj", (VISION, VISION)),
+            ("ffn_norm", (VISION,)),
+            ("feed_forward.gate_proj", (VISION_FFN, VISION)),
+            ("feed_forward.up_proj", (VISION_FFN, VISION)),
+            ("feed_forward.down_proj", (VISION, VISION_FFN)),
+        ]:
+            yield f"vision_tower.transformer.layers.{i}.{name}.weight", shape
+    yield "multi_modal_projector.norm.weight", (VISION,)
+    yield "multi_modal_projector.patch_merger.merging_layer.weight", (VISION, 4 * VISION)
+    yield "multi_modal_projector.linear_1.weight", (HIDDEN, VISION)
+    yield "multi_modal_projector.linear_2.weight", (HIDDEN, HIDDEN)
+
+
+def pixtral_config(text_layers, vision_layers):
+    text = config(text_layers, tied=False)
+    for key in ("architectures", "torch_dtype"):
+        del text[key]
+    return {
+        "architectures": ["Mistral3ForConditionalGeneration"],
+        "model_type": "mistral3",
+        "text_config": text | {"model_type": "mistral"},
+        "vision_config": {
+            "model_type": "pixtral",
+            "hidden_size": VISION,
+            "intermediate_size": VISION_FFN,
+            "num_hidden_layers": vision_layers,
+            "num_attention_heads": 2,
+            "head_dim": VISION // 2,
+            "image_size": 8,
+            "patch_size": 2,
+        },
+        "spatial_merge_size": 2,
+        "torch_dtype": "float32",
+    }
+
+
+def base_tensors(rng, shapes):
     """Norms about 1, matrices about 0."""
     return {
         name: (rng.normal(1, 0.1, shape) if len(shape) == 1 else rng.normal(0, 0.25, shape)).astype(np.float32)
-        for name, shape in shapes(layers, tied, vocabulary)
+        for name, shape in shapes
     }
 
 
@@ -105,13 +154,17 @@ def expect_distinct(magnitudes, what):
     expect(np.unique(nonzero).size == nonzero.size, f"two deltas of the same magnitude in {what}")
 
 
-def write_family(directory, prefix, seed, models, layers=2, tied=False):
+def write_llamas(directory, prefix, seed, models, layers=2, tied=False):
+    write_family(directory, prefix, seed, models, shapes(layers, tied), config(layers, tied))
+
+
+def write_family(directory, prefix, seed, models, shapes, config):
     """A base and its fine-tunes."""
-    base = base_tensors(np.random.default_rng([seed, 0]), layers, tied)
+    base = base_tensors(np.random.default_rng([seed, 0]), shapes)
     members = {"base": base}
     for i, model in enumerate(models, 1):
         members[model] = fine_tuned(np.random.default_rng([seed, i]), base, model)
-    files = {"config.json": (json.dumps(config(layers, tied), indent=2) + "\n").encode()}
+    files = {"config.json": (json.dumps(config, indent=2) + "\n").encode()}
     for model, tensors in members.items():
         save_dir(directory / (prefix + model), [tensors], files)
 
@@ -146,15 +199,18 @@ def write_words(directory, seed):
         rows = len(vocabulary) + len(added)
         files = {"config.json": config(1, tied, rows), "tokenizer.json": tokenizer(vocabulary, added),
                  "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "<unk>"}}
-        save_dir(directory / f"words-{name}", [base_tensors(rng, 1, tied, rows)],
+        save_dir(directory / f"words-{name}", [base_tensors(rng, shapes(1, tied, rows))],
                  {name: (json.dumps(content, indent=2) + "\n").encode() for name, content in files.items()})
 
 
 def write_models(directory):
     shutil.rmtree(directory, ignore_errors=True)
-    write_family(directory, "", 7, "abc")
-    write_family(directory, "tied-", 12, "ab", tied=True)
-    write_family(directory, "deep-", 13, "a", layers=5)
+    write_llamas(directory, "", 7, "abc")
+    write_llamas(directory, "tied-", 12, "ab", tied=True)
+    write_llamas(directory, "deep-", 13, "a", layers=5)
+    write_family(directory, "vision-", 15, "ab", pixtral_shapes(2, 3), pixtral_config(2, 3))
+    unknown = pixtral_config(2, 3) | {"architectures": ["UnknownForConditionalGeneration"]}
+    write_family(directory, "unknown-", 17, "a", pixtral_shapes(2, 3), unknown)
     write_words(directory, 14)
 
 

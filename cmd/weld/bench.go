@@ -73,17 +73,17 @@ func runBench(c *cli.Context) error {
 			fmt.Fprintf(c.App.ErrWriter, "weld: "+text+"\n", args...)
 		}
 	}
-	say("making %d checkpoints of %s in %s", 1+2*models, decimal(bytes), dir)
-	set, err := bench.Make(c.Context, dir, bytes, models)
-	if err != nil {
-		return err
-	}
-	if !c.Bool("keep") {
-		defer set.Remove()
-	}
+	set := bench.NewSet(dir, bytes, models)
 	cases, err := set.Cases(caseNames(c))
 	if err != nil {
 		return usageError{err}
+	}
+	say("making %d checkpoints of %s in %s", 1+2*models, decimal(bytes), dir)
+	if !c.Bool("keep") {
+		defer set.Remove()
+	}
+	if err := set.Make(c.Context); err != nil {
+		return err
 	}
 	rows, err := set.Run(c.Context, cases, rounds, o, func(round int, r bench.Row) {
 		say("round %d: %s %.2f s, floor %.2f s", round+1, r.Case, r.Seconds, r.Floor)
@@ -118,7 +118,8 @@ func caseNames(c *cli.Context) []string {
 // ramDisk is where files live in memory, on Linux.
 const ramDisk = "/dev/shm"
 
-// benchPlace is where bench works, and what to do about it afterwards.
+// benchPlace is where bench works, and what to do about it afterwards. A directory that is named
+// need not be there yet.
 func benchPlace(c *cli.Context) (dir string, done func(), err error) {
 	switch c.NArg() {
 	case 0:
@@ -129,8 +130,7 @@ func benchPlace(c *cli.Context) (dir string, done func(), err error) {
 		dir, err = os.MkdirTemp(parent, "weld-bench-")
 		return dir, func() { os.RemoveAll(dir) }, err
 	case 1:
-		dir = c.Args().First()
-		return dir, func() {}, os.MkdirAll(dir, 0o777)
+		return c.Args().First(), func() {}, nil
 	}
 	return "", nil, usagef("at most one directory is expected, %d given: weld bench [DIR]", c.NArg())
 }

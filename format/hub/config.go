@@ -1,9 +1,7 @@
 package hub
 
 import (
-	"bytes"
 	"regexp"
-	"strconv"
 
 	"weld/format"
 )
@@ -27,31 +25,4 @@ func SetDType(config []byte, dtype format.DType) []byte {
 		}
 		return []byte(string(m[1]) + dtype.Torch() + `"`)
 	})
-}
-
-// declaredLayers matches the number of layers under the names that architectures give it.
-var declaredLayers = regexp.MustCompile(`("(?:num_hidden_layers|num_layers|n_layers?|num_decoder_layers)"\s*:\s*)(\d+)`)
-
-// SetLayers rewrites the number of layers that a config.json declares, where it is from, and
-// leaves every other byte as it is: other parts of a model have layers of their own.
-func SetLayers(config []byte, from, to int64) []byte {
-	return declaredLayers.ReplaceAllFunc(config, func(found []byte) []byte {
-		m := declaredLayers.FindSubmatch(found)
-		if n, err := strconv.ParseInt(string(m[2]), 10, 64); err != nil || n != from {
-			return found
-		}
-		return strconv.AppendInt(bytes.Clone(m[1]), to, 10)
-	})
-}
-
-// perLayer matches a list that has an entry for each layer.
-var perLayer = regexp.MustCompile(`"(layer_types|layers_block_type|mlp_only_layers|no_rope_layers)"\s*:\s*\[\s*[^\]\s]`)
-
-// LayerLists names the keys of a config.json that say something of every layer, and that
-// [SetLayers] leaves alone.
-func LayerLists(config []byte) (keys []string) {
-	for _, m := range perLayer.FindAllSubmatch(config, -1) {
-		keys = append(keys, string(m[1]))
-	}
-	return keys
 }

@@ -42,23 +42,3 @@ func ExampleSetDType() {
 	fmt.Printf("%s\n", SetDType([]byte(config), format.BF16))
 	// Output: {"architectures": ["Own"], "torch_dtype": "bfloat16"}
 }
-
-func TestSetLayers(t *testing.T) {
-	for name, c := range map[string][2]string{
-		"llama":  {`{"num_hidden_layers": 32, "x": 32}`, `{"num_hidden_layers": 44, "x": 32}`},
-		"gpt2":   {"{\"n_layer\"\t:\n 32}", "{\"n_layer\"\t:\n 44}"},
-		"nested": {`{"text_config":{"num_hidden_layers":32},"vision_config":{"num_hidden_layers":24}}`, `{"text_config":{"num_hidden_layers":44},"vision_config":{"num_hidden_layers":24}}`},
-		"other":  {`{"num_hidden_layers":"32","layers":32,"num_hidden_layers_":32}`, `{"num_hidden_layers":"32","layers":32,"num_hidden_layers_":32}`},
-	} {
-		if got := string(SetLayers([]byte(c[0]), 32, 44)); got != c[1] {
-			t.Errorf("%s: %s, want %s", name, got, c[1])
-		}
-	}
-}
-
-func TestLayerLists(t *testing.T) {
-	got := LayerLists([]byte(`{"layer_types": ["full_attention", "sliding"], "mlp_only_layers": [], "hidden": [1]}`))
-	if fmt.Sprint(got) != "[layer_types]" {
-		t.Errorf("%v", got)
-	}
-}

@@ -16,7 +16,7 @@ import (
 	"weld/scoring"
 )
 
-// Set is the checkpoints of one benchmark.
+// Set is the checkpoints of one benchmark, made or not.
 type Set struct {
 	Dir        string
 	Base       string
@@ -24,6 +24,8 @@ type Set struct {
 	Importance []string // of each model
 	Bytes      int64    // of each checkpoint
 	Elements   int64    // likewise
+
+	size int64 // that was asked for
 }
 
 // shape is the shape of a checkpoint: that of a small Llama, or of a toy where
@@ -98,16 +100,30 @@ func (p pool) draw(dst []float32, at int64) {
 // Standard deviations: of weights, of what fine-tuning adds, of gradients.
 const sigma, sigmaDelta, sigmaGradient = 0.02, 0.001, 1e-4
 
-// Make writes a base, models and their importance files into dir, size bytes each in
-// bfloat16. The same arguments write the same bytes; what is there already stays.
-func Make(ctx context.Context, dir string, size int64, models int) (*Set, error) {
-	shape := shapeFor(size)
-	list, layers := shape.tensors(size)
-	s := &Set{Dir: dir, Base: filepath.Join(dir, "base")}
+// NewSet names a base, models and their importance files in dir, size bytes each in
+// bfloat16, and writes nothing.
+func NewSet(dir string, size int64, models int) *Set {
+	s := &Set{Dir: dir, Base: filepath.Join(dir, "base"), size: size}
+	list, _ := shapeFor(size).tensors(size)
 	for _, t := range list {
 		s.Bytes += t.Bytes()
 		s.Elements += t.Elements()
 	}
+	for i := range models {
+		s.Models = append(s.Models, filepath.Join(dir, fmt.Sprintf("model-%d", i+1)))
+		s.Importance = append(s.Importance, filepath.Join(dir, fmt.Sprintf("importance-%d", i+1)))
+	}
+	return s
+}
+
+// Make writes the checkpoints. Sets of the same size are the same bytes; what is there
+// already stays.
+func (s *Set) Make(ctx context.Context) error {
+	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
+		return err
+	}
+	shape := shapeFor(s.size)
+	list, layers := shape.tensors(s.size)
 	m := maker{ctx: ctx, shape: shape, list: list, layers: layers, pool: newPool(1)}
 	const own = 1_000_003 // distance in the pool between two checkpoints
 	base := func(dst []float32, at int64) {
@@ -115,9 +131,9 @@ func Make(ctx context.Context, dir string, size int64, models int) (*Set, error)
 		vec.Scale(dst, dst, sigma)
 	}
 	if err := m.write(s.Base, nil, base); err != nil {
-		return nil, err
+		return err
 	}
-	for i := range int64(models) {
+	for i := range int64(len(s.Models)) {
 		model := func(dst []float32, at int64) {
 			base(dst, at)
 			delta := m.scratch(len(dst))
@@ -129,17 +145,15 @@ func Make(ctx context.Context, dir string, size int64, models int) (*Set, error)
 			vec.Abs(dst, dst)
 			vec.Scale(dst, dst, sigmaGradient)
 		}
-		s.Models = append(s.Models, filepath.Join(dir, fmt.Sprintf("model-%d", i+1)))
-		s.Importance = append(s.Importance, filepath.Join(dir, fmt.Sprintf("importance-%d", i+1)))
 		if err := m.write(s.Models[i], nil, model); err != nil {
-			return nil, err
+			return err
 		}
 		statistic := map[string]string{scoring.StatisticKey: scoring.MeanAbsGrad.String()}
 		if err := m.write(s.Importance[i], statistic, importance); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // maker writes checkpoints of the same tensors.

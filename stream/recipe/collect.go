@@ -4,7 +4,8 @@ package recipe
 type scope int
 
 const (
-	ofAll scope = iota
+	ofAll    scope = iota
+	ofModule       // of several
 	ofSlice
 	ofModel
 	ofSource // of a slice
@@ -15,7 +16,7 @@ func (s scope) allows(p Param) bool {
 	switch s {
 	case ofModel, ofSource:
 		return p.PerModel
-	case ofSlice:
+	case ofModule, ofSlice:
 		return !p.fixed()
 	}
 	return true

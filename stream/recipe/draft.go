@@ -13,14 +13,26 @@ type Draft struct {
 	DType        Setting // dtype; an out_dtype may stand here too
 	OutDType     Setting // wins over DType
 	Models       []DraftModel
-	Slices       []DraftSlice // instead of models
-	Params       []Setting    // global ones
-	ModuleParams []Setting    // of the only module, which go before the global ones
+	Slices       []DraftSlice  // instead of models
+	Modules      []DraftModule // instead of either, where there are several
+	Params       []Setting     // global ones
+	ModuleParams []Setting     // of the only module, which go before the global ones
 	ChatTemplate Setting
 
 	tokenizer  *draftTokenizer
 	mismatches []Problem
 	noModels   bool // there is no list of models, which is reported already
+}
+
+// DraftModule is a part of the model that is merged by itself.
+type DraftModule struct {
+	Name   string
+	Models []DraftModel
+	Slices []DraftSlice // instead of models
+	Params []Setting
+	Where  Place
+
+	faulty bool // neither models nor slices, which is reported already
 }
 
 // DraftModel is one model of a draft.

@@ -12,14 +12,7 @@ type listed struct {
 // models reads the list of models. Parameters of a base that is passed over are checked and
 // have no effect, as in mergekit.
 func (b *builder) models() {
-	var all []listed
-	for _, m := range b.draft.Models {
-		if m.Path.Text == "" && !m.Path.faulty {
-			b.report(m.Path.Where, "a model without a path")
-		}
-		own := b.collect(b.method, m.Params, ofModel)
-		all = append(all, listed{b.reference(m.Path), own, m.Path.Where})
-	}
+	all := b.listed(b.draft.Models)
 	given := len(all)
 	all = b.withBase(all)
 	switch n := len(all); {
@@ -41,6 +34,18 @@ func (b *builder) models() {
 	b.demand(in.shared, false, b.draft.Method.Where, "")
 	b.out.Params = summary([]*entry{in.shared})
 	b.out.scopes, b.out.all = []scoped{in}, in.shared
+}
+
+// listed reads a list of models.
+func (b *builder) listed(models []DraftModel) (all []listed) {
+	for _, m := range models {
+		if m.Path.Text == "" && !m.Path.faulty {
+			b.report(m.Path.Where, "a model without a path")
+		}
+		own := b.collect(b.method, m.Params, ofModel)
+		all = append(all, listed{b.reference(m.Path), own, m.Path.Where})
+	}
+	return all
 }
 
 // withBase puts the base where the method wants it.

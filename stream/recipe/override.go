@@ -11,15 +11,24 @@ func (d *Draft) Override(settings []Setting) {
 		}
 		drop(&d.Params)
 		drop(&d.ModuleParams)
-		for i := range d.Models {
-			drop(&d.Models[i].Params)
-		}
-		for i := range d.Slices {
-			drop(&d.Slices[i].Params)
-			for j := range d.Slices[i].Sources {
-				drop(&d.Slices[i].Sources[j].Params)
-			}
+		dropInside(d.Models, d.Slices, drop)
+		for i := range d.Modules {
+			drop(&d.Modules[i].Params)
+			dropInside(d.Modules[i].Models, d.Modules[i].Slices, drop)
 		}
 		d.Params = append(d.Params, s)
+	}
+}
+
+// dropInside visits the parameters of models, or of slices and their sources.
+func dropInside(models []DraftModel, slices []DraftSlice, drop func(*[]Setting)) {
+	for i := range models {
+		drop(&models[i].Params)
+	}
+	for i := range slices {
+		drop(&slices[i].Params)
+		for j := range slices[i].Sources {
+			drop(&slices[i].Sources[j].Params)
+		}
 	}
 }

@@ -62,19 +62,19 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	if !ok {
 		return nil
 	}
-	d.Models, d.Slices, d.ModuleParams, d.noModels = body.models, body.slices, body.params, body.faulty
+	d.Models, d.Slices, d.ModuleParams, d.Modules, d.noModels = body.models, body.slices, body.params, body.modules, body.faulty
 	d.tokenizer = r.eitherTokenizer(source, d.tokenizer)
 	return d
 }
 
-// inputs is what a recipe merges: models, or slices, or the one module that has
-// either.
+// inputs is what a recipe merges: models, or slices, or modules that have either.
 type inputs struct {
-	models []DraftModel
-	slices []DraftSlice
-	params []Setting // the module's
-	form   string    // the key that was read
-	faulty bool      // reported already
+	models  []DraftModel
+	slices  []DraftSlice
+	modules []DraftModule
+	params  []Setting // of the only module
+	form    string    // the key that was read
+	faulty  bool      // reported already
 }
 
 // readInputs reads one of the three forms. As in mergekit, an empty one counts as absent.
@@ -98,23 +98,22 @@ func (r *resolver) readInputs(in *inputs, key string, where Place, value *yaml.N
 	}
 }
 
-// readModules reads the only module, which says what a recipe could say by itself.
-// Several are parts of a model that are merged apart, which weld does not do.
+// readModules reads the modules. A single one says what a recipe could say by itself, and is
+// read as that; several are parts of a model that are merged apart.
 func (r *resolver) readModules(in *inputs, n *yaml.Node) {
-	names := 0
 	ok := r.mapping(n, "modules", func(name string, where Place, value *yaml.Node) {
-		if names++; names > 1 {
-			r.report(where, "several modules are not supported: %q is the second; a recipe merges one", name)
-			return
-		}
 		var inner inputs
 		ok := r.mapping(value, "a module", func(key string, where Place, value *yaml.Node) { r.readModule(&inner, key, where, value) })
 		if ok && inner.form == "" {
 			r.report(where, "module %q has neither models nor slices", name)
 		}
-		in.models, in.slices, in.params = inner.models, inner.slices, inner.params
-		in.faulty = inner.faulty || inner.form == ""
+		inner.faulty = inner.faulty || inner.form == ""
+		in.modules = append(in.modules, DraftModule{name, inner.models, inner.slices, inner.params, where, inner.faulty})
 	})
+	if len(in.modules) == 1 {
+		only := in.modules[0]
+		in.models, in.slices, in.params, in.modules, in.faulty = only.Models, only.Slices, only.Params, nil, only.faulty
+	}
 	in.faulty = in.faulty || !ok
 }
 

@@ -13,6 +13,7 @@ type Recipe struct {
 	OutDType format.DType // out_dtype; Invalid if it was not given
 
 	Slices       []Slice    // nil where all layers of all models are merged
+	Modules      []Module   // nil where the recipe is of the whole model
 	Tokenizer    *Tokenizer // nil: the base's files
 	ChatTemplate string     // "": the tokenizer's own; else auto, the name of a template, Jinja, or the path of a .jinja file
 
@@ -32,9 +33,18 @@ type Model struct {
 	Where  Place
 }
 
+// Module is a part of a model that is merged by itself, such as the vision tower: its slices are
+// Slices[First:Last].
+type Module struct {
+	Name        string // as mergekit calls it, or the prefix of its tensors' names
+	First, Last int
+	Where       Place
+}
+
 // Slice is a run of layers of the output. Its layers follow those of the slice before
 // it.
 type Slice struct {
+	Whole    bool          // all of a module, layers or not: the sources have no ranges
 	Sources  []SliceSource // all with as many layers; the base first where it is [BaseFirst]
 	Base     string        // the base of this slice, if it is another than the recipe's
 	BaseLora []string

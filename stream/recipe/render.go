@@ -20,9 +20,12 @@ func (r *Recipe) YAML() []byte {
 	if r.Base != "" {
 		add(top, "base_model", reference{r.Base, r.BaseLora}.node())
 	}
-	if r.Slices != nil {
-		add(top, "slices", r.slicesNode())
-	} else {
+	switch {
+	case r.Modules != nil:
+		add(top, "modules", r.modulesNode())
+	case r.Slices != nil:
+		add(top, "slices", r.slicesNode(0, len(r.Slices)))
+	default:
 		add(top, "models", r.modelsNode())
 	}
 	if params := r.Method.render(r.shared()); len(params.Content) > 0 {
@@ -66,9 +69,29 @@ func (r *Recipe) modelsNode() *yaml.Node {
 	return models
 }
 
-func (r *Recipe) slicesNode() *yaml.Node {
+func (r *Recipe) modulesNode() *yaml.Node {
+	all := &yaml.Node{Kind: yaml.MappingNode}
+	for _, m := range r.Modules {
+		node := &yaml.Node{Kind: yaml.MappingNode}
+		if s := r.Slices[m.First]; s.Whole {
+			in := r.scopes[m.First]
+			add(node, "models", r.sourcesNode(s, in))
+			if params := r.Method.render(differing(in.shared.rules, r.shared())); len(params.Content) > 0 {
+				add(node, "parameters", params)
+			}
+		} else {
+			add(node, "slices", r.slicesNode(m.First, m.Last))
+		}
+		add(all, m.Name, node)
+	}
+	return all
+}
+
+// slicesNode writes the slices from first up to last.
+func (r *Recipe) slicesNode(first, last int) *yaml.Node {
 	all := &yaml.Node{Kind: yaml.SequenceNode}
-	for i, s := range r.Slices {
+	for i := first; i < last; i++ {
+		s := r.Slices[i]
 		node := &yaml.Node{Kind: yaml.MappingNode}
 		add(node, "sources", r.sourcesNode(s, r.scopes[i]))
 		if s.Base != "" {
@@ -87,8 +110,10 @@ func (r *Recipe) sourcesNode(s Slice, in scoped) *yaml.Node {
 	for k, source := range s.Sources {
 		item := &yaml.Node{Kind: yaml.MappingNode}
 		add(item, "model", r.Models[source.Model].reference().node())
-		layers := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{number(source.First), number(source.Last)}}
-		add(item, "layer_range", layers)
+		if !s.Whole {
+			layers := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{number(source.First), number(source.Last)}}
+			add(item, "layer_range", layers)
+		}
 		if params := r.Method.render(in.sources[k].rules); len(params.Content) > 0 {
 			add(item, "parameters", params)
 		}

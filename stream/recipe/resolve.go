@@ -36,9 +36,12 @@ func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
 	r.encoding(d)
 	b := newBuilder(r, method, d)
 	r.dtypes(b.out, d)
-	if len(d.Slices) > 0 {
+	switch {
+	case len(d.Modules) > 0:
+		b.modules()
+	case len(d.Slices) > 0:
 		b.slices()
-	} else {
+	default:
 		b.models()
 	}
 	b.out.Tokenizer = b.tokenizer(d.tokenizer)

@@ -119,11 +119,13 @@ func whole(text string) (int, bool) {
 	return i, err == nil
 }
 
-// part is a slice while it is resolved.
+// part is a slice while it is resolved, or a module that is merged whole.
 type part struct {
 	draft   DraftSlice
+	whole   bool
 	base    reference
 	shared  layer // and wider than the sources' own
+	module  layer // wider than that; nil for none
 	sources []piece
 }
 
@@ -134,18 +136,23 @@ type piece struct {
 	base        bool
 }
 
-// slices resolves slices. Every distinct model is listed once, in the order of first
-// mention.
+// slices resolves slices.
 func (b *builder) slices() {
 	parts := make([]part, len(b.draft.Slices))
 	for i, s := range b.draft.Slices {
 		parts[i] = b.part(s)
 	}
+	b.put(parts)
+}
+
+// put makes slices of the recipe of their parts. Every distinct model is listed once, in the order
+// of first mention.
+func (b *builder) put(parts []part) {
 	b.bases(parts)
 	index := make(map[string]int)
 	var fixed []layer
 	for _, p := range parts {
-		out := Slice{Where: p.draft.Where}
+		out := Slice{Whole: p.whole, Where: p.draft.Where}
 		if !p.base.same(b.base) {
 			out.Base, out.BaseLora = p.base.path, p.base.lora
 		}
@@ -242,7 +249,7 @@ func (b *builder) bases(parts []part) {
 		return
 	}
 	for _, p := range parts {
-		if p.base.path != "" && len(p.sources) > 0 && !has(p) {
+		if !p.whole && p.base.path != "" && len(p.sources) > 0 && !has(p) {
 			b.report(p.draft.Where, "the base model %s is no source of this slice: list it with the layer_range that the others are compared with", p.base)
 		}
 	}
@@ -271,12 +278,12 @@ func (b *builder) scope(parts []part, fixed []layer) {
 	b.out.all = b.entry(false)
 	shared := []*entry{b.out.all}
 	for i, p := range parts {
-		in := scoped{shared: share(shared, b.entry(false, p.shared))}
+		in := scoped{shared: share(shared, b.entry(false, p.shared, p.module))}
 		shared = append(shared, in.shared)
 		b.demand(in.shared, false, p.draft.Where, "")
 		for k, s := range p.sources {
 			m := b.out.Slices[i].Sources[k].Model
-			e := share(of[m], b.entry(true, fixed[m], s.own, p.shared))
+			e := share(of[m], b.entry(true, fixed[m], s.own, p.shared, p.module))
 			of[m] = append(of[m], e)
 			in.sources = append(in.sources, e)
 			if !s.base || b.method.BaseIs != BaseReference {

@@ -1,0 +1,279 @@
+package hub
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Part is the part of a model that a run of layers belongs to: a configuration speaks of each
+// in a place of its own.
+type Part uint8
+
+const (
+	// Text is the language model: the top of a configuration, and text_config.
+	Text Part = iota
+	// Vision is vision_config.
+	Vision
+	// Audio is audio_config.
+	Audio
+	// Projector is what leads from one to another.
+	Projector
+	// Encoder and Decoder are the halves of a model such as T5 or Whisper.
+	Encoder
+	Decoder
+)
+
+// Stack says how the layers of one part of a model were put together.
+type Stack struct {
+	Part   Part
+	Before int64 // layers in the model whose configuration is rewritten
+	Slices []Taken
+}
+
+// Taken are the layers of one slice, those of a model from First up to, but without, Last.
+type Taken struct {
+	Of          string // the model, for messages
+	Config      []byte // its configuration
+	Layers      int64  // how many it has
+	First, Last int64
+}
+
+// After is the number of layers of the stack.
+func (s Stack) After() (n int64) {
+	for _, t := range s.Slices {
+		n += t.Last - t.First
+	}
+	return n
+}
+
+// Restack rewrites what a config.json says of a part's layers: their number, where it is Before,
+// and lists with an entry for each layer, whose entries come from the configurations of the models
+// that the layers come from. Every other byte stays as it is. left says, a line each, what could
+// not follow.
+func Restack(config []byte, s Stack) (out []byte, left []string) {
+	all := members(config)
+	numbers, places := s.numbers(config, all)
+	var edits []edit
+	after := s.After()
+	for _, m := range numbers {
+		if after != s.Before {
+			edits = append(edits, edit{m.span, strconv.AppendInt(nil, after, 10)})
+		}
+	}
+	if len(numbers) == 0 && after != s.Before {
+		left = append(left, fmt.Sprintf("no number of layers that is %d: set it to %d in the output", s.Before, after))
+	}
+	for _, m := range all {
+		if !slices.ContainsFunc(places, func(path []string) bool { return slices.Equal(path, m.path) }) || !s.sides(m.key) {
+			continue
+		}
+		items, ok := entries(config, m.span)
+		if !ok || len(items) == 0 {
+			continue
+		}
+		switch perLayer(config, m.key, items, s.Before) {
+		case entryEach:
+			with, err := s.list(config, m, items)
+			if err != nil {
+				left = append(left, err.Error())
+			} else {
+				edits = append(edits, edit{m.span, with})
+			}
+		case unsure:
+			left = append(left, fmt.Sprintf("%s speaks of single layers and is carried over as it is: make it fit the %d layers of the output", m.key, after))
+		}
+	}
+	return splice(config, edits), left
+}
+
+// Names that architectures give to the number of layers.
+var (
+	numberNames  = []string{"num_hidden_layers", "num_layers", "n_layer", "n_layers"}
+	towerNames   = append([]string{"depth", "layers", "encoder_layers"}, numberNames...)
+	encoderNames = []string{"encoder_layers", "num_encoder_layers"}
+	decoderNames = []string{"decoder_layers", "num_decoder_layers"}
+)
+
+// objects are the members of a configuration that describe a part. Text, an encoder and a decoder
+// may be described at the top too.
+var objects = map[Part][]string{
+	Text:      {"text_config", "llm_config", "language_config"},
+	Vision:    {"vision_config", "vit_config"},
+	Audio:     {"audio_config", "speech_config"},
+	Projector: {"projector_config", "connector_config"},
+	Encoder:   {"encoder", "encoder_config"},
+	Decoder:   {"decoder", "decoder_config"},
+}
+
+func (p Part) atTop() bool { return p == Text || p == Encoder || p == Decoder }
+
+// at reports whether an object of a configuration describes the part.
+func (p Part) at(path []string) bool {
+	if len(path) == 0 {
+		return p.atTop()
+	}
+	return slices.Contains(objects[p], path[len(path)-1])
+}
+
+// numbers finds where a configuration has the number of the part's layers, and the objects that
+// describe it.
+func (s Stack) numbers(config []byte, all []member) (found []member, places [][]string) {
+	find := func(anywhere bool, names ...string) {
+		for _, m := range all {
+			n, err := strconv.ParseInt(string(config[m.start:m.end]), 10, 64)
+			if err == nil && n == s.Before && slices.Contains(names, m.key) && (anywhere || s.Part.at(m.path)) {
+				found = append(found, m)
+			}
+		}
+	}
+	switch s.Part {
+	case Text:
+		find(false, append(decoderNames, numberNames...)...)
+	case Encoder:
+		find(false, append(encoderNames, numberNames...)...)
+	case Decoder:
+		if find(false, decoderNames...); len(found) == 0 {
+			find(false, numberNames...)
+		}
+	default:
+		find(false, towerNames...)
+	}
+	if len(found) == 0 && s.Part.atTop() {
+		find(true, numberNames...)
+	}
+	if s.Part.at(nil) {
+		places = append(places, nil)
+	}
+	for _, m := range all {
+		if config[m.start] == '{' {
+			if path := append(m.path[:len(m.path):len(m.path)], m.key); s.Part.at(path) {
+				places = append(places, path)
+			}
+		}
+	}
+	for _, m := range found {
+		places = append(places, m.path)
+	}
+	return found, places
+}
+
+// sides reports whether a key may speak of the part: an encoder's does not speak of the decoder,
+// where one object describes both.
+func (s Stack) sides(key string) bool {
+	return !(s.Part == Encoder && strings.Contains(key, "decoder")) && !(s.Part == Decoder && strings.Contains(key, "encoder"))
+}
+
+// perLayerKeys have an entry for each layer where they hold a list, as have all with "layer" or "block"
+// in their names.
+var perLayerKeys = []string{
+	"sliding_window_pattern", "activation_sparsity_pattern", "ffn_multipliers", "intermediate_size",
+	"num_attention_heads", "num_key_value_heads", "num_query_heads", "num_kv_heads",
+}
+
+// meaning is what a list says of layers.
+type meaning uint8
+
+const (
+	nothing   meaning = iota
+	entryEach         // an entry for each layer
+	unsure            // it names layers, or has too many entries, or too few
+)
+
+// perLayer tells by a list's key and entries whether it has an entry for each of n layers. As many entries
+// alone say nothing: eos_token_id has two, and so may a model have layers. Numbers that are
+// all different and all of layers name some: mlp_only_layers: [0, 1].
+func perLayer(config []byte, key string, items []span, n int64) meaning {
+	speaks := strings.Contains(key, "layer") || strings.Contains(key, "block")
+	if !speaks && !slices.Contains(perLayerKeys, key) {
+		return nothing
+	}
+	numbers := make(map[int64]bool)
+	for _, e := range items {
+		if i, err := strconv.ParseInt(string(config[e.start:e.end]), 10, 64); err == nil && i < n {
+			numbers[i] = true
+		}
+	}
+	switch {
+	case !speaks && int64(len(items)) == n:
+		return entryEach
+	case !speaks:
+		return nothing
+	case len(numbers) == len(items), int64(len(items)) != n:
+		return unsure
+	}
+	return entryEach
+}
+
+// list makes the list of the output, in the layout of the one that is there.
+func (s Stack) list(config []byte, m member, items []span) ([]byte, error) {
+	var texts [][]byte
+	for _, t := range s.Slices {
+		from, ok := s.entriesOf(t, m)
+		if !ok {
+			return nil, fmt.Errorf("%s is carried over as it is: the configuration of %s has no such list with an entry for each of its %d layers", m.key, t.Of, t.Layers)
+		}
+		texts = append(texts, from[t.First:t.Last]...)
+	}
+	if slices.EqualFunc(texts, items, func(text []byte, e span) bool { return string(text) == string(config[e.start:e.end]) }) {
+		return config[m.start:m.end], nil
+	}
+	between := []byte(", ")
+	if len(items) > 1 {
+		between = config[items[0].end:items[1].start]
+	}
+	with := slices.Clone(config[m.start:items[0].start])
+	for i, text := range texts {
+		if i > 0 {
+			with = append(with, between...)
+		}
+		with = append(with, text...)
+	}
+	return append(with, config[items[len(items)-1].end:m.end]...), nil
+}
+
+// entriesOf finds a list in the configuration of the model that a slice is of: in the same place,
+// or where else it describes the part.
+func (s Stack) entriesOf(t Taken, like member) (texts [][]byte, ok bool) {
+	for _, m := range members(t.Config) {
+		same := slices.Equal(m.path, like.path)
+		if m.key != like.key || !(same || !ok && s.Part.at(m.path)) {
+			continue
+		}
+		items, list := entries(t.Config, m.span)
+		if !list || int64(len(items)) != t.Layers {
+			continue
+		}
+		texts, ok = nil, true
+		for _, e := range items {
+			texts = append(texts, t.Config[e.start:e.end])
+		}
+		if same {
+			break
+		}
+	}
+	return texts, ok
+}
+
+// edit is a replacement of a range of a document.
+type edit struct {
+	span
+	with []byte
+}
+
+// splice carries out edits that do not overlap; the same one may be there twice.
+func splice(doc []byte, edits []edit) []byte {
+	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
+	var out []byte
+	at := 0
+	for _, e := range edits {
+		if e.start < at {
+			continue
+		}
+		out = append(append(out, doc[at:e.start]...), e.with...)
+		at = e.end
+	}
+	return append(out, doc[at:]...)
+}
