@@ -56,8 +56,8 @@ func (m *matcher) merge() {
 	m.tiedHead(ref, m.everywhere)
 }
 
-// tiedHead lists the output layer where the reference has none, being tied, and another model has one; at is
-// its site.
+// tiedHead lists the output layer where the model that it resembles has none, being tied, and another model
+// has one, or the reference, whose configuration says so; at is its site.
 func (m *matcher) tiedHead(ref *Source, at func(name string) site) {
 	for _, tied := range tiedHeads {
 		if _, ok := ref.Find(tied.head); ok || !m.owns(tied.head) {
@@ -65,7 +65,8 @@ func (m *matcher) tiedHead(ref *Source, at func(name string) site) {
 		}
 		i, ok := ref.Find(tied.embedding)
 		s := at(tied.head)
-		if !ok || !slices.ContainsFunc(s.inputs, func(in origin) bool { _, has := m.models[in.model].Find(tied.head); return has }) {
+		has := func(model *Source) bool { _, has := model.Find(tied.head); return has }
+		if !ok || !has(m.reference()) && !slices.ContainsFunc(s.inputs, func(in origin) bool { return has(m.models[in.model]) }) {
 			continue
 		}
 		t := ref.Tensors()[i]

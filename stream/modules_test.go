@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -70,6 +71,28 @@ modules:
 		if names[name] != want {
 			t.Errorf("%s is written: %v", name, names[name])
 		}
+	}
+}
+
+// A stack that ends in a tied model, but has the configuration of one that is not, has an output layer: what stands
+// for it in the tied one.
+func TestStackThatEndsTied(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	plan, err := inMergekit(t, `merge_method: passthrough
+slices:
+  - sources: [{model: base, layer_range: [0, 2]}]
+  - sources: [{model: tied-a, layer_range: [1, 2]}]
+`, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	if _, err := plan.Merge(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	got, want := readAll(t, out)["lm_head.weight"], readAll(t, "tied-a/model.safetensors")["model.embed_tokens.weight"]
+	if len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("the output layer has %d values, those of the tied embeddings are %d", len(got), len(want))
 	}
 }
 

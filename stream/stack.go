@@ -39,7 +39,11 @@ func (m *matcher) stack(first, last int) {
 		m.layers(s, first, &run)
 	}
 	m.slice = last - 1
-	m.loose(all[len(all)-1], afterLayers)
+	end := all[len(all)-1]
+	m.loose(end, afterLayers)
+	m.tiedHead(m.models[m.lead(end).Model], func(head string) site {
+		return m.sliced(end, site{name: head}, func(recipe.SliceSource) string { return head })
+	})
 	if runs := m.stacks(m.reference()); len(runs) > 0 {
 		run.before = runs[0].layers
 		run.part, _ = partOf(runs[0].prefix)
@@ -115,6 +119,11 @@ func (m *matcher) loose(s recipe.Slice, wanted func(name string) bool) {
 
 // addSliced adds a tensor of a slice; name tells what it is called in a source.
 func (m *matcher) addSliced(s recipe.Slice, t format.Tensor, model *Source, i int, at site, name func(recipe.SliceSource) string) {
+	m.add(t, model, i, m.sliced(s, at, name))
+}
+
+// sliced says what goes into a tensor of a slice.
+func (m *matcher) sliced(s recipe.Slice, at site, name func(recipe.SliceSource) string) site {
 	for k, src := range s.Sources {
 		at.names = append(at.names, name(src))
 		if src.Base {
@@ -125,7 +134,7 @@ func (m *matcher) addSliced(s recipe.Slice, t format.Tensor, model *Source, i in
 		}
 		at.inputs = append(at.inputs, origin{k, src.Model, name(src)})
 	}
-	m.add(t, model, i, at)
+	return at
 }
 
 // layersOf is the number of layers of a checkpoint behind a prefix.
