@@ -21,7 +21,6 @@ import (
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
 	"weld/mmapio"
-	"weld/stream/tokens"
 )
 
 // RecipeName is the file in an output directory that holds the recipe.
@@ -541,7 +540,7 @@ func (p *Plan) configure(config []byte) ([]byte, error) {
 		config = hub.SetUntied(config)
 	}
 	if p.rows > 0 {
-		config = tokens.SetVocabSize(config, p.rows)
+		config = hub.SetVocabSize(config, p.rows)
 	}
 	config, _, err := p.restack(config)
 	return config, err

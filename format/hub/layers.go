@@ -54,7 +54,7 @@ func (s Stack) After() (n int64) {
 // that the layers come from. Every other byte stays as it is. left says, a line each, what could
 // not follow.
 func Restack(config []byte, s Stack) (out []byte, left []string) {
-	all := members(config)
+	all, _ := members(config)
 	numbers, places := s.numbers(config, all)
 	var edits []edit
 	after := s.After()
@@ -237,7 +237,8 @@ func (s Stack) list(config []byte, m member, items []span) ([]byte, error) {
 // entriesOf finds a list in the configuration of the model that a slice is of: in the same place,
 // or where else it describes the part.
 func (s Stack) entriesOf(t Taken, like member) (texts [][]byte, ok bool) {
-	for _, m := range members(t.Config) {
+	all, _ := members(t.Config)
+	for _, m := range all {
 		same := slices.Equal(m.path, like.path)
 		if m.key != like.key || !(same || !ok && s.Part.at(m.path)) {
 			continue

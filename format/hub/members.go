@@ -13,18 +13,18 @@ type member struct {
 // maxDepth is deeper than any configuration.
 const maxDepth = 64
 
-// members lists the members of a config.json; none if it is no sound object. It is no parser,
+// members lists the members of a config.json; ok is false if it is no sound object. It is no parser,
 // because Python writes what is no JSON (Infinity), and because every other byte has to stay.
-func members(doc []byte) []member {
+func members(doc []byte) (all []member, ok bool) {
 	w := walker{doc: doc}
 	w.space()
 	if w.at == len(doc) || doc[w.at] != '{' || !w.value(nil, 0) {
-		return nil
+		return nil, false
 	}
 	if w.space(); w.at != len(doc) {
-		return nil
+		return nil, false
 	}
-	return w.found
+	return w.found, true
 }
 
 // entries lists the values of an array.

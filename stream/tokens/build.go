@@ -126,7 +126,7 @@ func (b *builder) limit() error {
 			if err != nil {
 				return err
 			}
-			if n, ok := vocabSize(config); ok && n > 0 {
+			if n, ok := hub.VocabSize(config); ok && n > 0 {
 				limit = min(limit, n)
 			}
 		}
