@@ -90,7 +90,7 @@ func (m *matcher) noteExtra(ref *Source, models []*Source) {
 			}
 		}
 		if len(names) > 0 {
-			m.note("%s: %d tensors that %s does not have are left out: %s", model.Path, len(names), ref.Path, strings.Join(names, ", "))
+			m.note("%s: left out, since %s does not have them: %s", model.Path, ref.Path, strings.Join(names, ", "))
 		}
 	}
 }

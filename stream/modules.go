@@ -219,6 +219,6 @@ func (m *matcher) noteUnclaimed() {
 		}
 	}
 	if len(names) > 0 {
-		m.note("%s: %d tensors are in no module of the recipe and are left out: %s", m.reference().Path, len(names), strings.Join(names, ", "))
+		m.note("%s: left out, since no module of the recipe has them: %s", m.reference().Path, strings.Join(names, ", "))
 	}
 }

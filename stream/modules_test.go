@@ -12,6 +12,21 @@ import (
 
 // Values of merges by modules are among what [TestMergekitAgrees] compares; here is the rest.
 
+// mergedThere merges a recipe among mergekit's models into a directory.
+func mergedThere(t *testing.T, text string) (plan *Plan, out string) {
+	t.Helper()
+	out = filepath.Join(t.TempDir(), "out")
+	plan, err := inMergekit(t, text, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { plan.Close() })
+	if _, err := plan.Merge(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return plan, out
+}
+
 // inMergekit plans a recipe among mergekit's models.
 func inMergekit(t *testing.T, text, out string) (*Plan, error) {
 	t.Chdir("testdata/mergekit/models")
@@ -23,8 +38,7 @@ func inMergekit(t *testing.T, text, out string) (*Plan, error) {
 }
 
 func TestConfigurationFollowsTheLayersOfEachModule(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "out")
-	plan, err := inMergekit(t, `merge_method: passthrough
+	plan, out := mergedThere(t, `merge_method: passthrough
 modules:
   vision_tower:
     slices:
@@ -34,14 +48,7 @@ modules:
     slices:
       - sources: [{model: vision-a, layer_range: [0, 1]}]
   default: {models: [{model: vision-a}]}
-`, out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer plan.Close()
-	if _, err := plan.Merge(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+`)
 	data, err := os.ReadFile(filepath.Join(out, "config.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -77,19 +84,11 @@ modules:
 // A stack that ends in a tied model, but has the configuration of one that is not, has an output layer: what stands
 // for it in the tied one.
 func TestStackThatEndsTied(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "out")
-	plan, err := inMergekit(t, `merge_method: passthrough
+	_, out := mergedThere(t, `merge_method: passthrough
 slices:
   - sources: [{model: base, layer_range: [0, 2]}]
   - sources: [{model: tied-a, layer_range: [1, 2]}]
-`, out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer plan.Close()
-	if _, err := plan.Merge(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+`)
 	got, want := readAll(t, out)["lm_head.weight"], readAll(t, "tied-a/model.safetensors")["model.embed_tokens.weight"]
 	if len(want) == 0 || !slices.Equal(got, want) {
 		t.Errorf("the output layer has %d values, those of the tied embeddings are %d", len(got), len(want))
@@ -111,7 +110,7 @@ func TestWhatNoModuleHasIsListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer plan.Close()
-	if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, "4 tensors are in no module") || !strings.Contains(notes, "multi_modal_projector.linear_1.weight") {
+	if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, "left out, since no module of the recipe has them") || !strings.Contains(notes, "multi_modal_projector.linear_1.weight") {
 		t.Errorf("notes: %s", notes)
 	}
 }

@@ -112,11 +112,11 @@ func TestNotes(t *testing.T) {
 	f.models[0] = f.models[0].without("ids")
 	f.importance[1] = f.importance[1].without("b")
 	p := f.save(t)
-	for choice, said := range map[string]string{"drop": "left out", "keep": "taken whole"} {
+	for choice, said := range map[string]string{"drop": "task vector is left out", "keep": "taken whole"} {
 		plan := p.plan(t, ask("sta", "missing_importance="+choice), p.out("x"), Options{})
 		notes := strings.Join(plan.Notes, "\n")
 		for _, want := range []string{
-			p.models[0] + ": 2 tensors", "head, tail", p.models[0] + `: tensor "ids" (I64) is not there`,
+			p.models[0] + ": left out, since ", "head, tail", p.models[0] + `: tensor "ids" (I64) is not there`,
 			p.models[1] + `: tensor "ids" is I32 [50]`, p.importance[1] + `: tensor "b"`, said,
 		} {
 			if !strings.Contains(notes, want) {

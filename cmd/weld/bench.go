@@ -136,8 +136,8 @@ func benchPlace(c *cli.Context) (dir string, done func(), err error) {
 }
 
 func printBench(c *cli.Context, r benchReport) {
-	fmt.Fprintf(c.App.Writer, "%s, %d threads; a base and %d models of %s in %s; best of %d\n\n",
-		r.Machine, r.Threads, r.Models, decimal(r.Bytes), r.Dir, r.Rounds)
+	fmt.Fprintf(c.App.Writer, "%s, %s; a base and %s of %s in %s; best of %d\n\n",
+		r.Machine, some(r.Threads, "thread"), some(r.Models, "model"), decimal(r.Bytes), r.Dir, r.Rounds)
 	var rows [][]string
 	for _, x := range r.Rows {
 		rows = append(rows, []string{

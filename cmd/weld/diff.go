@@ -39,7 +39,7 @@ func diff(c *cli.Context) error {
 	}
 	w := c.App.Writer
 	if d.Same() {
-		fmt.Fprintf(w, "no difference in %d tensors\n", d.Equal)
+		fmt.Fprintf(w, "no difference in %s\n", some(d.Equal, "tensor"))
 		return nil
 	}
 	var rows [][]string
@@ -60,6 +60,7 @@ func diff(c *cli.Context) error {
 	for _, name := range d.OnlyB {
 		fmt.Fprintf(w, "only in %s: %s\n", d.B, name)
 	}
-	fmt.Fprintf(w, "%d tensors differ, %d are equal\n", len(d.Tensors)+len(d.OnlyA)+len(d.OnlyB), d.Equal)
+	differ := len(d.Tensors) + len(d.OnlyA) + len(d.OnlyB)
+	fmt.Fprintf(w, "%d of %s differ\n", differ, some(differ+d.Equal, "tensor"))
 	return nil
 }

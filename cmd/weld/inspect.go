@@ -68,7 +68,7 @@ func inspect(c *cli.Context) error {
 		rows = append(rows, []string{t.Name, t.DType, shape(t.Shape), decimal(t.Bytes), t.Shard})
 	}
 	table(w, "tensor|dtype|shape|size|file", rows)
-	fmt.Fprintf(w, "\n%s: %s parameters, %s in %d tensors and %d files\n", found.Path, count(found.Elements), decimal(found.Bytes), found.Count, len(found.Files))
+	fmt.Fprintf(w, "\n%s: %s parameters, %s in %s and %s\n", found.Path, count(found.Elements), decimal(found.Bytes), some(found.Count, "tensor"), some(len(found.Files), "file"))
 	for _, key := range slices.Sorted(maps.Keys(found.Metadata)) {
 		fmt.Fprintf(w, "%s: %s\n", key, strings.ReplaceAll(strings.TrimSpace(found.Metadata[key]), "\n", "\n    "))
 	}

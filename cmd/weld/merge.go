@@ -114,7 +114,7 @@ func printReport(w io.Writer, r *stream.Report) {
 		if r.Stored > 0 {
 			size = fmt.Sprintf("%s of %s (%s)", decimal(r.Stored), size, percent(float64(r.Stored)/float64(r.Written)))
 		}
-		fmt.Fprintf(w, "%s: %s in %d tensors (%d fused, %d copied), %d passes, %.1f s\n",
-			r.Out, size, r.Fused+r.Copied, r.Fused, r.Copied, r.Passes, r.Seconds)
+		fmt.Fprintf(w, "%s: %s in %s (%d fused, %d copied), %s, %.1f s\n",
+			r.Out, size, some(r.Fused+r.Copied, "tensor"), r.Fused, r.Copied, some(r.Passes, "pass"), r.Seconds)
 	}
 }

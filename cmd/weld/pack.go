@@ -109,7 +109,7 @@ func pack(c *cli.Context) error {
 	}
 	printNotes(c, r.Notes)
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s of %s (%s) in %d files, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), r.Files, r.Digest, r.Seconds)
+		fmt.Fprintf(w, "%s: %s of %s (%s) in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Files, "file"), r.Digest, r.Seconds)
 	})
 }
 
@@ -132,7 +132,7 @@ func unpack(c *cli.Context) error {
 		return err
 	}
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s in %d files, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), r.Files, r.Digest, r.Seconds)
+		fmt.Fprintf(w, "%s: %s in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), some(r.Files, "file"), r.Digest, r.Seconds)
 	})
 }
 
@@ -152,8 +152,8 @@ func makePatch(c *cli.Context) error {
 	}
 	printNotes(c, r.Notes)
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s for %s (%s): %d tensors differ, %d are the same, %d new, %d gone, %d renamed; digest %.16s…, %.1f s\n",
-			named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), r.Changed, r.Same, len(r.Added), len(r.Removed), len(r.Renamed), r.Digest, r.Seconds)
+		fmt.Fprintf(w, "%s: %s for %s (%s): %s changed, %d the same, %d new, %d gone, %d renamed; digest %.16s…, %.1f s\n",
+			named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Changed, "tensor"), r.Same, len(r.Added), len(r.Removed), len(r.Renamed), r.Digest, r.Seconds)
 	})
 }
 
@@ -173,7 +173,7 @@ func applyPatches(c *cli.Context) error {
 		return err
 	}
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s in %d files, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), r.Files, r.Digest, r.Seconds)
+		fmt.Fprintf(w, "%s: %s in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), some(r.Files, "file"), r.Digest, r.Seconds)
 	})
 }
 

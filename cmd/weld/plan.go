@@ -32,17 +32,17 @@ func plan(c *cli.Context) error {
 	w := c.App.Writer
 	fmt.Fprintf(w, "%s\n", summary.Method)
 	for _, in := range summary.Inputs {
-		fmt.Fprintf(w, "  %-10s %s  %s, %d tensors\n", in.Role, in.Path, decimal(in.Bytes), in.Tensors)
+		fmt.Fprintf(w, "  %-10s %s  %s, %s\n", in.Role, in.Path, decimal(in.Bytes), some(in.Tensors, "tensor"))
 	}
 	fmt.Fprintf(w, "%s\n", summary.Out)
 	for _, f := range summary.Files {
-		fmt.Fprintf(w, "  %s  %s, %d tensors\n", f.Name, decimal(f.Bytes), f.Tensors)
+		fmt.Fprintf(w, "  %s  %s, %s\n", f.Name, decimal(f.Bytes), some(f.Tensors, "tensor"))
 	}
 	if len(summary.Carried) > 0 {
 		fmt.Fprintf(w, "  carried from the base: %s\n", strings.Join(summary.Carried, ", "))
 	}
-	fmt.Fprintf(w, "%d tensors fused, %d copied; %d passes, the last one reads %s\n", summary.Fused, summary.Copied, summary.Passes, decimal(summary.ReadBytes))
-	fmt.Fprintf(w, "memory %s: %d workers with spans of %s, %s kernels\n", binary(p.Budget.Memory), p.Budget.Workers, binary(p.Budget.Span), summary.Kernels)
+	fmt.Fprintf(w, "%s fused, %d copied; %s, the last one reads %s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), decimal(summary.ReadBytes))
+	fmt.Fprintf(w, "memory %s: %s with spans of %s, %s kernels\n", binary(p.Budget.Memory), some(p.Budget.Workers, "worker"), binary(p.Budget.Span), summary.Kernels)
 	var rows [][]string
 	for _, t := range p.Largest(5) {
 		rows = append(rows, []string{t.Name, t.DType.String(), fmt.Sprint(t.Shape), decimal(t.Bytes()), t.Action.String()})

@@ -62,6 +62,17 @@ func count(n int64) string   { return humanize.Comma(n) }
 
 func percent(share float64) string { return fmt.Sprintf("%.2f%%", 100*share) }
 
+// some is a number of things: 1 file, 2 passes.
+func some[N int | int64](n N, thing string) string {
+	switch {
+	case n == 1:
+		return "1 " + thing
+	case strings.HasSuffix(thing, "s"):
+		thing += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // size reads a flag that holds a number of bytes; 0 where it is not given.
 func size(c *cli.Context, flag string, least int64) (int64, error) {
 	text := c.String(flag)

@@ -50,7 +50,7 @@ func verify(c *cli.Context) error {
 			fmt.Fprintln(c.App.Writer, d)
 		}
 		if len(v.Damage) == 0 {
-			fmt.Fprintf(c.App.Writer, "%s: a %s without damage, %s in %d files, %.1f s\n", named(v.Path, "stdin"), v.Kind, decimal(v.Bytes), v.Files, v.Seconds)
+			fmt.Fprintf(c.App.Writer, "%s: a %s without damage, %s in %s, %.1f s\n", named(v.Path, "stdin"), v.Kind, decimal(v.Bytes), some(v.Files, "file"), v.Seconds)
 		}
 	}
 	if n := len(v.Damage); n > 0 {
@@ -58,7 +58,7 @@ func verify(c *cli.Context) error {
 		if v.Kind == "pack" && v.Path != packs.Stream {
 			hint = "; weld unpack --salvage restores the rest"
 		}
-		return damageError{fmt.Errorf("%s is damaged in %d places%s", named(v.Path, "stdin"), n, hint)}
+		return damageError{fmt.Errorf("%s is damaged in %s%s", named(v.Path, "stdin"), some(n, "place"), hint)}
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func salvage(c *cli.Context, in, out string, o packs.Options) error {
 		for _, d := range s.Lost {
 			fmt.Fprintf(c.App.Writer, "lost: %s\n", d)
 		}
-		fmt.Fprintf(c.App.Writer, "%s: %d files as they were, %d written anew, %d tensors, %.1f s\n", s.Out, len(s.Files), len(s.Shards), s.Tensors, s.Seconds)
+		fmt.Fprintf(c.App.Writer, "%s: %s as they were, %d written anew, %s, %.1f s\n", s.Out, some(len(s.Files), "file"), len(s.Shards), some(s.Tensors, "tensor"), s.Seconds)
 	}
 	if !s.Unharmed() {
 		return damageError{fmt.Errorf("%d parts of %s are lost", len(s.Lost), in)}

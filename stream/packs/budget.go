@@ -5,6 +5,7 @@ import (
 
 	"weld/format"
 	"weld/mmapio"
+	"weld/stream"
 )
 
 // What a command takes besides its workers, and what a worker takes with its blocks in flight.
@@ -16,10 +17,11 @@ const (
 // fit settles what depends on the memory budget and on how much a command reads and writes: the number of
 // workers, and whether what went by leaves the page cache. paths are the files that it reads.
 func (o *Options) fit(paths []string, bytes int64) {
-	if o.Memory > 0 {
-		o.Threads = min(o.Threads, int((o.Memory-fixedMemory)/workerMemory))
+	memory := o.Memory
+	if memory <= 0 {
+		memory = stream.DefaultMemory
 	}
-	o.Threads = max(1, o.Threads)
+	o.Threads = max(1, min(o.Threads, int((memory-fixedMemory)/workerMemory)))
 	drop := o.Cache.Drops(bytes)
 	if drop {
 		o.behind = &dropping{paths: paths}

@@ -93,9 +93,9 @@ func onTmpfs(dir string) bool {
 }
 
 func TestMemoryBoundsTheWorkers(t *testing.T) {
-	for memory, want := range map[int64]int{0: 16, 1 << 30: 16, 64 << 20: 5, 32 << 20: 1, 1: 1} {
+	for memory, want := range map[int64]int{0: 21, 1 << 30: 64, 64 << 20: 5, 32 << 20: 1, 1: 1} {
 		o := options(nil, nil)
-		o.Threads, o.Memory = 16, memory
+		o.Threads, o.Memory = 64, memory
 		if o.fit(nil, 0); o.Threads != want {
 			t.Errorf("a budget of %d bytes: %d workers, want %d", memory, o.Threads, want)
 		}

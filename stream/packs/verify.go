@@ -95,7 +95,7 @@ func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verifica
 	v.Kind = "checkpoint"
 	c, err := open.Checkpoint(path, o.Read)
 	if f := (*format.Error)(nil); errors.As(err, &f) {
-		v.Damage = append(v.Damage, Damage{Place: -1, Tensor: f.Tensor, What: err.Error()})
+		v.Damage = append(v.Damage, damageOf(f.Tensor, err))
 		return nil
 	}
 	if err != nil {
@@ -126,7 +126,7 @@ func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verifica
 				mu.Lock()
 				defer mu.Unlock()
 				if !told {
-					v.Damage = append(v.Damage, Damage{Place: -1, Tensor: t.Name, What: err.Error()})
+					v.Damage = append(v.Damage, damageOf(t.Name, err))
 				}
 				told = true
 			}
@@ -134,6 +134,15 @@ func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verifica
 		}
 		return t.Bytes(), each, func() error { return nil }
 	})
+}
+
+// damageOf is what an error says of a tensor.
+func damageOf(tensor string, err error) Damage {
+	d := Damage{Place: -1, Tensor: tensor, What: err.Error()}
+	if f := (*format.Error)(nil); errors.As(err, &f) && f.Detail != "" {
+		d.File, d.What = f.Path, f.Detail
+	}
+	return d
 }
 
 // touch reads bytes.
