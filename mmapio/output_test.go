@@ -102,3 +102,29 @@ func TestCopyAt(t *testing.T) {
 		t.Errorf("copying from a file that shrank: %v", err)
 	}
 }
+
+// What is appended goes to the disk batch by batch, as what is written elsewhere does, and a failure on its
+// way stops the writing.
+func TestAppendedBytesAreBroughtToTheDisk(t *testing.T) {
+	f, _ := create(t, OS, t.TempDir(), 0)
+	o := f.(*output)
+	if !o.behind.works {
+		t.Skip("the directory for temporary files is not on a disk")
+	}
+	for range 2 * writeBehind >> 20 {
+		if _, err := f.Write(noise(1 << 20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := (extent{writeBehind, writeBehind}); o.last != want {
+		t.Errorf("the last batch is %v, want %v", o.last, want)
+	}
+	lost := errors.New("the disk is gone")
+	o.fail(lost)
+	if n, err := f.Write([]byte("x")); n != 0 || !errors.Is(err, lost) {
+		t.Errorf("%d bytes were written after a failure (%v)", n, err)
+	}
+	if err := f.Sync(); !errors.Is(err, lost) {
+		t.Errorf("the sync after a failure: %v", err)
+	}
+}

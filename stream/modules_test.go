@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"weld/stream/recipe"
 )
 
 // Values of merges by modules are among what [TestMergekitAgrees] compares; here is the rest.
@@ -78,6 +80,59 @@ modules:
 		if names[name] != want {
 			t.Errorf("%s is written: %v", name, names[name])
 		}
+	}
+}
+
+// Which module a tensor is of, where the recipe names those.
+func TestModuleOf(t *testing.T) {
+	for _, test := range []struct {
+		modules string
+		of      map[string]string // by tensor; "" for none
+	}{
+		{"text_decoder vision_tower multi_modal_projector", map[string]string{
+			"language_model.model.layers.3.mlp.up_proj.weight": "text_decoder", "lm_head.weight": "text_decoder", "model.norm.weight": "text_decoder",
+			"vision_tower.encoder.layers.0.fc1.weight": "vision_tower", "model.visual.blocks.3.attn.qkv.weight": "vision_tower",
+			"model.visual.merger.mlp.0.weight": "multi_modal_projector", "multi_modal_projector.linear_1.weight": "multi_modal_projector",
+			"audio_tower.layers.0.fc1.weight": "",
+		}},
+		{"encoder decoder", map[string]string{
+			"encoder.block.0.layer.0.SelfAttention.q.weight": "encoder", "decoder.block.0.layer.0.SelfAttention.q.weight": "decoder",
+			"model.encoder.layers.1.fc1.weight": "encoder", "model.decoder.layers.1.fc1.weight": "decoder", "vision_tower.encoder.layers.0.fc1.weight": "",
+		}},
+		{"vision_tower vision_tower.encoder default", map[string]string{
+			"vision_tower.encoder.layers.0.fc1.weight": "vision_tower.encoder", "vision_tower.post_layernorm.weight": "vision_tower", "lm_head.weight": "default",
+		}},
+		{"language_model.model.layers default", map[string]string{
+			"language_model.model.layers.0.mlp.up_proj.weight": "language_model.model.layers", "language_model.lm_head.weight": "default",
+		}},
+	} {
+		var modules []recipe.Module
+		for name := range strings.FieldsSeq(test.modules) {
+			modules = append(modules, recipe.Module{Name: name})
+		}
+		for tensor, want := range test.of {
+			got := ""
+			if i := moduleOf(modules, tensor); i >= 0 {
+				got = modules[i].Name
+			}
+			if got != want {
+				t.Errorf("%s: %s is of %q, want %q", test.modules, tensor, got, want)
+			}
+		}
+	}
+}
+
+func TestSlicesAreCountedInTheirModule(t *testing.T) {
+	_, err := inMergekit(t, `merge_method: passthrough
+modules:
+  text_decoder: {models: [{model: vision-a}]}
+  vision_tower:
+    slices:
+      - sources: [{model: vision-a, layer_range: [0, 2]}]
+      - sources: [{model: vision-b, layer_range: [2, 9]}]
+`, "")
+	if err == nil || !strings.Contains(err.Error(), "slice 2 in module vision_tower: layer_range [2, 9] of vision-b: it has 3 layers, 0 to 2") {
+		t.Error(err)
 	}
 }
 

@@ -101,3 +101,24 @@ func TestMemoryBoundsTheWorkers(t *testing.T) {
 		}
 	}
 }
+
+// Inputs leave the cache while they are read, not only at the end.
+func TestInputsAreDroppedOnTheWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "input")
+	if onTmpfs(filepath.Dir(path)) {
+		t.Skip("a RAM disk is nothing but page cache")
+	}
+	if err := os.WriteFile(path, make([]byte, 1<<20), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	synced(t, path)
+	d := &dropping{paths: []string{path}}
+	d.advance(dropEvery - 1)
+	if n := cached(t, path); n < 200 {
+		t.Errorf("%d of 256 pages are there, though it is too early to drop them", n)
+	}
+	d.advance(1)
+	if n := cached(t, path); n > 25 {
+		t.Errorf("%d pages are left", n)
+	}
+}

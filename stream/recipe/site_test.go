@@ -250,3 +250,43 @@ func TestPrecedence(t *testing.T) {
 		}
 	}
 }
+
+// A module's parameters go before the global ones, and behind those of its slices and models.
+func TestModules(t *testing.T) {
+	r := understood(t, `
+merge_method: linear
+modules:
+  text_decoder:
+    slices:
+      - sources:
+          - {model: a, layer_range: [0, 2]}
+          - {model: b, layer_range: [0, 2], parameters: {weight: 7}}
+        parameters: {normalize: false}
+      - sources: [{model: a, layer_range: [2, 4]}]
+    parameters: {weight: 3, normalize: true}
+  vision_tower:
+    models: [{model: b, parameters: {weight: 5}}, {model: a}]
+parameters: {weight: 2, normalize: false}
+`)
+	want := []recipe.Module{{Name: "text_decoder", First: 0, Last: 2}, {Name: "vision_tower", First: 2, Last: 3}}
+	for i, m := range r.Modules {
+		if m.Name != want[i].Name || m.First != want[i].First || m.Last != want[i].Last || r.Slices[m.First].Whole != (i == 1) {
+			t.Errorf("module %d is %+v", i, m)
+		}
+	}
+	for slice, want := range []struct {
+		normalize bool
+		weights   []float64
+	}{{false, []float64{3, 7}}, {true, []float64{3}}, {false, []float64{5, 2}}} {
+		shared, models := r.At(recipe.Site{Slice: slice})
+		if shared.Bool("normalize") != want.normalize || len(models) != len(want.weights) {
+			t.Fatalf("slice %d: normalize %v, %d models", slice, shared.Bool("normalize"), len(models))
+		}
+		for k, weight := range want.weights {
+			if got := models[k].Number("weight"); got != weight {
+				t.Errorf("slice %d, model %d: weight %v, want %v", slice, k, got, weight)
+			}
+		}
+	}
+	readsBack(t, r)
+}
