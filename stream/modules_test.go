@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"weld/format/hub"
 	"weld/stream/recipe"
 )
 
@@ -102,6 +103,9 @@ func TestModuleOf(t *testing.T) {
 		{"vision_tower vision_tower.encoder default", map[string]string{
 			"vision_tower.encoder.layers.0.fc1.weight": "vision_tower.encoder", "vision_tower.post_layernorm.weight": "vision_tower", "lm_head.weight": "default",
 		}},
+		{"model vision_tower", map[string]string{
+			"model.visual.blocks.3.attn.qkv.weight": "vision_tower", "model.layers.3.mlp.up_proj.weight": "model",
+		}},
 		{"language_model.model.layers default", map[string]string{
 			"language_model.model.layers.0.mlp.up_proj.weight": "language_model.model.layers", "language_model.lm_head.weight": "default",
 		}},
@@ -118,6 +122,20 @@ func TestModuleOf(t *testing.T) {
 			if got != want {
 				t.Errorf("%s: %s is of %q, want %q", test.modules, tensor, got, want)
 			}
+		}
+	}
+}
+
+// Which part of a model a tensor is of decides where config.json speaks of its layers.
+func TestPartOf(t *testing.T) {
+	for name, want := range map[string]hub.Part{
+		"model.layers.0.mlp.up_proj.weight": hub.Text, "language_model.model.layers.0.mlp.up_proj.weight": hub.Text, "lm_head.weight": hub.Text,
+		"encoder.block.0.layer.0.SelfAttention.q.weight": hub.Encoder, "model.decoder.layers.0.fc1.weight": hub.Decoder,
+		"vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight": hub.Vision, "model.vision_tower.encoder.layers.0.fc1.weight": hub.Vision,
+		"audio_tower.layers.0.fc1.weight": hub.Audio, "visual.merger.mlp.0.weight": hub.Projector,
+	} {
+		if got, _ := partOf(name); got != want {
+			t.Errorf("%s is of %v, want %v", name, got, want)
 		}
 	}
 }

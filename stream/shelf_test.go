@@ -97,6 +97,9 @@ func TestInputsAreLentOncePerTensor(t *testing.T) {
 		if o.Memory == 0 && plan.Budget.Shelf < 12e6 {
 			t.Fatalf("a shelf of %d bytes does not hold the inputs", plan.Budget.Shelf)
 		}
+		if b := plan.Budget; int64(b.Workers)*b.Span+b.Jobs+b.Shelf > b.Memory-runtimeMemory {
+			t.Errorf("more is divided than there is: %+v", b)
+		}
 		c := new(lent)
 		plan.base.Checkpoint = lending{plan.base.Checkpoint, c}
 		for _, m := range plan.models {

@@ -14,7 +14,7 @@ func TestSetVocabSize(t *testing.T) {
 		`{"text_config":{"a":1}}`: "{\"text_config\":{\n  \"vocab_size\": 7,\"a\":1}}",
 		`{}`:                      "{\n  \"vocab_size\": 7}",
 		``:                        ``, `[]`: `[]`, `{"vocab_size":5`: `{"vocab_size":5`, `{}{}`: `{}{}`, `{"vocab_size":5}]`: `{"vocab_size":5}]`, `"`: `"`, `{"`: `{"`,
-		`{"a":1 "vocab_size":5}`: `{"a":1 "vocab_size":5}`, `{"a":[1 2],"vocab_size":5}`: `{"a":[1 2],"vocab_size":5}`,
+		`{"a":1 "vocab_size":5}`: `{"a":1 "vocab_size":5}`, `{"a":[1 22],"vocab_size":5}`: `{"a":[1 22],"vocab_size":5}`,
 	} {
 		if got := string(SetVocabSize([]byte(in), 7)); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
