@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"weld/format"
 	"weld/stream/fuse"
@@ -26,6 +25,7 @@ func (p *Plan) match() (problems []error) {
 		m.merge()
 		m.noteExtra(p.reference(), p.models)
 	}
+	p.noteRemarks()
 	return m.problems
 }
 
@@ -90,7 +90,7 @@ func (m *matcher) noteExtra(ref *Source, models []*Source) {
 			}
 		}
 		if len(names) > 0 {
-			m.note("%s: left out, since %s does not have them: %s", model.Path, ref.Path, strings.Join(names, ", "))
+			m.note("%s: left out, since %s does not have them: %s", model.Path, ref.Path, fewNames(names))
 		}
 	}
 }
@@ -210,10 +210,10 @@ func (p *Plan) locateImportance(s *Source, name string, like format.Tensor) (int
 	}
 	switch p.Recipe.Params.Text("missing_importance") {
 	case "drop":
-		p.note("%v: its task vector is left out", err)
+		p.noteProblem(fmt.Errorf("%w: its task vector is left out", err))
 		return -1, nil
 	case "keep":
-		p.note("%v: its task vector is taken whole", err)
+		p.noteProblem(fmt.Errorf("%w: its task vector is taken whole", err))
 		return -1, nil
 	}
 	return -1, fmt.Errorf("%w (set missing_importance to drop or keep to go on without)", err)

@@ -219,6 +219,6 @@ func (m *matcher) noteUnclaimed() {
 		}
 	}
 	if len(names) > 0 {
-		m.note("%s: left out, since no module of the recipe has them: %s", m.reference().Path, strings.Join(names, ", "))
+		m.note("%s: left out, since no module of the recipe has them: %s", m.reference().Path, fewNames(names))
 	}
 }

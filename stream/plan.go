@@ -45,6 +45,7 @@ type Plan struct {
 	Notes   []string // what a user should know before it runs
 	Budget  Budget
 
+	remarks    []remark    // of single tensors, which become notes
 	restacked  []restacked // runs of layers that slices put together
 	base       *Source     // nil if there is none
 	models     []*Source
@@ -100,20 +101,6 @@ const (
 )
 
 func (a Action) String() string { return [...]string{"fuse", "copy"}[a] }
-
-// InputError reports inputs that do not fit together or cannot be opened.
-type InputError struct{ Problems []error }
-
-func (e *InputError) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = p.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap lets errors.As look at every problem.
-func (e *InputError) Unwrap() []error { return e.Problems }
 
 // NewPlan opens the inputs of a recipe and plans its execution; out is "" where
 // nothing is to be written. All that is wrong comes back as one [*InputError]. The
@@ -270,11 +257,11 @@ func (p *Plan) noteDifferent(out Output, s site) {
 		}
 		j, ok := m.Find(in.name)
 		if !ok {
-			p.note("%s: tensor %q (%v) is not there; it is copied from %s", m.Path, in.name, out.DType, out.from.Path)
+			p.noteTensor(m.Path, in.name, "not there; copied from %s as %v", out.from.Path, out.DType)
 		} else if got := m.Tensors()[j]; got.DType != out.DType || !slices.Equal(got.Shape, out.Shape) {
-			p.note("%s: tensor %q is %v %v; it is copied from %s as %v %v", m.Path, in.name, got.DType, got.Shape, out.from.Path, out.DType, out.Shape)
+			p.noteTensor(m.Path, in.name, "%v %v; copied from %s as %v %v", got.DType, got.Shape, out.from.Path, out.DType, out.Shape)
 		} else if !p.sameBytes(m, j, out) {
-			p.note("%s: tensor %q (%v) differs; it is copied from %s", m.Path, in.name, out.DType, out.from.Path)
+			p.noteTensor(m.Path, in.name, "%v, differs; copied from %s", out.DType, out.from.Path)
 		}
 	}
 }
@@ -287,7 +274,7 @@ const smallTensor = 1 << 20
 // a large one is taken to be, and said to be unknown.
 func (p *Plan) sameBytes(m *Source, j int, t Output) bool {
 	if t.Bytes() > smallTensor {
-		p.note("%s: tensor %q (%v, %d bytes) is not compared; it is copied from %s", m.Path, t.Name, t.DType, t.Bytes(), t.from.Path)
+		p.noteTensor(m.Path, t.Name, "%v, %d bytes, not compared; copied from %s", t.DType, t.Bytes(), t.from.Path)
 		return true
 	}
 	a, err := t.from.View(t.index, 0, t.Bytes())
