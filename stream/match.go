@@ -15,7 +15,7 @@ import (
 
 // match lists the tensors of the output and finds each in every source.
 func (p *Plan) match() (problems []error) {
-	m := matcher{Plan: p, slice: -1, module: -1}
+	m := matcher{Plan: p, slice: -1, module: -1, filters: p.Recipe.Coverage()}
 	switch {
 	case p.Recipe.Modules != nil:
 		m.modules()
@@ -25,6 +25,7 @@ func (p *Plan) match() (problems []error) {
 		m.merge()
 		m.noteExtra(p.reference(), p.models)
 	}
+	m.reportFilters()
 	p.noteRemarks()
 	return m.problems
 }
@@ -34,6 +35,7 @@ type matcher struct {
 	*Plan
 	slice    int // of the recipe that is at hand; -1 for none
 	module   int // likewise
+	filters  *recipe.Coverage
 	problems []error
 }
 
@@ -115,6 +117,24 @@ type site struct {
 	position  float64  // of its layer, from 0 to 1
 }
 
+// sources are those that are merged, as indexes in its names.
+func (s site) sources() []int {
+	list := make([]int, len(s.inputs))
+	for i, in := range s.inputs {
+		list[i] = in.source
+	}
+	return list
+}
+
+// reportFilters tells of filters that leave tensors out, and of those that no tensor has.
+func (m *matcher) reportFilters() {
+	problems, notes := m.filters.Report()
+	if len(problems) > 0 {
+		m.fail(problems)
+	}
+	m.Notes = append(m.Notes, notes...)
+}
+
 // origin is where a model has a tensor.
 type origin struct {
 	source int // index in the site's names
@@ -153,8 +173,10 @@ func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
 
 // addParts finds the tensor in every model that takes part.
 func (m *matcher) addParts(out *Output, t format.Tensor, s site) {
-	shared, own := m.Recipe.At(recipe.Site{Slice: max(m.slice, 0), Output: s.name, Inputs: s.names, T: s.position})
+	at := recipe.Site{Slice: max(m.slice, 0), Output: s.name, Inputs: s.names, T: s.position}
+	shared, own := m.Recipe.At(at)
 	out.shared = shared
+	m.filters.See(at, s.sources())
 	for _, in := range s.inputs {
 		x := part{model: in.model, importance: -1, params: own[in.source]}
 		var err error

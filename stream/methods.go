@@ -15,7 +15,7 @@ func Schema() recipe.Schema { return slices.Clone(schema) }
 
 // Keys that several methods share.
 var (
-	weightKey = recipe.Any(recipe.Param{Key: "weight", PerModel: true, Kind: recipe.Number, Default: "1",
+	weightKey = recipe.Any(recipe.Param{Key: "weight", PerModel: true, Kind: recipe.Number, Default: "1", Explicit: true,
 		Help: "weight of the model; a negative one forgets its task"})
 	lambdaKey = recipe.Any(recipe.Param{Key: "lambda", Kind: recipe.Number, Default: "1",
 		Help: "scale of the merged task vector"})

@@ -1,5 +1,10 @@
 package recipe
 
+import (
+	"slices"
+	"strings"
+)
+
 // scope is how wide a setting holds.
 type scope int
 
@@ -89,12 +94,25 @@ func (r *resolver) values(p Param, s Setting, in scope) rules {
 	for _, w := range words {
 		g, ok := r.parsed(p, s, w, in)
 		right = right && ok
-		all = append(all, rule{w.filter, p.Kind, g})
+		all = append(all, rule{filter: w.filter, kind: p.Kind, values: g})
 	}
 	if !right {
 		return nil
 	}
-	return rules(nil).then(all)
+	return r.decisive(s.Key, all)
+}
+
+// decisive are the rules of a list without those that can never decide, which are noted.
+func (r *resolver) decisive(key string, all rules) (out rules) {
+	for _, x := range all {
+		if next := out.then(rules{x}); len(next) > len(out) {
+			out = next
+			continue
+		}
+		before := out[slices.IndexFunc(out, func(b rule) bool { return strings.Contains(x.filter, b.filter) })]
+		r.pass(x.values[0].Where.plain(), "%s %s has no effect: %s stands before it, and the first that matches decides", key, x.name(), before.name())
+	}
+	return out
 }
 
 // parsed understands the values of a gradient.
@@ -153,7 +171,7 @@ func (m *Method) defaults() layer {
 	for _, p := range m.Params {
 		if p.Default != "" {
 			v, _ := p.parse(p.Default)
-			values[p.Key] = rules{{values: gradient{v}}}
+			values[p.Key] = rules{{values: gradient{v}, unsaid: true}}
 		}
 	}
 	return values

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,15 @@ type rule struct {
 	filter string
 	kind   Kind
 	values gradient
+	unsaid bool // the method's default, which nobody wrote
+}
+
+// name is what messages call a rule.
+func (r rule) name() string {
+	if r.filter == "" {
+		return "without a filter"
+	}
+	return fmt.Sprintf("with filter %q", r.filter)
 }
 
 func (r rule) matches(name string) bool { return strings.Contains(name, r.filter) }
@@ -39,6 +49,17 @@ func (rs rules) match(name string) int {
 
 // total reports that some rule decides for every tensor.
 func (rs rules) total() bool { return len(rs) > 0 && rs[len(rs)-1].filter == "" }
+
+// open reports that nobody said what holds for a tensor.
+func (rs rules) open(name string) bool {
+	i := rs.match(name)
+	return i < 0 || rs[i].unsaid
+}
+
+// filtered reports rules that do not treat all names alike.
+func (rs rules) filtered() bool {
+	return slices.ContainsFunc(rs, func(r rule) bool { return r.filter != "" })
+}
 
 // constant returns the value of rules that give the same to every tensor.
 func (rs rules) constant() (Value, bool) {

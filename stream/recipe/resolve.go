@@ -66,7 +66,7 @@ type builder struct {
 
 func newBuilder(r *resolver, m *Method, d *Draft) *builder {
 	b := &builder{resolver: r, method: m, draft: d, base: r.reference(d.Base)}
-	b.out = &Recipe{Method: m, Base: b.base.path, BaseLora: b.base.lora}
+	b.out = &Recipe{Origin: r.origin, Method: m, Base: b.base.path, BaseLora: b.base.lora}
 	b.module = r.collect(m, d.ModuleParams, ofAll)
 	b.global = r.collect(m, d.Params, ofAll)
 	named := layer{}
@@ -85,17 +85,15 @@ func (b *builder) entry(perModel bool, narrowFirst ...layer) *entry {
 	return newEntry(b.method, perModel, append(narrowFirst, b.module, b.global, b.preset, b.defaults)...)
 }
 
-// demand reports required keys that have no value, for some tensors at least.
+// demand reports required keys that have no value. Whether filters leave one out for some tensors is
+// known when there are tensors: [Coverage].
 func (b *builder) demand(e *entry, perModel bool, where Place, of string) {
 	for _, p := range b.method.Params {
 		if !p.Required || p.PerModel != perModel {
 			continue
 		}
-		switch rs := e.rules[p.Key]; {
-		case len(rs) == 0:
+		if len(e.rules[p.Key]) == 0 {
 			b.report(where, "%s needs %s%s: %s", b.method.Name, p.Key, of, p.Allowed())
-		case !rs.total():
-			b.report(rs[0].values[0].Where.plain(), "%s has no value where no filter matches: end the list with {value: …}", p.Key)
 		}
 	}
 }

@@ -56,6 +56,9 @@ type Param struct {
 	Integer  bool     // a Number without a fraction, which cannot run through a gradient
 	Default  string   // as it would be written; "" for none
 	Required bool     // must be given, having no default
+	// Explicit keys need a value for every tensor where they have filters: mergekit has no default for
+	// them. Of others the default counts where no filter matches, and a note says so.
+	Explicit bool
 	Fixed    bool     // takes neither gradients nor filters, and is the same in all slices
 	// PerTensor lets a Choice or a Path have gradients and filters, which are Fixed
 	// otherwise.

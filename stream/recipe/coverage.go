@@ -1,0 +1,139 @@
+package recipe
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Coverage watches the filters of a recipe while tensors are looked at: which tensors no filter
+// decides for, and which filters decide for no tensor. The zero value is not useful: [Recipe.Coverage].
+type Coverage struct {
+	recipe  *Recipe
+	filters map[*entry][]watched
+	idle    map[written]bool // filters that were asked for, and matched nothing so far
+	bare    map[written]gap
+}
+
+// watched is a key with filters.
+type watched struct {
+	param Param
+	rules rules
+}
+
+// written is a filter, or a list of them, where the recipe has it.
+type written struct {
+	key    string
+	filter string // "" for the list
+	where  Place
+}
+
+// gap is where a list of filters has nothing to say.
+type gap struct {
+	first   string // a tensor's name
+	last    string // and that of the output's tensor that was counted last: several models may have it
+	tensors int
+	param   Param
+	value   Value // that counts there, if the key has a default
+}
+
+// Coverage begins to watch.
+func (r *Recipe) Coverage() *Coverage {
+	c := &Coverage{recipe: r, filters: make(map[*entry][]watched), idle: make(map[written]bool), bare: make(map[written]gap)}
+	for _, in := range r.scopes {
+		for _, e := range append([]*entry{in.shared}, in.sources...) {
+			if _, known := c.filters[e]; known {
+				continue
+			}
+			var list []watched
+			for _, key := range e.varying {
+				if rs := e.rules[key]; rs.filtered() {
+					p, _ := r.Method.param(key)
+					list = append(list, watched{p, rs})
+				}
+			}
+			c.filters[e] = list
+		}
+	}
+	return c
+}
+
+// See looks at a tensor that is merged from some of the sources of its site.
+func (c *Coverage) See(s Site, sources []int) {
+	if s.Slice >= len(c.recipe.scopes) {
+		return
+	}
+	in := c.recipe.scopes[s.Slice]
+	c.see(in.shared, s.Output, s.Output)
+	for _, k := range sources {
+		c.see(in.sources[k], s.Inputs[k], s.Output)
+	}
+}
+
+func (c *Coverage) see(e *entry, name, output string) {
+	for _, w := range c.filters[e] {
+		for _, r := range w.rules {
+			if r.filter == "" {
+				continue
+			}
+			at := written{w.param.Key, r.filter, r.values[0].Where.plain()}
+			if idle, asked := c.idle[at]; idle || !asked {
+				c.idle[at] = !r.matches(name)
+			}
+		}
+		if !w.rules.open(name) {
+			continue
+		}
+		at := written{key: w.param.Key, where: w.rules[0].values[0].Where.plain()}
+		g, known := c.bare[at]
+		if !known {
+			g = gap{first: name, param: w.param, value: w.rules.start()}
+		}
+		if g.last != output || g.tensors == 0 {
+			g.last = output
+			g.tensors++
+		}
+		c.bare[at] = g
+	}
+}
+
+// Report tells, in the order of the recipe's lines, what is wrong with the filters and what has to be
+// known of them.
+func (c *Coverage) Report() (problems Problems, notes []string) {
+	say := func(w written, text string, args ...any) Problem {
+		return Problem{Origin: c.recipe.Origin, Place: w.where, Text: fmt.Sprintf(text, args...)}
+	}
+	var noted []Problem
+	for w, g := range c.bare {
+		if g.param.Explicit || g.param.Required || c.recipe.Method.Own {
+			problems = append(problems, say(w, "%s has no value where no filter matches (first: %s): end the list with {value: …}", w.key, g.first))
+			continue
+		}
+		noted = append(noted, say(w, "%s is %s, its default, where no filter matches (%s)", w.key, g.value.Text, counted(g.first, g.tensors)))
+	}
+	for w, idle := range c.idle {
+		if idle {
+			noted = append(noted, say(w, "filter %q of %s matches no tensor", w.filter, w.key))
+		}
+	}
+	byLine := func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Text, b.Text)) }
+	slices.SortFunc(problems, byLine)
+	slices.SortFunc(noted, byLine)
+	for _, p := range noted {
+		notes = append(notes, p.String())
+	}
+	return problems, notes
+}
+
+// counted names the first of some tensors.
+func counted(first string, n int) string {
+	if n == 1 {
+		return first
+	}
+	return fmt.Sprintf("%s and %d more", first, n-1)
+}
+
+// Problem is something that is wrong with a recipe which its inputs brought to light.
+func (r *Recipe) Problem(where Place, text string, args ...any) Problems {
+	return Problems{{Origin: r.Origin, Place: where.plain(), Text: fmt.Sprintf(text, args...)}}
+}
