@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/format/hub"
 	"weld/stream/tokens"
 )
 
@@ -42,7 +43,8 @@ const maxLayerDigits = 9
 // stack is a run of layers: tensors whose names begin alike, up to the number of the layer.
 type stack struct {
 	prefix string
-	layers int64 // one more than the largest number
+	layers int64 // that the model has
+	behind int64 // that are stored behind those
 	bytes  int64
 }
 
@@ -50,14 +52,15 @@ type stack struct {
 // others are what models of several modalities have beside it.
 func stacks(tensors []format.Tensor) []stack {
 	var list []stack
+	known := make(map[string]int)
 	for _, t := range tensors {
 		prefix, index, _ := layerName(t.Name)
 		if index < 0 {
 			continue
 		}
-		i := slices.IndexFunc(list, func(s stack) bool { return s.prefix == prefix })
-		if i < 0 {
-			i = len(list)
+		i, there := known[prefix]
+		if !there {
+			i, known[prefix] = len(list), len(list)
 			list = append(list, stack{prefix: prefix})
 		}
 		list[i].layers = max(list[i].layers, index+1)
@@ -67,10 +70,41 @@ func stacks(tensors []format.Tensor) []stack {
 	return list
 }
 
+// settle has a configuration say how many layers the runs are of, where it speaks of them: layers behind that
+// number predict further tokens (DeepSeek-V3 and GLM-4.5 store theirs as model.layers.N with N =
+// num_hidden_layers), and are none that the model counts. Of several runs of a part it speaks of the one
+// that has as many layers as it says, else of that with the most bytes.
+func settle(runs []stack, config []byte) {
+	spokenOf := make(map[hub.Part]bool)
+	describedBy := func(s stack) (part, object hub.Part) {
+		part, _ = partOf(s.prefix)
+		if part == hub.Encoder || part == hub.Decoder {
+			return part, hub.Text // the top of the configuration has them all
+		}
+		return part, part
+	}
+	for _, s := range runs {
+		part, object := describedBy(s)
+		if n, ok := hub.Layers(config, part, s.layers); ok && n == s.layers {
+			spokenOf[object] = true
+		}
+	}
+	for i, s := range runs {
+		part, object := describedBy(s)
+		if spokenOf[object] {
+			continue
+		}
+		spokenOf[object] = true
+		if n, ok := hub.Layers(config, part, s.layers); ok && n > 0 && n < s.layers {
+			runs[i].layers, runs[i].behind = n, s.layers-n
+		}
+	}
+}
+
 // positionOf is where a layer lies between the first (0) and the last (1) of a run; a run of
-// one layer is at its end.
+// one layer is at its end, and so is what stands behind the layers.
 func positionOf(index, layers int64) float64 {
-	if layers <= 1 {
+	if layers <= 1 || index >= layers {
 		return 1
 	}
 	return float64(index) / float64(layers-1)

@@ -36,6 +36,7 @@ type matcher struct {
 	slice    int // of the recipe that is at hand; -1 for none
 	module   int // likewise
 	filters  *recipe.Coverage
+	runs     map[*Source][]stack // of the module at hand
 	problems []error
 }
 
@@ -44,15 +45,10 @@ func (m *matcher) fail(err error) { m.problems = append(m.problems, err) }
 // merge lists the tensors of the reference, and an output layer that only other models have.
 func (m *matcher) merge() {
 	ref := m.reference()
-	layers := make(map[string]int64)
-	for _, s := range stacks(ref.Tensors()) {
-		layers[s.prefix] = s.layers
-	}
+	positions := m.positions(ref)
 	for i, t := range ref.Tensors() {
 		s := m.everywhere(t.Name)
-		if prefix, index, _ := layerName(t.Name); index >= 0 {
-			s.position = positionOf(index, layers[prefix])
-		}
+		s.position = positions(t.Name)
 		m.add(t, ref, i, s)
 	}
 	m.tiedHead(ref, m.everywhere)

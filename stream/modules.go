@@ -94,10 +94,20 @@ func (m *matcher) owns(name string) bool {
 
 // stacks lists the runs of layers that the module at hand has in a checkpoint.
 func (m *matcher) stacks(s *Source) []stack {
-	if m.module < 0 {
-		return stacks(s.Tensors())
+	if known, ok := m.runs[s]; ok {
+		return known
 	}
-	return stacks(slices.DeleteFunc(slices.Clone(s.Tensors()), func(t format.Tensor) bool { return !m.owns(t.Name) }))
+	tensors := s.Tensors()
+	if m.module >= 0 {
+		tensors = slices.DeleteFunc(slices.Clone(tensors), func(t format.Tensor) bool { return !m.owns(t.Name) })
+	}
+	runs := stacks(tensors)
+	settle(runs, m.configOf(s))
+	if m.runs == nil {
+		m.runs = make(map[*Source][]stack)
+	}
+	m.runs[s] = runs
+	return runs
 }
 
 // modules lists the tensors of each module.
@@ -106,7 +116,7 @@ func (m *matcher) modules() {
 		return
 	}
 	for i, module := range m.Recipe.Modules {
-		m.module = i
+		m.module, m.runs = i, nil
 		if all := m.Recipe.Slices[module.First:module.Last]; all[0].Whole {
 			m.slice = module.First
 			m.whole(all[0])
@@ -178,18 +188,13 @@ func commonPrefix(a, b string) string {
 // whole lists the tensors of a module that is merged without slices.
 func (m *matcher) whole(s recipe.Slice) {
 	ref := m.resembled(s)
-	layers := make(map[string]int64)
-	for _, run := range m.stacks(ref) {
-		layers[run.prefix] = run.layers
-	}
+	positions := m.positions(ref)
 	for i, t := range ref.Tensors() {
 		if !m.owns(t.Name) {
 			continue
 		}
 		at := m.inSlice(s, t.Name)
-		if prefix, index, _ := layerName(t.Name); index >= 0 {
-			at.position = positionOf(index, layers[prefix])
-		}
+		at.position = positions(t.Name)
 		m.add(t, ref, i, at)
 	}
 	m.tiedHead(ref, func(name string) site { return m.inSlice(s, name) })

@@ -17,6 +17,8 @@ type restacked struct {
 	before int64 // layers of the run in the reference
 	layers int64 // in the output
 	slices []takenLayers
+
+	behindBefore, behind int64 // layers behind those, in the reference and in the output
 }
 
 // takenLayers are the layers of a slice, in the model whose names and types the output takes.
@@ -38,14 +40,16 @@ func (m *matcher) stack(first, last int) {
 		m.slice = first + i
 		m.layers(s, first, &run)
 	}
+	m.behind(all, first, &run)
 	m.slice = last - 1
 	end := all[len(all)-1]
 	m.loose(end, afterLayers)
 	m.tiedHead(m.models[m.lead(end).Model], func(head string) site {
 		return m.sliced(end, site{name: head}, func(recipe.SliceSource) string { return head })
 	})
+	m.noteLost(all)
 	if runs := m.stacks(m.reference()); len(runs) > 0 {
-		run.before = runs[0].layers
+		run.before, run.behindBefore = runs[0].layers, runs[0].behind
 		run.part, _ = partOf(runs[0].prefix)
 		m.restacked = append(m.restacked, run)
 	}
@@ -75,25 +79,44 @@ func (m *matcher) layers(s recipe.Slice, first int, run *restacked) {
 	prefix, count := all[0].prefix, int64(lead.Last-lead.First)
 	for _, src := range s.Sources {
 		from := m.models[src.Model]
-		if have := layersOf(from, prefix); int64(src.Last) > have {
-			m.fail(fmt.Errorf("slice %d%s: layer_range [%d, %d] of %s: it has %d layers, 0 to %d", m.slice-first+1, m.inModule(), src.First, src.Last, from.Path, have, have-1))
+		if have := m.run(from, prefix); int64(src.Last) > have.layers {
+			m.fail(m.Recipe.Problem(s.Where, "slice %d%s: layer_range [%d, %d] of %s: it has %d layers, 0 to %d%s", m.slice-first+1, m.inModule(), src.First, src.Last, from.Path, have.layers, have.layers-1, have.spare()))
 			return
 		}
 	}
-	next := run.layers
+	inLayer := layersIn(model, prefix)
 	for layer := range count {
-		for i, t := range model.Tensors() {
-			p, index, suffix := layerName(t.Name)
-			if p != prefix || index != int64(lead.First)+layer {
-				continue
-			}
-			m.addSliced(s, t, model, i, site{name: fmt.Sprint(prefix, next+layer, suffix), position: positionOf(layer, count)}, func(src recipe.SliceSource) string {
-				return fmt.Sprint(prefix, int64(src.First)+layer, suffix)
-			})
-		}
+		to := run.layers + layer
+		m.layer(s, inLayer[int64(lead.First)+layer], prefix, to, positionOf(layer, count), func(src recipe.SliceSource) int64 {
+			return int64(src.First) + layer
+		})
 	}
 	run.layers += count
 	run.slices = append(run.slices, takenLayers{model, all[0].layers, int64(lead.First), int64(lead.Last)})
+}
+
+// layer lists the tensors of one layer of the output, given by their indexes in the model that leads; from
+// tells the layer's number in a source.
+func (m *matcher) layer(s recipe.Slice, tensors []int, prefix string, to int64, position float64, from func(recipe.SliceSource) int64) {
+	model := m.models[m.lead(s).Model]
+	for _, i := range tensors {
+		t := model.Tensors()[i]
+		_, _, suffix := layerName(t.Name)
+		m.addSliced(s, t, model, i, site{name: fmt.Sprint(prefix, to, suffix), position: position}, func(src recipe.SliceSource) string {
+			return fmt.Sprint(prefix, from(src), suffix)
+		})
+	}
+}
+
+// layersIn lists the tensors of each layer of a run, by their indexes in a checkpoint.
+func layersIn(s *Source, prefix string) map[int64][]int {
+	in := make(map[int64][]int)
+	for i, t := range s.Tensors() {
+		if p, index, _ := layerName(t.Name); p == prefix {
+			in[index] = append(in[index], i)
+		}
+	}
+	return in
 }
 
 // inModule names the module at hand, for messages.
@@ -137,21 +160,11 @@ func (m *matcher) sliced(s recipe.Slice, at site, name func(recipe.SliceSource) 
 	return at
 }
 
-// layersOf is the number of layers of a checkpoint behind a prefix.
-func layersOf(s *Source, prefix string) int64 {
-	for _, x := range stacks(s.Tensors()) {
-		if x.prefix == prefix {
-			return x.layers
-		}
-	}
-	return 0
-}
-
 // restack makes a configuration follow the layers that slices put together; left says what
 // could not.
 func (p *Plan) restack(config []byte) (out []byte, left []string, err error) {
 	for _, run := range p.restacked {
-		s := hub.Stack{Part: run.part, Before: run.before}
+		s := hub.Stack{Part: run.part, Before: run.before, Behind: run.behindBefore, NowBehind: run.behind}
 		for _, t := range run.slices {
 			taken := hub.Taken{Of: t.from.Path, Layers: t.of, First: t.first, Last: t.last}
 			if beside := t.from.Beside(); beside.Exists() {

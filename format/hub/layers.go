@@ -31,6 +31,9 @@ type Stack struct {
 	Part   Part
 	Before int64 // layers in the model whose configuration is rewritten
 	Slices []Taken
+
+	// Behind and NowBehind are the layers that are stored behind those that count, before and in the stack.
+	Behind, NowBehind int64
 }
 
 // Taken are the layers of one slice, those of a model from First up to, but without, Last.
@@ -61,6 +64,11 @@ func Restack(config []byte, s Stack) (out []byte, left []string) {
 	for _, m := range numbers {
 		if after != s.Before {
 			edits = append(edits, edit{m.span, strconv.AppendInt(nil, after, 10)})
+		}
+	}
+	if s.NowBehind != s.Behind {
+		for _, m := range s.Part.named(config, all, behindNames, func(n int64) bool { return n == s.Behind }) {
+			edits = append(edits, edit{m.span, strconv.AppendInt(nil, s.NowBehind, 10)})
 		}
 	}
 	if len(numbers) == 0 && after != s.Before {
@@ -95,6 +103,7 @@ var (
 	towerNames   = append([]string{"depth", "layers", "encoder_layers"}, numberNames...)
 	encoderNames = []string{"encoder_layers", "num_encoder_layers"}
 	decoderNames = []string{"decoder_layers", "num_decoder_layers"}
+	behindNames  = []string{"num_nextn_predict_layers", "num_mtp_layers", "mtp_num_layers", "mtp_num_hidden_layers"}
 )
 
 // objects are the members of a configuration that describe a part. Text, an encoder and a decoder
@@ -118,32 +127,64 @@ func (p Part) at(path []string) bool {
 	return slices.Contains(objects[p], path[len(path)-1])
 }
 
+// Layers is the number of layers that a configuration gives to a part of a model whose tensors are of have
+// layers; ok is false where it gives none, or several of which have is none. A model may have
+// tensors of layers behind that number, which predict further tokens.
+func Layers(config []byte, part Part, have int64) (n int64, ok bool) {
+	all, _ := members(config)
+	if found := part.numbers(config, all, true, func(k int64) bool { return k == have }); len(found) > 0 {
+		return have, true
+	}
+	said := make(map[int64]bool)
+	part.numbers(config, all, false, func(k int64) bool {
+		n, said[k] = k, true
+		return true
+	})
+	return n, len(said) == 1
+}
+
+// numbers finds where a configuration has a number of the part's layers that is accepted, at last anywhere.
+func (p Part) numbers(config []byte, all []member, anywhere bool, accepted func(int64) bool) (found []member) {
+	names := towerNames
+	switch p {
+	case Text:
+		names = append(decoderNames, numberNames...)
+	case Encoder:
+		names = append(encoderNames, numberNames...)
+	case Decoder:
+		if found = p.named(config, all, decoderNames, accepted); len(found) > 0 {
+			return found
+		}
+		names = numberNames
+	}
+	if found = p.named(config, all, names, accepted); len(found) == 0 && anywhere && p.atTop() {
+		found = naturals(config, all, func(m member) bool { return slices.Contains(numberNames, m.key) }, accepted)
+	}
+	return found
+}
+
+// named finds the members by some names, where a configuration describes the part, that are accepted numbers.
+func (p Part) named(config []byte, all []member, names []string, accepted func(int64) bool) []member {
+	return naturals(config, all, func(m member) bool { return slices.Contains(names, m.key) && p.at(m.path) }, accepted)
+}
+
+// naturals finds members that are accepted numbers.
+func naturals(config []byte, all []member, wanted func(member) bool, accepted func(int64) bool) (found []member) {
+	for _, m := range all {
+		if !wanted(m) {
+			continue
+		}
+		if n, err := strconv.ParseInt(string(config[m.start:m.end]), 10, 64); err == nil && accepted(n) {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
 // numbers finds where a configuration has the number of the part's layers, and the objects that
 // describe it.
 func (s Stack) numbers(config []byte, all []member) (found []member, places [][]string) {
-	find := func(anywhere bool, names ...string) {
-		for _, m := range all {
-			n, err := strconv.ParseInt(string(config[m.start:m.end]), 10, 64)
-			if err == nil && n == s.Before && slices.Contains(names, m.key) && (anywhere || s.Part.at(m.path)) {
-				found = append(found, m)
-			}
-		}
-	}
-	switch s.Part {
-	case Text:
-		find(false, append(decoderNames, numberNames...)...)
-	case Encoder:
-		find(false, append(encoderNames, numberNames...)...)
-	case Decoder:
-		if find(false, decoderNames...); len(found) == 0 {
-			find(false, numberNames...)
-		}
-	default:
-		find(false, towerNames...)
-	}
-	if len(found) == 0 && s.Part.atTop() {
-		find(true, numberNames...)
-	}
+	found = s.Part.numbers(config, all, true, func(n int64) bool { return n == s.Before })
 	if s.Part.at(nil) {
 		places = append(places, nil)
 	}

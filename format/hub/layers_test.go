@@ -121,11 +121,11 @@ func FuzzRestackAll(f *testing.F) {
 	f.Add([]byte(`{"x": [{"a": [1, {}]}], "layer": "\\", "\u0061": Infinity}`))
 	f.Fuzz(func(t *testing.T, config []byte) {
 		for part := Text; part <= Decoder; part++ {
-			out, _ := Restack(config, Stack{part, 3, []Taken{{"it", config, 3, 0, 2}, {"it", config, 3, 2, 3}}})
+			out, _ := Restack(config, Stack{Part: part, Before: 3, Slices: []Taken{{"it", config, 3, 0, 2}, {"it", config, 3, 2, 3}}})
 			if !slices.Equal(out, config) {
 				t.Fatalf("%s becomes %s", config, out)
 			}
-			Restack(config, Stack{part, 3, []Taken{{"it", config, 3, 1, 3}}}) // does not panic
+			Restack(config, Stack{Part: part, Before: 3, Slices: []Taken{{"it", config, 3, 1, 3}}}) // does not panic
 		}
 	})
 }
