@@ -59,7 +59,7 @@ type Param struct {
 	// Explicit keys need a value for every tensor where they have filters: mergekit has no default for
 	// them. Of others the default counts where no filter matches, and a note says so.
 	Explicit bool
-	Fixed    bool     // takes neither gradients nor filters, and is the same in all slices
+	Fixed    bool // takes neither gradients nor filters, and is the same in all slices
 	// PerTensor lets a Choice or a Path have gradients and filters, which are Fixed
 	// otherwise.
 	PerTensor bool
