@@ -35,6 +35,7 @@ const (
 	KindChecksum    Kind = "checksum"    // bytes are not those that were written
 	KindBase        Kind = "base"        // another base than the one a patch was made against
 	KindChanged     Kind = "changed"     // the file changed while it was read
+	KindScheme      Kind = "scheme"      // values stored as codes and scales, where plain ones are needed
 	KindNonfinite   Kind = "nonfinite"   // a value that is infinite or NaN where it matters
 )
 

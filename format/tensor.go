@@ -7,6 +7,17 @@ type Tensor struct {
 	Name  string
 	DType DType
 	Shape []int64 // C order; rank 0 is a scalar
+	// Stored is the type that the model has the tensor in, where DType is another because a checkpoint computes
+	// it and leaves the rounding to its reader; else Invalid.
+	Stored DType
+}
+
+// StoredDType is the type that the model has the tensor in.
+func (t Tensor) StoredDType() DType {
+	if t.Stored != Invalid {
+		return t.Stored
+	}
+	return t.DType
 }
 
 // Elements is the product of the shape, 1 at rank 0.

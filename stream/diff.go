@@ -20,6 +20,7 @@ type Diff struct {
 	Equal   int          `json:"equal"`   // tensors that do not
 	OnlyA   []string     `json:"only_a"`
 	OnlyB   []string     `json:"only_b"`
+	Notes   []string     `json:"notes,omitempty"`
 }
 
 // TensorDiff is how one tensor differs.
@@ -50,7 +51,10 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 	if problems := p.open(); len(problems) > 0 {
 		return nil, &InputError{problems}
 	}
-	d := &Diff{A: a, B: b, Tensors: []TensorDiff{}, OnlyA: []string{}, OnlyB: []string{}} // no null in JSON
+	if problems := p.recognise(); len(problems) > 0 {
+		return nil, &InputError{problems}
+	}
+	d := &Diff{A: a, B: b, Tensors: []TensorDiff{}, OnlyA: []string{}, OnlyB: []string{}, Notes: p.codeNotes()} // no null in JSON
 	p.pair(d)
 	for range p.jobs {
 		method.stages = append(method.stages, fuse.NewDiffStage())

@@ -27,7 +27,7 @@ func (p *Plan) match() (problems []error) {
 	}
 	m.reportFilters()
 	p.noteRemarks()
-	return m.problems
+	return p.checkSchemes(m.problems)
 }
 
 // matcher lists tensors.
@@ -142,8 +142,10 @@ type origin struct {
 func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
 	out := Output{Tensor: t, from: ref, index: i, base: -1}
 	out.Name = s.name
+	out.DType, out.Stored = t.StoredDType(), format.Invalid
 	if !t.DType.Computable() {
 		out.Action = Copy
+		m.takeWhole(&out, s)
 		m.Tensors = append(m.Tensors, out)
 		m.noteDifferent(out, s)
 		return
@@ -165,6 +167,19 @@ func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
 	}
 	m.copyIfUnchanged(&out)
 	m.Tensors = append(m.Tensors, out)
+}
+
+// takeWhole has passthrough copy what weld does not compute with from the one model that it passes on.
+func (m *matcher) takeWhole(out *Output, s site) {
+	if m.Recipe.Method.Name != "passthrough" || len(s.inputs) != 1 {
+		return
+	}
+	model := m.models[s.inputs[0].model]
+	if j, ok := model.Find(s.inputs[0].name); ok {
+		if t := model.Tensors()[j]; t.DType == out.DType && slices.Equal(t.Shape, out.Shape) {
+			out.from, out.index = model, j
+		}
+	}
 }
 
 // addParts finds the tensor in every model that takes part.

@@ -224,7 +224,9 @@ func (p *Plan) listSidecars() error {
 	if err != nil {
 		return fmt.Errorf("list the files beside %s: %w", p.reference().Path, err)
 	}
-	p.target.sidecars = slices.DeleteFunc(files, func(name string) bool { return name == RecipeName || p.replaced(name) })
+	p.target.sidecars = slices.DeleteFunc(files, func(name string) bool {
+		return name == RecipeName || p.replaced(name) || name == hub.QuantConfigName && len(p.reference().stale) > 0
+	})
 	if err := p.checkConfig(beside); err != nil {
 		return err
 	}
@@ -541,6 +543,9 @@ func (p *Plan) configure(config []byte) ([]byte, error) {
 	}
 	if p.rows > 0 {
 		config = hub.SetVocabSize(config, p.rows)
+	}
+	if len(p.reference().stale) > 0 {
+		config = hub.DropQuantization(config)
 	}
 	config, _, err := p.restack(config)
 	return config, err

@@ -13,6 +13,7 @@ import (
 	"weld/format"
 	"weld/format/lora"
 	"weld/format/open"
+	"weld/format/quant"
 	"weld/internal/vec"
 	"weld/mmapio"
 	"weld/scoring"
@@ -62,11 +63,17 @@ type Plan struct {
 	target     target
 }
 
+// roleImportance is the role of an importance file.
+const roleImportance = "importance"
+
 // Source is one input.
 type Source struct {
 	Role string // "base", "model", "importance"
 	Path string // as in the recipe
 	format.Checkpoint
+
+	scheme *quant.Scheme // that its values are stored in; nil if they are plain
+	stale  []string      // what says so nevertheless
 }
 
 // Output is one tensor of the output and where it comes from.
@@ -109,6 +116,9 @@ func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	p := &Plan{Recipe: r, Out: out, Options: o.withDefaults()}
 	p.Notes = append(p.Notes, r.Idle...)
 	problems := p.open()
+	if len(problems) == 0 {
+		problems = p.recognise()
+	}
 	if len(problems) == 0 {
 		if err := p.align(); err != nil {
 			problems = append(problems, err)
@@ -163,7 +173,7 @@ func (p *Plan) open() (problems []error) {
 			p.statistics = append(p.statistics, 0)
 			continue
 		}
-		s := add("importance", path, nil)
+		s := add(roleImportance, path, nil)
 		p.importance = append(p.importance, s)
 		if s != nil {
 			statistic, err := statisticOf(s, m.Params.Text("statistic"))
@@ -181,6 +191,11 @@ func openModel(path string, adapters []string, how mmapio.Reading) (format.Check
 	c, err := open.Checkpoint(path, how)
 	if err != nil {
 		return nil, err
+	}
+	if len(adapters) > 0 {
+		if err := refuseAdapters(c, path); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
 	}
 	for _, a := range adapters {
 		with, err := adapt(c, a, how)

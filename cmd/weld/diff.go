@@ -37,6 +37,7 @@ func diff(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(c, d)
 	}
+	printNotes(c, d.Notes)
 	w := c.App.Writer
 	if d.Same() {
 		fmt.Fprintf(w, "no difference in %s\n", some(d.Equal, "tensor"))

@@ -38,6 +38,7 @@ func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []cha
 	for _, one := range changes {
 		c.changed[one.target] = one
 		t := &c.tensors[one.target]
+		t.Stored = t.StoredDType() // also of an adapter's whole tensors, as PEFT casts them
 		switch {
 		case one.low == nil:
 			t.DType = adapter.Tensors()[one.whole].DType

@@ -20,7 +20,8 @@
 //
 // A tensor that the adapter changes is shown as F32 where the base holds F32, F16 or
 // BF16, so that the sum is rounded to the type of a merge's output once, at its end; where
-// the base holds F64, as F64. Everything is decoded to that type T and computed in it:
+// the base holds F64, as F64. What the base holds stands beside it (format.Tensor.Stored), also for
+// the adapter's own whole tensors, as PEFT casts them. Everything is decoded to that type T and computed in it:
 // Σ over the rank in index order from +0, every product and every sum rounded by itself,
 // then W + T(s·Σ), s rounded to T before. A value does not depend on the range
 // that it is asked for in. All other tensors are lent as they are stored.

@@ -34,7 +34,7 @@ func floor(pkg string) int {
 		return 2
 	case pkg == "format/open":
 		return 5
-	case pkg == "format/patch":
+	case pkg == "format/patch", pkg == "format/quant":
 		return 4
 	case strings.HasPrefix(pkg, "format/"):
 		return 3

@@ -1,0 +1,172 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/quant"
+	"weld/stream/tokens"
+)
+
+// This file keeps values that are stored in a scheme, as codes and scales, from being computed with as if they
+// were weights. What is copied as it is may be in any scheme.
+
+// recognise finds out how every source stores its values.
+func (p *Plan) recognise() (problems []error) {
+	for i := range p.Sources {
+		s := &p.Sources[i]
+		if err := s.recognise(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 || len(p.models) == 0 {
+		return problems
+	}
+	if ref := p.reference(); len(ref.stale) > 0 {
+		p.note("%s: %s is left out of the output: it says that values are stored in a scheme, and all of them are stored plainly", ref.Path, strings.Join(ref.stale, ", "))
+	}
+	if err := p.checkVocabularyScheme(); err != nil {
+		problems = append(problems, err)
+	}
+	return problems
+}
+
+// recognise finds out how the source stores its values.
+func (s *Source) recognise() error {
+	declared, err := declaredBeside(s.Checkpoint)
+	if err != nil {
+		return fmt.Errorf("read how %s stores its values: %w", s.Path, err)
+	}
+	s.scheme, s.stale = quant.Recognize(declared, s.Tensors())
+	return nil
+}
+
+// declaredBeside reads what is said of a checkpoint's scheme: of a single file, in its directory.
+func declaredBeside(c format.Checkpoint) (d quant.Declared, err error) {
+	beside := c.Beside()
+	if files := c.Files(); !beside.Exists() && len(files) > 0 {
+		beside = format.Directory(filepath.Dir(files[0].Path))
+	}
+	if d.Config, err = readIfThere(beside, hub.ConfigName); err != nil {
+		return d, err
+	}
+	d.QuantConfig, err = readIfThere(beside, hub.QuantConfigName)
+	return d, err
+}
+
+func readIfThere(folder format.Folder, name string) ([]byte, error) {
+	data, err := folder.Read(name, hub.MaxSidecar)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// notPlain is the refusal of a source whose values would be computed with.
+func notPlain(s *Source, because string) error {
+	return &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
+		"%v: the %s stores its values in a scheme, %s (%s), which weld does not compute with%s: codes and scales that are merged apart are no model's; merge a copy that the scheme's library decoded, or copy it as it is (passthrough, with scale 1 and without dtype)",
+		s.scheme.Codes.DType, s.Role, s.scheme.Name, s.scheme.Why, because)}
+}
+
+// refuseAdapters refuses to add adapters to codes.
+func refuseAdapters(c format.Checkpoint, path string) error {
+	s := Source{Role: "base of the adapter", Path: path, Checkpoint: c}
+	if err := s.recognise(); err != nil || s.scheme == nil {
+		return err
+	}
+	return notPlain(&s, "")
+}
+
+// checkVocabularyScheme refuses to put embeddings together from rows of codes.
+func (p *Plan) checkVocabularyScheme() error {
+	if p.Recipe.Tokenizer == nil {
+		return nil
+	}
+	for i := range p.Sources {
+		s := &p.Sources[i]
+		if s.scheme == nil {
+			continue
+		}
+		embedded := slices.IndexFunc(s.Tensors(), tokens.IsEmbedding)
+		if embedded < 0 || quant.IsCode(s.Tensors()[embedded].DType) {
+			return notPlain(s, ", nor takes rows of its embeddings from")
+		}
+	}
+	return nil
+}
+
+// checkSchemes refuses a plan that computes with values stored in a scheme, or mixes what is stored in different
+// ones. It is one error, in place of all that follows from it.
+func (p *Plan) checkSchemes(problems []error) []error {
+	i := slices.IndexFunc(p.Sources, func(s Source) bool { return s.scheme != nil })
+	if i < 0 {
+		return problems
+	}
+	s := &p.Sources[i]
+	if s.Role == roleImportance {
+		return []error{notPlain(s, "")}
+	}
+	if other := p.storedOtherwise(s); other != nil {
+		return []error{notPlain(s, ", nor mixes with "+other.manner())}
+	}
+	for _, t := range p.Tensors {
+		if t.Action != Copy || !slices.Contains(p.models, t.from) {
+			return []error{notPlain(s, "")}
+		}
+	}
+	if len(problems) > 0 && (p.Recipe.Method.Name != "passthrough" || p.Recipe.DType != format.Invalid) {
+		return []error{notPlain(s, "")}
+	}
+	p.noteNumberedModules(s)
+	return problems
+}
+
+// storedOtherwise finds a source that stores its values in another manner than s. Importance is never merged.
+func (p *Plan) storedOtherwise(s *Source) *Source {
+	for i := range p.Sources {
+		x := &p.Sources[i]
+		if x.Role == roleImportance {
+			continue
+		}
+		if (x.scheme == nil) != (s.scheme == nil) || x.scheme != nil && (x.scheme.Name != s.scheme.Name || x.scheme.Terms != s.scheme.Terms) {
+			return x
+		}
+	}
+	return nil
+}
+
+// manner says how a source stores its values.
+func (s *Source) manner() string {
+	if s.scheme == nil {
+		return fmt.Sprintf("the %s %s, which is stored plainly", s.Role, s.Path)
+	}
+	return fmt.Sprintf("the %s %s, which is stored as %s (%s)", s.Role, s.Path, s.scheme.Name, s.scheme.Why)
+}
+
+// numberedModule is the name of a module in a certain layer.
+var numberedModule = regexp.MustCompile(`[a-z]\\*\.[0-9]+\b`)
+
+// noteNumberedModules says that a scheme's terms name layers that slices put elsewhere.
+func (p *Plan) noteNumberedModules(s *Source) {
+	if name := numberedModule.FindString(s.scheme.Terms); name != "" && len(p.restacked) > 0 {
+		p.note("%s: %s names layers by number (%s…), and slices give them other ones: correct it in the output", s.Path, s.scheme.Why, name)
+	}
+}
+
+// codeNotes says which sources are looked at as they are stored.
+func (p *Plan) codeNotes() (notes []string) {
+	for i := range p.Sources {
+		if s := &p.Sources[i]; s.scheme != nil {
+			notes = append(notes, fmt.Sprintf("%s stores its values as %s (%s): codes and scales are compared as they are stored", s.Path, s.scheme.Name, s.scheme.Why))
+		}
+	}
+	return notes
+}
