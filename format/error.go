@@ -36,6 +36,7 @@ const (
 	KindBase        Kind = "base"        // another base than the one a patch was made against
 	KindChanged     Kind = "changed"     // the file changed while it was read
 	KindScheme      Kind = "scheme"      // values stored as codes and scales, where plain ones are needed
+	KindNames       Kind = "names"       // names that are not those of another input, by any rule
 	KindNonfinite   Kind = "nonfinite"   // a value that is infinite or NaN where it matters
 )
 

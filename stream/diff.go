@@ -55,6 +55,9 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 		return nil, &InputError{problems}
 	}
 	d := &Diff{A: a, B: b, Tensors: []TensorDiff{}, OnlyA: []string{}, OnlyB: []string{}, Notes: p.codeNotes()} // no null in JSON
+	if err := p.meetOther(d); err != nil {
+		return nil, err
+	}
 	p.pair(d)
 	for range p.jobs {
 		method.stages = append(method.stages, fuse.NewDiffStage())

@@ -205,6 +205,9 @@ func (m *matcher) addParts(out *Output, t format.Tensor, s site) {
 
 // find finds a tensor that must be there, or the one that stands for it.
 func (m *matcher) find(s *Source, name string, like format.Tensor) (int, error) {
+	if s.strange {
+		return -1, nil
+	}
 	j, ok := s.Find(name)
 	if !ok {
 		if j, ok = tiedTo(s.Checkpoint, name); ok {
@@ -236,6 +239,9 @@ func locate(s *Source, j int, ok bool, name string, like format.Tensor) (int, er
 // locateImportance finds a tensor in an importance file, where it may be missing if
 // the recipe says so.
 func (p *Plan) locateImportance(s *Source, name string, like format.Tensor) (int, error) {
+	if s.strange {
+		return -1, nil
+	}
 	j, ok := s.Find(name)
 	j, err := locate(s, j, ok, name, like)
 	if err == nil {
@@ -249,7 +255,7 @@ func (p *Plan) locateImportance(s *Source, name string, like format.Tensor) (int
 		p.noteProblem(fmt.Errorf("%w: its task vector is taken whole", err))
 		return -1, nil
 	}
-	return -1, fmt.Errorf("%w (set missing_importance to drop or keep to go on without)", err)
+	return -1, fmt.Errorf("%w (set missing_importance to drop or keep to go on without%s)", err, s.foreign)
 }
 
 // copyIfUnchanged turns a fuse that would change nothing into a copy.

@@ -72,8 +72,10 @@ type Source struct {
 	Path string // as in the recipe
 	format.Checkpoint
 
-	scheme *quant.Scheme // that its values are stored in; nil if they are plain
-	stale  []string      // what says so nevertheless
+	scheme  *quant.Scheme // that its values are stored in; nil if they are plain
+	stale   []string      // what says so nevertheless
+	foreign string        // of an importance file: which of its tensors are none of the model's, for messages
+	strange bool          // its names meet none that are wanted, which has been said
 }
 
 // Output is one tensor of the output and where it comes from.
@@ -119,6 +121,10 @@ func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	if len(problems) == 0 {
 		problems = p.recognise()
 	}
+	var strange []error
+	if len(problems) == 0 {
+		strange = p.meetNames()
+	}
 	if len(problems) == 0 {
 		if err := p.align(); err != nil {
 			problems = append(problems, err)
@@ -127,6 +133,7 @@ func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	if len(problems) == 0 {
 		problems = p.match()
 	}
+	problems = append(strange, problems...)
 	if err := p.checkPlace(); err != nil {
 		problems = append(problems, err)
 	}

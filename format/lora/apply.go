@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"weld/format"
+	"weld/format/names"
 )
 
 // Apply shows base with an adapter applied: config is its adapter_config.json. The result
@@ -19,7 +20,7 @@ func Apply(base, adapter format.Checkpoint, config []byte) (format.Checkpoint, e
 	if err != nil {
 		return nil, err
 	}
-	m := matching{config: parsed, base: base, adapter: adapter, names: names{base: base}, edits: make(map[int]*edit)}
+	m := matching{config: parsed, base: base, adapter: adapter, names: names.NewFinder(base.Tensors(), base.Find), edits: make(map[int]*edit)}
 	m.gather()
 	m.complete()
 	changes := m.changes()
@@ -46,7 +47,7 @@ const none = -1
 type matching struct {
 	config        *config
 	base, adapter format.Checkpoint
-	names         names
+	names         *names.Finder
 	edits         map[int]*edit // by target
 	name          string        // of the adapter in its own tensors
 	named         bool
@@ -68,7 +69,11 @@ func (m *matching) gather() {
 			m.fault(i, kind, "%s", wrong)
 			continue
 		}
-		target, ok := m.names.find(k.target)
+		target, doubt, ok := m.names.Find(k.target)
+		if len(doubt) > 0 {
+			m.fault(i, format.KindNames, "%q could be %q or %q of %s; weld does not choose", clip(k.target), clip(doubt[0]), clip(doubt[1]), m.base.Path())
+			continue
+		}
 		if !ok {
 			m.fault(i, format.KindKey, "%s has no tensor %q (one that shares another's bytes is not stored)", m.base.Path(), clip(k.target))
 			continue

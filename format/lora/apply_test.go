@@ -241,7 +241,7 @@ func TestRefused(t *testing.T) {
 		"nothing":               {arrays{}, nil, format.KindKey, "without tensors"},
 		"no prefix":             {arrays{"m.q.lora_A.weight": a, "m.q.lora_B.weight": b}, nil, format.KindKey, "begin with base_model.model."},
 		"no target":             {pair("m.gone", 4, 2, 6), nil, format.KindKey, `no tensor "m.gone.weight"`},
-		"two targets":           {pair("twin", 4, 2, 6), nil, format.KindKey, `no tensor "twin.weight"`},
+		"two targets":           {pair("twin", 4, 2, 6), nil, format.KindNames, `"twin.weight" could be "a.twin.weight" or "b.twin.weight"`},
 		"no whole target":       {arrays{prefix + "m.gone.weight": a}, nil, format.KindKey, `no tensor "m.gone.weight"`},
 		"prefix alone":          {arrays{prefix: a}, nil, format.KindKey, "no tensor"},
 		"no B":                  {arrays{prefix + "m.q.lora_A.weight": a}, nil, format.KindKey, "no B"},

@@ -94,39 +94,3 @@ func (k *key) whole(parts []string) {
 	}
 	k.target = strings.Join(kept, ".")
 }
-
-// names finds tensors of the base by the names that an adapter has for them.
-type names struct {
-	base format.Checkpoint
-	tail map[string]int // names without their first part; −1 where two tensors share one
-}
-
-// find returns the tensor of a name. An adapter may have been trained on the bare model
-// where the base was saved with its head, or the other way round; then one of the
-// two names has a first part more ("model.", "transformer.").
-func (n *names) find(name string) (i int, ok bool) {
-	if i, ok = n.base.Find(name); ok {
-		return i, true
-	}
-	if _, after, cut := strings.Cut(name, "."); cut {
-		if i, ok = n.base.Find(after); ok {
-			return i, true
-		}
-	}
-	i, ok = n.tails()[name]
-	return i, ok && i >= 0
-}
-
-func (n *names) tails() map[string]int {
-	if n.tail == nil {
-		n.tail = make(map[string]int)
-		for i, t := range n.base.Tensors() {
-			_, after, _ := strings.Cut(t.Name, ".")
-			if _, taken := n.tail[after]; taken {
-				i = -1
-			}
-			n.tail[after] = i
-		}
-	}
-	return n.tail
-}

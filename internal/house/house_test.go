@@ -30,7 +30,7 @@ func floor(pkg string) int {
 		return 0
 	case pkg == "format":
 		return 1
-	case pkg == "scoring", pkg == "format/frames", pkg == "format/planes", pkg == "format/safetensors":
+	case pkg == "scoring", pkg == "format/frames", pkg == "format/names", pkg == "format/planes", pkg == "format/safetensors":
 		return 2
 	case pkg == "format/open":
 		return 5

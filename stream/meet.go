@@ -1,0 +1,141 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weld/format"
+	"weld/format/names"
+	"weld/format/renamed"
+)
+
+// This file shows inputs whose tensors have other names than they are looked for by under the names that
+// are wanted, before the plan looks at a tensor.
+
+// meetNames gives the models the names of the checkpoint that the output resembles, and importance files
+// those of their models. Layers of a stack have names of their own in each model, and so do modules.
+func (p *Plan) meetNames() (problems []error) {
+	ref := p.reference()
+	for _, m := range p.models {
+		if m == ref || p.Recipe.Slices != nil || p.Recipe.Modules != nil {
+			continue
+		}
+		if err := p.meet(m, ref); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	for i, file := range p.importance {
+		if file == nil {
+			continue
+		}
+		if err := p.meet(file, p.models[i]); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return problems
+}
+
+// meet shows s under the names of like, as far as they meet by other rules than being the same. It is an error
+// if none does, or if a rule gives a name to several tensors.
+func (p *Plan) meet(s, like *Source) error {
+	wanted := like.Tensors()
+	m := names.Meet(wanted, s.Tensors(), s.Find)
+	if len(m.Doubts) > 0 {
+		s.strange = true
+		return p.doubtful(s, like, m)
+	}
+	if !anyFloat(wanted) || len(s.Tensors()) == 0 {
+		return nil
+	}
+	if !meetsAny(m, wanted) && !sharesNames(s, p.reference()) {
+		s.strange = true
+		return &format.Error{Path: s.Path, Kind: format.KindNames, Detail: fmt.Sprintf("none of the %d tensors is one of %s, by any rule: %s has %s, %s has %s",
+			len(s.Tensors()), like.Path, s.Role, fewQuoted(s.Tensors(), m.Unused()), like.Role, fewQuoted(wanted, m.Missing()))}
+	}
+	s.foreign = foreign(s, m)
+	if m.Same() {
+		return nil
+	}
+	shown, err := renamed.Show(s.Checkpoint, wanted, m)
+	if err != nil {
+		return err
+	}
+	s.Checkpoint = shown
+	p.note("%s: names are other than those of %s: %s", s.Path, like.Path, m)
+	return nil
+}
+
+// doubtful is the error for names that could be several.
+func (p *Plan) doubtful(s, like *Source, m *names.Meeting) error {
+	var errs []error
+	for _, d := range m.Doubts {
+		errs = append(errs, &format.Error{Path: s.Path, Kind: format.KindNames, Detail: fmt.Sprintf("%v of %s; weld does not choose", d, like.Path)})
+	}
+	return errors.Join(errs...)
+}
+
+// meetsAny reports whether any tensor that weld computes with was found.
+func meetsAny(m *names.Meeting, wanted []format.Tensor) bool {
+	for i, t := range wanted {
+		if t.DType.Computable() && m.Found(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// sharesNames reports whether two inputs have a name in common.
+func sharesNames(s, other *Source) bool {
+	return slices.ContainsFunc(other.Tensors(), func(t format.Tensor) bool {
+		_, ok := s.Find(t.Name)
+		return ok
+	})
+}
+
+func anyFloat(tensors []format.Tensor) bool {
+	for _, t := range tensors {
+		if t.DType.Computable() {
+			return true
+		}
+	}
+	return false
+}
+
+// foreign says which tensors of a source are none of those that are looked for; "" where all of those were found.
+func foreign(s *Source, m *names.Meeting) string {
+	if len(m.Missing()) == 0 || len(m.Unused()) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the file's %s meet none by any rule", fewQuoted(s.Tensors(), m.Unused()))
+}
+
+// fewQuoted lists names of tensors: all where they are few, else the first and their number.
+func fewQuoted(tensors []format.Tensor, of []int) string {
+	var quoted []string
+	for _, i := range of[:min(len(of), mostNames)] {
+		quoted = append(quoted, fmt.Sprintf("%q", tensors[i].Name))
+	}
+	text := strings.Join(quoted, ", ")
+	if more := len(of) - mostNames; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// meetOther gives the second of two checkpoints that are compared the names of the first, where that leaves no doubt.
+func (p *Plan) meetOther(d *Diff) error {
+	a, b := p.models[0], p.models[1]
+	m := names.Meet(a.Tensors(), b.Tensors(), b.Find)
+	if m.Same() {
+		return nil
+	}
+	shown, err := renamed.Show(b.Checkpoint, a.Tensors(), m)
+	if err != nil {
+		return err
+	}
+	b.Checkpoint = shown
+	d.Notes = append(d.Notes, fmt.Sprintf("%s: names are other than those of %s: %s", b.Path, a.Path, m))
+	return nil
+}
