@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -43,26 +44,47 @@ func (e *errorFS) step(op, path string) error {
 	return nil
 }
 
-func (e *errorFS) Create(path string) (OutputFile, error) {
-	if err := e.step("create", path); err != nil {
+func (e *errorFS) Lock(path string) (io.Closer, error) {
+	if err := e.step("lock", path); err != nil {
 		return nil, err
 	}
-	f, err := e.FS.Create(path)
+	c, err := e.FS.Lock(path)
 	if err != nil {
 		return nil, err
 	}
-	return &errorFile{f, e, path}, nil
+	return errorLock{c, e, path}, nil
 }
 
-func (e *errorFS) Lock(dir string) (io.Closer, error) {
-	if err := e.step("lock", dir); err != nil {
+func (e *errorFS) MakeDir(path string) (Dir, error) {
+	if err := e.step("mkdir", path); err != nil {
 		return nil, err
 	}
-	c, err := e.FS.Lock(dir)
+	d, err := e.FS.MakeDir(path)
 	if err != nil {
 		return nil, err
 	}
-	return errorLock{c, e, dir}, nil
+	return errorDir{d, e, path}, nil
+}
+
+func (e *errorFS) Identify(path string) (string, error) {
+	if err := e.step("identify", path); err != nil {
+		return "", err
+	}
+	return e.FS.Identify(path)
+}
+
+func (e *errorFS) ReadFile(path string, limit int64) ([]byte, error) {
+	if err := e.step("read", path); err != nil {
+		return nil, err
+	}
+	return e.FS.ReadFile(path, limit)
+}
+
+func (e *errorFS) RenameNew(from, to string) error {
+	if err := e.step("rename", from+" to "+to); err != nil {
+		return err
+	}
+	return e.FS.RenameNew(from, to)
 }
 
 func (e *errorFS) Rename(from, to string) error {
@@ -98,6 +120,43 @@ func (e *errorFS) ReadDir(dir string) ([]os.DirEntry, error) {
 
 func (e *errorFS) SyncDir(dir string) error {
 	return e.step("sync", dir)
+}
+
+// errorDir is a [Dir] that fails with its file system.
+type errorDir struct {
+	Dir
+	fs   *errorFS
+	path string
+}
+
+func (d errorDir) Create(name string) (OutputFile, error) {
+	path := filepath.Join(d.path, name)
+	if err := d.fs.step("create", path); err != nil {
+		return nil, err
+	}
+	f, err := d.Dir.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	return &errorFile{f, d.fs, path}, nil
+}
+
+func (d errorDir) Stat(name string) (os.FileInfo, error) {
+	if err := d.fs.step("stat", filepath.Join(d.path, name)); err != nil {
+		return nil, err
+	}
+	return d.Dir.Stat(name)
+}
+
+func (d errorDir) Remove(name string) error {
+	if err := d.fs.step("remove", filepath.Join(d.path, name)); err != nil {
+		return err
+	}
+	return d.Dir.Remove(name)
+}
+
+func (d errorDir) Sync(name string) error {
+	return d.fs.step("sync", filepath.Join(d.path, name))
 }
 
 type errorLock struct {

@@ -2,27 +2,51 @@ package mmapio
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 )
 
 // FS is what a [Stage] does to the file system, as an interface so that every
 // failure can be rehearsed. [OS] is the real one.
 type FS interface {
-	// Create makes an empty file that must not exist yet, and the directory it is in.
-	Create(path string) (OutputFile, error)
-	// Lock makes the directory, if it is not there, and keeps others from locking that
-	// name until the returned Closer is closed, wherever the directory goes meanwhile.
-	Lock(dir string) (io.Closer, error)
-	// Rename moves a file or directory. A file may replace a file.
+	// Lock keeps others from locking a name until the returned Closer is closed. It makes
+	// a file of that name, and never follows a link there.
+	Lock(path string) (io.Closer, error)
+	// MakeDir makes a directory that must not exist yet, and holds it.
+	MakeDir(path string) (Dir, error)
+	// Identify tells what a name stands for from all else on its file system, for other
+	// processes too. Links are not followed.
+	Identify(path string) (string, error)
+	// Rename moves a file or directory. A file may replace a file, and a directory an
+	// empty one.
 	Rename(from, to string) error
+	// RenameNew moves a file or directory to a name that must not be taken.
+	RenameNew(from, to string) error
 	// Exchange swaps two names atomically, or fails with errors.ErrUnsupported.
 	Exchange(a, b string) error
 	RemoveAll(path string) error
 	ReadDir(dir string) ([]os.DirEntry, error)
+	// ReadFile reads a regular file of at most so many bytes.
+	ReadFile(path string, limit int64) ([]byte, error)
 	// SyncDir makes the names in a directory durable.
 	SyncDir(dir string) error
+}
+
+// Dir is a directory that is held open: what is done in it is done there, wherever it is
+// moved and whatever takes its name.
+type Dir interface {
+	// ID is what Identify says of the directory.
+	ID() string
+	// Create makes an empty file that must not exist yet, and the directories inside that
+	// lead to it.
+	Create(name string) (OutputFile, error)
+	// Stat says what is under a name. Links are not followed.
+	Stat(name string) (os.FileInfo, error)
+	Remove(name string) error
+	// Sync makes the names in the directory, or in one inside, durable.
+	Sync(name string) error
+	Close() error
 }
 
 // OutputFile is a file being written.
@@ -48,30 +72,40 @@ var ErrLocked = errors.New("another process is writing there")
 
 type osFS struct{ drop bool }
 
-func (fs osFS) Create(path string) (OutputFile, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	return newOutput(f, fs.drop), nil
-}
-
-func (osFS) Lock(dir string) (io.Closer, error) {
-	lock, err := lockFile(dir + ".lock") // beside it: the directory will be renamed
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, errors.Join(err, lock.Close())
-	}
-	return lock, nil
-}
-
-func (osFS) Rename(from, to string) error              { return os.Rename(from, to) }
+func (osFS) Lock(path string) (io.Closer, error)       { return lockFile(path) }
+func (osFS) Identify(path string) (string, error)      { return identify(path) }
+func (osFS) Rename(from, to string) error              { return rename(from, to) }
+func (osFS) RenameNew(from, to string) error           { return renameNew(from, to) }
 func (osFS) Exchange(a, b string) error                { return exchange(a, b) }
 func (osFS) RemoveAll(path string) error               { return os.RemoveAll(path) }
 func (osFS) ReadDir(dir string) ([]os.DirEntry, error) { return os.ReadDir(dir) }
-func (osFS) SyncDir(dir string) error                  { return syncDir(dir) }
+
+func (osFS) SyncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncDir(f), f.Close())
+}
+
+func (osFS) ReadFile(path string, limit int64) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "read", Path: path, Err: errNotRegular}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = &os.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than %d bytes", limit)}
+	}
+	return data, err
+}
+
+var errNotRegular = errors.New("not a regular file")

@@ -12,12 +12,16 @@ import (
 // create makes an output of the operating system, n bytes long.
 func create(t *testing.T, fs FS, dir string, n int64) (f OutputFile, path string) {
 	t.Helper()
-	path = filepath.Join(dir, "out")
-	f, err := fs.Create(path)
+	d, err := fs.MakeDir(filepath.Join(dir, "made"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
+	path = filepath.Join(dir, "made", "out")
+	f, err = d.Create("out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close(); d.Close() })
 	if err := f.Truncate(n); err != nil {
 		t.Fatal(err)
 	}

@@ -8,23 +8,25 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // Stage is an output under construction: a directory beside the final name, in
-// which files are written, and which [Stage.Commit] puts into place. A process
+// which files are written, and which [Stage.Commit] puts into place. The directory is
+// made once and held open: when it, a file in it or the directory around it is removed,
+// renamed or replaced, the output is given up and the old one stays. A process
 // that dies leaves the stage behind and the final name untouched; the next stage
 // for the same name clears it away. Create, Sync, Commit and Discard are for one
 // goroutine at a time, but Discard may interrupt Sync; the files may be written to
 // from several.
 type Stage struct {
-	fs    FS
-	final string // where the output will appear
-	dir   string // where it is written
+	site
 	kind  StageKind
+	held  Dir // of site.dir, as it was made
 	lock  io.Closer
 	files []*stagedFile
 	done  bool
-	keep  bool // the stage's directory holds what must not be lost
+	moved bool // the directory is the output now
 }
 
 // StageKind says what appears under the final name.
@@ -41,63 +43,51 @@ const (
 // taken.
 var ErrExists = errors.New("already exists")
 
-type stagedFile struct {
-	OutputFile
-	name   string
-	synced bool
-	closed bool
-}
-
 // StagePath is where the stage for a final name lives.
 func StagePath(final string) string {
 	final = filepath.Clean(final)
 	return filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".weld-tmp")
 }
 
-// NewStage makes the stage for an output. It clears what an earlier, dead process
-// left there, and fails with [ErrLocked] while a living one writes.
+// NewStage makes the stage for an output. It completes an exchange that an earlier process
+// died in, clears what else one left there, and fails with [ErrLocked] while a
+// living one writes. A link or a file in the place of the stage is refused.
 func NewStage(fs FS, final string, kind StageKind) (*Stage, error) {
-	final = place(final)
-	s := &Stage{fs: fs, final: final, dir: StagePath(final), kind: kind}
-	lock, err := fs.Lock(s.dir)
-	if err != nil {
-		return nil, fmt.Errorf("prepare output %s: %w", final, err)
+	s := &Stage{site: siteOf(fs, final), kind: kind}
+	failed := func(err error) error { return fmt.Errorf("prepare output %s: %w", s.final, err) }
+	var err error
+	if s.lock, err = fs.Lock(s.lockPath()); err != nil {
+		return nil, failed(err)
 	}
-	s.lock = lock
-	if err := s.clear(); err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare output %s: %w", final, err), s.Discard())
+	if err := s.begin(); err != nil {
+		return nil, errors.Join(failed(err), s.lock.Close())
 	}
 	return s, nil
 }
 
-// place is where a final name leads. What a link points at is replaced, not the link,
-// and the working directory has its stage beside it, not inside.
-func place(final string) string {
-	if real, err := filepath.EvalSymlinks(final); err == nil {
-		final = real
-	}
-	if base := filepath.Base(final); base == "." || base == ".." {
-		if abs, err := filepath.Abs(final); err == nil {
-			final = abs
-		}
-	}
-	return filepath.Clean(final)
-}
-
-// aside is where the old output waits while the new one takes its place.
-func (s *Stage) aside() string { return s.dir + "-old" }
-
-func (s *Stage) clear() error {
-	entries, err := s.fs.ReadDir(s.dir)
-	if err != nil {
+func (s *Stage) begin() error {
+	if err := s.settle(); err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if err := s.fs.RemoveAll(filepath.Join(s.dir, e.Name())); err != nil {
-			return err
-		}
+	if err := s.clear(); err != nil {
+		return err
 	}
-	return nil
+	var err error
+	s.held, err = s.fs.MakeDir(s.dir)
+	return err
+}
+
+// clear removes the stage of a dead process.
+func (s *Stage) clear() error {
+	switch info, err := os.Lstat(s.dir); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is in the way and no directory, as what weld leaves there is: look at it and remove it", s.dir)
+	}
+	return s.fs.RemoveAll(s.dir)
 }
 
 // Create makes a file of the output, size bytes long; 0 for one that grows. The
@@ -107,54 +97,33 @@ func (s *Stage) Create(name string, size int64) (OutputFile, error) {
 	if !filepath.IsLocal(name) {
 		return nil, fmt.Errorf("%q is not a name inside the output %s", name, s.final)
 	}
-	file, err := s.fs.Create(filepath.Join(s.dir, name))
+	file, err := s.held.Create(name)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(s.inPlace(), err)
 	}
 	f := &stagedFile{OutputFile: file, name: name}
 	s.files = append(s.files, f)
+	if f.info, err = s.held.Stat(name); err != nil {
+		return nil, errors.Join(s.inPlace(), err)
+	}
 	if size > 0 {
-		if err := file.Truncate(size); err != nil {
+		if err := f.Truncate(size); err != nil {
 			return nil, fmt.Errorf("reserve %d bytes: %w", size, err)
 		}
 	}
 	return f, nil
 }
 
-// Close brings the file to the disk and closes it early, when it is complete; the
-// stage will not do it again.
-func (f *stagedFile) Close() error {
-	if f.closed {
-		return nil
+// inPlace demands that the stage's name still leads to the directory that is held.
+func (s *Stage) inPlace() error {
+	id, err := s.fs.Identify(s.dir)
+	if err == nil && id != s.held.ID() {
+		err = errors.New("something else has its name")
 	}
-	return errors.Join(f.flush(), f.shut())
-}
-
-// CopyAt implements [Copier], where the file system's files do.
-func (f *stagedFile) CopyAt(src *File, from, n, off int64) error {
-	if c, ok := f.OutputFile.(Copier); ok {
-		return c.CopyAt(src, from, n, off)
+	if err != nil {
+		return fmt.Errorf("the stage %s was removed or renamed while weld was writing to it: %w", s.dir, err)
 	}
-	return errors.ErrUnsupported
-}
-
-func (f *stagedFile) flush() error {
-	if f.synced {
-		return nil
-	}
-	if err := f.OutputFile.Sync(); err != nil {
-		return err
-	}
-	f.synced = true
 	return nil
-}
-
-func (f *stagedFile) shut() error {
-	if f.closed {
-		return nil
-	}
-	f.closed = true
-	return f.OutputFile.Close()
 }
 
 // Sync brings what was written to the disk. It is part of Commit; those who want to
@@ -182,12 +151,13 @@ func (s *Stage) SyncUntil(ctx context.Context) error {
 
 // Commit brings every file to the disk, then makes the output appear under its
 // final name in one step: a reader sees the old state or the new one. Without
-// replace an output that exists is kept, and the error wraps [ErrExists].
+// replace an output that exists is kept, also one that appeared a moment ago, and the
+// error wraps [ErrExists].
 //
 // A directory that is replaced keeps its other files: whatever the new one does
-// not have and superseded does not name moves over. Where that fails, the new output
-// is complete and in place, and the error says where the rest of the old one is; the
-// next commit under that name moves it over.
+// not have and superseded does not name moves over, in subdirectories too. Where that
+// fails, the new output is complete and in place, and the error says where the rest of
+// the old one is; the next stage under that name, or [Resume], moves it over.
 func (s *Stage) Commit(replace bool, superseded func(name string) bool) error {
 	err := s.commit(replace, superseded)
 	if err != nil {
@@ -200,18 +170,51 @@ func (s *Stage) commit(replace bool, superseded func(name string) bool) error {
 	if err := s.Sync(); err != nil {
 		return err
 	}
+	if err := s.inPlace(); err != nil {
+		return err
+	}
+	if err := s.syncDirs(); err != nil {
+		return err
+	}
+	there, err := s.occupied(replace)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.kind == SingleFile:
+		return s.publishFile(replace)
+	case there:
+		return s.replaceDir(superseded)
+	}
+	return s.publishDir()
+}
+
+// seal closes the files and demands that they are in the stage and the stage is in its place. It looks
+// before they are closed, while no others can have their identities, and as the last thing
+// before they are published.
+func (s *Stage) seal() error {
+	if err := s.whole(); err != nil {
+		return err
+	}
 	for _, f := range s.files {
 		if err := f.shut(); err != nil {
 			return err
 		}
 	}
-	if err := s.syncDirs(); err != nil {
+	return s.whole()
+}
+
+// whole demands that the stage and all files in it are the ones that were made.
+func (s *Stage) whole() error {
+	if err := s.inPlace(); err != nil {
 		return err
 	}
-	if s.kind == SingleFile {
-		return s.publishFile(replace)
+	for _, f := range s.files {
+		if err := f.inPlace(s.held); err != nil {
+			return errors.Join(s.inPlace(), err)
+		}
 	}
-	return s.publishDir(replace, superseded)
+	return nil
 }
 
 // syncDirs makes the names in the stage durable.
@@ -224,50 +227,85 @@ func (s *Stage) syncDirs() error {
 	}
 	slices.Sort(dirs)
 	for _, dir := range slices.Compact(dirs) {
-		if err := s.fs.SyncDir(filepath.Join(s.dir, dir)); err != nil {
+		if err := s.held.Sync(dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// publishFile moves the one file to the final name.
 func (s *Stage) publishFile(replace bool) error {
 	if len(s.files) != 1 {
 		return fmt.Errorf("a single-file output has %d files", len(s.files))
 	}
-	if _, err := s.occupied(replace); err != nil {
+	if err := s.seal(); err != nil {
 		return err
 	}
-	if err := s.fs.Rename(filepath.Join(s.dir, s.files[0].name), s.final); err != nil {
-		return err
+	f := s.files[0]
+	move := s.fs.RenameNew
+	if replace {
+		move = s.fs.Rename
+	}
+	if err := move(filepath.Join(s.dir, f.name), s.final); err != nil {
+		return s.taken(err)
+	}
+	if info, err := os.Lstat(s.final); err != nil || !os.SameFile(info, f.info) {
+		return errors.Join(fmt.Errorf("%s is another file than the one that was written", s.final), err)
 	}
 	return s.fs.SyncDir(filepath.Dir(s.final))
 }
 
-func (s *Stage) publishDir(replace bool, superseded func(name string) bool) error {
-	there, err := s.occupied(replace)
-	if err != nil {
+// publishDir moves the stage to the final name, where nothing is, or an empty directory.
+func (s *Stage) publishDir() error {
+	if err := s.seal(); err != nil {
 		return err
 	}
-	if there {
-		if err := s.carry(superseded); err != nil { // what a dead process left
+	if err := s.rename(s.dir, s.final); err != nil {
+		return s.taken(err)
+	}
+	return s.fs.SyncDir(filepath.Dir(s.final))
+}
+
+// rename moves the stage.
+func (s *Stage) rename(from, to string) error {
+	if !heldWhileRenamed {
+		if err := s.held.Close(); err != nil {
 			return err
 		}
-		err = s.swap()
-	} else {
-		err = s.fs.Rename(s.dir, s.final)
 	}
-	if err != nil {
+	if err := s.fs.Rename(from, to); err != nil {
 		return err
 	}
-	if err := s.fs.SyncDir(filepath.Dir(s.final)); err != nil {
-		return s.leftOver(err)
+	s.moved = true
+	err := s.arrived()
+	if !s.moved {
+		err = errors.Join(err, s.fs.Rename(to, from))
 	}
-	return s.carry(superseded)
+	return err
+}
+
+// arrived demands that it is the stage that has the final name now: between the last look and the
+// move another could have taken its place.
+func (s *Stage) arrived() error {
+	id, err := s.fs.Identify(s.final)
+	if err == nil && id != s.held.ID() {
+		s.moved = false
+		err = fmt.Errorf("%s is another directory than the one that was written: something took the stage's place", s.final)
+	}
+	return err
+}
+
+// taken explains why a move to the final name failed.
+func (s *Stage) taken(err error) error {
+	if errors.Is(err, os.ErrExist) || errors.Is(err, syscall.ENOTDIR) {
+		return errors.Join(&os.PathError{Op: "publish", Path: s.final, Err: ErrExists}, err)
+	}
+	return errors.Join(err, s.inPlace())
 }
 
 // occupied tells whether something is under the final name that the output may
-// replace; it is an error if it may not.
+// replace; it is an error if it may not. An empty directory is nothing.
 func (s *Stage) occupied(replace bool) (bool, error) {
 	info, err := os.Lstat(s.final)
 	if errors.Is(err, os.ErrNotExist) {
@@ -279,88 +317,15 @@ func (s *Stage) occupied(replace bool) (bool, error) {
 	if info.IsDir() != (s.kind == Directory) {
 		return false, &os.PathError{Op: "publish", Path: s.final, Err: fmt.Errorf("something of another kind %w", ErrExists)}
 	}
+	if info.IsDir() {
+		if entries, err := s.fs.ReadDir(s.final); err != nil || len(entries) == 0 {
+			return false, err
+		}
+	}
 	if replace {
 		return true, nil
 	}
-	if info.IsDir() {
-		if entries, err := s.fs.ReadDir(s.final); err != nil || len(entries) == 0 {
-			return true, err
-		}
-	}
 	return false, &os.PathError{Op: "publish", Path: s.final, Err: ErrExists}
-}
-
-// swap puts the new directory into the place of the old, which it sets aside. If it
-// fails the old one is back in its place.
-func (s *Stage) swap() error {
-	err := s.fs.Exchange(s.dir, s.final)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return s.swapInSteps()
-	}
-	if err != nil {
-		return err
-	}
-	if err := s.fs.Rename(s.dir, s.aside()); err != nil {
-		undo := s.fs.Exchange(s.dir, s.final)
-		if undo != nil {
-			s.keep = true
-			undo = fmt.Errorf("the new output is in place, the old one is in %s: %w", s.dir, undo)
-		}
-		return errors.Join(err, undo)
-	}
-	return nil
-}
-
-// swapInSteps is swap where two names cannot be exchanged: between the renames there
-// is neither the old output nor the new.
-func (s *Stage) swapInSteps() error {
-	if err := s.fs.Rename(s.final, s.aside()); err != nil {
-		return err
-	}
-	if err := s.fs.Rename(s.dir, s.final); err != nil {
-		undo := s.fs.Rename(s.aside(), s.final)
-		if undo != nil {
-			undo = fmt.Errorf("the old output is in %s: %w", s.aside(), undo)
-		}
-		return errors.Join(err, undo)
-	}
-	return nil
-}
-
-// carry moves what is to be kept of the old output over from aside, if there is one,
-// and removes the rest.
-func (s *Stage) carry(superseded func(name string) bool) error {
-	entries, err := s.fs.ReadDir(s.aside())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return s.leftOver(err)
-	}
-	for _, e := range entries {
-		to := filepath.Join(s.final, e.Name())
-		if _, err := os.Lstat(to); err == nil || (superseded != nil && superseded(e.Name())) {
-			continue
-		}
-		if err := s.fs.Rename(filepath.Join(s.aside(), e.Name()), to); err != nil {
-			return s.leftOver(err)
-		}
-	}
-	if err := s.fs.SyncDir(s.final); err != nil {
-		return s.leftOver(err)
-	}
-	if err := s.fs.RemoveAll(s.aside()); err != nil {
-		return s.leftOver(err)
-	}
-	return nil
-}
-
-// leftOver adds to an error where the old output is, if it is not gone.
-func (s *Stage) leftOver(err error) error {
-	if _, gone := os.Lstat(s.aside()); gone != nil {
-		return err
-	}
-	return fmt.Errorf("the rest of the old output is in %s: %w", s.aside(), err)
 }
 
 // Discard ends the stage and removes what it holds. After a commit it does
@@ -374,8 +339,32 @@ func (s *Stage) Discard() error {
 	for _, f := range s.files {
 		errs = append(errs, f.shut())
 	}
-	if !s.keep {
-		errs = append(errs, s.fs.RemoveAll(s.dir))
+	if !s.moved {
+		errs = append(errs, s.remove())
+	}
+	if heldWhileRenamed || !s.moved {
+		errs = append(errs, s.held.Close())
 	}
 	return errors.Join(append(errs, s.lock.Close())...)
+}
+
+// remove removes the stage: under its name, or, if that leads elsewhere by now, the files that
+// were written, wherever the directory is.
+func (s *Stage) remove() error {
+	switch id, err := s.fs.Identify(s.dir); {
+	case err == nil && id == s.held.ID():
+		return s.fs.RemoveAll(s.dir)
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return err
+	}
+	if id, err := s.fs.Identify(s.final); err == nil && id == s.held.ID() {
+		return nil // it is the output, whatever the rename said
+	}
+	var errs []error
+	for _, f := range s.files {
+		if err := s.held.Remove(f.name); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

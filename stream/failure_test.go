@@ -28,20 +28,41 @@ type hookFS struct {
 
 func hooked(hook func(op, path string) error) hookFS { return hookFS{mmapio.OS, hook} }
 
-func (f hookFS) Create(path string) (mmapio.OutputFile, error) {
-	if err := f.hook("create", path); err != nil {
+func (f hookFS) Lock(path string) (io.Closer, error) {
+	if err := f.hook("lock", path); err != nil {
 		return nil, err
 	}
-	file, err := f.FS.Create(path)
-	return hookFile{file, path, f.hook}, err
+	lock, err := f.FS.Lock(path)
+	return hookLock{lock, path, f.hook}, err
 }
 
-func (f hookFS) Lock(dir string) (io.Closer, error) {
-	if err := f.hook("lock", dir); err != nil {
+func (f hookFS) MakeDir(path string) (mmapio.Dir, error) {
+	if err := f.hook("mkdir", path); err != nil {
 		return nil, err
 	}
-	lock, err := f.FS.Lock(dir)
-	return hookLock{lock, dir, f.hook}, err
+	dir, err := f.FS.MakeDir(path)
+	return hookDir{dir, path, f.hook}, err
+}
+
+func (f hookFS) Identify(path string) (string, error) {
+	if err := f.hook("identify", path); err != nil {
+		return "", err
+	}
+	return f.FS.Identify(path)
+}
+
+func (f hookFS) ReadFile(path string, limit int64) ([]byte, error) {
+	if err := f.hook("read", path); err != nil {
+		return nil, err
+	}
+	return f.FS.ReadFile(path, limit)
+}
+
+func (f hookFS) RenameNew(from, to string) error {
+	if err := f.hook("rename", to); err != nil {
+		return err
+	}
+	return f.FS.RenameNew(from, to)
 }
 
 func (f hookFS) Rename(from, to string) error {
@@ -77,6 +98,42 @@ func (f hookFS) SyncDir(dir string) error {
 		return err
 	}
 	return f.FS.SyncDir(dir)
+}
+
+type hookDir struct {
+	mmapio.Dir
+	path string
+	hook func(op, path string) error
+}
+
+func (d hookDir) Create(name string) (mmapio.OutputFile, error) {
+	path := filepath.Join(d.path, name)
+	if err := d.hook("create", path); err != nil {
+		return nil, err
+	}
+	file, err := d.Dir.Create(name)
+	return hookFile{file, path, d.hook}, err
+}
+
+func (d hookDir) Stat(name string) (os.FileInfo, error) {
+	if err := d.hook("stat", filepath.Join(d.path, name)); err != nil {
+		return nil, err
+	}
+	return d.Dir.Stat(name)
+}
+
+func (d hookDir) Remove(name string) error {
+	if err := d.hook("remove", filepath.Join(d.path, name)); err != nil {
+		return err
+	}
+	return d.Dir.Remove(name)
+}
+
+func (d hookDir) Sync(name string) error {
+	if err := d.hook("syncdir", filepath.Join(d.path, name)); err != nil {
+		return err
+	}
+	return d.Dir.Sync(name)
 }
 
 type hookLock struct {
@@ -199,7 +256,7 @@ func TestEveryFailureSurfaces(t *testing.T) {
 					t.FailNow()
 				}
 			}
-			for _, op := range []string{"lock", "readdir", "create", "sync", "close", "syncdir", "rename", "unlock"} {
+			for _, op := range []string{"lock", "read", "mkdir", "create", "stat", "sync", "close", "identify", "syncdir", "rename", "unlock"} {
 				if seen[op] == 0 {
 					t.Errorf("%s was never failed: %v", op, seen)
 				}

@@ -202,6 +202,15 @@ func (p *Plan) checkPlace() error {
 	case err != nil:
 		return fmt.Errorf("output %s: %w", p.Out, err)
 	}
+	if p.Options.Resume {
+		fs := p.Options.FS
+		if fs == nil {
+			fs = mmapio.OS
+		}
+		if err := mmapio.Resume(fs, p.Out); err != nil {
+			return err
+		}
+	}
 	if err := p.checkNotInput(); err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ type Options struct {
 	Progress  *Progress // nil for none
 	Read      mmapio.Reading
 	Cache     Cache
+	// Resume has an output that a killed run left half replaced completed before anything is
+	// planned, so that a plan which is refused does not leave it so.
+	Resume bool
 }
 
 // Plan is a merge that can be run: everything is known but the numbers.

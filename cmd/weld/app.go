@@ -109,6 +109,7 @@ commands that do the same to yours.
 	for _, command := range app.Commands {
 		command.OnUsageError = onUsageError
 		command.HideHelpCommand = true
+		command.After = func(c *cli.Context) error { printNotes(c, nil); return nil } // what turned out late
 	}
 	return app
 }

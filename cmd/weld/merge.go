@@ -46,7 +46,7 @@ func merge(c *cli.Context) error {
 	if c.IsSet("sweep") {
 		return mergeSweep(c)
 	}
-	p, err := planFor(c)
+	p, err := planFor(c, true)
 	if err != nil {
 		return err
 	}
@@ -65,8 +65,8 @@ func merge(c *cli.Context) error {
 	return nil
 }
 
-// planFor plans what the arguments of merge or plan ask for.
-func planFor(c *cli.Context) (*stream.Plan, error) {
+// planFor plans what the arguments of merge or plan ask for. Only a merge resumes.
+func planFor(c *cli.Context, resume bool) (*stream.Plan, error) {
 	r, rest, err := request(c)
 	if err != nil {
 		return nil, err
@@ -75,6 +75,7 @@ func planFor(c *cli.Context) (*stream.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Resume = resume
 	out, err := outputName(c, rest)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func planCommand() *cli.Command {
 }
 
 func plan(c *cli.Context) error {
-	p, err := planFor(c)
+	p, err := planFor(c, false)
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ func mergeSweep(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	o.Resume = true
 	var variants []stream.Variant
 	for _, settings := range combinations {
 		r, rest, err := request(c, settings...)

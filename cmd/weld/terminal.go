@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"weld/mmapio"
 	"weld/stream"
 )
 
@@ -46,12 +48,12 @@ func table(w io.Writer, header string, rows [][]string) {
 	t.Flush()
 }
 
-// printNotes prints what a user should know before a run.
+// printNotes prints what a user should know before a run, and what turned out of the system.
 func printNotes(c *cli.Context, notes []string) {
 	if c.Bool("quiet") {
 		return
 	}
-	for _, n := range notes {
+	for _, n := range slices.Concat(notes, mmapio.Notices()) {
 		fmt.Fprintln(c.App.ErrWriter, "weld: note: "+n)
 	}
 }

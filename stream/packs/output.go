@@ -45,6 +45,13 @@ func (o Options) create(name string, kind mmapio.StageKind) (*output, error) {
 	if name == Stream {
 		return &output{name: name, pipe: o.Out, single: true}, nil
 	}
+	fs := o.FS
+	if fs == nil {
+		fs = mmapio.OS
+	}
+	if err := mmapio.Resume(fs, name); err != nil {
+		return nil, err
+	}
 	if info, err := os.Stat(name); err == nil {
 		entries, _ := os.ReadDir(name)
 		switch {
@@ -56,10 +63,6 @@ func (o Options) create(name string, kind mmapio.StageKind) (*output, error) {
 	}
 	if parent, err := os.Stat(filepath.Dir(filepath.Clean(name))); err != nil || !parent.IsDir() {
 		return nil, fmt.Errorf("output %s: there is no directory %s", name, filepath.Dir(filepath.Clean(name)))
-	}
-	fs := o.FS
-	if fs == nil {
-		fs = mmapio.OS
 	}
 	stage, err := mmapio.NewStage(fs, name, kind)
 	if err != nil {
@@ -99,7 +102,7 @@ func (o *output) finish(ctx context.Context, err error) error {
 		err = o.stage.SyncUntil(ctx)
 	}
 	if err == nil {
-		err = o.stage.Commit(o.force, func(string) bool { return false })
+		err = o.stage.Commit(o.force, hub.IsWeights) // an old index over other shards must not stay
 	}
 	return errors.Join(err, o.stage.Discard())
 }

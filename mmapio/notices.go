@@ -1,0 +1,34 @@
+package mmapio
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// notices are what the system does not have and is done without. As with windows, they
+// are the process's, whichever file they turned up at.
+var notices struct {
+	sync.Mutex
+	all  []string
+	told int
+}
+
+// notice adds one, unless it is known.
+func notice(text string, args ...any) {
+	notices.Lock()
+	defer notices.Unlock()
+	if text = fmt.Sprintf(text, args...); !slices.Contains(notices.all, text) {
+		notices.all = append(notices.all, text)
+	}
+}
+
+// Notices returns, once each, sentences for the user on what the system does not have and
+// is done without: locks, mappings.
+func Notices() []string {
+	notices.Lock()
+	defer notices.Unlock()
+	fresh := notices.all[notices.told:]
+	notices.told = len(notices.all)
+	return slices.Clone(fresh)
+}
