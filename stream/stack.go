@@ -24,7 +24,7 @@ type restacked struct {
 // takenLayers are the layers of a slice, in the model whose names and types the output takes.
 type takenLayers struct {
 	from        *Source
-	of          int64 // how many layers it has
+	of, behind  int64 // how many layers it has, and has behind those
 	first, last int64
 }
 
@@ -92,7 +92,7 @@ func (m *matcher) layers(s recipe.Slice, first int, run *restacked) {
 		})
 	}
 	run.layers += count
-	run.slices = append(run.slices, takenLayers{model, all[0].layers, int64(lead.First), int64(lead.Last)})
+	run.slices = append(run.slices, takenLayers{model, all[0].layers, all[0].behind, int64(lead.First), int64(lead.Last)})
 }
 
 // layer lists the tensors of one layer of the output, given by their indexes in the model that leads; from
@@ -166,7 +166,7 @@ func (p *Plan) restack(config []byte) (out []byte, left []string, err error) {
 	for _, run := range p.restacked {
 		s := hub.Stack{Part: run.part, Before: run.before, Behind: run.behindBefore, NowBehind: run.behind}
 		for _, t := range run.slices {
-			taken := hub.Taken{Of: t.from.Path, Layers: t.of, First: t.first, Last: t.last}
+			taken := hub.Taken{Of: t.from.Path, Layers: t.of, Behind: t.behind, First: t.first, Last: t.last}
 			if beside := t.from.Beside(); beside.Exists() {
 				if taken.Config, err = beside.Read(hub.ConfigName, hub.MaxSidecar); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return nil, nil, fmt.Errorf("read the configuration of %s: %w", t.from.Path, err)

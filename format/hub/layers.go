@@ -2,7 +2,6 @@ package hub
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +40,7 @@ type Taken struct {
 	Of          string // the model, for messages
 	Config      []byte // its configuration
 	Layers      int64  // how many it has
+	Behind      int64  // and how many are stored behind them
 	First, Last int64
 }
 
@@ -52,12 +52,11 @@ func (s Stack) After() (n int64) {
 	return n
 }
 
-// Restack rewrites what a config.json says of a part's layers: their number, where it is Before,
-// and lists with an entry for each layer, whose entries come from the configurations of the models
-// that the layers come from. Every other byte stays as it is. left says, a line each, what could
-// not follow.
+// Restack rewrites what a config.json says of a part's layers: their number, where it is Before, and what
+// tells their kinds apart, by the configurations of the models that the layers come from. Every other byte
+// stays as it is. left says, a line each, what could not follow, and what was added.
 func Restack(config []byte, s Stack) (out []byte, left []string) {
-	all, _ := members(config)
+	all, sound := members(config)
 	numbers, places := s.numbers(config, all)
 	var edits []edit
 	after := s.After()
@@ -71,30 +70,17 @@ func Restack(config []byte, s Stack) (out []byte, left []string) {
 			edits = append(edits, edit{m.span, strconv.AppendInt(nil, s.NowBehind, 10)})
 		}
 	}
-	if len(numbers) == 0 && after != s.Before {
-		left = append(left, fmt.Sprintf("no number of layers that is %d: set it to %d in the output", s.Before, after))
-	}
+	c := follower{Stack: s, speaker: speaker{config, all, s.Before, s.Behind}}
 	for _, m := range all {
-		if !slices.ContainsFunc(places, func(path []string) bool { return slices.Equal(path, m.path) }) || !s.sides(m.key) {
-			continue
-		}
-		items, ok := entries(config, m.span)
-		if !ok || len(items) == 0 {
-			continue
-		}
-		switch perLayer(config, m.key, items, s.Before) {
-		case entryEach:
-			with, err := s.list(config, m, items)
-			if err != nil {
-				left = append(left, err.Error())
-			} else {
-				edits = append(edits, edit{m.span, with})
-			}
-		case unsure:
-			left = append(left, fmt.Sprintf("%s speaks of single layers and is carried over as it is: make it fit the %d layers of the output", m.key, after))
+		if slices.ContainsFunc(places, func(path []string) bool { return slices.Equal(path, m.path) }) && s.sides(m.key) {
+			c.follow(m)
 		}
 	}
-	return splice(config, edits), left
+	c.settle()
+	if len(numbers) == 0 && after != s.Before && !c.counted {
+		c.addNumber(after, sound)
+	}
+	return splice(config, append(edits, c.edits...)), c.left
 }
 
 // Names that architectures give to the number of layers.
@@ -205,98 +191,6 @@ func (s Stack) numbers(config []byte, all []member) (found []member, places [][]
 // where one object describes both.
 func (s Stack) sides(key string) bool {
 	return !(s.Part == Encoder && strings.Contains(key, "decoder")) && !(s.Part == Decoder && strings.Contains(key, "encoder"))
-}
-
-// perLayerKeys have an entry for each layer where they hold a list, as have all with "layer" or "block"
-// in their names.
-var perLayerKeys = []string{
-	"sliding_window_pattern", "activation_sparsity_pattern", "ffn_multipliers", "intermediate_size",
-	"num_attention_heads", "num_key_value_heads", "num_query_heads", "num_kv_heads",
-}
-
-// meaning is what a list says of layers.
-type meaning uint8
-
-const (
-	nothing   meaning = iota
-	entryEach         // an entry for each layer
-	unsure            // it names layers, or has too many entries, or too few
-)
-
-// perLayer tells by a list's key and entries whether it has an entry for each of n layers. As many entries
-// alone say nothing: eos_token_id has two, and so may a model have layers. Numbers that are
-// all different and all of layers name some: mlp_only_layers: [0, 1].
-func perLayer(config []byte, key string, items []span, n int64) meaning {
-	speaks := strings.Contains(key, "layer") || strings.Contains(key, "block")
-	if !speaks && !slices.Contains(perLayerKeys, key) {
-		return nothing
-	}
-	numbers := make(map[int64]bool)
-	for _, e := range items {
-		if i, err := strconv.ParseInt(string(config[e.start:e.end]), 10, 64); err == nil && i < n {
-			numbers[i] = true
-		}
-	}
-	switch {
-	case !speaks && int64(len(items)) == n:
-		return entryEach
-	case !speaks:
-		return nothing
-	case len(numbers) == len(items), int64(len(items)) != n:
-		return unsure
-	}
-	return entryEach
-}
-
-// list makes the list of the output, in the layout of the one that is there.
-func (s Stack) list(config []byte, m member, items []span) ([]byte, error) {
-	var texts [][]byte
-	for _, t := range s.Slices {
-		from, ok := s.entriesOf(t, m)
-		if !ok {
-			return nil, fmt.Errorf("%s is carried over as it is: the configuration of %s has no such list with an entry for each of its %d layers", m.key, t.Of, t.Layers)
-		}
-		texts = append(texts, from[t.First:t.Last]...)
-	}
-	if slices.EqualFunc(texts, items, func(text []byte, e span) bool { return string(text) == string(config[e.start:e.end]) }) {
-		return config[m.start:m.end], nil
-	}
-	between := []byte(", ")
-	if len(items) > 1 {
-		between = config[items[0].end:items[1].start]
-	}
-	with := slices.Clone(config[m.start:items[0].start])
-	for i, text := range texts {
-		if i > 0 {
-			with = append(with, between...)
-		}
-		with = append(with, text...)
-	}
-	return append(with, config[items[len(items)-1].end:m.end]...), nil
-}
-
-// entriesOf finds a list in the configuration of the model that a slice is of: in the same place,
-// or where else it describes the part.
-func (s Stack) entriesOf(t Taken, like member) (texts [][]byte, ok bool) {
-	all, _ := members(t.Config)
-	for _, m := range all {
-		same := slices.Equal(m.path, like.path)
-		if m.key != like.key || !(same || !ok && s.Part.at(m.path)) {
-			continue
-		}
-		items, list := entries(t.Config, m.span)
-		if !list || int64(len(items)) != t.Layers {
-			continue
-		}
-		texts, ok = nil, true
-		for _, e := range items {
-			texts = append(texts, t.Config[e.start:e.end])
-		}
-		if same {
-			break
-		}
-	}
-	return texts, ok
 }
 
 // edit is a replacement of a range of a document.
