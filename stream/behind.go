@@ -13,16 +13,16 @@ import (
 // of what slices cut or gradients run over, and nothing of them is lost without a word.
 
 // configOf is the configuration of a source; nil where there is none.
-func (m *matcher) configOf(s *Source) []byte {
+func (p *Plan) configOf(s *Source) ([]byte, error) {
 	beside := s.Beside()
 	if !beside.Exists() {
-		return nil
+		return nil, nil
 	}
 	config, err := beside.Read(hub.ConfigName, hub.MaxSidecar)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.fail(fmt.Errorf("read the configuration of %s: %w", s.Path, err))
+		return nil, fmt.Errorf("read the configuration of %s: %w", s.Path, err)
 	}
-	return config
+	return config, nil
 }
 
 // run is the run of layers behind a prefix.

@@ -102,7 +102,11 @@ func (m *matcher) stacks(s *Source) []stack {
 		tensors = slices.DeleteFunc(slices.Clone(tensors), func(t format.Tensor) bool { return !m.owns(t.Name) })
 	}
 	runs := stacks(tensors)
-	settle(runs, m.configOf(s))
+	config, err := m.configOf(s)
+	if err != nil {
+		m.fail(err)
+	}
+	settle(runs, config)
 	if m.runs == nil {
 		m.runs = make(map[*Source][]stack)
 	}

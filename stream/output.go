@@ -261,7 +261,10 @@ func (p *Plan) checkConfig(beside format.Folder) error {
 	for _, line := range left {
 		p.note("%s: %s: %s", p.reference().Path, hub.ConfigName, line)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return p.checkKinds(config)
 }
 
 // checkNotInput refuses an output that would replace or hold an input.

@@ -1,9 +1,7 @@
 package stream
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"weld/format"
 	"weld/format/hub"
@@ -14,17 +12,17 @@ import (
 // says of the layers follows it.
 type restacked struct {
 	part   hub.Part
-	before int64 // layers of the run in the reference
-	layers int64 // in the output
+	like   stack // the run in the reference
+	layers int64 // of the output
+	behind int64 // and behind those
 	slices []takenLayers
-
-	behindBefore, behind int64 // layers behind those, in the reference and in the output
 }
 
 // takenLayers are the layers of a slice, in the model whose names and types the output takes.
 type takenLayers struct {
 	from        *Source
-	of, behind  int64 // how many layers it has, and has behind those
+	prefix      string // of its layers' names
+	of, behind  int64  // how many layers it has, and has behind those
 	first, last int64
 }
 
@@ -49,7 +47,7 @@ func (m *matcher) stack(first, last int) {
 	})
 	m.noteLost(all)
 	if runs := m.stacks(m.reference()); len(runs) > 0 {
-		run.before, run.behindBefore = runs[0].layers, runs[0].behind
+		run.like = runs[0]
 		run.part, _ = partOf(runs[0].prefix)
 		m.restacked = append(m.restacked, run)
 	}
@@ -92,7 +90,7 @@ func (m *matcher) layers(s recipe.Slice, first int, run *restacked) {
 		})
 	}
 	run.layers += count
-	run.slices = append(run.slices, takenLayers{model, all[0].layers, all[0].behind, int64(lead.First), int64(lead.Last)})
+	run.slices = append(run.slices, takenLayers{model, prefix, all[0].layers, all[0].behind, int64(lead.First), int64(lead.Last)})
 }
 
 // layer lists the tensors of one layer of the output, given by their indexes in the model that leads; from
@@ -164,13 +162,11 @@ func (m *matcher) sliced(s recipe.Slice, at site, name func(recipe.SliceSource) 
 // could not.
 func (p *Plan) restack(config []byte) (out []byte, left []string, err error) {
 	for _, run := range p.restacked {
-		s := hub.Stack{Part: run.part, Before: run.before, Behind: run.behindBefore, NowBehind: run.behind}
+		s := hub.Stack{Part: run.part, Before: run.like.layers, Behind: run.like.behind, NowBehind: run.behind}
 		for _, t := range run.slices {
 			taken := hub.Taken{Of: t.from.Path, Layers: t.of, Behind: t.behind, First: t.first, Last: t.last}
-			if beside := t.from.Beside(); beside.Exists() {
-				if taken.Config, err = beside.Read(hub.ConfigName, hub.MaxSidecar); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return nil, nil, fmt.Errorf("read the configuration of %s: %w", t.from.Path, err)
-				}
+			if taken.Config, err = p.configOf(t.from); err != nil {
+				return nil, nil, err
 			}
 			s.Slices = append(s.Slices, taken)
 		}

@@ -16,6 +16,7 @@ import torch
 
 import chat
 import sta
+import stacks
 from checkpoints import Family, Skipped, bf16, expect, expect_equal, load, save
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
@@ -218,6 +219,16 @@ def readme_gradients(weld):
     return f"statistic {statistic}"
 
 
+def layer_stacks(weld):
+    """Stacks of layers of several kinds load as what they hold: a selection of stacks.py."""
+    place = weld.place("-stacks")
+    place.mkdir()
+    results = dict(stacks.run(weld.binary, stacks.SELECTION, place))
+    for name, error in results.items():
+        expect(error is None, f"{name}: {error}")
+    return f"{len(results)} architectures"
+
+
 def needs_transformers(check):
     """check, skipped where transformers cannot be imported."""
 
@@ -234,4 +245,4 @@ def needs_transformers(check):
 
 
 CHECKS = [torch_load_file, *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded,
-                                                 readme_gradients))]
+                                                 readme_gradients, layer_stacks))]

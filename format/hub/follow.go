@@ -106,32 +106,36 @@ func (p Part) kindsOf(t Taken, m member, like way) (kinds []string, ok bool) {
 	return kinds, ok
 }
 
-// settle tells of the numbers that have no value for the stack. Where lists tell the same kinds apart, they
-// go before the numbers, which then say nothing.
+// settle tells of the numbers that have no value for the stack. Where lists tell the same kinds apart, by one
+// law of the number at least, they go before the number, which then says nothing.
 func (f *follower) settle() {
 	for _, number := range f.numbers {
-		if !f.listed(number.kinds) {
+		listed := false
+		for law := range number.kinds[0] {
+			listed = listed || f.listed(number.kinds, law)
+		}
+		if !listed {
 			f.left = append(f.left, fmt.Sprintf("%s is carried over as it is: no number says which of the %d layers of the output are of which kind", number.key, f.After()))
 		}
 	}
 }
 
-// listed reports whether the entries of lists tell kinds apart.
-func (f *follower) listed(kinds []string) bool {
+// listed reports whether the entries of lists tell kinds apart, by one law.
+func (f *follower) listed(kinds []string, law int) bool {
 	if len(f.lists) == 0 {
 		return false
 	}
-	by := make(map[string]string)
-	for i, kind := range kinds {
+	by := make(map[string]byte)
+	for i := range kinds {
 		var told []string
 		for _, list := range f.lists {
 			told = append(told, list[i])
 		}
 		key := strings.Join(told, "\n")
-		if old, known := by[key]; known && old != kind {
+		if old, known := by[key]; known && old != kinds[i][law] {
 			return false
 		}
-		by[key] = kind
+		by[key] = kinds[i][law]
 	}
 	return true
 }

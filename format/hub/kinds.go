@@ -20,6 +20,10 @@ type way interface {
 	put(kinds []string, spare int64) (edits []edit, ok bool)
 }
 
+// MostLayers is more than any model has, and few enough to try every number. What a configuration says of the
+// kinds of more is not looked at.
+const MostLayers = 4096
+
 // speaker is a configuration with the size of one of its parts.
 type speaker struct {
 	doc           []byte
@@ -29,7 +33,7 @@ type speaker struct {
 
 // wayOf tells how a member speaks of layers: not at all (nil), or in a way that cannot be followed (unsure).
 func (c speaker) wayOf(m member) (w way, unsure bool) {
-	if m.start == m.end {
+	if m.start == m.end || c.layers > MostLayers || strings.Contains(m.key, "mtp") { // of layers that predict further tokens
 		return nil, false
 	}
 	switch c.doc[m.start] {
@@ -109,7 +113,7 @@ func (c speaker) layersIn(items []span) (of []int64, distinct bool) {
 // letters tells whether a text has a letter for each layer.
 func (c speaker) letters(m member) (w way, unsure bool) {
 	text := string(c.doc[m.start+1 : m.end-1])
-	if !strings.HasSuffix(m.key, "pattern") || strings.Contains(m.key, "mtp") || text == "" || strings.ContainsFunc(text, func(r rune) bool { return r == '\\' || r > '~' || r <= ' ' }) {
+	if !strings.HasSuffix(m.key, "pattern") || text == "" || strings.ContainsFunc(text, func(r rune) bool { return r == '\\' || r > '~' || r <= ' ' }) {
 		return nil, false
 	}
 	items := make([]span, len(text))
@@ -183,7 +187,10 @@ type named struct {
 func (w named) kinds() []string {
 	kinds := make([]string, w.layers)
 	for i := range kinds {
-		kinds[i] = strconv.FormatBool(slices.Contains(w.of, int64(i)))
+		kinds[i] = string(no)
+		if slices.Contains(w.of, int64(i)) {
+			kinds[i] = string(yes)
+		}
 	}
 	return kinds
 }
@@ -192,7 +199,7 @@ func (w named) put(kinds []string, _ int64) ([]edit, bool) {
 	if slices.Equal(kinds, w.kinds()) {
 		return nil, true
 	}
-	return w.relist(w.m, w.items, numbersOf(kinds, "true")), true
+	return w.relist(w.m, w.items, numbersOf(kinds, string(yes))), true
 }
 
 // numbersOf lists the layers of a kind.

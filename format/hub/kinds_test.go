@@ -18,23 +18,24 @@ func TestKindsFollow(t *testing.T) {
 		left   string
 	}{
 		// the first layers are dense: deepseek_v3, glm4_moe, dots1; qwen2's window
-		"first k":             {`"first_k_dense_replace":2`, ranges{{0, 4}, {3, 6}}, `"first_k_dense_replace":2`, ""},
-		"fewer":               {`"first_k_dense_replace":2`, ranges{{1, 6}}, `"first_k_dense_replace":1`, ""},
-		"none":                {`"first_k_dense_replace":2`, ranges{{2, 6}}, `"first_k_dense_replace":0`, ""},
-		"all dense":           {`"max_window_layers":6`, doubled, `"max_window_layers":12`, ""},
-		"dense again":         {`"first_k_dense_replace":2`, doubled, ``, "first_k_dense_replace is carried over as it is: no number says which of the 12 layers"},
-		"told by a list":      {`"first_k_dense_replace":2,"mlp_layer_types":["d","d","s","s","s","s"]`, ranges{{0, 3}, {1, 3}}, `"first_k_dense_replace":2,"mlp_layer_types":["d","d","s","d","s"]`, ""},
-		"not by another":      {`"first_k_dense_replace":2,"layer_types":["a","b","a","b","a","b"]`, ranges{{0, 3}, {1, 3}}, `"first_k_dense_replace":2,"layer_types":["a","b","a","b","a"]`, "first_k_dense_replace"},
-		"start and end":       {`"moe_layer_start_index":1,"moe_layer_end_index":4,"moe_layer_interval":1`, ranges{{0, 4}, {2, 6}}, `"moe_layer_start_index":1,"moe_layer_end_index":6,"moe_layer_interval":1`, ""},
-		"open end":            {`"moe_layer_start_index":1,"moe_layer_end_index":-1`, ranges{{0, 6}, {1, 6}}, "", ""},
-		"shared at the end":   {`"num_kv_shared_layers":2`, ranges{{0, 4}, {2, 6}}, "", ""},
-		"fewer at the end":    {`"num_kv_shared_layers":2`, ranges{{0, 5}}, `"num_kv_shared_layers":1`, ""},
-		"shared in between":   {`"num_kv_shared_layers":2`, doubled, "", "num_kv_shared_layers"},
-		"every third":         {`"sliding_window_pattern":3`, ranges{{0, 6}, {0, 3}}, "", ""},
-		"becomes every other": {`"full_attention_interval":3`, ranges{{1, 3}, {4, 6}}, `"full_attention_interval":2`, ""},
-		"out of step":         {`"no_rope_layer_interval":3`, ranges{{0, 6}, {1, 6}}, "", "no_rope_layer_interval"},
-		"two meanings":        {`"global_attn_every_n_layers":3`, ranges{{0, 6}, {3, 6}}, "", ""},
-		"neither alone":       {`"global_attn_every_n_layers":3`, ranges{{1, 3}, {4, 6}}, "", "global_attn_every_n_layers"},
+		"first k":               {`"first_k_dense_replace":2`, ranges{{0, 4}, {3, 6}}, `"first_k_dense_replace":2`, ""},
+		"fewer":                 {`"first_k_dense_replace":2`, ranges{{1, 6}}, `"first_k_dense_replace":1`, ""},
+		"none":                  {`"first_k_dense_replace":2`, ranges{{2, 6}}, `"first_k_dense_replace":0`, ""},
+		"all dense":             {`"max_window_layers":6`, doubled, `"max_window_layers":12`, ""},
+		"dense again":           {`"first_k_dense_replace":2`, doubled, ``, "first_k_dense_replace is carried over as it is: no number says which of the 12 layers"},
+		"told by a list":        {`"first_k_dense_replace":2,"mlp_layer_types":["d","d","s","s","s","s"]`, ranges{{0, 3}, {1, 3}}, `"first_k_dense_replace":2,"mlp_layer_types":["d","d","s","d","s"]`, ""},
+		"not by another":        {`"first_k_dense_replace":2,"layer_types":["a","b","a","b","a","b"]`, ranges{{0, 3}, {1, 3}}, `"first_k_dense_replace":2,"layer_types":["a","b","a","b","a"]`, "first_k_dense_replace"},
+		"start and end":         {`"moe_layer_start_index":1,"moe_layer_end_index":4,"moe_layer_interval":1`, ranges{{0, 4}, {2, 6}}, `"moe_layer_start_index":1,"moe_layer_end_index":6,"moe_layer_interval":1`, ""},
+		"open end":              {`"moe_layer_start_index":1,"moe_layer_end_index":-1`, ranges{{0, 6}, {1, 6}}, "", ""},
+		"shared at the end":     {`"num_kv_shared_layers":2`, ranges{{0, 4}, {2, 6}}, "", ""},
+		"fewer at the end":      {`"num_kv_shared_layers":2`, ranges{{0, 5}}, `"num_kv_shared_layers":1`, ""},
+		"shared in between":     {`"num_kv_shared_layers":2`, doubled, "", "num_kv_shared_layers"},
+		"every third":           {`"sliding_window_pattern":3`, ranges{{0, 6}, {0, 3}}, "", ""},
+		"becomes every other":   {`"full_attention_interval":3`, ranges{{1, 3}, {4, 6}}, `"full_attention_interval":2`, ""},
+		"out of step":           {`"no_rope_layer_interval":3`, ranges{{0, 6}, {1, 6}}, "", "no_rope_layer_interval"},
+		"two meanings":          {`"global_attn_every_n_layers":3`, ranges{{0, 6}, {3, 6}}, "", ""},
+		"listed in one of them": {`"global_attn_every_n_layers":3,"layer_types":["s","s","f","s","s","f"]`, ranges{{1, 3}, {1, 3}}, `"global_attn_every_n_layers":3,"layer_types":["s","f","s","f"]`, ""},
+		"neither alone":         {`"global_attn_every_n_layers":3`, ranges{{1, 3}, {4, 6}}, "", "global_attn_every_n_layers"},
 		// jamba
 		"period and offset": {`"attn_layer_period":3,"attn_layer_offset":1`, ranges{{1, 3}, {4, 6}}, `"attn_layer_period":2,"attn_layer_offset":0`, ""},
 		"offset alone":      {`"attn_layer_period":3,"attn_layer_offset":1`, ranges{{1, 6}}, `"attn_layer_period":3,"attn_layer_offset":0`, ""},
@@ -151,5 +152,14 @@ func TestLayers(t *testing.T) {
 		if n, ok := Layers([]byte(c.config), c.part, c.have); ok == c.none || ok && n != c.want {
 			t.Errorf("%s: %d, %v", name, n, ok)
 		}
+	}
+}
+
+// A name can claim a billion layers; nothing is made for each of them.
+func TestKindsOfHugeNumbers(t *testing.T) {
+	config := []byte(`{"num_hidden_layers":1000000000,"first_k_dense_replace":1}`)
+	_, left := Restack(config, Stack{Before: 1e9, Slices: []Taken{{"it", config, 1e9, 0, 0, 1}}})
+	if len(left) != 1 || len(KindsOf(config, Text, 1e9, 0)) > 0 {
+		t.Error(left)
 	}
 }

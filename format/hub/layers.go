@@ -2,6 +2,7 @@ package hub
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +70,9 @@ func Restack(config []byte, s Stack) (out []byte, left []string) {
 		for _, m := range s.Part.named(config, all, behindNames, func(n int64) bool { return n == s.Behind }) {
 			edits = append(edits, edit{m.span, strconv.AppendInt(nil, s.NowBehind, 10)})
 		}
+	}
+	if after > MostLayers || s.Before > MostLayers {
+		return splice(config, edits), []string{fmt.Sprintf("what it says of the kinds of layers is carried over as it is: there are more than %d", MostLayers)}
 	}
 	c := follower{Stack: s, speaker: speaker{config, all, s.Before, s.Behind}}
 	for _, m := range all {

@@ -97,13 +97,19 @@ func (w rule) under(values []int64, n int64) []string {
 	return kinds
 }
 
+// kind is a letter for each law: whether it holds.
 func (w rule) kind(values []int64, i, n int64) string {
-	var kind []byte
-	for _, holds := range w.laws {
-		kind = strconv.AppendBool(kind, holds(values, i, n))
+	kind := make([]byte, len(w.laws))
+	for k, holds := range w.laws {
+		kind[k] = no
+		if holds(values, i, n) {
+			kind[k] = yes
+		}
 	}
 	return string(kind)
 }
+
+const yes, no = 'y', 'n'
 
 // say reports whether some numbers give the kinds.
 func (w rule) say(values []int64, kinds []string) bool {
@@ -126,18 +132,12 @@ func (w rule) put(kinds []string, _ int64) ([]edit, bool) {
 	return edits, ok
 }
 
-// mostLayers is more than any model has, and few enough to try every number.
-const mostLayers = 2048
-
 // solve finds numbers that give the kinds: those that are there if they do, else the smallest.
 func (w rule) solve(kinds []string) (values []int64, ok bool) {
 	if w.say(w.values, kinds) {
 		return w.values, true
 	}
 	n := int64(len(kinds))
-	if n > mostLayers {
-		return nil, false
-	}
 	if len(w.values) == 2 { // a period is no longer than to where the kinds begin again
 		for p := int64(1); p <= n; p++ {
 			for o := range p {
@@ -176,8 +176,8 @@ func (c speaker) exceptions(step member) (named, bool) {
 func (w sparse) kinds() []string {
 	kinds := w.rule.kinds()
 	for i, dense := range w.but.kinds() {
-		if dense == "true" {
-			kinds[i] = "false"
+		if dense == string(yes) {
+			kinds[i] = string(no)
 		}
 	}
 	return kinds
@@ -192,12 +192,15 @@ func (w sparse) put(kinds []string, _ int64) ([]edit, bool) {
 	stepped := w.under(w.values, int64(len(kinds)))
 	keep := true
 	for i, kind := range kinds {
-		dense[i] = strconv.FormatBool(kind == "false" && stepped[i] == "true")
-		keep = keep && !(kind == "true" && stepped[i] == "false")
+		dense[i] = string(no)
+		if kind == string(no) && stepped[i] == string(yes) {
+			dense[i] = string(yes)
+		}
+		keep = keep && !(kind == string(yes) && stepped[i] == string(no))
 	}
 	if keep {
 		return w.but.put(dense, 0)
 	}
 	edits := []edit{{w.members[0].span, []byte("1")}}
-	return append(edits, w.but.relist(w.but.m, w.but.items, numbersOf(kinds, "false"))...), true
+	return append(edits, w.but.relist(w.but.m, w.but.items, numbersOf(kinds, string(no)))...), true
 }
