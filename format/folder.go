@@ -5,19 +5,21 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+
+	"weld/mmapio"
 )
 
 // Folder holds the files of a checkpoint: a directory, or a container that has files in it. It
-// is an [fs.FS] whose errors name the whole path. The zero Folder is none; it has no files.
+// is an [fs.FS] whose errors name the whole path, and that opens regular files only. The zero
+// Folder is none; it has no files.
 type Folder struct {
 	path string
 	fsys fs.FS
 }
 
 // Directory is a directory's Folder.
-func Directory(path string) Folder { return Folder{path, os.DirFS(path)} }
+func Directory(path string) Folder { return Folder{path, mmapio.Dir(path)} }
 
 // FolderOf is the Folder of files that are found in a container.
 func FolderOf(container string, files fs.FS) Folder { return Folder{container, files} }
@@ -58,6 +60,19 @@ func (f Folder) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, f.named(err)
 }
 
+// ReadFile implements [fs.ReadFileFS], within [MaxSmall].
+func (f Folder) ReadFile(name string) ([]byte, error) {
+	raw, err := f.Read(name, MaxSmall)
+	if raw == nil && err == nil {
+		err = f.named(&fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist})
+	}
+	return raw, err
+}
+
+// MaxSmall is the most bytes that a file beside the weights may have. The largest
+// tokenizer.json in use has about 35 MB.
+const MaxSmall = 200 << 20
+
 // Read reads a small file whole, of at most limit bytes; what is not there is nil.
 func (f Folder) Read(name string, limit int64) ([]byte, error) {
 	file, err := f.Open(name)
@@ -90,6 +105,9 @@ func (f Folder) Read(name string, limit int64) ([]byte, error) {
 func (f Folder) named(err error) error {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return &fs.PathError{Op: e.Op, Path: f.Join(e.Path), Err: e.Err}
+	}
+	if e := (*mmapio.NotRegularError)(nil); errors.As(err, &e) {
+		return &mmapio.NotRegularError{Path: f.Join(e.Path), Mode: e.Mode}
 	}
 	return err
 }

@@ -219,7 +219,6 @@ var good = `{` + bytesOf("a", 0, 4) + `}`
 const (
 	laxName     = "the last of equal names wins"
 	laxKey      = "unknown keys are passed over"
-	laxNull     = "null is as good as no metadata"
 	laxSequence = "the fields of a structure may come as an array, in order"
 	laxEnum     = "a variant may be an object with null"
 )
@@ -382,7 +381,8 @@ var malformedSafetensors = []specimen{
 	{name: "overlap-against-order", bytes: two(2, 4, 0, 3, 4), kind: format.KindOverlap, tensor: "a"},
 
 	// Metadata.
-	{name: "metadata-null", bytes: file(`{"__metadata__":null}`, 0), kind: format.KindMetadata, lax: laxNull},
+	{name: "metadata-null-twice", bytes: file(`{"__metadata__":null,"__metadata__":{}}`, 0), kind: format.KindDuplicate},
+	{name: "metadata-null-then-null", bytes: file(`{"__metadata__":null,"__metadata__":null}`, 0), kind: format.KindDuplicate},
 	{name: "metadata-string", bytes: file(`{"__metadata__":"pt"}`, 0), kind: format.KindMetadata},
 	{name: "metadata-array", bytes: file(`{"__metadata__":[["format","pt"]]}`, 0), kind: format.KindMetadata},
 	{name: "metadata-number", bytes: file(`{"__metadata__":{"k":1}}`, 0), kind: format.KindMetadata},

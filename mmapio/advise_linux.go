@@ -19,7 +19,7 @@ func (c *copies) advise(a Advice, off, n int64) {
 // Forget drops from the page cache what is there of a file, but for pages that are mapped or not yet
 // written. It is advice, too.
 func Forget(path string) {
-	f, err := os.Open(path)
+	f, _, err := OpenRegular(path)
 	if err != nil {
 		return
 	}

@@ -12,24 +12,7 @@ type copies struct {
 	file *os.File
 }
 
-func (c *copies) open(f *File) error {
-	file, err := os.Open(f.path)
-	if err != nil {
-		return err
-	}
-	c.file = file
-	if info, err := file.Stat(); err != nil || !os.SameFile(info, f.info) {
-		return &ChangedError{Path: f.path, What: "to another file of the same name", Err: err}
-	}
-	return nil
-}
-
-func (c *copies) close() error {
-	if c.file == nil {
-		return nil
-	}
-	return c.file.Close()
-}
+func (c *copies) close() error { return c.file.Close() }
 
 // view reads a range into a buffer.
 func (c *copies) view(f *File, off, n int64) (View, error) {

@@ -42,25 +42,21 @@ func (r Reading) String() string { return Readings[r] }
 
 // Open opens a regular file for reading; views are mapped unless another way is given.
 func Open(path string, how ...Reading) (*File, error) {
-	info, err := os.Stat(path)
+	file, info, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &os.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 	}
 	small, err := mmap.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, file.Close())
 	}
-	f := &File{path: path, info: info, small: small}
+	f := &File{path: path, info: info, small: small, reads: copies{file: file}}
 	f.sparse = hasHoles(info)
 	f.reads.only = !canMap || slices.Contains(how, Copied)
 	if int64(small.Len()) != info.Size() {
-		small.Close()
-		return nil, &ChangedError{Path: path, What: "its size while it was opened"}
+		return nil, errors.Join(&ChangedError{Path: path, What: "its size while it was opened"}, f.Close())
 	}
-	if err := errors.Join(f.maps.open(f), f.reads.open(f)); err != nil {
+	if err := f.maps.open(f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil

@@ -26,6 +26,7 @@ import numpy as np
 import zstandard
 
 import chat
+import headers
 import sta
 from checkpoints import (NAME_OF, Failure, Family, Skipped, bf16, expect, expect_equal, expect_sound, load, read_header,
                          save, save_dir)
@@ -143,6 +144,25 @@ def inspect_file(weld):
     expect_inspected(report, tensors)
     expect(report["metadata"].get("weld.statistic") == "mean_sq_grad", f"metadata: {report['metadata']}")
     expect(report["metadata"].get("ключ") == "ä", f"metadata: {report['metadata']}")
+
+
+def odd_headers(weld):
+    """weld reads what the reference reads, and refuses what it refuses."""
+    stricter = set()
+    for name, (header, data) in headers.HEADERS.items():
+        path = headers.write(weld.place(".safetensors"), header, data)
+        want = headers.reference(path)
+        try:
+            report = weld.inspect(path)
+            got = sorted(t["name"] for t in report["tensors"]), report["metadata"] or {}
+        except Failure as failure:
+            expect(str(failure).startswith("exit 3:"), f"{name}: {failure}")
+            got = None
+        if want and not got:
+            stricter.add(name)
+            continue
+        expect(got == want, f"{name}: weld reads {got}, the reference {want}")
+    expect(stricter == set(headers.STRICTER), f"stricter than the reference: {sorted(stricter ^ set(headers.STRICTER))}")
 
 
 def inspect_shards(weld):
@@ -672,7 +692,7 @@ def chat_templates(weld):
 
 
 CHECKS = [
-    inspect_file, inspect_shards, passthrough_file, passthrough_special, passthrough_shards, tokenizer_files, config_dtype,
+    inspect_file, odd_headers, inspect_shards, passthrough_file, passthrough_special, passthrough_shards, tokenizer_files, config_dtype,
     shard_sizes, sta_defaults, *map(sta_grid, SCORES), sta_options, sta_granularity, sta_pairs, sta_random,
     sta_statistic_metadata, sta_missing_importance, sta_infinite_buffers, sta_same_bytes, linear, task_arithmetic,
     sta_float64, zstd_output, packs, chat_templates,

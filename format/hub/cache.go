@@ -67,6 +67,9 @@ func cacheDir() (string, error) {
 	return filepath.Join(home, ".cache", "huggingface", "hub"), nil
 }
 
+// maxRef is the most bytes of a ref, which is one line with a commit.
+const maxRef = 1 << 10
+
 // snapshot finds the directory of a revision: a branch or tag by its ref, or a
 // commit by its hash.
 func snapshot(repo, revision string) (string, bool) {
@@ -77,7 +80,7 @@ func snapshot(repo, revision string) (string, bool) {
 		return "", false
 	}
 	commit := revision
-	if ref, err := os.ReadFile(filepath.Join(repo, "refs", filepath.FromSlash(revision))); err == nil {
+	if ref, err := format.Directory(repo).Read("refs/"+revision, maxRef); err == nil && ref != nil {
 		commit = strings.TrimSpace(string(ref))
 	}
 	if commit == "" || commit == "." || strings.ContainsAny(commit, `/\`) || strings.Contains(commit, "..") {

@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"weld/format"
 )
 
 // weightSuffixes end the names of files that hold tensors, or an index over some,
@@ -22,9 +24,8 @@ func IsWeights(name string) bool {
 	return slices.ContainsFunc(weightSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
 }
 
-// MaxSidecar is the most bytes that a file beside the weights may have. The largest
-// tokenizer.json in use has about 35 MB.
-const MaxSidecar = 200 << 20
+// MaxSidecar is the most bytes that a file beside the weights may have.
+const MaxSidecar = format.MaxSmall
 
 // Sidecars lists the files beside the weights of a checkpoint that a
 // merged checkpoint needs as well: configuration, tokenizer, templates, licence,

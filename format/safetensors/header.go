@@ -160,9 +160,10 @@ func (h *Header) cover(path string, size int64) error {
 // headerParser reads a header's JSON.
 type headerParser struct {
 	scanner
-	parsed Header
-	begun  map[string]int // where each tensor's name stands
-	dims   []int64        // room for shapes
+	parsed    Header
+	described bool           // the metadata was there
+	begun     map[string]int // where each tensor's name stands
+	dims      []int64        // room for shapes
 }
 
 func (p *headerParser) header() error {
@@ -193,18 +194,20 @@ func (p *headerParser) member(key token) error {
 	return p.tensor(name)
 }
 
+// metadata reads the metadata, or the null that MLX writes where it has none.
 func (p *headerParser) metadata(key token) error {
-	if p.parsed.Metadata != nil {
+	if p.described {
 		return p.fault(format.KindDuplicate, key.start, "%s appears twice", metadataKey)
 	}
-	p.parsed.Metadata = make(map[string]string)
+	p.described = true
 	t, err := p.next()
-	if err != nil {
+	if err != nil || t.kind == tokenNull {
 		return err
 	}
 	if t.kind != tokenObject {
 		return p.fault(format.KindMetadata, t.start, "expected an object as %s, found %v", metadataKey, t.kind)
 	}
+	p.parsed.Metadata = make(map[string]string)
 	return p.members(func(key token) error {
 		name := p.text(key)
 		if _, again := p.parsed.Metadata[name]; again {

@@ -73,6 +73,10 @@ func TestReadHeader(t *testing.T) {
 		{"escaped keys", `{"\u005f_metadata__":{"\u0061":"b"},"a":{"d\u0074ype":"\u00558","sh\u0061pe":[],"data_\u006fffsets":[0,1]}}`, 1,
 			[]Entry{entry("a", format.U8, 0, 1)}, map[string]string{"a": "b"},
 			`{"__metadata__":{"a":"b"},"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}`},
+		{"null metadata, as MLX writes", `{"__metadata__":null,"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1,
+			[]Entry{entry("a", format.U8, 0, 1, 1)}, nil, `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`},
+		{"null metadata at the end", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"__metadata__" : null }`, 1,
+			[]Entry{entry("a", format.U8, 0, 1, 1)}, nil, ""},
 		{"many dimensions", `{"a":{"dtype":"U8","shape":[` + strings.Repeat("1,", 999) + `1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2,
 			[]Entry{entry("a", format.U8, 0, 1, slices.Repeat([]int64{1}, 1000)...), entry("b", format.U8, 1, 2, 1)}, nil, ""},
 	} {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,10 +119,7 @@ func (c *Checkpoint) readIndex(dir format.Folder) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > MaxHeader {
-		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: fmt.Sprintf("an index of %d bytes is over the limit of %d", info.Size(), int64(MaxHeader))}
-	}
-	raw, err := fs.ReadFile(dir, IndexName)
+	raw, err := dir.Read(IndexName, MaxHeader)
 	if err != nil {
 		return nil, err
 	}

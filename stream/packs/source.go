@@ -10,6 +10,7 @@ import (
 
 	"weld/format/packed"
 	"weld/format/planes"
+	"weld/mmapio"
 	"weld/stream"
 )
 
@@ -28,17 +29,14 @@ func (o Options) scan(in, step string) (*source, error) {
 	if in == Stream {
 		r, s.Closer, s.path = o.In, io.NopCloser(o.In), "stdin"
 	} else {
-		f, err := os.Open(in)
+		f, info, err := mmapio.OpenRegular(in)
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, packed.Missing(in)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if info, err := f.Stat(); err == nil {
-			s.size = info.Size()
-		}
-		r, s.Closer = f, f
+		r, s.Closer, s.size = f, f, info.Size()
 	}
 	o.Progress.Begin(stream.Step{Name: step, Index: 1, Count: 1, Bytes: s.size})
 	var err error
