@@ -51,6 +51,18 @@ type Checkpoint interface {
 	Close() error
 }
 
+// Noted is a [Checkpoint] that has something to say to whoever named it: how it was found, and what it
+// may not be.
+type Noted interface{ Notes() []string }
+
+// Notes are those of a checkpoint, if it has any.
+func Notes(c Checkpoint) []string {
+	if n, ok := c.(Noted); ok {
+		return n.Notes()
+	}
+	return nil
+}
+
 // File is one file behind a checkpoint.
 type File struct {
 	Path   string

@@ -31,10 +31,12 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return checkpoint(safetensors.OpenDir(path, source))
+		dir := format.Directory(path)
+		return checkpoint(safetensors.OpenFolder(dir, inside(dir, source)))
 	}
-	if filepath.Base(path) == safetensors.IndexName {
-		return checkpoint(safetensors.OpenDir(filepath.Dir(path), source))
+	if safetensors.IsIndex(path) {
+		dir := format.Directory(filepath.Dir(path))
+		return checkpoint(safetensors.OpenIndex(dir, filepath.Base(path), inside(dir, source)))
 	}
 	if packed.IsName(path) {
 		return packed.OpenCheckpoint(path, how...)
@@ -63,6 +65,11 @@ func Folder(name string) (format.Folder, error) {
 		return format.FolderOf(path, a.FS()), nil
 	}
 	return format.Directory(path), nil
+}
+
+// inside opens the files of a directory by name.
+func inside(dir format.Folder, open func(path string) (safetensors.Source, error)) func(name string) (safetensors.Source, error) {
+	return func(name string) (safetensors.Source, error) { return open(dir.Join(name)) }
 }
 
 // checkpoint keeps a nil pointer from becoming an interface that is not nil.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"weld/format"
@@ -45,6 +44,7 @@ type Checkpoint struct {
 	places   []place // of each tensor
 	names    map[string]int
 	metadata map[string]string
+	notes    []string
 }
 
 // shard is one open file and its header.
@@ -61,7 +61,7 @@ type place struct {
 
 // OpenFile opens a single file, whose source the checkpoint then owns.
 func OpenFile(path string, src Source) (*Checkpoint, error) {
-	c := &Checkpoint{path: path}
+	c := &Checkpoint{path: path, notes: partNotes(path)}
 	if filepath.Base(path) == SingleName {
 		c.beside = format.Directory(filepath.Dir(path))
 	}
@@ -71,28 +71,39 @@ func OpenFile(path string, src Source) (*Checkpoint, error) {
 	return c.finish()
 }
 
-// OpenDir opens a Hub directory. open opens a file of it.
-func OpenDir(dir string, open func(path string) (Source, error)) (*Checkpoint, error) {
-	files := format.Directory(dir)
-	return OpenFolder(files, func(name string) (Source, error) { return open(files.Join(name)) })
+// OpenFolder opens a Hub directory, or what holds the files of one: the shards of its index,
+// its only safetensors file, or numbered ones. open opens one of them by name.
+func OpenFolder(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
+	chosen, err := choose(dir)
+	if err != nil {
+		return nil, err
+	}
+	return chosen.open(dir, open)
 }
 
-// OpenFolder opens a Hub directory, or what holds the files of one: the shards of its index,
-// or its only safetensors file. open opens one of them by name.
-func OpenFolder(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
-	c := &Checkpoint{path: dir.Path(), beside: dir}
-	index, err := c.readIndex(dir)
-	if err != nil {
-		return nil, err
+// OpenIndex opens the shards of one index of a directory.
+func OpenIndex(dir format.Folder, name string, open func(name string) (Source, error)) (*Checkpoint, error) {
+	return choice{index: name}.open(dir, open)
+}
+
+func (chosen choice) open(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
+	var index *Index
+	var stored format.File
+	if chosen.index != "" {
+		var err error
+		if index, stored, err = readIndex(dir, chosen.index); err != nil {
+			return nil, err
+		}
+		chosen.shards = index.Shards()
+		if err := chosen.unrivalled(dir, chosen.shards); err != nil {
+			return nil, err
+		}
 	}
-	names, err := shardNames(dir, index)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
+	c := &Checkpoint{path: dir.Path(), beside: dir, notes: chosen.notes}
+	for _, name := range chosen.shards {
 		src, err := open(name)
 		if errors.Is(err, os.ErrNotExist) {
-			err = &format.Error{Path: dir.Join(name), Kind: format.KindMissing, Detail: "a shard that " + IndexName + " names is not there", Err: err}
+			err = chosen.missing(dir, name, err)
 		}
 		if err == nil {
 			err = c.add(src)
@@ -101,65 +112,38 @@ func OpenFolder(dir format.Folder, open func(name string) (Source, error)) (*Che
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	if index != nil {
-		if err := c.agree(index, dir.Join(IndexName)); err != nil {
+	if chosen.index != "" {
+		c.files = append(c.files, stored)
+		if err := c.agree(index, stored.Path); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
 	return c.finish()
 }
 
-// readIndex reads the directory's index; nil if it has none.
-func (c *Checkpoint) readIndex(dir format.Folder) (*Index, error) {
-	path := dir.Join(IndexName)
-	info, err := dir.Stat(IndexName)
+// readIndex reads an index of a directory.
+func readIndex(dir format.Folder, name string) (*Index, format.File, error) {
+	info, err := dir.Stat(name)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		err = choice{}.missing(dir, name, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, format.File{}, err
 	}
-	raw, err := dir.Read(IndexName, MaxHeader)
+	raw, err := dir.Read(name, MaxHeader)
 	if err != nil {
-		return nil, err
+		return nil, format.File{}, err
 	}
-	c.files = append(c.files, format.File{Path: path, Info: info, Digest: sha256.Sum256(raw)})
-	return ParseIndex(path, raw)
-}
-
-// shardNames lists the files to open.
-func shardNames(dir format.Folder, index *Index) ([]string, error) {
-	if index != nil {
-		return index.Shards(), nil
-	}
-	entries, err := dir.ReadDir(".")
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		if e.Name() == SingleName {
-			return []string{SingleName}, nil
-		}
-		if !e.IsDir() && IsWeights(e.Name()) && !strings.HasSuffix(e.Name(), ".json") {
-			names = append(names, e.Name())
-		}
-	}
-	switch len(names) {
-	case 0:
-		return nil, &format.Error{Path: dir.Path(), Kind: format.KindMissing, Detail: "no " + SingleName + ", no " + IndexName + ", and no other safetensors file in this directory"}
-	case 1:
-		return names, nil
-	}
-	return nil, &format.Error{Path: dir.Path(), Kind: format.KindIndex, Detail: fmt.Sprintf("%d safetensors files (%s, …) and no %s: name the file that is meant", len(names), names[0], IndexName)}
+	path := dir.Join(name)
+	index, err := ParseIndex(path, raw)
+	return index, format.File{Path: path, Info: info, Digest: sha256.Sum256(raw)}, err
 }
 
 // IsWeights reports whether a file name is that of a safetensors file or of an
 // index over some.
 func IsWeights(name string) bool {
 	name = strings.ToLower(name)
-	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".safetensors.zst") ||
-		strings.HasSuffix(name, ".safetensors.index.json")
+	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".safetensors.zst") || IsIndex(name)
 }
 
 // add reads the header of one more file.
@@ -176,8 +160,7 @@ func (c *Checkpoint) add(src Source) error {
 	if _, err := io.Copy(digest, head); err != nil {
 		return err
 	}
-	f := format.File{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))}
-	c.files = slices.Insert(c.files, len(c.shards)-1, f)
+	c.files = append(c.files, format.File{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))})
 	return nil
 }
 
@@ -247,6 +230,9 @@ func (c *Checkpoint) Find(name string) (int, bool) {
 
 // Metadata implements [format.Checkpoint]: the first shard's word wins.
 func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
+
+// Notes implements [format.Noted].
+func (c *Checkpoint) Notes() []string { return c.notes }
 
 // Files implements [format.Checkpoint].
 func (c *Checkpoint) Files() []format.File { return c.files }

@@ -68,6 +68,12 @@ func opener(open *int) func(path string) (Source, error) {
 	}
 }
 
+// openDir opens a directory.
+func openDir(dir string, open func(path string) (Source, error)) (*Checkpoint, error) {
+	files := format.Directory(dir)
+	return OpenFolder(files, func(name string) (Source, error) { return open(files.Join(name)) })
+}
+
 func content(t *testing.T, c *Checkpoint, name string) string {
 	t.Helper()
 	i, ok := c.Find(name)
@@ -82,7 +88,9 @@ func content(t *testing.T, c *Checkpoint, name string) string {
 	return string(bytes.Clone(v.Data))
 }
 
-func TestOpenDir(t *testing.T) {
+const diffusers = "diffusion_pytorch_model.fp16.safetensors.index.json"
+
+func TestOpenFolder(t *testing.T) {
 	a, bc := bytesOf(`"k":"first","a":"1"`, "a"), bytesOf(`"k":"second","b":"2"`, "b", "c")
 	for _, c := range []struct {
 		name    string
@@ -94,11 +102,16 @@ func TestOpenDir(t *testing.T) {
 		{"single of another name", map[string]string{"adapter.safetensors": bc, "x.bin": "?", "y.safetensors.bak": "?"}, "b c", "adapter.safetensors"},
 		{"compressed name", map[string]string{"model.safetensors.zst": bc}, "b c", "model.safetensors.zst"},
 		{"shards", map[string]string{IndexName: indexOf("c", "2", "b", "2", "a", "1"), "1": a, "2": bc, "left.safetensors": "?"}, "a b c", "1 2 " + IndexName},
-		{"one shard", map[string]string{IndexName: indexOf("a", "1"), "1": a, SingleName: bc}, "a", "1 " + IndexName},
+		{"one shard", map[string]string{IndexName: indexOf("a", "1"), "1": a}, "a", "1 " + IndexName},
+		{"an index over the single file", map[string]string{IndexName: indexOf("a", SingleName), SingleName: a}, "a", SingleName + " " + IndexName},
+		{"an index of another name", map[string]string{diffusers: indexOf("a", "1"), "1": a, "x.safetensors": "?"}, "a", "1 " + diffusers},
+		{"the Hub's index goes first", map[string]string{IndexName: indexOf("a", "1"), "1": a, diffusers: "?"}, "a", "1 " + IndexName},
+		{"the Hub's file goes first", map[string]string{SingleName: bc, diffusers: "?"}, "b c", SingleName},
+		{"hidden files", map[string]string{"x.safetensors": a, "._x.safetensors": "?", "._x.safetensors.index.json": "?"}, "a", "x.safetensors"},
 	} {
 		open := 0
 		dir := spill(t, c.files)
-		got, err := OpenDir(dir, opener(&open))
+		got, err := openDir(dir, opener(&open))
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -117,7 +130,7 @@ func TestOpenDir(t *testing.T) {
 			base := filepath.Base(f.Path)
 			files = append(files, base)
 			data := []byte(c.files[base])
-			if base != IndexName {
+			if !IsIndex(base) {
 				h, err := ReadHeader("m", bytes.NewReader(data), int64(len(data)))
 				if err != nil {
 					t.Fatal(err)
@@ -143,7 +156,7 @@ func TestOpenDir(t *testing.T) {
 	}
 }
 
-func TestOpenDirFaults(t *testing.T) {
+func TestOpenFolderFaults(t *testing.T) {
 	a, bc := bytesOf("", "a"), bytesOf("", "b", "c")
 	index := func(pairs ...string) map[string]string {
 		return map[string]string{IndexName: indexOf(pairs...), "1": a, "2": bc}
@@ -156,7 +169,9 @@ func TestOpenDirFaults(t *testing.T) {
 		says   string
 	}{
 		{"nothing", map[string]string{"config.json": "{}"}, format.KindMissing, "", "no " + SingleName},
-		{"several", map[string]string{"x.safetensors": a, "y.safetensors": bc}, format.KindIndex, "", "2 safetensors files (x.safetensors, …)"},
+		{"several", map[string]string{"x.safetensors": a, "y.safetensors": bc}, format.KindIndex, "", "2 safetensors files, and no index that says which are the checkpoint: x.safetensors and y.safetensors;"},
+		{"a file and an index without it", map[string]string{SingleName: bc, IndexName: indexOf("a", "1"), "1": a}, format.KindIndex, "", SingleName + " is there, and " + IndexName + ","},
+		{"two indexes", map[string]string{diffusers: indexOf("a", "1"), "x.safetensors.index.json": indexOf("b", "2"), "1": a, "2": bc}, format.KindIndex, "", diffusers + " or x.safetensors.index.json"},
 		{"missing shard", index("a", "1", "b", "2", "c", "2", "d", "3"), format.KindMissing, "", "shard"},
 		{"missing tensor", index("a", "1", "b", "2", "c", "2", "d", "2"), format.KindIndex, "d", "in 2, which does not hold it"},
 		{"tensor not listed", index("a", "1", "c", "2"), format.KindIndex, "b", "2 holds the tensor, but the index does not list it"},
@@ -165,22 +180,21 @@ func TestOpenDirFaults(t *testing.T) {
 		{"damaged index", map[string]string{IndexName: "{", "1": a}, format.KindJSON, "", ""},
 		{"index that leads away", map[string]string{IndexName: `{"weight_map":{"a":"../1"}}`}, format.KindShardName, "a", "another directory"},
 		{"tensor twice", map[string]string{IndexName: indexOf("a", "1", "b", "2", "c", "2"), "1": bytesOf("", "a", "b"), "2": bc}, format.KindIndex, "b", "(also) in 1"},
-		{"foreign index alone", map[string]string{"x.safetensors.index.json": indexOf("a", "1"), "1": a}, format.KindMissing, "", "no " + SingleName},
 	} {
 		open := 0
-		_, err := OpenDir(spill(t, c.files), opener(&open))
+		_, err := openDir(spill(t, c.files), opener(&open))
 		var fault *format.Error
 		if !errors.As(err, &fault) || fault.Kind != c.kind || fault.Tensor != c.tensor || !strings.Contains(err.Error(), c.says) || open != 0 {
 			t.Errorf("%s: %v (%q), %d left open", c.name, err, format.KindOf(err), open)
 		}
 	}
 	open := 0
-	if _, err := OpenDir(filepath.Join(t.TempDir(), "none"), opener(&open)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := openDir(filepath.Join(t.TempDir(), "none"), opener(&open)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 	dir := spill(t, map[string]string{SingleName: a})
 	broken := errors.New("disk on fire")
-	if _, err := OpenDir(dir, func(string) (Source, error) { return nil, broken }); !errors.Is(err, broken) {
+	if _, err := openDir(dir, func(string) (Source, error) { return nil, broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -245,7 +259,7 @@ func TestOpenFile(t *testing.T) {
 func TestViewBounds(t *testing.T) {
 	dir := spill(t, map[string]string{SingleName: bytesOf("", "a", "b", "c")})
 	open := 0
-	c, err := OpenDir(dir, opener(&open))
+	c, err := openDir(dir, opener(&open))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +292,7 @@ func TestUnchanged(t *testing.T) {
 	for name := range files {
 		dir := spill(t, files)
 		open := 0
-		c, err := OpenDir(dir, opener(&open))
+		c, err := openDir(dir, opener(&open))
 		if err != nil {
 			t.Fatal(err)
 		}

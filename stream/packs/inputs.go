@@ -61,7 +61,7 @@ func (in *inputs) find(name string, how mmapio.Reading) error {
 		return in.packed(path, how)
 	}
 	beside := c.Beside()
-	if info, err := os.Stat(path); err != nil || !info.IsDir() && filepath.Base(path) != safetensors.IndexName {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() && !safetensors.IsIndex(path) {
 		beside = format.Folder{} // one file was named, and that alone is meant
 	}
 	if beside.Exists() {
