@@ -30,6 +30,7 @@ const (
 	KindIndex       Kind = "index"       // index and shards contradict each other
 	KindMissing     Kind = "missing"     // a file that is needed is not there
 	KindUnsupported Kind = "unsupported" // no container that weld reads
+	KindForeign     Kind = "foreign"     // another kind of file than its name says: a pointer, a web page, an archive
 	KindCompression Kind = "compression" // a damaged or foreign compressed stream
 	KindRecord      Kind = "record"      // a pack's records contradict each other
 	KindChecksum    Kind = "checksum"    // bytes are not those that were written

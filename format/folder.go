@@ -73,8 +73,19 @@ func (f Folder) ReadFile(name string) ([]byte, error) {
 // tokenizer.json in use has about 35 MB.
 const MaxSmall = 200 << 20
 
-// Read reads a small file whole, of at most limit bytes; what is not there is nil.
+// Read reads a configuration, a tokenizer, an index: a small file whole, of at most limit bytes; what is not
+// there is nil. A pointer of Git LFS or a web page in its place is an error.
 func (f Folder) Read(name string, limit int64) ([]byte, error) {
+	raw, err := f.Bytes(name, limit)
+	head := raw[:min(len(raw), ForeignHead)]
+	if err == nil && (Pointer(head) != "" || markup(head)) {
+		return nil, &Error{Path: f.Join(name), Kind: KindForeign, Detail: Foreign(head, int64(len(raw)))}
+	}
+	return raw, err
+}
+
+// Bytes reads a file whole, whatever it holds, of at most limit bytes; what is not there is nil.
+func (f Folder) Bytes(name string, limit int64) ([]byte, error) {
 	file, err := f.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -94,9 +105,6 @@ func (f Folder) Read(name string, limit int64) ([]byte, error) {
 	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err == nil && int64(len(raw)) > limit {
 		err = tooLarge
-	}
-	if raw == nil {
-		raw = []byte{}
 	}
 	return raw, f.named(err)
 }

@@ -168,6 +168,11 @@ func (p *Plan) open() (problems []error) {
 			problems = append(problems, fmt.Errorf("open %s: %w", role, err))
 			return nil
 		}
+		for _, n := range format.Notes(c) {
+			if !slices.Contains(p.Notes, n) { // a model may serve twice
+				p.Notes = append(p.Notes, n)
+			}
+		}
 		p.Sources = append(p.Sources, Source{Role: role, Path: strings.Join(append([]string{path}, adapters...), "+"), Checkpoint: c})
 		return &p.Sources[len(p.Sources)-1]
 	}

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -15,9 +16,10 @@ import safetensors.torch
 import torch
 
 import chat
+import hub_cache
 import sta
 import stacks
-from checkpoints import Family, Skipped, bf16, expect, expect_equal, load, save
+from checkpoints import Failure, Family, Skipped, bf16, expect, expect_equal, load, save
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 SCRIPT_SECONDS = 300
@@ -244,5 +246,33 @@ def needs_transformers(check):
     return guarded
 
 
-CHECKS = [torch_load_file, *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded,
-                                                 readme_gradients, layer_stacks))]
+def torch_files_converted(weld):
+    """The command that weld names for a folder of pytorch_model*.bin makes a checkpoint that it reads."""
+    folder = weld.place()
+    folder.mkdir()
+    tied = torch.arange(12.0, dtype=torch.bfloat16).reshape(3, 4)
+    torch.save({"embed": tied, "head": tied}, folder / "pytorch_model-00001-of-00002.bin")
+    torch.save({"turned": torch.ones(5, 2).T}, folder / "pytorch_model-00002-of-00002.bin")
+    try:
+        weld.inspect(folder)
+    except Failure as failure:
+        command = re.search(r"run: (python -c .*)$", str(failure), re.MULTILINE)
+        expect(command, f"no command: {failure}")
+    subprocess.run(command[1].replace("python", shlex.quote(sys.executable), 1), shell=True, check=True)
+    report = weld.inspect(folder)
+    expect([t["shape"] for t in sorted(report["tensors"], key=lambda t: t["name"])] == [[3, 4], [3, 4], [2, 5]], str(report))
+
+
+def hub_environment(weld):
+    """The table of format/hub says of the Hub's cache what huggingface_hub says."""
+    try:
+        import huggingface_hub  # noqa: F401
+    except ImportError as error:
+        raise Skipped(str(error)) from None
+    expect(hub_cache.main() == 0, "other than in the table")
+
+
+CHECKS = [
+    torch_load_file, torch_files_converted, hub_environment,
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, readme_gradients, layer_stacks)),
+]

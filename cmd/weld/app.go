@@ -64,11 +64,12 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		harm     damageError
 		fault    *mmapio.FaultError
 		changed  *mmapio.ChangedError
+		odd      *mmapio.NotRegularError
 	)
 	switch {
 	case errors.As(err, &usage), errors.As(err, &problems):
 		return exitUsage
-	case errors.As(err, &harm), errors.As(err, &damaged), errors.As(err, &fault), errors.As(err, &changed):
+	case errors.As(err, &harm), errors.As(err, &damaged), errors.As(err, &fault), errors.As(err, &changed), errors.As(err, &odd):
 		return exitDamaged
 	}
 	return exitFailed

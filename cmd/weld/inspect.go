@@ -58,6 +58,7 @@ func inspect(c *cli.Context) error {
 		return err
 	}
 	defer ck.Close()
+	printNotes(c, format.Notes(ck))
 	found := look(ck)
 	if c.Bool("json") {
 		return printJSON(c, found)

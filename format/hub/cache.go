@@ -27,13 +27,10 @@ func Locate(name string) (string, error) {
 		return "", &format.Error{Path: name, Kind: format.KindMissing, Detail: "no such file or directory"}
 	}
 	owner, repo, revision := m[1], m[2], m[3]
-	cache, err := cacheDir()
-	if err != nil {
-		return "", err
-	}
-	folder, repoID := "models--"+repo, repo
+	cache := cacheDir()
+	folder, repoID := folderPrefix+repo, repo
 	if owner != "" {
-		folder, repoID = "models--"+owner+"--"+repo, owner+"/"+repo
+		folder, repoID = folderPrefix+owner+separator+repo, owner+"/"+repo
 	}
 	if dir, ok := snapshot(filepath.Join(cache, folder), revision); ok {
 		return dir, nil
@@ -41,30 +38,45 @@ func Locate(name string) (string, error) {
 	if owner == "" && revision == "" { // few models are called so; most are files that are not there
 		return "", &format.Error{Path: name, Kind: format.KindMissing, Detail: "no such file or directory, and no model of that name in the Hub cache " + cache}
 	}
-	download := "hf download " + repoID
-	if revision != "" {
-		download += " --revision " + revision
-	}
 	return "", &format.Error{Path: name, Kind: format.KindMissing,
-		Detail: fmt.Sprintf("neither a path nor a model in the Hub cache %s; to download it, run: %s", cache, download)}
+		Detail: fmt.Sprintf("neither a path nor a model in the Hub cache %s; to download it, run: %s", cache, download(repoID, revision))}
 }
 
-// cacheDir follows the Hub client's environment variables.
-func cacheDir() (string, error) {
-	if dir := os.Getenv("HF_HUB_CACHE"); dir != "" {
-		return dir, nil
+// Names of a model's folder in the cache: models--owner--name.
+const (
+	folderPrefix = "models--"
+	separator    = "--"
+)
+
+// download is the command that downloads a model.
+func download(repoID, revision string) string {
+	command := "hf download " + repoID
+	if revision != "" {
+		command += " --revision " + revision
 	}
-	if home := os.Getenv("HF_HOME"); home != "" {
-		return filepath.Join(home, "hub"), nil
-	}
-	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
-		return filepath.Join(dir, "huggingface", "hub"), nil
-	}
-	home, err := os.UserHomeDir()
+	return command
+}
+
+// Incomplete says what to do about a path in a snapshot of the Hub's cache of which something is
+// missing: the command that downloads the rest. It is "" for any other path.
+func Incomplete(path string) string {
+	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("find the Hub cache: %w", err)
+		return ""
 	}
-	return filepath.Join(home, ".cache", "huggingface", "hub"), nil
+	for dir := path; filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
+		repo := filepath.Dir(filepath.Dir(dir))
+		id, ok := strings.CutPrefix(filepath.Base(repo), folderPrefix)
+		if !ok || filepath.Base(filepath.Dir(dir)) != "snapshots" {
+			continue
+		}
+		advice := "the snapshot in the Hub cache is incomplete"
+		if parts, _ := filepath.Glob(filepath.Join(repo, "blobs", "*.incomplete")); len(parts) > 0 {
+			advice += ", and a download was interrupted"
+		}
+		return advice + "; to complete it, run: " + download(strings.Replace(id, separator, "/", 1), filepath.Base(dir))
+	}
+	return ""
 }
 
 // maxRef is the most bytes of a ref, which is one line with a commit.

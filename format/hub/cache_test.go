@@ -126,23 +126,3 @@ func TestLocatePrefersPaths(t *testing.T) {
 		}
 	}
 }
-
-func TestCacheDirFollowsTheEnvironment(t *testing.T) {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Skip(err)
-	}
-	for _, c := range []struct{ hub, hfHome, xdg, want string }{
-		{"/a", "/b", "/c", "/a"},
-		{"", "/b", "/c", "/b/hub"},
-		{"", "", "/c", "/c/huggingface/hub"},
-		{"", "", "", filepath.ToSlash(home) + "/.cache/huggingface/hub"},
-	} {
-		t.Setenv("HF_HUB_CACHE", c.hub)
-		t.Setenv("HF_HOME", c.hfHome)
-		t.Setenv("XDG_CACHE_HOME", c.xdg)
-		if got, err := cacheDir(); err != nil || got != filepath.FromSlash(c.want) {
-			t.Errorf("%+v: cacheDir = %q, %v", c, got, err)
-		}
-	}
-}

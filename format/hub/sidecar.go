@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/mmapio"
 )
 
 // weightSuffixes end the names of files that hold tensors, or an index over some,
@@ -29,7 +30,8 @@ const MaxSidecar = format.MaxSmall
 
 // Sidecars lists the files beside the weights of a checkpoint that a
 // merged checkpoint needs as well: configuration, tokenizer, templates, licence,
-// code. Names are sorted. skipped are the directories that are not carried.
+// code. Names are sorted. skipped are the directories that are not carried. What is neither file
+// nor directory is an error.
 func Sidecars(files fs.FS) (names, skipped []string, err error) {
 	names, skipped, err = sidecars(files, ".")
 	slices.Sort(names)
@@ -60,6 +62,8 @@ func sidecars(files fs.FS, dir string) (names, skipped []string, err error) {
 			names = append(names, more...)
 		case info.IsDir():
 			skipped = append(skipped, name)
+		default:
+			return nil, nil, &mmapio.NotRegularError{Path: name, Mode: info.Mode()}
 		}
 	}
 	return names, skipped, nil

@@ -195,3 +195,8 @@ func (c *checkpoint) Unchanged() error {
 func (c *checkpoint) Close() error {
 	return errors.Join(c.base.Close(), c.adapter.Close())
 }
+
+// Notes implements [format.Noted].
+func (c *checkpoint) Notes() []string {
+	return slices.Concat(format.Notes(c.base), format.Notes(c.adapter))
+}

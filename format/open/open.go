@@ -32,17 +32,19 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	}
 	if info.IsDir() {
 		dir := format.Directory(path)
-		return checkpoint(safetensors.OpenFolder(dir, inside(dir, source)))
+		c, err := safetensors.OpenFolder(dir, inside(dir, source))
+		return checkpoint(c, explain(dir, err))
 	}
 	if safetensors.IsIndex(path) {
 		dir := format.Directory(filepath.Dir(path))
-		return checkpoint(safetensors.OpenIndex(dir, filepath.Base(path), inside(dir, source)))
+		c, err := safetensors.OpenIndex(dir, filepath.Base(path), inside(dir, source))
+		return checkpoint(c, incomplete(err))
 	}
 	if packed.IsName(path) {
 		return packed.OpenCheckpoint(path, how...)
 	}
-	if !safetensors.IsWeights(path) || strings.HasSuffix(path, ".json") {
-		return nil, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "not a container that weld reads: " + Readable}
+	if !safetensors.IsWeights(path) {
+		return nil, unreadable(path)
 	}
 	src, err := source(path)
 	if err != nil {

@@ -112,7 +112,7 @@ func (p *Patch) lean(offset, n int64) (mmapio.View, error) {
 func (p *Patch) View(i int, off, n int64) (mmapio.View, error) {
 	it := p.items[i]
 	if it.File {
-		data, err := p.base.Beside().Read(it.Name, largestFile)
+		data, err := p.base.Beside().Bytes(it.Name, largestFile)
 		if err != nil {
 			return mmapio.View{}, err
 		}

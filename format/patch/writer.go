@@ -105,7 +105,7 @@ func (w *Writer) region(name string, size int64) error {
 	r := &region{place: place{Item: it, begin: w.Writer.Content(), base: -1}}
 	var data []byte
 	if info, err := w.base.Beside().Stat(name); err == nil && info.Size() == size && size > 0 && size <= largestFile {
-		if data, err = w.base.Beside().Read(name, largestFile); err != nil {
+		if data, err = w.base.Beside().Bytes(name, largestFile); err != nil {
 			return err
 		}
 	}

@@ -113,7 +113,7 @@ func partNotes(path string) []string {
 		return nil
 	}
 	n, _ := strconv.Atoi(number)
-	return []string{fmt.Sprintf("%s is shard %d of %d, a part of a checkpoint; its directory names the whole", path, n, of.count)}
+	return []string{fmt.Sprintf("%s is shard %d of %d, and the others are left out; for the whole checkpoint name the directory %s", path, n, of.count, filepath.Dir(path))}
 }
 
 // numbered takes files for the shards of one checkpoint whose index is not there. They must be all of

@@ -56,6 +56,9 @@ func ReadHeader(path string, r io.ReaderAt, size int64) (*Header, error) {
 // readRaw reads the JSON bytes of a header.
 func readRaw(path string, r io.ReaderAt, size int64) ([]byte, error) {
 	if size < lengthSize {
+		if err := foreign(path, r, size); err != nil {
+			return nil, err
+		}
 		return nil, &format.Error{Path: path, Kind: format.KindTruncated,
 			Detail: fmt.Sprintf("expected a header length of %d bytes, found a file of %d", lengthSize, size)}
 	}
@@ -64,6 +67,11 @@ func readRaw(path string, r io.ReaderAt, size int64) ([]byte, error) {
 		return nil, err
 	}
 	n := binary.LittleEndian.Uint64(length[:])
+	if n == 0 || n > MaxHeader || int64(n) > size-lengthSize {
+		if err := foreign(path, r, size); err != nil {
+			return nil, err
+		}
+	}
 	if n == 0 || n > MaxHeader {
 		return nil, &format.Error{Path: path, Kind: format.KindHeaderSize,
 			Detail: fmt.Sprintf("expected a header of 1 to %d bytes, found a declared length of %d", int64(MaxHeader), n)}
@@ -74,6 +82,16 @@ func readRaw(path string, r io.ReaderAt, size int64) ([]byte, error) {
 	}
 	raw := make([]byte, n)
 	return raw, readFull(path, r, raw, lengthSize)
+}
+
+// foreign tells what a file is that cannot be one of the format, if that can be told.
+func foreign(path string, r io.ReaderAt, size int64) error {
+	head := make([]byte, min(size, format.ForeignHead))
+	n, _ := r.ReadAt(head, 0) // whoever reads on will say what is wrong
+	if what := format.Foreign(head[:n], size); what != "" {
+		return &format.Error{Path: path, Kind: format.KindForeign, Detail: what}
+	}
+	return nil
 }
 
 // readFull fills p. A file that has become shorter than its size is truncated.

@@ -53,6 +53,7 @@ func (in *inputs) find(name string, how mmapio.Reading) error {
 		return err
 	}
 	defer c.Close()
+	in.Notes = append(in.Notes, format.Notes(c)...)
 	path, err := hub.Locate(name)
 	if err != nil {
 		return err

@@ -107,7 +107,7 @@ func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verifica
 	for _, t := range c.Tensors() {
 		v.Bytes += t.Bytes()
 	}
-	v.Notes = append(v.Notes, "this container has no checksums for tensors: structure and readability were checked")
+	v.Notes = append(append(v.Notes, format.Notes(c)...), "this container has no checksums for tensors: structure and readability were checked")
 	if strings.HasSuffix(strings.ToLower(path), ".zst") {
 		v.Notes = []string{"structure and the checksums of all frames were checked"}
 	}

@@ -1,0 +1,73 @@
+package open
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"weld/format"
+	"weld/format/safetensors"
+)
+
+// TestExplain opens what people have in place of a checkpoint.
+func TestExplain(t *testing.T) {
+	for _, c := range []struct {
+		files string // the name that is opened, and what is there
+		kind  format.Kind
+		says  string
+	}{
+		{"m m/pytorch_model.bin m/config.json", format.KindUnsupported, "pytorch_model.bin: PyTorch's own format; to convert, run: python -c"},
+		{"m m/pytorch_model-1.bin m/pytorch_model-2.bin m/pytorch_model-3.bin m/pytorch_model-4.bin", format.KindUnsupported, "pytorch_model-3.bin, … (4): PyTorch"},
+		{"m m/consolidated.00.pth", format.KindUnsupported, " m/consolidated.00.pth"},
+		{"m m/model.Q4_K_M.gguf", format.KindUnsupported, "llama.cpp's format; take the checkpoint that it was made from"},
+		{"m m/model.onnx", format.KindUnsupported, "a format for running models"},
+		{"m m/tf_model.h5", format.KindUnsupported, "from_tf=True"},
+		{"m m/flax_model.msgpack m/x", format.KindUnsupported, "from_flax=True"},
+		{"m m/weights.00.npz", format.KindUnsupported, "import sys, numpy"},
+		{"m m/model.weld", format.KindMissing, "a pack is named by itself: m/model.weld"},
+		{"m m/unet/a.safetensors m/vae/b.safetensors m/scheduler/x.json", format.KindMissing, "in folders of it, each a checkpoint of its own: m/unet, m/vae"},
+		{"m m/training_args.bin", format.KindMissing, "no other safetensors file in this directory"},
+		{"m/x.bin m/x.bin", format.KindUnsupported, "this is PyTorch's own format, and weld reads safetensors"},
+		{"m/README.md m/README.md", format.KindUnsupported, Readable},
+		{"own/model", format.KindMissing, "hf download own/model"},
+		{"own/tokenizer", format.KindMissing, "the snapshot in the Hub cache is incomplete; to complete it, run: hf download own/tokenizer --revision c0ffee"},
+		{"own/half", format.KindMissing, "a shard that " + safetensors.IndexName + " names is not there; the snapshot in the Hub cache is incomplete, and a download was interrupted; to complete it, run: hf download own/half --revision c0ffee"},
+		{"own/broken", format.KindMissing, "model.safetensors: a link to ../../blobs/aa, which is not there; the snapshot"},
+	} {
+		t.Chdir(t.TempDir())
+		t.Setenv("HF_HUB_CACHE", "cache")
+		name, files, _ := strings.Cut(c.files, " ")
+		for _, file := range strings.Fields(files) {
+			put(t, ".", file, []byte("?"))
+		}
+		for _, file := range []string{
+			"tokenizer/snapshots/c0ffee/tokenizer.json", "half/blobs/bb.1234.incomplete", "broken/snapshots/c0ffee/config.json",
+		} {
+			put(t, "cache", "models--own--"+file, []byte("?"))
+		}
+		for _, repo := range []string{"tokenizer", "half", "broken"} {
+			put(t, "cache", "models--own--"+repo+"/refs/main", []byte("c0ffee"))
+		}
+		index := safetensors.Index{WeightMap: []safetensors.Weight{{Name: "a", Shard: "1.safetensors"}}}
+		put(t, "cache", "models--own--half/snapshots/c0ffee/"+safetensors.IndexName, index.Append(nil))
+		if err := os.Symlink("../../blobs/aa", filepath.FromSlash("cache/models--own--broken/snapshots/c0ffee/model.safetensors")); err != nil {
+			t.Skip(err)
+		}
+		_, err := Checkpoint(name)
+		if format.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v (%q), want %q", c.files, err, format.KindOf(err), c.says)
+		}
+	}
+}
+
+// Commands that are shown can be run, whatever a path is called.
+func TestQuoted(t *testing.T) {
+	for path, want := range map[string]string{
+		"a/b-c.d_1+2": "a/b-c.d_1+2", "a b": "'a b'", "it's": `'it'\''s'`, "$HOME": "'$HOME'", "ä": "'ä'", "a;b": "'a;b'",
+	} {
+		if got := quoted(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
