@@ -79,7 +79,7 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 	slices.SortStableFunc(d.Tensors, func(a, b TensorDiff) int {
 		return cmp.Or(cmp.Compare(b.severity(), a.severity()), cmp.Compare(a.Name, b.Name))
 	})
-	d.Notes = p.Notes
+	d.Notes = append(d.Notes, p.Notes...)
 	return d, nil
 }
 

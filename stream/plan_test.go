@@ -94,7 +94,7 @@ func TestProblemsOfInputs(t *testing.T) {
 func TestProblemsOfOpening(t *testing.T) {
 	p := newFamily(2, small()...).save(t)
 	p.base = p.out("no-base")
-	p.models[1] = write(t, p.out("broken.safetensors"), []byte("12345678x"))
+	p.models[1] = write(t, p.out("broken.safetensors"), []byte("12345678\x00"))
 	p.importance[0] = write(t, p.out("importance.txt"), []byte("x"))
 	samePlaces(t, p.fails(t, ask("sta"), p.out("x"), Options{}),
 		problem{format.KindMissing, p.base, ""}, problem{format.KindHeaderSize, p.models[1], ""}, problem{format.KindUnsupported, p.importance[0], ""})
