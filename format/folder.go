@@ -19,7 +19,7 @@ type Folder struct {
 }
 
 // Directory is a directory's Folder.
-func Directory(path string) Folder { return Folder{path, mmapio.Dir(path)} }
+func Directory(path string) Folder { return Folder{path, mmapio.Files(path)} }
 
 // FolderOf is the Folder of files that are found in a container.
 func FolderOf(container string, files fs.FS) Folder { return Folder{container, files} }
