@@ -173,8 +173,8 @@ func (p *Plan) eachOperand(t Output, reads fuse.Reads, visit func(s *Source, i i
 		visit(t.reference, t.base)
 	}
 	for _, x := range t.parts {
-		if reads.Models && x.index >= 0 {
-			visit(p.models[x.model], x.index)
+		if s, i := p.operand(&t, x); reads.Models && i >= 0 {
+			visit(s, i)
 		}
 		if reads.Importance && x.importance >= 0 {
 			visit(p.importance[x.model], x.importance)

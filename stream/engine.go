@@ -282,7 +282,8 @@ func (w *worker) borrow(tensor int, t *Output, reads fuse.Reads, lo, hi int64) e
 		return err
 	}
 	for _, x := range t.parts {
-		model, err := operand(w.plan.models[x.model], x.index, reads.Models)
+		from, i := w.plan.operand(t, x)
+		model, err := operand(from, i, reads.Models)
 		if err != nil {
 			return err
 		}

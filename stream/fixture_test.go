@@ -375,7 +375,10 @@ func (p place) recipe(t testing.TB, q request) *recipe.Recipe {
 	for _, path := range models {
 		d.Models = append(d.Models, recipe.DraftModel{Path: recipe.Setting{Text: path}})
 	}
-	importance := q.method == "sta"
+	if method.BaseIs == recipe.BaseFirst {
+		d.Models = d.Models[:method.MaxModels-1] // beside the base
+	}
+	importance := q.method == "sta" || q.method == "fisher"
 	for _, s := range q.settings {
 		key, value, _ := strings.Cut(s, "=")
 		switch key {

@@ -63,8 +63,8 @@ func (m *matcher) tiedHead(ref *Source, at func(name string) site) {
 		}
 		i, ok := ref.Find(tied.embedding)
 		s := at(tied.head)
-		has := func(model *Source) bool { _, has := model.Find(tied.head); return has }
-		if !ok || !has(m.reference()) && !slices.ContainsFunc(s.inputs, func(in origin) bool { return has(m.models[in.model]) }) {
+		holds := func(model *Source) bool { _, holds := model.Find(tied.head); return holds }
+		if !ok || !holds(m.reference()) && !slices.ContainsFunc(s.inputs, func(in origin) bool { return holds(m.models[in.model]) }) {
 			continue
 		}
 		t := ref.Tensors()[i]
@@ -83,7 +83,7 @@ func (m *matcher) noteExtra(ref *Source, models []*Source) {
 	for _, model := range models {
 		var names []string
 		for _, t := range model.Tensors() {
-			if !written[t.Name] && m.owns(t.Name) {
+			if !written[t.Name] && m.owns(t.Name) && !has(ref, t.Name) {
 				names = append(names, t.Name)
 			}
 		}
@@ -144,6 +144,9 @@ func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
 	out.Name = s.name
 	out.DType, out.Stored = t.StoredDType(), format.Invalid
 	if !t.DType.Computable() {
+		if m.drops(s) {
+			return
+		}
 		out.Action = Copy
 		m.takeWhole(&out, s)
 		m.Tensors = append(m.Tensors, out)
@@ -161,7 +164,9 @@ func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
 		}
 		out.reference = s.reference
 	}
-	m.addParts(&out, t, s)
+	if m.addParts(&out, t, s) == errDropped {
+		return
+	}
 	if m.Recipe.DType != format.Invalid {
 		out.DType = m.Recipe.DType
 	}
@@ -182,8 +187,8 @@ func (m *matcher) takeWhole(out *Output, s site) {
 	}
 }
 
-// addParts finds the tensor in every model that takes part.
-func (m *matcher) addParts(out *Output, t format.Tensor, s site) {
+// addParts finds the tensor in every model that takes part. The error is [errDropped] where the tensor is to be left out.
+func (m *matcher) addParts(out *Output, t format.Tensor, s site) error {
 	at := recipe.Site{Slice: max(m.slice, 0), Output: s.name, Inputs: s.names, T: s.position}
 	shared, own := m.Recipe.At(at)
 	out.shared = shared
@@ -191,16 +196,21 @@ func (m *matcher) addParts(out *Output, t format.Tensor, s site) {
 	for _, in := range s.inputs {
 		x := part{model: in.model, importance: -1, params: own[in.source]}
 		var err error
-		if x.index, err = m.find(m.models[in.model], in.name, t); err != nil {
+		if x.index, err = m.supply(out, in, t); err == errDropped {
+			return err
+		} else if err != nil {
 			m.fail(err)
 		}
 		if file := m.importance[in.model]; file != nil {
-			if x.importance, err = m.locateImportance(file, in.name, t); err != nil {
+			if _, known := file.Find(in.name); !known && x.index == supplied {
+				out.unknown = true
+			} else if x.importance, err = m.locateImportance(file, in.name, t); err != nil {
 				m.fail(err)
 			}
 		}
 		out.parts = append(out.parts, x)
 	}
+	return nil
 }
 
 // find finds a tensor that must be there, or the one that stands for it.
@@ -260,27 +270,28 @@ func (p *Plan) locateImportance(s *Source, name string, like format.Tensor) (int
 
 // copyIfUnchanged turns a fuse that would change nothing into a copy.
 func (p *Plan) copyIfUnchanged(out *Output) {
-	if p.Recipe.Method.Name != "passthrough" || len(out.parts) != 1 || out.parts[0].index < 0 {
+	if p.Recipe.Method.Name != "passthrough" || len(out.parts) != 1 || out.parts[0].index == absent {
 		return
 	}
 	x := out.parts[0]
-	if m := p.models[x.model]; x.params.Number("scale") == 1 && m.Tensors()[x.index].DType == out.DType {
-		out.Action, out.from, out.index = Copy, m, x.index
+	if m, i := p.operand(out, x); x.params.Number("scale") == 1 && m.Tensors()[i].DType == out.DType {
+		out.Action, out.from, out.index = Copy, m, i
 	}
 }
 
 // paramsKey names evaluated parameters that are shared, and the model that they are of; -1 for
 // all.
 type paramsKey struct {
-	values uintptr
-	model  int
-	based  bool
+	values  uintptr
+	model   int
+	based   bool
+	unknown bool
 }
 
 // numbers turns evaluated parameters into what methods read, once for those that many tensors
 // share. It adds what only the plan knows.
-func (p *Plan) numbers(v recipe.Values, of *part, based bool) fuse.Params {
-	key := paramsKey{reflect.ValueOf(v).Pointer(), -1, based}
+func (p *Plan) numbers(v recipe.Values, of *part, based, unknown bool) fuse.Params {
+	key := paramsKey{reflect.ValueOf(v).Pointer(), -1, based, unknown}
 	if of != nil {
 		key.model = of.model
 	}
@@ -300,8 +311,8 @@ func (p *Plan) numbers(v recipe.Values, of *part, based bool) fuse.Params {
 	case based:
 		n["with_base"] = 1
 	}
-	if v["missing_importance"].Text == "drop" {
-		n["missing"] = 1
+	if v["missing_importance"].Text == "drop" || unknown {
+		n["missing_importance"] = 1
 	}
 	if p.params == nil {
 		p.params = make(map[paramsKey]fuse.Params)

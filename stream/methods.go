@@ -11,7 +11,7 @@ import (
 
 // Schema lists the merge methods and their parameters: what recipes and flags may
 // say. docs/methods.md has the formulas.
-func Schema() recipe.Schema { return slices.Clone(schema) }
+func Schema() recipe.Schema { return withMissing(slices.Clone(schema)) }
 
 // Keys that several methods share.
 var (

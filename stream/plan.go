@@ -92,12 +92,13 @@ type Output struct {
 	reference *Source // what differences are taken from: the base, or that of the slice
 	shared    recipe.Values
 	parts     []part
+	unknown   bool // importance of a model that lacks the tensor: it takes no part in what is weighed by it
 }
 
 // part is what one model brings to a tensor.
 type part struct {
 	model      int // index in the plan's models
-	index      int // of the tensor there; −1 where the model does not have it
+	index      int // of the tensor there, or absent, or supplied
 	importance int // index in the model's importance file; −1 for none
 	params     recipe.Values
 }
@@ -357,11 +358,12 @@ func (p *Plan) job(t Output) fuse.Job {
 		Name: t.Name, Shape: t.Shape, DType: t.DType,
 		Tiling: fuse.NewTiling(t.Elements(), t.RowLen()),
 		Wide:   t.base >= 0 && t.reference.Tensors()[t.base].DType == format.F64,
-		Params: p.numbers(t.shared, nil, t.base >= 0),
+		Params: p.numbers(t.shared, nil, t.base >= 0, t.unknown),
 	}
 	for _, x := range t.parts {
-		j.Wide = j.Wide || x.index >= 0 && p.models[x.model].Tensors()[x.index].DType == format.F64
-		j.Models = append(j.Models, fuse.Contribution{Importance: x.importance >= 0, Absent: x.index < 0, Params: p.numbers(x.params, &x, t.base >= 0)})
+		s, i := p.operand(&t, x)
+		j.Wide = j.Wide || i >= 0 && s.Tensors()[i].DType == format.F64
+		j.Models = append(j.Models, fuse.Contribution{Importance: x.importance >= 0, Absent: i < 0, Params: p.numbers(x.params, &x, t.base >= 0, false)})
 	}
 	return j
 }

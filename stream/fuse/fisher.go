@@ -30,7 +30,7 @@ func init() {
 // no file has it, all models have.
 func fisher[T vec.Float](j *job) []Stage {
 	taken, known := informed(j.Job)
-	if j.shared("missing") == 0 && (!known || len(taken) < j.models()) {
+	if j.shared("missing_importance") == 0 && (!known || len(taken) < j.models()) {
 		return fails(fmt.Errorf("tensor %q: an importance file lacks it", j.Name))
 	}
 	var models []int // as the job counts them

@@ -43,7 +43,7 @@ func fisherReference(m oneTensor) []float64 {
 
 func TestFisherReference(t *testing.T) {
 	oneByOne(t, "fisher", 4, func(r *rand.Rand, m oneTensor, grid bool) {
-		m.shared = Params{"missing": 1}
+		m.shared = Params{"missing_importance": 1}
 		for range m.models {
 			statistic := scoring.Statistic(r.IntN(5))
 			m.own = append(m.own, Params{"weight": 0.1 + r.Float64(), "statistic": float64(statistic)})
@@ -93,7 +93,7 @@ func TestFisher(t *testing.T) {
 	if _, err := in.fuseOnce(Local("fisher", in.jobs, StopNonfinite)); err == nil {
 		t.Error("a tensor without importance was merged")
 	}
-	m.shared = Params{"missing": 1}
+	m.shared = Params{"missing_importance": 1}
 	m.hold(t, m.models[1], 1e-6)
 	m.importance[1] = nil
 	m.hold(t, []float64{4, 5, 6, 7}, 1e-6)

@@ -240,7 +240,7 @@ func TestMeasuredScratch(t *testing.T) {
 			}
 			for _, dtype := range []format.DType{format.F32, format.BF16, format.F64} {
 				m := drawOne(r, method, dtype, []int64{20011}, models, true)
-				m.shared = Params{"select_topk": 0.3, "epsilon": 0.01, "r": 0.1, "alpha": 0.2, "missing": 1}
+				m.shared = Params{"select_topk": 0.3, "epsilon": 0.01, "r": 0.1, "alpha": 0.2, "missing_importance": 1}
 				for range models {
 					m.own = append(m.own, Params{"weight": 1, "statistic": 2})
 					a := make([]float64, len(m.base)) // much of it 0, so that the plain mean is taken too

@@ -61,7 +61,7 @@ models:
 	want := map[string]string{
 		"score": "weight", "normalize_scores": "mean", "scope": "model", "granularity": "element",
 		"lambda": "1", "combine": "sum", "consensus": "none", "rescale": "none",
-		"contrast": "false", "missing_importance": "error", "nonfinite": "error",
+		"contrast": "false", "missing_importance": "error", "nonfinite": "error", "missing": "error",
 	}
 	if got := texts(r.Params); !maps.Equal(got, want) {
 		t.Errorf("global values\n%v, want\n%v", got, want)
@@ -80,9 +80,9 @@ func TestDefaultsOfOtherMethods(t *testing.T) {
 		method        string
 		global, model map[string]string
 	}{
-		{"task_arithmetic", map[string]string{"int8_mask": "false", "lambda": "1", "normalize": "false", "nonfinite": "error"}, map[string]string{"weight": "1"}},
-		{"linear", map[string]string{"normalize": "true", "nonfinite": "error"}, map[string]string{"weight": "1"}},
-		{"passthrough", map[string]string{"nonfinite": "error"}, map[string]string{"scale": "1"}},
+		{"task_arithmetic", map[string]string{"int8_mask": "false", "lambda": "1", "normalize": "false", "nonfinite": "error", "missing": "error"}, map[string]string{"weight": "1"}},
+		{"linear", map[string]string{"normalize": "true", "nonfinite": "error", "missing": "error"}, map[string]string{"weight": "1"}},
+		{"passthrough", map[string]string{"nonfinite": "error", "missing": "error"}, map[string]string{"scale": "1"}},
 	} {
 		r := parse(t, "merge_method: "+test.method+"\nbase_model: base\nmodels: [{model: a}]\n")
 		if got := texts(r.Params); !maps.Equal(got, test.global) {

@@ -38,6 +38,7 @@ parameters:
   contrast: false
   missing_importance: error
   nonfinite: error
+  missing: error
 dtype: float16
 `
 	if got := string(r.YAML()); got != want {
