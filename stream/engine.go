@@ -340,15 +340,24 @@ func (p *Plan) explain(err error, t *Output) error {
 	if !ok {
 		return err
 	}
-	if odd.Model >= 0 {
-		m := t.parts[odd.Model].model
-		path := p.models[m].Path
-		if odd.Score {
-			path = p.importance[m].Path
-		}
+	if path := p.culprit(odd, t); path != "" {
 		err = &format.Error{Path: path, Kind: format.KindNonfinite, Err: odd}
 	} else {
 		err = fmt.Errorf("the merge: %w", odd)
 	}
 	return fmt.Errorf("%w; nonfinite propagate lets such values pass, nonfinite base takes the base's", err)
+}
+
+// culprit is the file whose value is not finite; "" where no file's is.
+func (p *Plan) culprit(odd *fuse.NonfiniteError, t *Output) string {
+	switch odd.Whose {
+	case fuse.OfModel:
+		from, _ := p.operand(t, t.parts[odd.Model])
+		return from.Path
+	case fuse.OfImportance:
+		return p.importance[t.parts[odd.Model].model].Path
+	case fuse.OfBase:
+		return t.reference.Path
+	}
+	return ""
 }

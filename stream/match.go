@@ -273,6 +273,9 @@ func (p *Plan) copyIfUnchanged(out *Output) {
 	if p.Recipe.Method.Name != "passthrough" || len(out.parts) != 1 || out.parts[0].index == absent {
 		return
 	}
+	if out.base >= 0 { // nonfinite: base looks at every value
+		return
+	}
 	x := out.parts[0]
 	if m, i := p.operand(out, x); x.params.Number("scale") == 1 && m.Tensors()[i].DType == out.DType {
 		out.Action, out.from, out.index = Copy, m, i

@@ -21,20 +21,38 @@ const (
 	BaseNonfinite
 )
 
+// Culprit says whose value makes a result that is not finite.
+type Culprit uint8
+
+const (
+	// Arithmetic is nobody's value: all are finite.
+	Arithmetic Culprit = iota
+	// OfModel is a value of a model.
+	OfModel
+	// OfImportance is a value of a model's importance.
+	OfImportance
+	// OfBase is a value of the base.
+	OfBase
+)
+
 // NonfiniteError reports a value that is not finite where it matters.
 type NonfiniteError struct {
 	Tensor string
 	Index  int64 // element, in C order
-	Model  int   // index in the recipe, or -1 where no single model is to blame
-	Score  bool  // the model's importance score, not the result
+	Whose  Culprit
+	Model  int  // index in the recipe, of OfModel and OfImportance; else -1
+	Score  bool // it is the model's score that is not finite, not the result
 	Value  float64
 	DType  format.DType // of the output, which cannot hold a finite Value
 }
 
 func (e *NonfiniteError) Error() string {
 	what := "the result"
-	if e.Score {
+	switch {
+	case e.Score && e.Whose == OfImportance:
 		what = "the importance score"
+	case e.Score:
+		what = "the score"
 	}
 	if e.Value-e.Value == 0 {
 		return fmt.Sprintf("tensor %q, element %d: %s is %v, too large for %v", e.Tensor, e.Index, what, e.Value, e.DType)
@@ -57,6 +75,7 @@ func encode[T vec.Float](f finisher, sp *Span, t Tile, out []T) (odd int64, err 
 		return 0, nil
 	}
 	limit := format.Overflow[T](sp.OutDType)
+	var stop *NonfiniteError
 	for from := 0; ; {
 		i := vec.FirstNonFinite(out[from:], limit)
 		if i < 0 {
@@ -64,18 +83,28 @@ func encode[T vec.Float](f finisher, sp *Span, t Tile, out []T) (odd int64, err 
 		}
 		i += from
 		from = i + 1
-		if unanimous[T](sp, t, i) {
+		if x, ok := unanimous[T](sp, t, i); ok {
+			out[i] = x // whatever the arithmetic made of it
 			continue
 		}
 		odd++
 		switch f.policy {
 		case StopNonfinite:
-			return odd, f.blame(sp, t, i, float64(out[i]))
+			// One value can spoil a whole line: better than its first element is the one that did.
+			if e := f.blame(sp, t, i, float64(out[i])); stop == nil || stop.Whose == Arithmetic && e.Whose != Arithmetic {
+				stop = e
+			}
+			if stop.Whose != Arithmetic {
+				return odd, stop
+			}
 		case BaseNonfinite:
 			if sp.Base.Data != nil {
 				out[i] = element[T](sp.Base, t, i)
 			}
 		}
+	}
+	if stop != nil {
+		return odd, stop
 	}
 	format.Encode(sp.OutDType, dst, out)
 	return odd, nil
@@ -89,23 +118,28 @@ func element[T vec.Float](o Operand, t Tile, i int) T {
 	return one[0]
 }
 
-// unanimous reports whether all sources have the same infinity or NaN at element i:
-// then it is meant to stay.
-func unanimous[T vec.Float](sp *Span, t Tile, i int) bool {
-	first := sp.Base
-	if first.Data == nil {
-		first = sp.Models[0]
+// unanimous reports whether all sources have the same infinity or NaN at element i, and which: it is meant to stay.
+func unanimous[T vec.Float](sp *Span, t Tile, i int) (value T, ok bool) {
+	known := false
+	same := func(o Operand) bool {
+		if o.Data == nil {
+			return true // it has no part in the tensor, or was not read
+		}
+		x := element[T](o, t, i)
+		if !known {
+			value, known = x, true
+		}
+		return x-x != 0 && sameBits(x, value)
 	}
-	want := element[T](first, t, i)
-	if float64(want-want) == 0 {
-		return false // finite: it is the arithmetic or the output's type that is not
+	if !same(sp.Base) {
+		return 0, false
 	}
 	for _, m := range sp.Models {
-		if m.Data != nil && !sameBits(element[T](m, t, i), want) {
-			return false
+		if !same(m) {
+			return 0, false
 		}
 	}
-	return true
+	return value, known
 }
 
 func sameBits[T vec.Float](a, b T) bool {
@@ -113,17 +147,34 @@ func sameBits[T vec.Float](a, b T) bool {
 	return math.Float64bits(float64(a)) == math.Float64bits(float64(b))
 }
 
-// blame names the model whose own value is not finite, if there is one.
-func (f finisher) blame(sp *Span, t Tile, i int, value float64) error {
+// blame names whose value is not finite, if one is.
+func (f finisher) blame(sp *Span, t Tile, i int, value float64) *NonfiniteError {
 	e := &NonfiniteError{Tensor: f.job.Name, Index: t.Lo + int64(i), Model: -1, Value: value, DType: sp.OutDType}
-	for m, o := range sp.Models {
-		if o.Data == nil {
-			continue
-		}
-		if x := element[float64](o, t, i); math.IsNaN(x) || math.IsInf(x, 0) {
+	for m := range sp.Models {
+		if e.Whose = culprit(sp, t, i, m); e.Whose == OfModel || e.Whose == OfImportance {
 			e.Model = m
-			break
+			return e
 		}
 	}
 	return e
+}
+
+// culprit finds a value at element i that is not finite, among those that model m is merged with.
+func culprit(sp *Span, t Tile, i, m int) Culprit {
+	odd := func(o Operand) bool {
+		if o.Data == nil {
+			return false
+		}
+		x := element[float64](o, t, i)
+		return x-x != 0
+	}
+	switch {
+	case odd(sp.Models[m]):
+		return OfModel
+	case m < len(sp.Importance) && odd(sp.Importance[m]):
+		return OfImportance
+	case odd(sp.Base):
+		return OfBase
+	}
+	return Arithmetic
 }

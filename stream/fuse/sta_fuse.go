@@ -179,7 +179,11 @@ func oddScore[T vec.Float](x *tensor, t Tile, m, first int, sp *Span, s *Scratch
 	compute(x, s, sp, t, m, raw, v)
 	for i := first; i < len(raw); i++ {
 		if !(raw[i] < infinity) && v.delta[i] != 0 {
-			return &NonfiniteError{Tensor: x.job.Name, Index: t.Lo + int64(i), Model: m, Score: true, Value: float64(raw[i])}
+			e := &NonfiniteError{Tensor: x.job.Name, Index: t.Lo + int64(i), Whose: culprit(sp, t, i, m), Model: m, Score: true, Value: float64(raw[i])}
+			if e.Whose == Arithmetic {
+				e.Whose = OfModel // a product of finite numbers that overflows
+			}
+			return e
 		}
 	}
 	return nil
