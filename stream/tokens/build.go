@@ -111,12 +111,7 @@ func (b *builder) load() error {
 // more than are there.
 func (b *builder) limit() error {
 	for m, model := range b.models {
-		var rows int64
-		for _, t := range model.Tensors() {
-			if IsEmbedding(t) && len(t.Shape) > 1 {
-				rows = max(rows, t.Shape[0])
-			}
-		}
+		rows := rowsOfEmbeddings(model)
 		limit := int64(maxID + 1)
 		if rows > 0 {
 			limit = min(limit, rows)
@@ -145,6 +140,24 @@ func (b *builder) limit() error {
 		b.v.used = append(b.v.used, used)
 	}
 	return nil
+}
+
+// rowsOfEmbeddings is the number of rows of a model's largest embedding; 0 if it has none.
+func rowsOfEmbeddings(m Model) (rows int64) {
+	for _, t := range m.Tensors() {
+		if IsEmbedding(t) && len(t.Shape) > 1 {
+			rows = max(rows, t.Shape[0])
+		}
+	}
+	return rows
+}
+
+// noteSpareRows says that the model that the output resembles has rows behind its tokens that the output does not have.
+func (b *builder) noteSpareRows() {
+	lead := b.models[b.lead]
+	if rows := rowsOfEmbeddings(lead); rows > b.v.Size {
+		b.note("%s: %d rows of embeddings become %d: the spare rows behind the tokens are left out; pad_to_multiple_of: %d keeps them", lead.Path, rows, b.v.Size, rows)
+	}
 }
 
 // choose takes the tokenizer that the output's begins with.
@@ -344,6 +357,7 @@ func (b *builder) permute() error {
 			name(e.text, e.id)
 		}
 	}
+	b.noteSpareRows()
 	if doubles > 0 {
 		b.note("%d tokens share the id of another one; the row of an id is that of its added token, or else of the first", doubles)
 	}

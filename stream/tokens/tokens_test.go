@@ -619,3 +619,27 @@ func TestChatTemplate(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Rows behind the tokens are left out as in mergekit, which is said, with the multiple that keeps them.
+func TestSpareRowsAreSaid(t *testing.T) {
+	models := makeAll(t, toy{vocab: words("a", "b", "c"), rows: 12}, toy{vocab: words("a", "b", "c")})
+	for _, source := range []string{SourceBase, SourceUnion} {
+		v := build(t, Spec{Source: source}, models, 0)
+		said := slices.ContainsFunc(v.Notes, func(note string) bool {
+			return strings.HasPrefix(note, models[0].Path+": 12 rows of embeddings become 3: ") && strings.HasSuffix(note, "pad_to_multiple_of: 12 keeps them")
+		})
+		if v.Size != 3 || !said {
+			t.Errorf("%s: %d rows, notes %q", source, v.Size, v.Notes)
+		}
+		kept := build(t, Spec{Source: source, PadToMultipleOf: 12}, models, 0)
+		c, err := kept.Wrap(0)
+		if err != nil || kept.Size != 12 || c != models[0].Checkpoint {
+			t.Errorf("%s: padded to %d rows, %T (%v): not what it was", source, kept.Size, c, err)
+		}
+		for _, note := range append(kept.Notes, build(t, Spec{Source: source}, models, 1).Notes...) {
+			if strings.Contains(note, "rows of embeddings become") {
+				t.Errorf("%s: no row is lost: %s", source, note)
+			}
+		}
+	}
+}
