@@ -4,11 +4,12 @@ import (
 	"math/bits"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // copies lends views of one file as buffers that are read into.
 type copies struct {
-	only bool // there are no other views
+	only atomic.Bool // there are no other views
 	file *os.File
 }
 

@@ -4,11 +4,12 @@
 // # Reading
 //
 // [Open] makes a [File]. Small things (headers, indexes) are read with
-// [File.ReadAt], which goes through golang.org/x/exp/mmap and works everywhere.
+// [File.ReadAt], which maps nothing and works everywhere.
 // Large things are borrowed: [File.View] lends a range of mapped bytes that has
 // been faulted in, and [View.Release] gives it back, after which its pages no
 // longer count as resident. On Linux a view is a window of a mapping and costs no
-// copy; elsewhere it is a pooled buffer filled by ReadAt.
+// copy; elsewhere, with [Copied], and where the system refuses to map, it is a pooled buffer
+// that is read into.
 //
 // A file that shrinks under its mapping, or a disk that fails below it, raises
 // SIGBUS at the first touch. Code that reads views therefore runs inside [Guard],

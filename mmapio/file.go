@@ -5,20 +5,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"slices"
-
-	"golang.org/x/exp/mmap"
 )
 
 // File is an input file, open for reading. All methods may be called from any
 // goroutine. The zero value is not usable; see [Open].
 type File struct {
 	path  string
-	info  os.FileInfo    // as it was when opened
-	small *mmap.ReaderAt // headers
-	maps  mappings       // lends mapped views, where there are any; see map_linux.go
-	reads copies         // lends copied ones
+	info  os.FileInfo // as it was when opened
+	maps  mappings    // lends mapped views, where there are any; see map_linux.go
+	reads copies      // lends copied ones
 
 	sparse bool // it has holes
 }
@@ -40,22 +36,16 @@ var Readings = []string{Mapped: "mmap", Copied: "pread"}
 
 func (r Reading) String() string { return Readings[r] }
 
-// Open opens a regular file for reading; views are mapped unless another way is given.
+// Open opens a regular file for reading; views are mapped unless another way is given, or the
+// system refuses.
 func Open(path string, how ...Reading) (*File, error) {
 	file, info, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	small, err := mmap.Open(path)
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	f := &File{path: path, info: info, small: small, reads: copies{file: file}}
-	f.sparse = hasHoles(info)
-	f.reads.only = !canMap || slices.Contains(how, Copied)
-	if int64(small.Len()) != info.Size() {
-		return nil, errors.Join(&ChangedError{Path: path, What: "its size while it was opened"}, f.Close())
-	}
+	f := &File{path: path, info: info, sparse: hasHoles(info)}
+	f.reads.file = file
+	f.reads.only.Store(slices.Contains(how, Copied) || !canMap())
 	if err := f.maps.open(f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -71,18 +61,21 @@ func (f *File) Size() int64 { return f.info.Size() }
 // Info is what the system said of the file when it was opened.
 func (f *File) Info() os.FileInfo { return f.info }
 
-// ReadAt implements [io.ReaderAt]. A fault of the mapping is a [*FaultError].
-func (f *File) ReadAt(p []byte, off int64) (n int, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := faultAddress(r); !ok {
-				panic(r)
-			}
-			n, err = 0, f.fault(off, errors.New("the mapping cannot be read"))
-		}
-	}()
-	return f.small.ReadAt(p, off)
+// ReadAt implements [io.ReaderAt], without a mapping. Bytes that the file had when it was opened and
+// that cannot be read are a [*FaultError].
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off > f.Size() {
+		return 0, fmt.Errorf("%s: byte %d is not inside its %d: %w", f.path, off, f.Size(), io.EOF)
+	}
+	inside := p[:min(int64(len(p)), f.Size()-off)]
+	n, err := f.reads.file.ReadAt(inside, off)
+	switch {
+	case n < len(inside):
+		return n, f.fault(off+int64(n), err)
+	case n < len(p):
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 // View lends n bytes from offset off. The bytes are resident when View returns,
@@ -95,10 +88,29 @@ func (f *File) View(off, n int64) (View, error) {
 	if v, ok := f.hole(off, n); ok {
 		return v, nil
 	}
-	if f.reads.only {
+	if f.reads.only.Load() {
 		return f.reads.view(f, off, n)
 	}
-	return f.maps.view(f, off, n)
+	v, err := f.maps.view(f, off, n)
+	if refused := (*unmappedError)(nil); errors.As(err, &refused) {
+		refused.notice()
+		f.reads.only.Store(true)
+		return f.reads.view(f, off, n)
+	}
+	return v, err
+}
+
+// unmappedError is a mapping that the system refuses, as some file systems do, and limits.
+type unmappedError struct {
+	path string
+	err  error
+}
+
+func (e *unmappedError) Error() string { return fmt.Sprintf("map %s: %v", e.path, e.err) }
+func (e *unmappedError) Unwrap() error { return e.err }
+
+func (e *unmappedError) notice() {
+	notice("map "+e.err.Error(), "%s cannot be mapped (%v): it, and whatever else cannot be, is read with pread", e.path, e.err)
 }
 
 // Peek lends bytes of which no neighbours will be wanted: a copy, on any system, since
@@ -138,26 +150,32 @@ func (f *File) Advise(a Advice, off, n int64) {
 	}
 }
 
-// Unchanged compares the file with what it was when opened: size, modification
-// time and identity. Any difference is a [*ChangedError].
-func (f *File) Unchanged() error {
-	now, err := os.Stat(f.path)
+// Unchanged is [Unchanged] for the file, since it was opened.
+func (f *File) Unchanged() error { return Unchanged(f.path, f.info) }
+
+// Unchanged compares a file with what it was: size, modification time and identity, and,
+// where the system tells, whether it was written to and its times set back. Any difference is a
+// [*ChangedError].
+func Unchanged(path string, was os.FileInfo) error {
+	now, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return &ChangedError{Path: f.path, What: "its place", Err: err}
-	case !os.SameFile(now, f.info):
-		return &ChangedError{Path: f.path, What: "to another file of the same name"}
-	case now.Size() != f.info.Size():
-		return &ChangedError{Path: f.path, What: fmt.Sprintf("its size from %d to %d bytes", f.info.Size(), now.Size())}
-	case !now.ModTime().Equal(f.info.ModTime()):
-		return &ChangedError{Path: f.path, What: "its modification time"}
+		return &ChangedError{Path: path, What: "its place", Err: err}
+	case !os.SameFile(now, was):
+		return &ChangedError{Path: path, What: "to another file of the same name"}
+	case now.Size() != was.Size():
+		return &ChangedError{Path: path, What: fmt.Sprintf("its size from %d to %d bytes", was.Size(), now.Size())}
+	case !now.ModTime().Equal(was.ModTime()):
+		return &ChangedError{Path: path, What: "its modification time"}
+	case setBack(was, now):
+		return &ChangedError{Path: path, What: "its content or its times, which were set back,"}
 	}
 	return nil
 }
 
 // Close gives back the mappings. Views must have been released before.
 func (f *File) Close() error {
-	return errors.Join(f.maps.close(), f.reads.close(), f.small.Close())
+	return errors.Join(f.maps.close(), f.reads.close())
 }
 
 // fault explains why the bytes at off cannot be read.

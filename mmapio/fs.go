@@ -14,7 +14,7 @@ type FS interface {
 	// a file of that name, and never follows a link there.
 	Lock(path string) (io.Closer, error)
 	// MakeDir makes a directory that must not exist yet, and holds it.
-	MakeDir(path string) (Dir, error)
+	MakeDir(path string) (HeldDir, error)
 	// Identify tells what a name stands for from all else on its file system, for other
 	// processes too. Links are not followed.
 	Identify(path string) (string, error)
@@ -33,9 +33,9 @@ type FS interface {
 	SyncDir(dir string) error
 }
 
-// Dir is a directory that is held open: what is done in it is done there, wherever it is
+// HeldDir is a directory that is held open: what is done in it is done there, wherever it is
 // moved and whatever takes its name.
-type Dir interface {
+type HeldDir interface {
 	// ID is what Identify says of the directory.
 	ID() string
 	// Create makes an empty file that must not exist yet, and the directories inside that
@@ -96,7 +96,7 @@ func (osFS) ReadFile(path string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &os.PathError{Op: "read", Path: path, Err: errNotRegular}
 	}
-	f, err := os.Open(path)
+	f, _, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func lockBy(path string, flock func(fd, how int) error) (io.Closer, error) {
 			f.Close()
 			continue
 		case hasNoLocks(err): // some network file systems; that is no reason not to write there
-			notice("%s: the file system has no locks (%v): nothing keeps another run from writing the same output meanwhile", filepath.Dir(path), err)
+			notice("lock "+path, "%s: the file system has no locks (%v): nothing keeps another run from writing the same output meanwhile", filepath.Dir(path), err)
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return nil, errors.Join(failed(ErrLocked), f.Close())
 		case err != nil:

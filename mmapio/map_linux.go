@@ -15,8 +15,6 @@ import (
 // they have been left behind, because page tables are memory too: 2 MiB for each
 // GiB that was touched, and nothing but munmap frees them.
 const (
-	canMap = true
-
 	windowSize  = 256 << 20
 	idleWindows = 16 // unused windows of the process that stay mapped
 )
@@ -34,9 +32,24 @@ var windows struct {
 	idle []*mapping // not lent, least recently used first
 }
 
+// canMap reports whether there is room for windows. Where the address space is limited
+// (ulimit -v), they would leave none for the heap, whose end is the end of the process.
+var canMap = sync.OnceValue(func() bool {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil || limit.Cur >= enoughAddresses {
+		return true
+	}
+	notice("addresses", "the address space is limited to %d MiB (ulimit -v): inputs are not mapped but read with pread", limit.Cur>>20)
+	return false
+})
+
+// enoughAddresses is many times what the windows take.
+const enoughAddresses = 1 << 38
+
 // mappings lends views of one file.
 type mappings struct {
 	mapped map[int64]*mapping // by base; guarded by windows
+	mmap   func(fd int, offset int64, length, prot, flags int) ([]byte, error)
 }
 
 // mapping is one window.
@@ -49,6 +62,7 @@ type mapping struct {
 
 func (m *mappings) open(*File) error {
 	m.mapped = make(map[int64]*mapping)
+	m.mmap = unix.Mmap
 	return nil
 }
 
@@ -84,9 +98,9 @@ func (m *mappings) borrow(f *File, base int64) (*mapping, error) {
 	win := m.mapped[base]
 	if win == nil {
 		length := min(f.Size()-base, windowSize+MaxView)
-		data, err := unix.Mmap(int(f.reads.file.Fd()), base, int(length), unix.PROT_READ, unix.MAP_SHARED)
+		data, err := m.mmap(int(f.reads.file.Fd()), base, int(length), unix.PROT_READ, unix.MAP_SHARED)
 		if err != nil {
-			return nil, fmt.Errorf("map %s: %w", f.path, err)
+			return nil, &unmappedError{f.path, err}
 		}
 		win = &mapping{file: f, base: base, data: data}
 		m.mapped[base] = win

@@ -4,7 +4,7 @@ package mmapio
 
 // canMap is false on systems without the calls that bound what a mapping keeps
 // resident.
-const canMap = false
+func canMap() bool { return false }
 
 // mappings lends nothing.
 type mappings struct{}
@@ -12,9 +12,8 @@ type mappings struct{}
 // mapping has no values.
 type mapping struct{ file *File }
 
-func (*mappings) open(*File) error  { return nil }
-func (*mappings) close() error      { return nil }
-func (*mappings) advise(_, _ int64) {}
+func (*mappings) open(*File) error { return nil }
+func (*mappings) close() error     { return nil }
 
 func (*mappings) view(*File, int64, int64) (View, error) { panic("mmapio: no mappings here") }
 

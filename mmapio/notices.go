@@ -10,16 +10,18 @@ import (
 // are the process's, whichever file they turned up at.
 var notices struct {
 	sync.Mutex
-	all  []string
-	told int
+	known []string // causes
+	all   []string
+	told  int
 }
 
-// notice adds one, unless it is known.
-func notice(text string, args ...any) {
+// notice adds one, unless its cause is known.
+func notice(cause, text string, args ...any) {
 	notices.Lock()
 	defer notices.Unlock()
-	if text = fmt.Sprintf(text, args...); !slices.Contains(notices.all, text) {
-		notices.all = append(notices.all, text)
+	if !slices.Contains(notices.known, cause) {
+		notices.known = append(notices.known, cause)
+		notices.all = append(notices.all, fmt.Sprintf(text, args...))
 	}
 }
 

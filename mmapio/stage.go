@@ -22,7 +22,7 @@ import (
 type Stage struct {
 	site
 	kind  StageKind
-	held  Dir // of site.dir, as it was made
+	held  HeldDir // of site.dir, as it was made
 	lock  io.Closer
 	files []*stagedFile
 	done  bool

@@ -22,7 +22,7 @@ type stagedFile struct {
 }
 
 // inPlace demands that the file's name leads to it, and that it is as long as it was written.
-func (f *stagedFile) inPlace(dir Dir) error {
+func (f *stagedFile) inPlace(dir HeldDir) error {
 	now, err := dir.Stat(f.name)
 	switch {
 	case err != nil:

@@ -36,7 +36,7 @@ func (f hookFS) Lock(path string) (io.Closer, error) {
 	return hookLock{lock, path, f.hook}, err
 }
 
-func (f hookFS) MakeDir(path string) (mmapio.Dir, error) {
+func (f hookFS) MakeDir(path string) (mmapio.HeldDir, error) {
 	if err := f.hook("mkdir", path); err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (f hookFS) SyncDir(dir string) error {
 }
 
 type hookDir struct {
-	mmapio.Dir
+	mmapio.HeldDir
 	path string
 	hook func(op, path string) error
 }
@@ -111,7 +111,7 @@ func (d hookDir) Create(name string) (mmapio.OutputFile, error) {
 	if err := d.hook("create", path); err != nil {
 		return nil, err
 	}
-	file, err := d.Dir.Create(name)
+	file, err := d.HeldDir.Create(name)
 	return hookFile{file, path, d.hook}, err
 }
 
@@ -119,21 +119,21 @@ func (d hookDir) Stat(name string) (os.FileInfo, error) {
 	if err := d.hook("stat", filepath.Join(d.path, name)); err != nil {
 		return nil, err
 	}
-	return d.Dir.Stat(name)
+	return d.HeldDir.Stat(name)
 }
 
 func (d hookDir) Remove(name string) error {
 	if err := d.hook("remove", filepath.Join(d.path, name)); err != nil {
 		return err
 	}
-	return d.Dir.Remove(name)
+	return d.HeldDir.Remove(name)
 }
 
 func (d hookDir) Sync(name string) error {
 	if err := d.hook("syncdir", filepath.Join(d.path, name)); err != nil {
 		return err
 	}
-	return d.Dir.Sync(name)
+	return d.HeldDir.Sync(name)
 }
 
 type hookLock struct {

@@ -22,7 +22,7 @@ func (p *Plan) align() error {
 	models, base := p.vocabularies()
 	p.files = make(map[string][]byte)
 	if t := p.Recipe.Tokenizer; t != nil {
-		v, err := tokens.Build(vocabularySpec(t, base), models, base)
+		v, err := tokens.Build(p.vocabularySpec(t, base), models, base)
 		if err != nil {
 			return fmt.Errorf("tokenizer: %w", err)
 		}
@@ -59,8 +59,8 @@ func ofVocabulary(s *Source) tokens.Model {
 	return tokens.Model{Path: s.Path, Folder: s.Beside(), Checkpoint: c, Tied: tied}
 }
 
-func vocabularySpec(t *recipe.Tokenizer, base int) tokens.Spec {
-	spec := tokens.Spec{Source: t.Source, PadToMultipleOf: t.PadToMultipleOf}
+func (p *Plan) vocabularySpec(t *recipe.Tokenizer, base int) tokens.Spec {
+	spec := tokens.Spec{Source: t.Source, PadToMultipleOf: t.PadToMultipleOf, Read: p.Options.Read}
 	for _, x := range t.Tokens {
 		from := tokens.TokenSource{Token: x.Token, Force: x.Force, FromModel: -1, FromID: -1}
 		if x.Kind == recipe.TokenZero {

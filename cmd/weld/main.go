@@ -3,15 +3,6 @@
 // "weld demo".
 package main
 
-import (
-	"context"
-	"os"
-	"os/signal"
-	"syscall"
-)
+import "os"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
-}
+func main() { os.Exit(run(interruptible(), os.Args, os.Stdout, os.Stderr)) }

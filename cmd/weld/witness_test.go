@@ -44,11 +44,16 @@ func untouched(ts *testscript.TestScript, neg bool, args []string) {
 	compare(ts, before, survey(ts, true))
 }
 
-// interrupt FILE COMMAND … starts a command, waits until it has made a file, or, with
-// -, for a moment, sends SIGINT, and demands that it exits with status 130 within two
+// interrupt [-SIGNAL] FILE COMMAND … starts a command, waits until it has made a file, or, with
+// -, for a moment, sends SIGINT or the signal that is named (PIPE: closes the pipe that
+// its progress goes to), and demands that it exits with status 130 within two
 // seconds and leaves every file as it was.
 func interrupt(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) > 1, "interrupt FILE COMMAND …")
+	how := "INT"
+	if len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
+		how, args = args[0][1:], args[1:]
+	}
+	usage(ts, neg, len(args) > 1 && (signals[how] != 0 || how == "PIPE"), "interrupt [-SIGNAL] FILE COMMAND …")
 	before := survey(ts, false)
 	program, err := lookPath(ts, args[1])
 	ts.Check(err)
@@ -57,6 +62,15 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "HF_HUB_CACHE="+ts.Getenv("HF_HUB_CACHE"))
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var reader *os.File
+	if how == "PIPE" {
+		var writer *os.File
+		reader, writer, err = os.Pipe()
+		ts.Check(err)
+		defer writer.Close()
+		defer reader.Close()
+		cmd.Stderr = writer
+	}
 	ts.Check(cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -66,19 +80,31 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 		await(ts, ts.MkAbs(args[0]), ended, &stderr)
 	}
 	time.Sleep(150 * time.Millisecond)
-	ts.Check(cmd.Process.Signal(syscall.SIGINT))
+	within := 2 * time.Second
+	if reader != nil {
+		ts.Check(reader.Close())
+		within = 20 * time.Second // the next line of progress meets it
+	} else {
+		ts.Check(cmd.Process.Signal(signals[how]))
+	}
+	if how == "HUP" {
+		_ = cmd.Process.Signal(signals[how]) // a shell and its terminal send one each
+	}
 	select {
 	case err := <-ended:
 		if got := status(ts, err); got != 130 {
 			ts.Fatalf("exit status %d, not 130: %s", got, stderr.String())
 		}
-	case <-time.After(2 * time.Second):
-		ts.Fatalf("it did not end within two seconds of SIGINT")
+	case <-time.After(within):
+		ts.Fatalf("it did not end within %v of SIG%s", within, how)
 	}
 	fmt.Fprint(ts.Stdout(), stdout.String())
 	fmt.Fprint(ts.Stderr(), stderr.String())
 	compare(ts, before, survey(ts, false))
 }
+
+// signals that interrupt a command.
+var signals = map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
 
 // await waits for a file that a command is about to make.
 func await(ts *testscript.TestScript, path string, ended <-chan error, stderr *bytes.Buffer) {

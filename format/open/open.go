@@ -54,13 +54,13 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 }
 
 // Folder finds the files of what a user called a checkpoint, without opening it as one.
-func Folder(name string) (format.Folder, error) {
+func Folder(name string, how ...mmapio.Reading) (format.Folder, error) {
 	path, err := hub.Locate(name)
 	if err != nil {
 		return format.Folder{}, err
 	}
 	if packed.IsName(path) {
-		a, err := packed.Open(path)
+		a, err := packed.Open(path, how...)
 		if err != nil {
 			return format.Folder{}, err
 		}

@@ -298,12 +298,8 @@ func (c *Checkpoint) Unchanged() error {
 		}
 	}
 	for _, f := range c.files[len(c.shards):] { // the index, which is not kept open
-		now, err := os.Stat(f.Path)
-		if err != nil {
-			return &mmapio.ChangedError{Path: f.Path, What: "its place", Err: err}
-		}
-		if !os.SameFile(now, f.Info) || now.Size() != f.Info.Size() || !now.ModTime().Equal(f.Info.ModTime()) {
-			return &mmapio.ChangedError{Path: f.Path, What: "its size, time or identity"}
+		if err := mmapio.Unchanged(f.Path, f.Info); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"weld/format"
 	"weld/mmapio"
+	"weld/stream"
 )
 
 // pieceBytes is what the floor reads of one file at a time.
@@ -17,11 +18,11 @@ const pieceBytes = 1 << 20
 // Floor moves the bytes of a merge and computes nothing: all files are read once, side by
 // side, through the views that the engine uses, a byte of each cache line is looked at, and
 // written bytes of the first, over and over, go to out.
-func Floor(ctx context.Context, inputs []format.File, out string, written int64, threads int) error {
+func Floor(ctx context.Context, inputs []format.File, out string, written int64, o stream.Options) error {
 	var files []*mmapio.File
 	var longest int64
 	for _, in := range inputs {
-		f, err := mmapio.Open(in.Path)
+		f, err := mmapio.Open(in.Path, o.Read)
 		if err != nil {
 			return err
 		}
@@ -41,7 +42,7 @@ func Floor(ctx context.Context, inputs []format.File, out string, written int64,
 	m := mover{files: files, out: file, written: written}
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
-	for range threads {
+	for range o.Threads {
 		group.Go(func() error {
 			for ctx.Err() == nil {
 				at := (next.Add(1) - 1) * pieceBytes

@@ -201,7 +201,7 @@ func (s *Set) measure(ctx context.Context, c Case, o stream.Options) (Row, error
 	floor := filepath.Join(s.Dir, floorName)
 	defer os.Remove(floor)
 	start = time.Now()
-	if err := Floor(ctx, files, floor, row.Written, plan.Options.Threads); err != nil {
+	if err := Floor(ctx, files, floor, row.Written, plan.Options); err != nil {
 		return row, err
 	}
 	row.Floor = time.Since(start).Seconds()

@@ -183,7 +183,7 @@ func (b *builder) choose() (err error) {
 		}
 	}
 	if b.from == nil {
-		if dir, err = open.Folder(b.spec.Source); err != nil {
+		if dir, err = open.Folder(b.spec.Source, b.spec.Read); err != nil {
 			return fmt.Errorf("tokenizer source: %w", err)
 		}
 		b.from, err = load(dir, b.known)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"weld/format"
+	"weld/mmapio"
 )
 
 // The sources of a tokenizer that are no models.
@@ -18,6 +19,7 @@ type Spec struct {
 	Source          string // [SourceBase], [SourceUnion], or a model as in the recipe
 	PadToMultipleOf int    // rows of the output are a multiple of it; 0 and 1 pad nothing
 	Tokens          []TokenSource
+	Read            mmapio.Reading // of a source that is none of the models
 }
 
 // TokenSource says where the row of one token comes from; the token is added to the
