@@ -12,7 +12,7 @@ import (
 // its prediction layers, a buffer that newer libraries no longer write.
 
 // missingKey is a parameter of every method.
-var missingKey = recipe.Param{Key: "missing", Kind: recipe.Choice, Choices: []string{"error", "base", "drop"}, Default: "error",
+var missingKey = recipe.Param{Key: "missing", Kind: recipe.Choice, Choices: []string{"error", "base", "drop"}, Default: "error", Top: true,
 	Help: "a tensor that the base (without one, the first model) has and a model lacks: stop, take the base's for it, or leave it out of the output"}
 
 // withMissing adds missingKey to all methods.
@@ -50,7 +50,7 @@ func (m *matcher) supply(out *Output, in origin, like format.Tensor) (index int,
 	}
 	switch m.Recipe.Params.Text("missing") {
 	case "base":
-		m.noteTensor(model.Path, in.name, "is not there; it is taken as %s has it (missing: base)", out.from.Path)
+		m.noteTensor(model.Path, in.name, "not there; taken as %s has it (missing: base)", out.from.Path)
 		return supplied, nil
 	case "drop":
 		m.noteDropped(model, in.name)
@@ -75,7 +75,7 @@ func (m *matcher) drops(s site) bool {
 }
 
 func (m *matcher) noteDropped(model *Source, name string) {
-	m.noteTensor(model.Path, name, "is not there; it is left out of the output (missing: drop)")
+	m.noteTensor(model.Path, name, "not there; left out of the output (missing: drop)")
 }
 
 // has reports whether a source has a tensor, or one that stands for it.

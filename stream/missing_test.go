@@ -77,7 +77,7 @@ func TestMissing(t *testing.T) {
 			plan := p.plan(t, over(p, "missing=base"), "", Options{})
 			notes := strings.Join(plan.Notes, "\n")
 			plan.Close()
-			if says := p.models[0] + `: tensor "c": is not there; it is taken as ` + p.base + ` has it (missing: base)`; !strings.Contains(notes, says) {
+			if says := p.models[0] + `: tensor "c": not there; taken as ` + p.base + ` has it (missing: base)`; !strings.Contains(notes, says) {
 				t.Errorf("notes %s\nlack %s", notes, says)
 			}
 
@@ -191,5 +191,20 @@ func TestMissingInSlicesAndModules(t *testing.T) {
 				t.Errorf("%s, %s: the other tensor is %v", name, policy, v)
 			}
 		}
+	}
+}
+
+// The key may stand at the top of a recipe, too, but once.
+func TestMissingAtTheTop(t *testing.T) {
+	const recipe = "merge_method: linear\nmodels: [{model: a}, {model: b}]\nmissing: drop\n"
+	r, err := Schema().Parse("recipe.yml", []byte(recipe))
+	if err != nil || r.Params.Text("missing") != "drop" || len(r.Idle) > 0 {
+		t.Errorf("%v, notes %q", err, r.Idle)
+	}
+	if _, err := Schema().Parse("recipe.yml", []byte(recipe+"parameters: {missing: base}\n")); err == nil || !strings.Contains(err.Error(), `3: "missing" is given twice`) {
+		t.Errorf("given twice: %v", err)
+	}
+	if _, err := Schema().Parse("recipe.yml", []byte(strings.Replace(recipe, "drop", "none", 1))); err == nil || !strings.Contains(err.Error(), `missing: "none" is not one of`) {
+		t.Errorf("%v", err)
 	}
 }

@@ -236,6 +236,7 @@ func (p *Plan) listSidecars() error {
 	p.target.sidecars = slices.DeleteFunc(files, func(name string) bool {
 		return name == RecipeName || p.replaced(name) || name == hub.QuantConfigName && len(p.reference().stale) > 0
 	})
+	p.noteStale()
 	if err := errors.Join(p.checkCarried(beside, p.target.sidecars), p.checkConfig(beside)); err != nil {
 		return err
 	}

@@ -26,12 +26,6 @@ func (p *Plan) recognise() (problems []error) {
 			problems = append(problems, err)
 		}
 	}
-	if len(problems) > 0 || len(p.models) == 0 {
-		return problems
-	}
-	if ref := p.reference(); len(ref.stale) > 0 {
-		p.note("%s: %s is left out of the output: it says that values are stored in a scheme, and all of them are stored plainly", ref.Path, strings.Join(ref.stale, ", "))
-	}
 	if err := p.checkVocabularyScheme(); err != nil {
 		problems = append(problems, err)
 	}
@@ -127,6 +121,13 @@ func (p *Plan) checkSchemes(problems []error) []error {
 	}
 	p.noteNumberedModules(s)
 	return problems
+}
+
+// noteStale says what is not carried to the output, since it is not true.
+func (p *Plan) noteStale() {
+	if ref := p.reference(); len(ref.stale) > 0 {
+		p.note("%s: %s is left out of the output: it says that values are stored in a scheme, and all of them are stored plainly", ref.Path, strings.Join(ref.stale, ", "))
+	}
 }
 
 // storedOtherwise finds a source that stores its values in another manner than s. Importance is never merged.

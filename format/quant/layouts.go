@@ -54,7 +54,8 @@ var layouts = []layout{
 	{"exl2", ".q_scale", ".q_weight", integers, false}, // exllamav2 0.3
 	{"exl3", ".suh", ".trellis", integers, false},      // exllamav3 0.0.6
 	{"marlin", ".s", ".B", integers, false},            // marlin of IST-DASLab
-	{"torchao", "_scale", "_qdata", nil, false},        // torchao 0.15, flattened subclasses
+	{"marlin", ".s", ".B_24", integers, false},
+	{"torchao", "_scale", "_qdata", nil, false}, // torchao 0.15, flattened subclasses
 	{"torchao", "_scale_and_zero", "_qdata", nil, false},
 	{"gemma", "_scale", "_quantized", codes, false},
 	{"scaled fp8", ".scale_weight", ".weight", float8, false}, // ComfyUI 0.3
@@ -83,22 +84,29 @@ type pair struct {
 // paired finds codes with a companion; those of the most telling layout, and of those the first.
 func paired(tensors []format.Tensor) (best pair, ok bool) {
 	var byName map[string]int
+	var byEnd [256][]int // layouts by the last byte of a companion's name, which next to no name has
+	for i, l := range layouts {
+		end := l.companion[len(l.companion)-1]
+		byEnd[end] = append(byEnd[end], i)
+	}
 	rank := len(layouts)
 	for _, t := range tensors {
-		if strings.HasSuffix(t.Name, ".weight") && !strings.HasSuffix(t.Name, ".centroids.weight") {
-			continue // next to all tensors of a model
+		if t.Name == "" {
+			continue
 		}
-		name := "." + t.Name
-		for i := range layouts[:rank] {
+		for _, i := range byEnd[t.Name[len(t.Name)-1]] {
+			if i >= rank {
+				break
+			}
 			l := &layouts[i]
-			head, ends := strings.CutSuffix(name, l.companion)
+			name, ends := l.codesOf(t.Name)
 			if !ends {
 				continue
 			}
 			if byName == nil {
 				byName = index(tensors)
 			}
-			j, there := byName[strings.TrimPrefix(head+l.codes, ".")]
+			j, there := byName[name]
 			if !there || l.types != nil && !slices.Contains(l.types, tensors[j].DType) || l.foreign && tensors[j].DType == t.DType {
 				continue
 			}
@@ -107,6 +115,14 @@ func paired(tensors []format.Tensor) (best pair, ok bool) {
 		}
 	}
 	return best, ok
+}
+
+// codesOf is the name of the codes that a companion belongs to, if its name ends as the layout's do.
+func (l *layout) codesOf(name string) (codes string, ok bool) {
+	if head, ends := strings.CutSuffix(name, l.companion); ends {
+		return head + l.codes, true
+	}
+	return strings.TrimPrefix(l.codes, "."), "."+name == l.companion
 }
 
 func index(tensors []format.Tensor) map[string]int {

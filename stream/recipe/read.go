@@ -28,6 +28,7 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	r.own = r.schema.ofOwn(n)
 	var body inputs
 	var source Setting
+	var params []Setting // at the top
 	ok := r.mapping(n, "a recipe", func(key string, where Place, value *yaml.Node) {
 		switch key {
 		case "merge_method":
@@ -49,6 +50,10 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 		case "tokenizer":
 			d.tokenizer = r.readTokenizer(where, value)
 		default:
+			if r.schema.atTop(key) {
+				params = append(params, r.setting(key, value))
+				return
+			}
 			if reason, known := foreign[key]; known {
 				r.report(where, "key %q is not supported: %s; %s", key, reason, choose(topKeys))
 				return
@@ -62,6 +67,7 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	if !ok {
 		return nil
 	}
+	d.Params = append(d.Params, params...)
 	d.Models, d.Slices, d.ModuleParams, d.Modules, d.noModels = body.models, body.slices, body.params, body.modules, body.faulty
 	d.tokenizer = r.eitherTokenizer(source, d.tokenizer)
 	return d

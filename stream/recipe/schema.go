@@ -63,6 +63,7 @@ type Param struct {
 	// PerTensor lets a Choice or a Path have gradients and filters, which are Fixed
 	// otherwise.
 	PerTensor bool
+	Top       bool // may stand at the top of a recipe as well as among its parameters
 	Help      string
 }
 
@@ -115,6 +116,11 @@ func (m *Method) param(key string) (Param, bool) {
 		return Param{}, false
 	}
 	return m.Params[i], true
+}
+
+// atTop reports a key that may stand at the top of a recipe.
+func (s Schema) atTop(key string) bool {
+	return slices.ContainsFunc(s, func(m Method) bool { p, ok := m.param(key); return ok && p.Top })
 }
 
 // keys lists the keys that may stand in a scope.
