@@ -198,7 +198,7 @@ func TestOnlyTheCommandTalks(t *testing.T) {
 }
 
 func TestTopLevelDirectories(t *testing.T) {
-	rooms := []string{"stream", "mmapio", "scoring", "format", "cmd", "fuzz", "internal", "docs", "examples"}
+	rooms := []string{"stream", "mmapio", "scoring", "format", "cmd", "fuzz", "internal", "docs", "examples", "findings"}
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
