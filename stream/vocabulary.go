@@ -16,8 +16,11 @@ import (
 // align wraps the inputs so that their embeddings have the same rows, and keeps the tokenizer
 // files for the output.
 func (p *Plan) align() error {
-	if p.Recipe.Tokenizer == nil && p.Recipe.ChatTemplate == "" {
-		return nil
+	if p.Recipe.Tokenizer == nil {
+		p.noteTokenizers()
+		if p.Recipe.ChatTemplate == "" {
+			return nil
+		}
 	}
 	models, base := p.vocabularies()
 	p.files = make(map[string][]byte)
@@ -34,6 +37,23 @@ func (p *Plan) align() error {
 		}
 	}
 	return p.template(models)
+}
+
+// noteTokenizers notes vocabularies that are not the reference's: rows of embeddings are merged by their
+// numbers, whatever tokens they are of.
+func (p *Plan) noteTokenizers() {
+	ref := p.reference()
+	if !slices.ContainsFunc(ref.Tensors(), tokens.IsEmbedding) {
+		return
+	}
+	for _, m := range p.models {
+		if m.Path == ref.Path {
+			continue
+		}
+		if how := tokens.Difference(m.Beside(), ref.Beside()); how != "" {
+			p.note("%s: its tokenizer is not that of %s: %s; rows of embeddings are merged by their ids, and by tokens with tokenizer_source: union, or base", m.Path, ref.Path, how)
+		}
+	}
 }
 
 // vocabularies lists the models for package tokens, and which of them is the base: −1 for none.
