@@ -163,7 +163,7 @@ func (f *follower) addNumber(n int64, sound bool) {
 		with += ","
 	}
 	f.edits = append(f.edits, edit{span{at + 1, at + 1}, []byte(with)})
-	f.left = append(f.left, fmt.Sprintf("no number of layers, which was the default of the architecture: %s %d is written", key, n))
+	f.left = append(f.left, fmt.Sprintf("no number of layers by a name that is known: %s %d is written, which is right where it was left to the architecture's default", key, n))
 }
 
 // Kinds are what a configuration says of each layer of a part, by the members that say it.

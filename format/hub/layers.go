@@ -91,8 +91,8 @@ func Restack(config []byte, s Stack) (out []byte, left []string) {
 var (
 	numberNames  = []string{"num_hidden_layers", "num_layers", "n_layer", "n_layers"}
 	towerNames   = append([]string{"depth", "layers", "encoder_layers"}, numberNames...)
-	encoderNames = []string{"encoder_layers", "num_encoder_layers"}
-	decoderNames = []string{"decoder_layers", "num_decoder_layers"}
+	encoderNames = []string{"encoder_layers", "num_encoder_layers", "encoder_num_hidden_layers"}
+	decoderNames = []string{"decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers"}
 	behindNames  = []string{"num_nextn_predict_layers", "num_mtp_layers", "mtp_num_layers", "mtp_num_hidden_layers"}
 )
 
@@ -149,6 +149,10 @@ func (p Part) numbers(config []byte, all []member, anywhere bool, accepted func(
 	}
 	if found = p.named(config, all, names, accepted); len(found) == 0 && anywhere && p.atTop() {
 		found = naturals(config, all, func(m member) bool { return slices.Contains(numberNames, m.key) }, accepted)
+	}
+	whatever := func(int64) bool { return true }
+	if len(found) == 0 && anywhere && p == Text && len(p.named(config, all, names, whatever)) == 0 { // a tower by itself
+		found = p.named(config, all, towerNames, accepted)
 	}
 	return found
 }

@@ -25,10 +25,13 @@ var laws = map[string][]law{
 	"first_k_dense_replace": {fromOn}, "num_dense_layers": {fromOn}, "moe_layer_start_index": {fromOn}, "max_window_layers": {fromOn},
 	"moe_layer_end_index":  {upTo},
 	"num_kv_shared_layers": {lastOf},
-	"decoder_sparse_step":  {everyEnd}, "moe_layer_interval": {everyEnd}, "interleave_moe_layer_step": {everyEnd}, "full_attention_interval": {everyEnd},
+	"decoder_sparse_step":  {everyEnd}, "encoder_sparse_step": {everyEnd}, "moe_layer_interval": {everyEnd}, "interleave_moe_layer_step": {everyEnd}, "full_attention_interval": {everyEnd},
 	"layer_group_size": {everyEnd}, "sliding_window_pattern": {everyEnd}, "no_rope_layer_interval": {everyEnd},
 	"moe_layer_freq": {every}, "global_attn_every_n_layers": {everyEnd, every},
 }
+
+// gates are keys that switch a number off.
+var gates = map[string]string{"max_window_layers": "use_sliding_window"}
 
 // Endings of the keys of a pair.
 const (
@@ -68,13 +71,19 @@ func (c speaker) rule(m member) way {
 		}
 		return rule{c, []member{m, offset}, []int64{value, second}, []law{periodic}}
 	}
-	if r.laws == nil {
+	if r.laws == nil || c.off(m) {
 		return nil
 	}
 	if exceptions, ok := c.exceptions(m); ok {
 		return sparse{r, exceptions}
 	}
 	return r
+}
+
+// off reports a number that has no effect, by what stands beside it.
+func (c speaker) off(m member) bool {
+	gate, ok := c.beside(m, gates[m.key])
+	return ok && string(c.doc[gate.start:gate.end]) == "false"
 }
 
 // beside finds a member of the same object.
