@@ -21,6 +21,7 @@ func TestSettle(t *testing.T) {
 		"a run beside it":   {`{"num_hidden_layers": 4}`, []string{"model.layers.3.w", "extractor.conv_layers.6.w"}, []int64{0, 0}},
 		"of a tower":        {`{"text_config": {"num_hidden_layers": 4}, "vision_config": {"depth": 2}}`, []string{"model.layers.3.w", "visual.blocks.2.w"}, []int64{0, 1}},
 		"of the text":       {`{"text_config": {"num_hidden_layers": 4}, "vision_config": {"depth": 2}}`, []string{"model.layers.5.w", "visual.blocks.1.w"}, []int64{2, 0}},
+		"one for all":       {`{"num_hidden_layers": 4}`, []string{"text_encoder.encoder.layers.3.w", "decoder.resblocks.6.w"}, []int64{0, 0}},
 		"half of the model": {`{"num_layers": 4, "num_decoder_layers": 2}`, []string{"encoder.block.3.w", "decoder.block.1.w", "extra.layers.8.w"}, []int64{0, 0, 0}},
 	} {
 		var tensors []format.Tensor
