@@ -54,6 +54,9 @@ func (m *matcher) positions(s *Source) func(name string) float64 {
 		if run.behind > 0 {
 			m.note("%s: gradients run over %d layers%s; what is behind is merged as the last layer is", s.Path, run.layers, run.spare())
 		}
+		if run.lacks > 0 && m.Recipe.Varies() {
+			m.note("%s: its config.json counts %d layers, and there are tensors of %d: gradients run over those", s.Path, run.layers+run.lacks, run.layers)
+		}
 	}
 	return func(name string) float64 {
 		prefix, index, _ := layerName(name)

@@ -45,6 +45,7 @@ type stack struct {
 	prefix string
 	layers int64 // that the model has
 	behind int64 // that are stored behind those
+	lacks  int64 // that the configuration counts and nothing is stored of
 	bytes  int64
 }
 
@@ -95,8 +96,11 @@ func settle(runs []stack, config []byte) {
 			continue
 		}
 		spokenOf[object] = true
-		if n, ok := hub.Layers(config, part, s.layers); ok && n > 0 && n < s.layers {
+		switch n, ok := hub.Layers(config, part, s.layers); {
+		case ok && n > 0 && n < s.layers:
 			runs[i].layers, runs[i].behind = n, s.layers-n
+		case ok && n > s.layers:
+			runs[i].lacks = n - s.layers
 		}
 	}
 }

@@ -28,7 +28,7 @@ func TestKindsFollow(t *testing.T) {
 		"told by a list":        {`"first_k_dense_replace":2,"mlp_layer_types":["d","d","s","s","s","s"]`, ranges{{0, 3}, {1, 3}}, `"first_k_dense_replace":2,"mlp_layer_types":["d","d","s","d","s"]`, ""},
 		"not by another":        {`"first_k_dense_replace":2,"layer_types":["a","b","a","b","a","b"]`, ranges{{0, 3}, {1, 3}}, `"first_k_dense_replace":2,"layer_types":["a","b","a","b","a"]`, "first_k_dense_replace"},
 		"start and end":         {`"moe_layer_start_index":1,"moe_layer_end_index":4,"moe_layer_interval":1`, ranges{{0, 4}, {2, 6}}, `"moe_layer_start_index":1,"moe_layer_end_index":6,"moe_layer_interval":1`, ""},
-		"behind the end":      {`"moe_layer_end_index":4`, ranges{{5, 6}}, "", "moe_layer_end_index"},
+		"behind the end":        {`"moe_layer_end_index":4`, ranges{{5, 6}}, "", "moe_layer_end_index"},
 		"open end":              {`"moe_layer_start_index":1,"moe_layer_end_index":-1`, ranges{{0, 6}, {1, 6}}, "", ""},
 		"shared at the end":     {`"num_kv_shared_layers":2`, ranges{{0, 4}, {2, 6}}, "", ""},
 		"fewer at the end":      {`"num_kv_shared_layers":2`, ranges{{0, 5}}, `"num_kv_shared_layers":1`, ""},
