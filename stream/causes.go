@@ -41,7 +41,11 @@ var sizes = regexp.MustCompile(`\[[0-9 ]*\]|\b[0-9]+ bytes`)
 
 // cause is what remarks with the same reason have in common.
 func (r remark) cause() remark {
-	return remark{before: r.before, path: r.path, text: sizes.ReplaceAllString(r.text, "[]")}
+	text := r.text
+	if strings.ContainsAny(text, "0123456789") { // a million tensors may have one cause
+		text = sizes.ReplaceAllString(text, "[]")
+	}
+	return remark{before: r.before, path: r.path, text: text}
 }
 
 // remarkOf takes an error apart.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 
@@ -114,12 +115,14 @@ type site struct {
 }
 
 // sources are those that are merged, as indexes in its names.
-func (s site) sources() []int {
-	list := make([]int, len(s.inputs))
-	for i, in := range s.inputs {
-		list[i] = in.source
+func (s site) sources() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, in := range s.inputs {
+			if !yield(in.source) {
+				return
+			}
+		}
 	}
-	return list
 }
 
 // reportFilters tells of filters that leave tensors out, and of those that no tensor has.

@@ -3,6 +3,7 @@ package recipe
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -10,6 +11,7 @@ import (
 // decides for, and which filters decide for no tensor. The zero value is not useful: [Recipe.Coverage].
 type Coverage struct {
 	recipe  *Recipe
+	none    bool // there are no filters to watch
 	filters map[*entry][]watched
 	idle    map[written]bool // filters that were asked for, and matched nothing so far
 	bare    map[written]gap
@@ -39,7 +41,7 @@ type gap struct {
 
 // Coverage begins to watch.
 func (r *Recipe) Coverage() *Coverage {
-	c := &Coverage{recipe: r, filters: make(map[*entry][]watched), idle: make(map[written]bool), bare: make(map[written]gap)}
+	c := &Coverage{recipe: r, none: true, filters: make(map[*entry][]watched), idle: make(map[written]bool), bare: make(map[written]gap)}
 	for _, in := range r.scopes {
 		for _, e := range append([]*entry{in.shared}, in.sources...) {
 			if _, known := c.filters[e]; known {
@@ -52,20 +54,20 @@ func (r *Recipe) Coverage() *Coverage {
 					list = append(list, watched{p, rs})
 				}
 			}
-			c.filters[e] = list
+			c.filters[e], c.none = list, c.none && len(list) == 0
 		}
 	}
 	return c
 }
 
 // See looks at a tensor that is merged from some of the sources of its site.
-func (c *Coverage) See(s Site, sources []int) {
-	if s.Slice >= len(c.recipe.scopes) {
+func (c *Coverage) See(s Site, sources iter.Seq[int]) {
+	if c.none || s.Slice >= len(c.recipe.scopes) {
 		return
 	}
 	in := c.recipe.scopes[s.Slice]
 	c.see(in.shared, s.Output, s.Output)
-	for _, k := range sources {
+	for k := range sources {
 		c.see(in.sources[k], s.Inputs[k], s.Output)
 	}
 }
