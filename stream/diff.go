@@ -21,19 +21,30 @@ type Diff struct {
 	OnlyA   []string     `json:"only_a"`
 	OnlyB   []string     `json:"only_b"`
 	Notes   []string     `json:"notes,omitempty"`
+	// Tensors that are equal, and have values that are not finite.
+	EqualNonfinite []string `json:"equal_nonfinite,omitempty"`
 }
 
-// TensorDiff is how one tensor differs.
+// TensorDiff is how one tensor differs. Figures that could not be computed are not there.
 type TensorDiff struct {
-	Name      string  `json:"name"`
-	Note      string  `json:"note,omitempty"` // where the values could not be compared, or types differ
-	Elements  int64   `json:"elements"`
-	Different int64   `json:"different"`
-	Nonfinite int64   `json:"nonfinite,omitempty"`
-	Max       float64 `json:"max_abs"`
-	Mean      float64 `json:"mean_abs"`
-	Relative  float64 `json:"relative"` // ‖b − a‖ / ‖a‖; −1 where a is 0 and b is not
-	Cosine    float64 `json:"cosine"`
+	Name       string `json:"name"`
+	Note       string `json:"note,omitempty"` // where the values could not be compared, or types differ
+	Compared   string `json:"compared"`       // "values", "elements" or "bytes", which are equal or not, or "nothing"
+	Elements   int64  `json:"elements"`       // that were compared, or bytes
+	Different  int64  `json:"different"`
+	Nonfinite  int64  `json:"nonfinite"`   // of these, where a value is infinite or no number
+	NonfiniteA int64  `json:"nonfinite_a"` // values of a that are, in all elements
+	NonfiniteB int64  `json:"nonfinite_b"`
+	*Distance
+}
+
+// Distance is how far values are apart, over the elements that are finite on both sides. There is none where these
+// do not differ, and others do.
+type Distance struct {
+	Max      float64  `json:"max_abs"`
+	Mean     float64  `json:"mean_abs"`
+	Relative *float64 `json:"relative,omitempty"` // ‖b − a‖ / ‖a‖; −1 where a is 0 and b is not
+	Cosine   *float64 `json:"cosine,omitempty"`   // of the angle, where neither is 0
 }
 
 // Same reports whether the checkpoints hold the same tensors with the same values.
@@ -59,8 +70,12 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 		return nil, err
 	}
 	p.pair(d)
-	for range p.jobs {
-		method.stages = append(method.stages, fuse.NewDiffStage())
+	for _, i := range p.jobs {
+		a, b := p.dtypes(p.Tensors[i])
+		if a != b {
+			a = format.Invalid
+		}
+		method.stages = append(method.stages, fuse.NewDiffStage(a))
 	}
 	if err := p.divide(make([]fuse.Job, len(p.jobs))); err != nil {
 		return nil, err
@@ -74,30 +89,36 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 		return nil, err
 	}
 	for job, st := range method.stages {
-		d.add(p.models, p.Tensors[p.jobs[job]], st.Result)
+		d.add(p, p.Tensors[p.jobs[job]], st.Result)
 	}
 	slices.SortStableFunc(d.Tensors, func(a, b TensorDiff) int {
-		return cmp.Or(cmp.Compare(b.severity(), a.severity()), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.severity(), a.severity()), cmp.Compare(b.Nonfinite, a.Nonfinite), cmp.Compare(a.Name, b.Name))
 	})
 	d.Notes = append(d.Notes, p.Notes...)
 	return d, nil
 }
 
 // severity orders differences: what cannot be compared, what is not finite, then by
-// the relative difference.
+// the relative difference; equal or not counts by its share.
 func (t TensorDiff) severity() float64 {
+	share := float64(t.Different) / float64(max(1, t.Elements))
 	switch {
-	case t.Elements == 0:
+	case t.Compared == comparedNothing:
 		return math.Inf(1)
 	case t.Nonfinite > 0:
 		return math.MaxFloat64
-	case t.Relative < 0:
+	case t.Distance == nil:
+		return share
+	case t.Relative == nil || *t.Relative < 0:
 		return math.MaxFloat64 / 2
-	case t.Relative == 0: // bytes, or zeros of other sign
-		return float64(t.Different) / float64(t.Elements)
+	case *t.Relative == 0: // zeros of other sign
+		return share
 	}
-	return t.Relative
+	return *t.Relative
 }
+
+// comparedNothing is what was compared of tensors of different shapes, or of types that have nothing in common.
+const comparedNothing = "nothing"
 
 // pair plans the comparison of every tensor that both checkpoints have.
 func (p *Plan) pair(d *Diff) {
@@ -111,7 +132,7 @@ func (p *Plan) pair(d *Diff) {
 		other := b.Tensors()[j]
 		comparable := t.DType == other.DType || t.DType.Computable() && other.DType.Computable()
 		if !comparable || !slices.Equal(t.Shape, other.Shape) {
-			d.Tensors = append(d.Tensors, TensorDiff{Name: t.Name, Note: fmt.Sprintf("%v %v against %v %v", t.DType, t.Shape, other.DType, other.Shape)})
+			d.Tensors = append(d.Tensors, TensorDiff{Name: t.Name, Compared: comparedNothing, Note: fmt.Sprintf("%v %v against %v %v", t.DType, t.Shape, other.DType, other.Shape)})
 			continue
 		}
 		p.jobs = append(p.jobs, len(p.Tensors))
@@ -124,26 +145,44 @@ func (p *Plan) pair(d *Diff) {
 	}
 }
 
+// dtypes are the types of the two tensors that are compared.
+func (p *Plan) dtypes(t Output) (a, b format.DType) {
+	return p.models[0].Tensors()[t.parts[0].index].DType, p.models[1].Tensors()[t.parts[1].index].DType
+}
+
 // add files the result of one tensor.
-func (d *Diff) add(models []*Source, t Output, r fuse.Difference) {
-	diff := TensorDiff{Name: t.Name, Elements: r.Elements, Different: r.Different, Nonfinite: r.Nonfinite, Max: r.Max, Cosine: r.Cosine(), Relative: r.Relative()}
-	if r.Elements > 0 {
-		diff.Mean = r.Sum / float64(r.Elements)
+func (d *Diff) add(p *Plan, t Output, r fuse.Difference) {
+	a, b := p.dtypes(t)
+	diff := TensorDiff{Name: t.Name, Compared: fuse.Compared(a), Elements: r.Elements, Different: r.Different,
+		Nonfinite: r.Nonfinite, NonfiniteA: r.NonfiniteA, NonfiniteB: r.NonfiniteB, Distance: distanceOf(r)}
+	if a != b {
+		diff.Note = fmt.Sprintf("%v against %v", a, b)
 	}
-	// Norms of float64 values beyond 1e154 overflow, and JSON has no infinity.
-	diff.Mean, diff.Relative = min(diff.Mean, math.MaxFloat64), min(diff.Relative, math.MaxFloat64)
-	if math.IsNaN(diff.Relative) || math.IsNaN(diff.Cosine) {
-		diff.Relative, diff.Cosine = math.MaxFloat64, 0
-	}
-	dtypes := [2]format.DType{models[0].Tensors()[t.parts[0].index].DType, models[1].Tensors()[t.parts[1].index].DType}
-	if dtypes[0] != dtypes[1] {
-		diff.Note = fmt.Sprintf("%v against %v", dtypes[0], dtypes[1])
-	}
-	if diff.Different == 0 && diff.Note == "" {
-		d.Equal++
+	if diff.Different > 0 || diff.Note != "" {
+		d.Tensors = append(d.Tensors, diff)
 		return
 	}
-	d.Tensors = append(d.Tensors, diff)
+	d.Equal++
+	if r.NonfiniteA > 0 {
+		d.EqualNonfinite = append(d.EqualNonfinite, t.Name)
+	}
+}
+
+// distanceOf is nil where no values are compared, and where only those differ that are not finite: a distance of 0
+// would be read as one of all elements.
+func distanceOf(r fuse.Difference) *Distance {
+	mean, known := r.Mean()
+	if !known || r.Nonfinite > 0 && r.Max == 0 {
+		return nil
+	}
+	d := &Distance{Max: r.Max, Mean: mean}
+	if relative, known := r.Relative(); known {
+		d.Relative = &relative
+	}
+	if cosine, known := r.Cosine(); known {
+		d.Cosine = &cosine
+	}
+	return d
 }
 
 // comparison is the method of a diff: one stage for each tensor, nothing to write.

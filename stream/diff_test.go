@@ -2,10 +2,12 @@ package stream
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -16,53 +18,99 @@ import (
 
 // naiveDiff compares two tensors element by element, in one sum.
 func naiveDiff(a, b tensor) TensorDiff {
-	d := TensorDiff{Name: a.Name, Elements: a.Elements()}
-	if !a.DType.Computable() {
-		d.Elements = a.Bytes()
-		for i := range a.data {
-			if a.data[i] != b.data[i] {
+	d := TensorDiff{Name: a.Name, Elements: a.Elements(), Compared: "values"}
+	x, y := a.numbers(), b.numbers()
+	if x == nil {
+		d.Compared = "elements"
+		size := max(1, a.DType.Bits()/8)
+		for i := 0; i < len(a.data); i += size {
+			if !slices.Equal(a.data[i:i+size], b.data[i:i+size]) {
 				d.Different++
 			}
 		}
-		d.Cosine = 1
 		return d
 	}
-	var sum, squares, aa, bb, ab float64
-	x, y := a.values(), b.values()
+	var sum, squares, aa, bb, ab, most, n float64
+	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 	for i := range x {
-		if math.Float64bits(x[i]) == math.Float64bits(y[i]) {
-			if !math.IsNaN(x[i]) && !math.IsInf(x[i], 0) {
-				aa, bb, ab = aa+x[i]*x[i], bb+y[i]*y[i], ab+x[i]*y[i]
+		same := math.Float64bits(x[i]) == math.Float64bits(y[i])
+		if w := a.DType.Bits() / 8; w > 0 {
+			same = slices.Equal(a.data[i*w:(i+1)*w], b.data[i*w:(i+1)*w]) // float64 rounds large integers
+		}
+		if !same {
+			d.Different++
+		}
+		if !finite(x[i]) {
+			d.NonfiniteA++
+		}
+		if !finite(y[i]) {
+			d.NonfiniteB++
+		}
+		if !finite(x[i]) || !finite(y[i]) {
+			if !same {
+				d.Nonfinite++
 			}
 			continue
 		}
-		d.Different++
-		delta := math.Abs(y[i] - x[i])
-		if math.IsNaN(delta) || math.IsInf(delta, 0) {
-			d.Nonfinite++
-			continue
-		}
-		d.Max = max(d.Max, delta)
+		delta := min(math.Abs(y[i]-x[i]), math.MaxFloat64)
+		most, n = max(most, delta), n+1
 		sum, squares = sum+delta, squares+delta*delta
 		aa, bb, ab = aa+x[i]*x[i], bb+y[i]*y[i], ab+x[i]*y[i]
 	}
-	if len(x) > 0 {
-		d.Mean = sum / float64(len(x))
+	if n == 0 || most == 0 && d.Nonfinite > 0 {
+		return d
 	}
-	switch {
-	case squares == 0:
-	case aa == 0:
-		d.Relative = -1
-	default:
-		d.Relative = math.Sqrt(squares / aa)
+	relative, cosine := -1.0, ab/math.Sqrt(aa)/math.Sqrt(bb)
+	d.Distance = &Distance{Max: most, Mean: sum / n, Relative: &relative}
+	if squares == 0 {
+		relative = 0
+	} else if aa != 0 {
+		relative = math.Sqrt(squares / aa)
 	}
-	switch {
-	case aa == 0 && bb == 0:
-		d.Cosine = 1
-	case aa != 0 && bb != 0:
-		d.Cosine = ab / math.Sqrt(aa) / math.Sqrt(bb)
+	if aa != 0 && bb != 0 {
+		d.Cosine = &cosine
 	}
 	return d
+}
+
+// numbers decodes a tensor of floats or of bytes; nil if it has other types.
+func (t tensor) numbers() (x []float64) {
+	switch {
+	case t.DType.Computable():
+		return t.values()
+	case t.DType == format.U8:
+		for _, b := range t.data {
+			x = append(x, float64(b))
+		}
+	case t.DType == format.F4:
+		for _, b := range t.data {
+			for _, code := range []byte{b & 15, b >> 4} {
+				v := []float64{0, 0.5, 1, 1.5, 2, 3, 4, 6}[code&7]
+				x = append(x, math.Copysign(v, 0.5-float64(code>>3)))
+			}
+		}
+	case t.DType == format.I64:
+		for i := 0; i < len(t.data); i += 8 {
+			x = append(x, float64(int64(binary.LittleEndian.Uint64(t.data[i:]))))
+		}
+	}
+	return x
+}
+
+// alike reports whether two differences are the same, but for the rounding of sums.
+func alike(a, b TensorDiff) bool {
+	near := func(x, y float64) bool { return x == y || math.Abs(x-y) <= 1e-12*max(math.Abs(x), 1) }
+	both := func(x, y *float64) bool { return (x == nil) == (y == nil) && (x == nil || near(*x, *y)) }
+	x, y := a.Distance, b.Distance
+	a.Distance, b.Distance = nil, nil
+	return a == b && (x == nil) == (y == nil) &&
+		(x == nil || x.Max == y.Max && near(x.Mean, y.Mean) && both(x.Relative, y.Relative) && both(x.Cosine, y.Cosine))
+}
+
+// show prints a difference with its distance.
+func show(d *TensorDiff) string {
+	text, _ := json.Marshal(d)
+	return string(text)
 }
 
 func compare(t *testing.T, a, b checkpoint, o Options) *Diff {
@@ -106,7 +154,6 @@ func TestCompareAgainstANaiveOne(t *testing.T) {
 	for _, i := range []int{0, 77, 2399} {
 		b.find("ids").data[i] ^= 1
 	}
-	near := func(x, y float64) bool { return math.Abs(x-y) <= 1e-12*max(math.Abs(x), 1) }
 	var first *Diff
 	for _, threads := range []int{1, 2, 8} {
 		d := compare(t, a, b, Options{Threads: threads})
@@ -121,9 +168,8 @@ func TestCompareAgainstANaiveOne(t *testing.T) {
 				continue
 			}
 			different++
-			if got == nil || got.Note != "" || got.Elements != want.Elements || got.Different != want.Different || got.Nonfinite != want.Nonfinite ||
-				got.Max != want.Max || !near(got.Mean, want.Mean) || !near(got.Relative, want.Relative) || !near(got.Cosine, want.Cosine) {
-				t.Errorf("%s: got %+v\nwant %+v", x.Name, got, want)
+			if got == nil || !alike(*got, want) {
+				t.Errorf("got %s\nwant %s", show(got), show(&want))
 			}
 		}
 		if d.Equal != len(a)-different || d.Same() {
@@ -134,7 +180,7 @@ func TestCompareAgainstANaiveOne(t *testing.T) {
 		}) {
 			t.Error("not sorted by how much they differ")
 		}
-		if first != nil && !slices.Equal(first.Tensors, d.Tensors) {
+		if first != nil && !reflect.DeepEqual(first.Tensors, d.Tensors) {
 			t.Errorf("%d threads change the figures", threads)
 		}
 		first = d
@@ -151,6 +197,7 @@ func TestCompareOddValues(t *testing.T) {
 		"to nan":       {{2, 1}, {nan, 1}},
 		"inf":          {{1, 1}, {inf, 1}},
 		"other inf":    {{-inf, 3}, {inf, 4}},
+		"only nan":     {{nan, 1}, {1, -inf}},
 		"signs":        {{0, 1}, {zero, 1}},
 		"from nothing": {{0, 0}, {0, 3}},
 		"to nothing":   {{4, 3}, {0, 0}},
@@ -166,31 +213,39 @@ func TestCompareOddValues(t *testing.T) {
 	if d.Equal != 2 || d.find("same nan") != nil || d.find("same inf") != nil {
 		t.Errorf("%d equal", d.Equal)
 	}
-	for name, want := range map[string]TensorDiff{
-		"nan":          {Different: 1, Nonfinite: 1, Cosine: 1},
-		"to nan":       {Different: 1, Nonfinite: 1, Cosine: 1},
-		"inf":          {Different: 1, Nonfinite: 1, Cosine: 1},
-		"other inf":    {Different: 2, Nonfinite: 1, Max: 1, Mean: 0.5, Relative: 1. / 3, Cosine: 1},
-		"signs":        {Different: 1, Cosine: 1},
-		"from nothing": {Different: 1, Max: 3, Mean: 1.5, Relative: -1},
-		"to nothing":   {Different: 2, Max: 4, Mean: 3.5, Relative: 1},
-		"opposite":     {Different: 2, Max: 4, Mean: 3, Relative: 2, Cosine: -1},
-		"huge":         {Different: 1, Max: 2e200, Mean: 1e200, Relative: math.MaxFloat64}, // its norms overflow
-		"hugest":       {Different: 1, Nonfinite: 1, Cosine: 1},
-	} {
-		want.Name, want.Elements = name, 2
-		got := d.find(name)
-		if got == nil {
-			t.Errorf("%s is not there", name)
-			continue
+	far := func(most, mean float64, rest ...float64) *Distance {
+		d := &Distance{Max: most, Mean: mean}
+		if len(rest) > 0 {
+			d.Relative = &rest[0]
 		}
-		got.Cosine = math.Round(got.Cosine*1e12) / 1e12
-		if *got != want {
-			t.Errorf("%s: got %+v\nwant %+v", name, *got, want)
+		if len(rest) > 1 {
+			d.Cosine = &rest[1]
+		}
+		return d
+	}
+	for name, want := range map[string]TensorDiff{
+		"nan":          {Different: 1, Nonfinite: 1, NonfiniteA: 1},
+		"to nan":       {Different: 1, Nonfinite: 1, NonfiniteB: 1},
+		"inf":          {Different: 1, Nonfinite: 1, NonfiniteB: 1},
+		"other inf":    {Different: 2, Nonfinite: 1, NonfiniteA: 1, NonfiniteB: 1, Distance: far(1, 1, 1./3, 1)},
+		"only nan":     {Different: 2, Nonfinite: 2, NonfiniteA: 1, NonfiniteB: 1},
+		"signs":        {Different: 1, Distance: far(0, 0, 0, 1)},
+		"from nothing": {Different: 1, Distance: far(3, 1.5, -1)},
+		"to nothing":   {Different: 2, Distance: far(4, 3.5, 1)},
+		"opposite":     {Different: 2, Distance: far(4, 3, 2, -1)},
+		"huge":         {Different: 1, Distance: far(2e200, 1e200)}, // its norms overflow
+		"hugest":       {Different: 1, Distance: far(math.MaxFloat64, math.MaxFloat64/2)},
+	} {
+		want.Name, want.Elements, want.Compared = name, 2, "values"
+		if got := d.find(name); got == nil || !alike(*got, want) {
+			t.Errorf("got %s\nwant %s", show(got), show(&want))
 		}
 	}
-	if worst := d.Tensors[0]; worst.Nonfinite == 0 && worst.Name != "huge" {
-		t.Errorf("%s is worst", worst.Name)
+	if want := []string{"same nan", "same inf"}; !slices.Equal(slices.Sorted(slices.Values(d.EqualNonfinite)), slices.Sorted(slices.Values(want))) {
+		t.Errorf("%q are equal and not finite", d.EqualNonfinite)
+	}
+	if d.Tensors[0].Name != "only nan" { // has the most of what is worst
+		t.Errorf("%s is worst", d.Tensors[0].Name)
 	}
 	if last := d.Tensors[len(d.Tensors)-1]; last.Name != "signs" {
 		t.Errorf("%s is best", last.Name)
@@ -219,8 +274,13 @@ func TestCompareTypes(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	if got := d.find("cast"); got.Different != 0 || got.Cosine != 1 {
+	if got := d.find("cast"); got.Different != 0 || *got.Cosine != 1 || *got.Relative != 0 {
 		t.Errorf("%+v", got)
+	}
+	for _, name := range []string{"shape", "kind", "bits"} {
+		if got := d.find(name); got.Compared != "nothing" || got.Distance != nil || got.Elements != 0 {
+			t.Errorf("%+v", got)
+		}
 	}
 	if got := d.find("rounded"); got.Different != 1 || got.Max == 0 {
 		t.Errorf("%+v", got)
@@ -236,6 +296,82 @@ func TestCompareTypes(t *testing.T) {
 	}
 	if want := []string{"bits", "kind", "shape", "rounded", "cast"}; !slices.Equal(order, want) {
 		t.Errorf("order %q, want %q", order, want)
+	}
+}
+
+// Every type is compared by what its elements are, and the share of those that differ is one of elements.
+func TestCompareEveryType(t *testing.T) {
+	le := binary.LittleEndian
+	words := func(v ...uint64) (p []byte) {
+		for _, x := range v {
+			p = le.AppendUint64(p, x)
+		}
+		return p
+	}
+	singles := func(v ...float32) (p []byte) {
+		for _, x := range v {
+			p = le.AppendUint32(p, math.Float32bits(x))
+		}
+		return p
+	}
+	nan := float32(math.NaN())
+	// The values of 8-bit codes are those of torch 2.15: torch.tensor([…], dtype=torch.uint8).view(type).double().
+	for _, c := range []struct {
+		dtype                            format.DType
+		a, b                             []byte
+		compared                         string
+		elements, different, na, nb, non int64
+		most, mean                       float64 // −1 for no distance
+	}{
+		{format.I8, []byte{0x80, 1, 5, 7}, []byte{0x7f, 1, 4, 7}, "values", 4, 2, 0, 0, 0, 255, 64},
+		{format.U8, []byte{0x80, 1, 5, 7}, []byte{0x7f, 1, 4, 7}, "values", 4, 2, 0, 0, 0, 1, 0.5},
+		{format.I16, []byte{0xff, 0xff, 1, 0}, []byte{1, 0, 1, 0}, "values", 2, 1, 0, 0, 0, 2, 1},
+		{format.U16, []byte{0xff, 0xff, 1, 0}, []byte{1, 0, 1, 0}, "values", 2, 1, 0, 0, 0, 65534, 32767},
+		{format.I32, []byte{0xff, 0xff, 0xff, 0xff}, []byte{1, 0, 0, 0}, "values", 1, 1, 0, 0, 0, 2, 2},
+		{format.U32, []byte{0xff, 0xff, 0xff, 0xff}, []byte{1, 0, 0, 0}, "values", 1, 1, 0, 0, 0, 1<<32 - 2, 1<<32 - 2},
+		{format.I64, words(0, 7, math.MaxUint64), words(0, 7000, 1), "values", 3, 2, 0, 0, 0, 6993, 6995. / 3},
+		{format.I64, words(1<<53 + 1), words(1 << 53), "values", 1, 1, 0, 0, 0, 1, 1}, // equal as float64
+		{format.I64, words(1 << 63), words(1<<63 - 1), "values", 1, 1, 0, 0, 0, math.MaxUint64, math.MaxUint64},
+		{format.U64, words(1 << 63), words(1<<63 - 1), "values", 1, 1, 0, 0, 0, 1, 1},
+		{format.F8E8M0, []byte{127, 0, 130}, []byte{128, 0, 255}, "values", 3, 2, 0, 1, 1, 1, 0.5},
+		{format.F8E4M3FNUZ, []byte{0x01, 0x7f, 0x40, 0x80}, []byte{0x00, 0xff, 0x48, 0x80}, "values", 4, 3, 1, 1, 0, 480, (480 + 1 + 1./1024) / 3},
+		{format.F8E5M2FNUZ, []byte{0x01, 0x7f, 0x40}, []byte{0x00, 0xff, 0x44}, "values", 3, 3, 0, 0, 0, 114688, (114688 + 1 + 1./131072) / 3},
+		{format.F4, []byte{0x71, 0x0f}, []byte{0x7f, 0x0f}, "values", 4, 1, 0, 0, 0, 6.5, 6.5 / 4},
+		{format.F4, []byte{0x8f}, []byte{0x0f}, "values", 2, 1, 0, 0, 0, 0, 0}, // zeros of other sign
+		{format.C64, singles(0, 0, 1, 1, nan, 1), singles(3, 4, 1, 1, 1, 1), "values", 3, 2, 1, 0, 1, 5, 2.5},
+		{format.Bool, []byte{0, 1, 1}, []byte{1, 1, 0}, "elements", 3, 2, 0, 0, 0, -1, -1},
+		{format.F6E2M3, []byte{1, 2, 3}, []byte{1, 2, 4}, "bytes", 3, 1, 0, 0, 0, -1, -1},
+		{format.F6E3M2, []byte{1, 2, 3}, []byte{1, 2, 4}, "bytes", 3, 1, 0, 0, 0, -1, -1},
+		{format.F32, singles(nan, 1), []byte{0, 0, 0xc0, 0xff, 0, 0, 0x80, 0x3f}, "values", 2, 1, 1, 1, 1, -1, -1}, // NaN of other bits
+	} {
+		n := int64(len(c.a) * 8 / c.dtype.Bits())
+		d := compare(t, checkpoint{raw("w", c.dtype, c.a, n)}, checkpoint{raw("w", c.dtype, c.b, n)}, Options{})
+		got := d.find("w")
+		if got == nil || got.Compared != c.compared || got.Elements != c.elements || got.Different != c.different || got.NonfiniteA != c.na || got.NonfiniteB != c.nb || got.Nonfinite != c.non {
+			t.Errorf("%v: %s", c.dtype, show(got))
+			continue
+		}
+		if c.most < 0 {
+			if got.Distance != nil {
+				t.Errorf("%v: %s", c.dtype, show(got))
+			}
+		} else if got.Distance == nil || got.Max != c.most || math.Abs(got.Mean-c.mean) > 1e-12*c.mean {
+			t.Errorf("%v: %s", c.dtype, show(got))
+		}
+	}
+}
+
+// More than a tile of the types whose elements are not bytes.
+func TestCompareLongSmallTypes(t *testing.T) {
+	for _, dtype := range []format.DType{format.F4, format.F6E2M3, format.C64, format.I64, format.I16, format.Bool} {
+		a := make([]byte, 3*20000*8)
+		b := slices.Clone(a)
+		b[len(b)-1] = 0x10
+		n := int64(len(a) * 8 / dtype.Bits())
+		got := compare(t, checkpoint{raw("w", dtype, a, n)}, checkpoint{raw("w", dtype, b, n)}, Options{Threads: 2}).find("w")
+		if got == nil || got.Different != 1 || got.Elements != n && got.Compared != "bytes" {
+			t.Errorf("%v: %s", dtype, show(got))
+		}
 	}
 }
 

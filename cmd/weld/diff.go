@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -38,22 +40,25 @@ func diff(c *cli.Context) error {
 		return printJSON(c, d)
 	}
 	printNotes(c, d.Notes)
-	w := c.App.Writer
+	printDiff(c.App.Writer, d)
+	return nil
+}
+
+// printDiff prints the table, and what stands in none.
+func printDiff(w io.Writer, d *stream.Diff) {
+	if len(d.EqualNonfinite) > 0 {
+		defer fmt.Fprintf(w, "equal, but with values that are infinite or no numbers: %s\n", strings.Join(d.EqualNonfinite, ", "))
+	}
 	if d.Same() {
 		fmt.Fprintf(w, "no difference in %s\n", some(d.Equal, "tensor"))
-		return nil
+		return
 	}
 	var rows [][]string
 	for _, t := range d.Tensors {
-		if t.Elements == 0 { // of another shape or kind
-			rows = append(rows, []string{t.Name, "-", "-", "-", "-", "-", t.Note})
-			continue
-		}
-		rows = append(rows, []string{t.Name, percent(float64(t.Different) / float64(t.Elements)),
-			fmt.Sprintf("%.4g", t.Max), fmt.Sprintf("%.4g", t.Mean), fmt.Sprintf("%.4g", t.Relative), fmt.Sprintf("%.6f", t.Cosine), t.Note})
+		rows = append(rows, diffRow(t))
 	}
 	if len(rows) > 0 {
-		table(w, "tensor|differ|max|mean|relative|cosine|", rows)
+		table(w, "tensor|differ|not finite|max|mean|relative|cosine|", rows)
 	}
 	for _, name := range d.OnlyA {
 		fmt.Fprintf(w, "only in %s: %s\n", d.A, name)
@@ -63,5 +68,36 @@ func diff(c *cli.Context) error {
 	}
 	differ := len(d.Tensors) + len(d.OnlyA) + len(d.OnlyB)
 	fmt.Fprintf(w, "%d of %s differ\n", differ, some(differ+d.Equal, "tensor"))
-	return nil
+}
+
+// diffRow is a tensor's line; a dash is what was not computed, or does not exist.
+func diffRow(t stream.TensorDiff) []string {
+	row := []string{t.Name, "-", "-", "-", "-", "-", "-", t.Note}
+	if t.Elements > 0 {
+		row[1] = percent(float64(t.Different) / float64(t.Elements))
+	}
+	switch t.Compared {
+	case "bytes":
+		row[7] = strings.TrimPrefix(t.Note+", bytes compared", ", ")
+	case "values":
+		row[2] = "0"
+		if t.NonfiniteA > 0 || t.NonfiniteB > 0 {
+			row[2] = fmt.Sprintf("%d, was %d", t.NonfiniteB, t.NonfiniteA)
+		}
+	}
+	if t.Distance == nil {
+		return row
+	}
+	row[3], row[4] = fmt.Sprintf("%.4g", t.Max), fmt.Sprintf("%.4g", t.Mean)
+	switch {
+	case t.Relative == nil:
+	case *t.Relative < 0:
+		row[5] = "inf"
+	default:
+		row[5] = fmt.Sprintf("%.4g", *t.Relative)
+	}
+	if t.Cosine != nil {
+		row[6] = fmt.Sprintf("%.6f", *t.Cosine)
+	}
+	return row
 }
