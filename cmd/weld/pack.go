@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -152,9 +153,35 @@ func makePatch(c *cli.Context) error {
 	}
 	printNotes(c, r.Notes)
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s for %s (%s): %s changed, %d the same, %d new, %d gone, %d renamed; digest %.16s…, %.1f s\n",
-			named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Changed, "tensor"), r.Same, len(r.Added), len(r.Removed), len(r.Renamed), r.Digest, r.Seconds)
+		fmt.Fprintf(w, "%s: %s for %s (%s): %s changed%s, %d the same, %d new, %d gone, %d renamed%s; digest %.16s…, %.1f s\n",
+			named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Changed, "tensor"), recast(r), r.Same, len(r.Added), len(r.Removed), len(r.Renamed), besides(r), r.Digest, r.Seconds)
 	})
+}
+
+// recast says how many of the tensors that changed have another type or shape.
+func recast(r *packs.PatchReport) string {
+	var parts []string
+	if n := len(r.Retyped); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d of another type", n))
+	}
+	if n := len(r.Reshaped); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d of another shape", n))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// besides says what differs besides tensors.
+func besides(r *packs.PatchReport) (s string) {
+	if r.Metadata {
+		s += "; other metadata"
+	}
+	if len(r.FilesChanged)+len(r.FilesAdded)+len(r.FilesRemoved) > 0 {
+		s += fmt.Sprintf("; %s beside them changed, %d new, %d gone", some(len(r.FilesChanged), "file"), len(r.FilesAdded), len(r.FilesRemoved))
+	}
+	return s
 }
 
 func applyPatches(c *cli.Context) error {

@@ -21,7 +21,7 @@ func (f files) Open(name string) (fs.File, error) {
 	}
 	if i, ok := f.a.Find(name); ok {
 		src := f.a.Source(i)
-		return &openFile{info: f.info(path.Base(name), src.Size(), 0o444), Reader: io.NewSectionReader(src, 0, src.Size())}, nil
+		return &openFile{info: f.info(path.Base(name), src.Size(), 0o444), SectionReader: io.NewSectionReader(src, 0, src.Size())}, nil
 	}
 	if entries := f.list(name); entries != nil {
 		return &openDir{info: f.info(path.Base(name), 0, fs.ModeDir|0o555), entries: entries}, nil
@@ -79,8 +79,8 @@ func (i info) IsDir() bool        { return i.mode.IsDir() }
 func (i info) Sys() any           { return nil }
 
 type openFile struct {
-	info info
-	io.Reader
+	info              info
+	*io.SectionReader // also an io.ReaderAt
 }
 
 func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }

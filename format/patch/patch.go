@@ -110,22 +110,20 @@ func (p *Patch) lean(offset, n int64) (mmapio.View, error) {
 
 // View lends bytes of an item of the base.
 func (p *Patch) View(i int, off, n int64) (mmapio.View, error) {
-	it := p.items[i]
+	return viewOf(p.base, p.items[i], off, n)
+}
+
+// viewOf lends bytes of a tensor of a checkpoint, or of a file beside it.
+func viewOf(c format.Checkpoint, it Item, off, n int64) (mmapio.View, error) {
 	if it.File {
-		data, err := p.base.Beside().Bytes(it.Name, largestFile)
-		if err != nil {
-			return mmapio.View{}, err
-		}
-		if int64(len(data)) < off+n {
-			return mmapio.View{}, &format.Error{Path: p.base.Beside().Join(it.Name), Kind: format.KindChanged, Detail: "it is shorter than before"}
-		}
-		return mmapio.View{Data: data[off : off+n]}, nil
+		data, err := c.Beside().Range(it.Name, off, n)
+		return mmapio.View{Data: data}, err
 	}
-	t, ok := p.base.Find(it.Name)
+	t, ok := c.Find(it.Name)
 	if !ok {
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q is gone", p.base.Path(), it.Name)
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q is gone", c.Path(), it.Name)
 	}
-	return p.base.View(t, off, n)
+	return c.View(t, off, n)
 }
 
 // IsName reports whether a file name is that of a patch.

@@ -28,7 +28,6 @@ type leaning struct {
 	Item
 	tree  Tree
 	first *region // that leans on it, and digests it
-	data  []byte  // of a file
 }
 
 // leanOn notes what a region leans on.
@@ -80,43 +79,30 @@ func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given
 	return f, nil
 }
 
-// largestFile is the size up to which a file that holds no tensors leans on one of the base.
-const largestFile = 64 << 20
-
 // Bytes announces the next file, which holds no tensors.
 func (w *Writer) Bytes(name string, size int64) (*packed.File, error) {
-	if err := w.region(name, size); err != nil {
-		return nil, err
-	}
+	w.region(name, size)
 	return w.Writer.Bytes(name, size)
 }
 
 // Small adds a whole file that holds no tensors.
 func (w *Writer) Small(name string, data []byte) error {
-	if err := w.region(name, int64(len(data))); err != nil {
-		return err
-	}
+	w.region(name, int64(len(data)))
 	return w.Writer.Small(name, data)
 }
 
 // region notes a file before its bytes come. It leans on the base's of that name and size.
-func (w *Writer) region(name string, size int64) error {
+func (w *Writer) region(name string, size int64) {
 	it := Item{Tensor: format.Tensor{Name: name, DType: format.U8, Shape: []int64{size}}, File: true, Known: true}
 	r := &region{place: place{Item: it, begin: w.Writer.Content(), base: -1}}
-	var data []byte
-	if info, err := w.base.Beside().Stat(name); err == nil && info.Size() == size && size > 0 && size <= largestFile {
-		if data, err = w.base.Beside().Bytes(name, largestFile); err != nil {
-			return err
-		}
-	}
+	info, err := w.base.Beside().Stat(name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if int64(len(data)) == size && size > 0 {
-		w.items = append(w.items, &leaning{Item: it, data: data})
+	if err == nil && info.Mode().IsRegular() && info.Size() == size && size > 0 {
+		w.items = append(w.items, &leaning{Item: it})
 		r.leanOn(len(w.items)-1, w.items[len(w.items)-1])
 	}
 	w.places = append(w.places, r)
-	return nil
 }
 
 // lean finds what a block leans on, and digests both.
@@ -138,17 +124,11 @@ func (w *Writer) lean(offset int64, content []byte) (mmapio.View, error) {
 	if on == nil {
 		return mmapio.View{}, nil
 	}
-	n := int64(len(content))
-	view := mmapio.View{}
-	if on.File {
-		view.Data = on.data[from : from+n]
-	} else {
-		var err error
-		if view, err = w.base.View(r.base, from, n); err != nil {
-			return view, err
-		}
+	view, err := viewOf(w.base, on.Item, from, int64(len(content)))
+	if err != nil {
+		return view, err
 	}
-	err := mmapio.Guard([]mmapio.View{view}, func() error {
+	err = mmapio.Guard([]mmapio.View{view}, func() error {
 		if on.first == r {
 			on.tree.Add(from/ChunkSize, view.Data)
 		}
@@ -175,6 +155,34 @@ func (w *Writer) Leaning() (same, changed int) {
 		}
 	}
 	return same, changed
+}
+
+// Files sorts the files of the result that hold no tensors by whether the base has one of that name, and the
+// same in it. It is known once the patch is complete.
+func (w *Writer) Files() (same, changed, added []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.places {
+		if !r.File {
+			continue
+		}
+		_, err := w.base.Beside().Stat(r.Name)
+		switch {
+		case err != nil:
+			added = append(added, r.Name)
+		case r.base >= 0 && r.Digest == w.items[r.base].Digest, r.Bytes() == 0 && w.empty(r.Name):
+			same = append(same, r.Name)
+		default:
+			changed = append(changed, r.Name)
+		}
+	}
+	return same, changed, added
+}
+
+// empty reports whether the base's file of that name is; nothing leans on such.
+func (w *Writer) empty(name string) bool {
+	info, err := w.base.Beside().Stat(name)
+	return err == nil && info.Size() == 0
 }
 
 // Complete ends the patch: all content must have been written.

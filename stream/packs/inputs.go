@@ -22,12 +22,13 @@ import (
 
 // input is a file that goes into a pack.
 type input struct {
-	name    string
-	size    int64
-	header  int64 // bytes before the tensors
-	tensors []format.Tensor
-	src     safetensors.Source // nil for a pipe
-	pipe    io.Reader
+	name     string
+	size     int64
+	header   int64 // bytes before the tensors
+	tensors  []format.Tensor
+	metadata map[string]string  // of a shard
+	src      safetensors.Source // nil for a pipe
+	pipe     io.Reader
 }
 
 // inputs are the files of a checkpoint.
@@ -205,7 +206,7 @@ func (in *inputs) paths() (paths []string) {
 
 // holds notes what is in a shard.
 func (f *input) holds(h *safetensors.Header) {
-	f.header = h.DataStart
+	f.header, f.metadata = h.DataStart, h.Metadata
 	for _, e := range h.Tensors {
 		f.tensors = append(f.tensors, e.Tensor)
 	}

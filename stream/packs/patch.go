@@ -6,10 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"weld/format"
+	"weld/format/hub"
 	"weld/format/open"
 	"weld/format/patch"
 	"weld/mmapio"
@@ -19,11 +21,18 @@ import (
 // PatchReport is what a patch is about.
 type PatchReport struct {
 	Report
-	Same    int         `json:"same"`    // tensors
-	Changed int         `json:"changed"` // of the same name, type and shape
-	Added   []string    `json:"added"`
-	Removed []string    `json:"removed"`
-	Renamed [][2]string `json:"renamed"` // from, to
+	Same     int         `json:"same"`               // tensors
+	Changed  int         `json:"changed"`            // tensors of the same name, with other values, type or shape
+	Retyped  []string    `json:"retyped,omitempty"`  // of these, with another type
+	Reshaped []string    `json:"reshaped,omitempty"` // of these, with another shape
+	Added    []string    `json:"added"`
+	Removed  []string    `json:"removed"`
+	Renamed  [][2]string `json:"renamed"` // from, to
+
+	Metadata     bool     `json:"metadata_changed,omitempty"` // of the shards' headers
+	FilesChanged []string `json:"files_changed,omitempty"`    // that hold no tensors
+	FilesAdded   []string `json:"files_added,omitempty"`
+	FilesRemoved []string `json:"files_removed,omitempty"`
 }
 
 // Patch makes a patch of what turns the base into another checkpoint.
@@ -79,8 +88,63 @@ func (o Options) patch(ctx context.Context, base format.Checkpoint, in *inputs, 
 		return err
 	}
 	r.Same, r.Changed = w.Leaning()
+	r.Changed += r.recast(base, in)
+	_, r.FilesChanged, r.FilesAdded = w.Files()
+	if err := r.besides(base, in); err != nil {
+		return err
+	}
 	digest := w.Digest()
 	r.Files, r.Bytes, r.Packed, r.Digest = len(in.files), in.size(), counted.n, hex.EncodeToString(digest[:])
+	return nil
+}
+
+// recast lists the tensors that have the name of one of the base but another type or shape, and counts them.
+func (r *PatchReport) recast(base format.Checkpoint, in *inputs) (count int) {
+	for _, f := range in.files {
+		for _, t := range f.tensors {
+			i, ok := base.Find(t.Name)
+			if !ok || kindOf(base.Tensors()[i]) == kindOf(t) {
+				if ok && t.Bytes() == 0 {
+					r.Same++ // leans on nothing, and has nothing that could differ
+				}
+				continue
+			}
+			count++
+			if base.Tensors()[i].DType != t.DType {
+				r.Retyped = append(r.Retyped, t.Name)
+			}
+			if !slices.Equal(base.Tensors()[i].Shape, t.Shape) {
+				r.Reshaped = append(r.Reshaped, t.Name)
+			}
+		}
+	}
+	return count
+}
+
+// besides compares metadata, and finds the files beside the base that the result lacks.
+func (r *PatchReport) besides(base format.Checkpoint, in *inputs) error {
+	metadata, there := make(map[string]string), make(map[string]bool)
+	for _, f := range in.files {
+		there[f.name] = true
+		for k, v := range f.metadata {
+			if _, taken := metadata[k]; !taken {
+				metadata[k] = v
+			}
+		}
+	}
+	r.Metadata = !maps.Equal(metadata, base.Metadata())
+	if !base.Beside().Exists() {
+		return nil
+	}
+	names, _, err := hub.Sidecars(base.Beside())
+	if err != nil {
+		return fmt.Errorf("list the files beside the weights of %s: %w", base.Path(), err)
+	}
+	for _, name := range names {
+		if !there[name] {
+			r.FilesRemoved = append(r.FilesRemoved, name)
+		}
+	}
 	return nil
 }
 
