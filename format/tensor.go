@@ -2,6 +2,9 @@ package format
 
 import "math"
 
+// MaxRank is the most dimensions that a reader lets a tensor have, as many as numpy and torch do.
+const MaxRank = 64
+
 // Tensor describes one tensor of a checkpoint: everything but its bytes.
 type Tensor struct {
 	Name  string

@@ -220,6 +220,7 @@ const (
 	laxName     = "the last of equal names wins"
 	laxKey      = "unknown keys are passed over"
 	laxSequence = "the fields of a structure may come as an array, in order"
+	laxRank     = "a tensor has as many dimensions as its file says"
 	laxEnum     = "a variant may be an object with null"
 )
 
@@ -292,6 +293,7 @@ var malformedSafetensors = []specimen{
 	{name: "json-surrogate-then-letter", bytes: file(`{"__metadata__":{"k":"\ud83d\u0041"}}`, 0), kind: format.KindJSON},
 
 	// Names.
+	{name: "rank-65", bytes: file(`{"a":{"dtype":"U8","shape":[1`+strings.Repeat(",1", 64)+`],"data_offsets":[0,1]}}`, 1), kind: format.KindShape, tensor: "a", lax: laxRank},
 	{name: "duplicate-tensor", bytes: file(`{`+bytesOf("a", 0, 4)+`,`+bytesOf("a", 0, 4)+`}`, 4), kind: format.KindDuplicate, tensor: "a", lax: laxName},
 	{name: "duplicate-tensor-escaped", bytes: file(`{`+bytesOf("a", 0, 4)+`,`+bytesOf(`\u0061`, 0, 4)+`}`, 4), kind: format.KindDuplicate, tensor: "a", lax: laxName},
 	{name: "duplicate-tensor-empty", bytes: file(`{`+bytesOf("a", 0, 0)+`,`+bytesOf("a", 0, 0)+`}`, 0), kind: format.KindDuplicate, tensor: "a", lax: laxName},

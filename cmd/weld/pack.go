@@ -20,8 +20,8 @@ func packCommand() *cli.Command {
 		Name:      "pack",
 		Usage:     "compress a checkpoint without loss, with all its files",
 		ArgsUsage: "IN OUT.weld",
-		Description: "IN is " + open.Readable + ".\nOUT.weld is one file that holds the shards and the small files beside them, byte for\nbyte; " +
-			"every command reads it where it reads a directory. " + streamHelp +
+		Description: "IN is " + open.Readable + ".\nOUT.weld is one file that holds every file of the directory and its subfolders, byte for\nbyte, but .git and .cache; tensors with the same bytes are stored once. " +
+			"Every command reads it\nwhere it reads a directory. " + streamHelp +
 			"Examples:\n\n   weld pack ./merged merged.weld\n   weld pack ./merged - | ssh edge 'weld unpack - ./model'\n\n" + exitHelp,
 		Flags:  append([]cli.Flag{forceFlag()}, runFlags()...),
 		Action: pack,
@@ -110,7 +110,11 @@ func pack(c *cli.Context) error {
 	}
 	printNotes(c, r.Notes)
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s of %s (%s) in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Files, "file"), r.Digest, r.Seconds)
+		repeats := ""
+		if r.Repeats > 0 {
+			repeats = fmt.Sprintf(", %s stored once that another one equals", some(r.Repeats, "tensor"))
+		}
+		fmt.Fprintf(w, "%s: %s of %s (%s) in %s%s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Files, "file"), repeats, r.Digest, r.Seconds)
 	})
 }
 

@@ -30,6 +30,7 @@ type frame struct {
 	content []byte // nil if it is written at once
 	missing int64
 	coded   []byte // once complete
+	given   bool   // coded came from outside, and its memory serves no other frame
 }
 
 func (f *frame) at(off int64) []byte { return f.content[off-f.start:] }
@@ -195,6 +196,25 @@ func (w *Writer) Prepare(content []byte, off int64) error {
 	return w.appendReady()
 }
 
+// Put takes a whole frame that is coded already, whatever comes before it. Its content is not to be written.
+func (w *Writer) Put(coded []byte, off int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := w.find(off)
+	if i == len(w.cuts) || w.start(i) != off || i < w.next || w.frames[i] != nil {
+		return fmt.Errorf("no frame begins at %d, or it was written before", off)
+	}
+	w.frames[i] = &frame{coded: coded, given: true}
+	return w.appendReady()
+}
+
+// Find returns the frame that holds the content at off.
+func (w *Writer) Find(off int64) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.find(off)
+}
+
 // appendReady hands on complete frames from the next one on. One goroutine does at
 // a time; w.mu is held on entry and exit, not meanwhile.
 func (w *Writer) appendReady() error {
@@ -213,7 +233,9 @@ func (w *Writer) appendReady() error {
 			w.fail(err)
 			break
 		}
-		w.spare = append(w.spare, f.coded)
+		if !f.given {
+			w.spare = append(w.spare, f.coded)
+		}
 		delete(w.frames, w.next)
 		w.next++
 		w.moved.Broadcast()

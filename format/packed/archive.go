@@ -22,8 +22,8 @@ import (
 // goroutine.
 type Archive struct {
 	*index
-	kind   Kind
-	file   *mmapio.File
+	header
+	file   Stored
 	reader *frames.Reader
 	digest Digest
 	spare  sync.Pool // of *planes.Decoder
@@ -56,6 +56,23 @@ func open(path string, how []mmapio.Reading) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
+	return OpenStored(file)
+}
+
+// Stored is where a pack lies. [mmapio.File] is one.
+type Stored interface {
+	io.ReaderAt
+	Path() string
+	Info() os.FileInfo
+	Size() int64
+	View(off, n int64) (mmapio.View, error)
+	Advise(a mmapio.Advice, off, n int64)
+	Unchanged() error
+	Close() error
+}
+
+// OpenStored opens a pack or a patch, which then owns where it lies.
+func OpenStored(file Stored) (*Archive, error) {
 	a := &Archive{file: file}
 	if err := a.read(); err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -76,12 +93,15 @@ func (a *Archive) read() error {
 	cut := func(detail string, args ...any) error {
 		return &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf(detail, args...) + "; weld unpack --salvage restores what is whole"}
 	}
+	if size < headerSize {
+		return &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf("a file of %d bytes is neither a pack nor a patch", size)}
+	}
 	var head [headerSize]byte
-	if _, err := a.file.ReadAt(head[:min(headerSize, size)], 0); err != nil {
+	if _, err := a.file.ReadAt(head[:], 0); err != nil {
 		return err
 	}
 	var err error
-	if a.kind, err = parseHeader(path, head[:]); err != nil {
+	if a.header, err = parseHeader(path, head[:]); err != nil {
 		return err
 	}
 	if size < headerSize+recordSize+endSize {
@@ -117,6 +137,9 @@ func (a *Archive) record(offset int64, t tag, bytes int64) ([]byte, error) {
 	}
 	if offset < headerSize || bytes < 0 || offset > a.file.Size()-recordSize-bytes {
 		return nil, bad("it does not fit the file")
+	}
+	if fault := payloadFault(t, bytes); fault != "" {
+		return nil, bad(fault)
 	}
 	var head [recordSize]byte
 	if _, err := a.file.ReadAt(head[:], offset); err != nil {
@@ -183,11 +206,33 @@ func (a *Archive) decode(i int, content []byte) error {
 		}
 		defer base.Release()
 	}
+	if a.blocks[i].coding == repeated && a.repeats {
+		origin, err := a.origin(i, int64(len(content)))
+		if err != nil {
+			return err
+		}
+		i = origin
+	}
 	decoder := a.spare.Get().(*planes.Decoder)
 	defer a.spare.Put(decoder)
 	return a.block(i, int64(len(content)), func(r record, payload []byte) error {
 		return mmapio.Guard([]mmapio.View{base}, func() error { return restore(decoder, content, r, payload, base.Data) })
 	})
+}
+
+// origin is the block that block i stands for.
+func (a *Archive) origin(i int, bytes int64) (origin int, err error) {
+	err = a.block(i, bytes, func(r record, payload []byte) error {
+		if crc32.ChecksumIEEE(payload) != r.sum {
+			return errChecksum
+		}
+		var fault string
+		if origin, fault = a.index.origin(r, payload); fault != "" {
+			return errors.New(fault)
+		}
+		return nil
+	})
+	return origin, err
 }
 
 // block shows the record of block i and its payload, once it is the one that the index says.
@@ -232,6 +277,12 @@ func restore(d *planes.Decoder, content []byte, r record, payload, base []byte) 
 func (a *Archive) Find(name string) (int, bool) {
 	i := slices.IndexFunc(a.files, func(f FileInfo) bool { return f.Name == name })
 	return i, i >= 0
+}
+
+// ReadContent fills p with the content from an offset on.
+func (a *Archive) ReadContent(p []byte, off int64) error {
+	_, err := a.reader.ReadAt(p, off)
+	return err
 }
 
 // Source opens a file of the pack for reading anywhere.

@@ -57,8 +57,13 @@ func Recover(path string, how ...mmapio.Reading) (a *Archive, lost []Lost, err e
 	if errOpen != nil {
 		return nil, nil, errOpen
 	}
-	a = &Archive{file: file, kind: Pack}
-	r := recovery{file: file, index: index{end: headerSize}}
+	return RecoverStored(file)
+}
+
+// RecoverStored looks for the records of a pack from the beginning on, whatever its end and its index say.
+func RecoverStored(file Stored) (a *Archive, lost []Lost, err error) {
+	a = &Archive{file: file, header: header{Pack, true}}
+	r := recovery{file: file, index: index{end: headerSize}, names: newNames()}
 	if err := r.run(); err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
@@ -69,9 +74,11 @@ func Recover(path string, how ...mmapio.Reading) (a *Archive, lost []Lost, err e
 
 // recovery looks for the records of a damaged pack.
 type recovery struct {
-	file *mmapio.File
+	file Stored
 	index
-	lost []Lost
+	names names
+	lost  []Lost
+	room  []byte
 }
 
 func (r *recovery) run() error {
@@ -86,6 +93,9 @@ func (r *recovery) run() error {
 		if fault == "" && next <= size && h.offset >= r.size() {
 			if h.tag == tagIndex || h.tag == tagEnd {
 				break
+			}
+			if fault := full(len(r.blocks), len(r.files)); fault != "" {
+				return &format.Error{Path: r.file.Path(), Kind: format.KindRecord, Detail: fault}
 			}
 			if err := r.take(h, pos); err != nil {
 				return err
@@ -128,10 +138,10 @@ func (r *recovery) take(h record, pos int64) error {
 		f := FileInfo{Size: int64(c.u64()), Begin: h.offset}
 		f.Name = string(c.take(int(c.u16())))
 		bad := c.short || f.Size < 0 || f.Begin+f.Size < 0 || checkName(f.Name) != "" || crc32.ChecksumIEEE(payload) != h.sum
-		for _, known := range r.files {
-			bad = bad || known.Name == f.Name || f.Begin < known.Begin+known.Size
+		if n := len(r.files); n > 0 && f.Begin < r.files[n-1].Begin+r.files[n-1].Size {
+			bad = true
 		}
-		if bad {
+		if bad || r.names.add(f.Name) != "" {
 			r.lost = append(r.lost, Lost{pos, pos + recordSize + int64(h.payload)})
 			return nil
 		}
@@ -151,12 +161,16 @@ func (r *recovery) gap(to int64) {
 	}
 }
 
-// search finds the next place from pos on where the head of a record may begin.
+// search finds the next place from pos on where the head of a record may begin. It reads little at first: there may be
+// many such places that turn out to be none.
 func (r *recovery) search(pos int64) (int64, error) {
-	const step = 1 << 20
-	room := make([]byte, step+recordSize)
-	for size := r.file.Size(); pos+recordSize <= size; pos += step {
-		part := room[:min(int64(len(room)), size-pos)]
+	const least, most = 4 << 10, 1 << 20
+	if r.room == nil {
+		r.room = make([]byte, most+recordSize)
+	}
+	step := int64(least)
+	for size := r.file.Size(); pos+recordSize <= size; step = min(2*step, most) {
+		part := r.room[:min(step+recordSize, size-pos)]
 		if _, err := r.file.ReadAt(part, pos); err != nil {
 			return 0, err
 		}
@@ -168,6 +182,7 @@ func (r *recovery) search(pos int64) (int64, error) {
 				}
 			}
 		}
+		pos += int64(len(part)) - recordSize + 1
 	}
 	return r.file.Size(), nil
 }

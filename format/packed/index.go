@@ -144,6 +144,9 @@ func parseIndex(path string, p []byte) (*index, error) {
 	if c.short || len(tabled) != tables || count != uint64(len(c.rest)/blockEntry) || len(c.rest)%blockEntry != 0 {
 		return bad("its counts do not fit its %d bytes", len(p))
 	}
+	if fault := full(len(c.rest)/blockEntry, len(files)); fault != "" {
+		return bad("%s", fault)
+	}
 	x.blocks, x.cuts = make([]block, 0, count), make([]int64, 0, count)
 	at, next := int64(0), 0
 	for range count {
@@ -174,15 +177,14 @@ func parseIndex(path string, p []byte) (*index, error) {
 
 // checkFiles demands names that can be unpacked, each once.
 func checkFiles(path string, files []FileInfo) error {
-	seen := make(map[string]bool, len(files))
+	seen := newNames()
 	for _, f := range files {
 		if fault := checkName(f.Name); fault != "" {
 			return &format.Error{Path: path, Kind: format.KindShardName, Detail: fmt.Sprintf("file %.100q %s", f.Name, fault)}
 		}
-		if seen[f.Name] {
-			return &format.Error{Path: path, Kind: format.KindDuplicate, Detail: fmt.Sprintf("file %q appears twice", f.Name)}
+		if fault := seen.add(f.Name); fault != "" {
+			return &format.Error{Path: path, Kind: format.KindDuplicate, Detail: fmt.Sprintf("file %.100q %s", f.Name, fault)}
 		}
-		seen[f.Name] = true
 	}
 	return nil
 }

@@ -13,8 +13,11 @@ import (
 // would change.
 const magic = "\x89WELD\r\n\x1a"
 
-// version is that of the format; a reader refuses a higher one.
-const version = 1
+// The versions of the format; a reader refuses higher ones. A writer takes the lowest that says what it has to.
+const (
+	version        = 1
+	versionRepeats = 2 // blocks may repeat earlier ones
+)
 
 const (
 	headerSize = 16
@@ -43,30 +46,35 @@ func (k Kind) String() string {
 }
 
 // appendHeader prints the beginning of a file.
-func appendHeader(dst []byte, kind Kind) []byte {
+func appendHeader(dst []byte, kind Kind, version uint16) []byte {
 	dst = append(dst, magic...)
 	dst = binary.LittleEndian.AppendUint16(dst, version)
 	return append(dst, byte(kind), 0, 0, 0, 0, 0)
 }
 
 // parseHeader checks the beginning of a file.
-func parseHeader(path string, h []byte) (Kind, error) {
-	switch v := binary.LittleEndian.Uint16(h[8:]); {
+func parseHeader(path string, h []byte) (header, error) {
+	kind, v := Kind(h[10]), binary.LittleEndian.Uint16(h[8:])
+	switch {
 	case string(h[:8]) != magic:
-		return 0, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "it does not begin as a pack or a patch does"}
-	case v != version:
-		return 0, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: fmt.Sprintf("version %d of the format; this weld reads version %d: use a newer one", v, version)}
-	}
-	kind := Kind(h[10])
-	if kind != Pack && kind != Patch {
-		return 0, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: fmt.Sprintf("neither a pack nor a patch, but kind %d", h[10])}
+		return header{}, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "it does not begin as a pack or a patch does"}
+	case v < version || v > versionRepeats:
+		return header{}, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: fmt.Sprintf("version %d of the format; this weld reads versions %d to %d: use a newer one", v, version, versionRepeats)}
+	case kind != Pack && kind != Patch:
+		return header{}, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: fmt.Sprintf("neither a pack nor a patch, but kind %d", h[10])}
 	}
 	for _, b := range h[11:headerSize] {
 		if b != 0 {
-			return 0, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "reserved bytes are set: written by a newer weld, or damaged"}
+			return header{}, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "reserved bytes are set: written by a newer weld, or damaged"}
 		}
 	}
-	return kind, nil
+	return header{kind, v == versionRepeats && kind == Pack}, nil
+}
+
+// header is the beginning of a file.
+type header struct {
+	kind    Kind
+	repeats bool // its blocks may repeat earlier ones
 }
 
 // tag says what a record holds.

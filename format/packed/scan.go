@@ -15,11 +15,11 @@ import (
 
 // Scanner reads a pack or a patch from its beginning, as from a pipe.
 type Scanner struct {
-	path   string
-	in     *bufio.Reader
-	kind   Kind
+	path string
+	in   *bufio.Reader
+	header
 	seen   index
-	names  map[string]bool
+	names  names
 	digest hash.Hash
 	head   [recordSize]byte
 	ended  bool
@@ -27,13 +27,13 @@ type Scanner struct {
 
 // NewScanner reads the beginning of a pack or patch; path is for messages.
 func NewScanner(path string, in io.Reader) (*Scanner, error) {
-	s := &Scanner{path: path, in: bufio.NewReaderSize(in, 64<<10), digest: sha256.New(), seen: index{end: headerSize}, names: make(map[string]bool)}
+	s := &Scanner{path: path, in: bufio.NewReaderSize(in, 64<<10), digest: sha256.New(), seen: index{end: headerSize}, names: newNames()}
 	var head [headerSize]byte
 	if _, err := io.ReadFull(s.in, head[:]); err != nil {
 		return nil, s.cut(err)
 	}
 	var err error
-	if s.kind, err = parseHeader(path, head[:]); err != nil {
+	if s.header, err = parseHeader(path, head[:]); err != nil {
 		return nil, err
 	}
 	s.digest.Write(head[:])
@@ -42,6 +42,9 @@ func NewScanner(path string, in io.Reader) (*Scanner, error) {
 
 // Kind is what is being read.
 func (s *Scanner) Kind() Kind { return s.kind }
+
+// Content is how many bytes all files have that were read so far.
+func (s *Scanner) Content() int64 { return s.seen.size() }
 
 // Place is the byte of the file that the next record begins at, or the one that was found damaged.
 func (s *Scanner) Place() int64 { return s.seen.end }
@@ -73,6 +76,9 @@ func (b *Block) Decode(d *planes.Decoder, content, base []byte) error {
 
 // Intact reports whether the block's checksum is right.
 func (b *Block) Intact() bool { return crc32.ChecksumIEEE(b.payload) == b.record.sum }
+
+// Repeated reports whether the block holds what an earlier one does.
+func (b *Block) Repeated() bool { return b.record.coding == repeated }
 
 // Relative reports whether the block is coded by a base.
 func (b *Block) Relative() bool { return b.record.coding.Relative() }
@@ -111,8 +117,14 @@ func (s *Scanner) Next(room []byte) (Part, error) {
 	if len(s.seen.tables) > 0 && (r.tag == tagData || r.tag == tagFile) {
 		return Part{}, s.bad(format.KindRecord, "%q after a table", r.tag[:])
 	}
+	if fault := full(len(s.seen.blocks), len(s.seen.files)); fault != "" {
+		return Part{}, s.bad(format.KindRecord, "%s", fault)
+	}
 	if r.tag == tagData {
 		return s.block(r, room)
+	}
+	if fault := payloadFault(r.tag, int64(r.payload)); fault != "" {
+		return Part{}, s.bad(format.KindRecord, "%s", fault)
 	}
 	payload, err := s.payload(r)
 	if err != nil {
@@ -168,12 +180,11 @@ func (s *Scanner) file(payload []byte) (Part, error) {
 	if open := s.last(); open.Begin+open.Size != f.Begin {
 		return Part{}, s.bad(format.KindRecord, "file %q begins before %q ends", f.Name, open.Name)
 	}
-	if s.names[f.Name] {
-		return Part{}, s.bad(format.KindDuplicate, "file %q appears twice", f.Name)
-	}
-	s.names[f.Name] = true
 	if fault := checkName(f.Name); fault != "" {
 		return Part{}, s.bad(format.KindShardName, "file %.100q %s", f.Name, fault)
+	}
+	if fault := s.names.add(f.Name); fault != "" {
+		return Part{}, s.bad(format.KindDuplicate, "file %.100q %s", f.Name, fault)
 	}
 	s.seen.file(f)
 	return Part{File: &f}, nil
@@ -190,6 +201,14 @@ func (s *Scanner) block(r record, room []byte) (Part, error) {
 	b.payload = room[:r.payload]
 	if _, err := io.ReadFull(s.in, b.payload); err != nil {
 		return Part{}, s.cut(err)
+	}
+	if r.coding == repeated && b.Intact() {
+		if !s.repeats {
+			return Part{}, s.bad(format.KindRecord, "a repeated block, which version 1 does not have")
+		}
+		if _, fault := s.seen.origin(r, b.payload); fault != "" {
+			return Part{}, s.bad(format.KindRecord, "%s", fault)
+		}
 	}
 	s.digest.Write(s.head[:])
 	s.seen.data(r)

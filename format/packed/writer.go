@@ -54,7 +54,7 @@ func NewPatchWriter(out io.Writer, workers int, lean Lean) *Writer {
 }
 
 func newWriter(out io.Writer, kind Kind, workers int, lean Lean) *Writer {
-	w := &Writer{out: out, lean: lean, digest: sha256.New(), index: index{end: headerSize}, header: appendHeader(nil, kind)}
+	w := &Writer{out: out, lean: lean, digest: sha256.New(), index: index{end: headerSize}, header: appendHeader(nil, kind, version)}
 	w.spare.New = func() any { return new(planes.Encoder) }
 	w.frames = frames.NewWriter(workers, w.encode, w.put)
 	return w
@@ -109,6 +109,10 @@ func (w *Writer) file(name string, given []byte, runs []run) (*File, error) {
 			cuts = append(cuts, at)
 			w.kinds = append(w.kinds, elementCodes[run.dtype])
 		}
+	}
+	if fault := full(len(w.kinds), len(w.files)+1); fault != "" {
+		w.mu.Unlock()
+		return nil, fmt.Errorf("file %q: a pack holds no %s", name, fault)
 	}
 	w.content = at
 	w.files = append(w.files, FileInfo{Name: name, Size: at - f.begin, Begin: f.begin})

@@ -3,7 +3,6 @@ package patch
 import (
 	"errors"
 	"fmt"
-	"sort"
 	"strings"
 
 	"weld/format"
@@ -14,9 +13,8 @@ import (
 // Patch is a patch that is open for reading.
 type Patch struct {
 	*packed.Archive
-	items  []Item
-	places []place
-	base   format.Checkpoint
+	Tables
+	base format.Checkpoint
 }
 
 // Open opens a patch. Before the result can be read, [Patch.On] must say what it is put on.
@@ -34,19 +32,19 @@ func Open(path string, how ...mmapio.Reading) (*Patch, error) {
 }
 
 func (p *Patch) read() error {
-	base, err := p.Table(tagBase)
+	payloads := make(map[[4]byte][]byte)
+	for _, tag := range [][4]byte{tagBase, tagResult} {
+		var err error
+		if payloads[tag], err = p.Table(tag); err != nil {
+			return err
+		}
+	}
+	t, err := ParseTables(p.Path(), payloads, p.Content())
 	if err != nil {
 		return err
 	}
-	result, err := p.Table(tagResult)
-	if err != nil {
-		return err
-	}
-	if len(base) < 4 || len(result) < 4 {
-		return &format.Error{Path: p.Path(), Kind: format.KindRecord, Detail: "table of the patch: it is empty"}
-	}
-	p.items, p.places, err = parse(p.Path(), base, result, p.Content())
-	return err
+	p.Tables = *t
+	return nil
 }
 
 // Base lists what the patch knows of the base: all its tensors, and the files that it leans on. The
@@ -97,14 +95,13 @@ func (p *Patch) On(base format.Checkpoint) error {
 
 // lean lends what blocks of the patch are coded by.
 func (p *Patch) lean(offset, n int64) (mmapio.View, error) {
-	i := sort.Search(len(p.places), func(i int) bool { return p.places[i].end() > offset })
-	if i == len(p.places) || p.places[i].begin > offset || p.places[i].end() < offset+n || p.places[i].base < 0 {
-		return mmapio.View{}, &format.Error{Path: p.Path(), Kind: format.KindRecord, Detail: fmt.Sprintf("the block at byte %d of the content leans on nothing", offset)}
+	q, err := p.leaning(offset, n)
+	if err != nil {
+		return mmapio.View{}, err
 	}
 	if p.base == nil {
 		return mmapio.View{}, fmt.Errorf("%s: a patch without its base", p.Path())
 	}
-	q := p.places[i]
 	return p.View(q.base, offset-q.begin, n)
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sort"
 
 	"weld/format"
 	"weld/format/packed"
@@ -78,6 +79,41 @@ func appendTables(base []Item, result []place) []packed.Table {
 	return []packed.Table{{Tag: tagBase, Payload: b}, {Tag: tagResult, Payload: r}}
 }
 
+// Tables are what a patch says of its base and its result.
+type Tables struct {
+	path   string
+	items  []Item
+	places []place
+}
+
+// ParseTables reads both tables of a patch with so much content, by their tags.
+func ParseTables(path string, payloads map[[4]byte][]byte, content int64) (*Tables, error) {
+	base, result := payloads[tagBase], payloads[tagResult]
+	if len(base) < 4 || len(result) < 4 {
+		return nil, &format.Error{Path: path, Kind: format.KindRecord, Detail: "table of the patch: it is empty, or not there"}
+	}
+	items, places, err := parse(path, base, result, content)
+	if err != nil {
+		return nil, err
+	}
+	return &Tables{path, items, places}, nil
+}
+
+// Leans fails if n bytes of the content at an offset are not all of one item that leans on one of the base.
+func (t *Tables) Leans(offset, n int64) error {
+	_, err := t.leaning(offset, n)
+	return err
+}
+
+// leaning is the item that holds n bytes of the content at an offset, and leans on one of the base.
+func (t *Tables) leaning(offset, n int64) (place, error) {
+	i := sort.Search(len(t.places), func(i int) bool { return t.places[i].end() > offset })
+	if i == len(t.places) || t.places[i].begin > offset || t.places[i].end() < offset+n || t.places[i].base < 0 {
+		return place{}, &format.Error{Path: t.path, Kind: format.KindRecord, Detail: fmt.Sprintf("the block at byte %d of the content leans on nothing", offset)}
+	}
+	return t.places[i], nil
+}
+
 // reader takes a table apart.
 type reader struct {
 	path  string
@@ -111,6 +147,9 @@ func (r *reader) item() (it Item, err error) {
 	n := r.u32()
 	if int64(n) > int64(len(r.rest)) {
 		return it, r.bad("it is cut short")
+	}
+	if head[2] > format.MaxRank {
+		return it, r.bad("an item of %d dimensions, of at most %d", head[2], format.MaxRank)
 	}
 	it.Name = string(r.take(int(n)))
 	for range head[2] {

@@ -18,6 +18,10 @@ import (
 // MaxHeader is the largest JSON header, in bytes, that the format allows.
 const MaxHeader = 100_000_000
 
+// MaxTensors is the most tensors that one file may describe, beyond any checkpoint: with their names a reader takes
+// less than 1 GiB for them.
+const MaxTensors = 1 << 20
+
 // lengthSize is the size of the little-endian length that a file begins with.
 const lengthSize = 8
 
@@ -208,6 +212,9 @@ func (p *headerParser) member(key token) error {
 	if first, again := p.begun[name]; again {
 		return p.tensorFault(format.KindDuplicate, name, key.start, "it is described twice, first at byte %d", p.base+int64(first))
 	}
+	if len(p.begun) == MaxTensors {
+		return p.tensorFault(format.KindHeaderSize, name, key.start, "expected at most %d tensors in a file", MaxTensors)
+	}
 	p.begun[name] = key.start
 	return p.tensor(name)
 }
@@ -325,7 +332,11 @@ func (p *headerParser) shape(e *Entry) error {
 		return err
 	}
 	list, _, _ := bytes.Cut(p.src[open.end:], []byte("]"))
-	if rank := bytes.Count(list, []byte(",")) + 1; cap(p.dims)-len(p.dims) < rank {
+	rank := bytes.Count(list, []byte(",")) + 1
+	if rank > format.MaxRank {
+		return p.tensorFault(format.KindShape, e.Name, open.start, "expected at most %d dimensions, found %d", format.MaxRank, rank)
+	}
+	if cap(p.dims)-len(p.dims) < rank {
 		p.dims = make([]int64, 0, max(rank, 4096))
 	}
 	first := len(p.dims)

@@ -221,8 +221,8 @@ func checkDamaged(t *testing.T, err error, path string) {
 	}
 }
 
-// TestClaimsAreNotAllocated opens a file of holes whose footer speaks of half a
-// thousand million frames.
+// TestClaimsAreNotAllocated opens a file of holes whose footer speaks of eight
+// million frames.
 func TestClaimsAreNotAllocated(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a file has no holes by itself")

@@ -81,6 +81,9 @@ func (z *File) readTable() (cuts []int64, err error) {
 	if start < 0 {
 		return nil, z.damaged("a seek table of %d frames does not fit the file", count)
 	}
+	if count > MaxFrames {
+		return nil, z.damaged("a seek table of %d frames, of at most %d", count, MaxFrames)
+	}
 	table := bufio.NewReaderSize(io.NewSectionReader(z.file, start, skippableHead+tableSize), 64<<10)
 	var head [skippableHead]byte
 	if _, err := io.ReadFull(table, head[:]); err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -80,5 +79,5 @@ func (w *Writer) Complete() error {
 	return err
 }
 
-// MaxFrames is the most frames that a file can have: the table's size is 32 bits.
-const MaxFrames = (math.MaxUint32 - footerSize) / 8
+// MaxFrames is the most frames that a file may have: the table of so many takes 256 MiB in memory.
+const MaxFrames = 1 << 23

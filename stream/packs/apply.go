@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -148,13 +147,11 @@ func follows(first, second *patch.Patch) error {
 
 // spool brings a patch from a pipe into a file: it is read in no order.
 func (a *application) spool() (path string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(filepath.Clean(a.dst.name)), ".weld-patch-*")
-	if err != nil {
-		return "", err
+	path, err = spool(filepath.Dir(filepath.Clean(a.dst.name)), a.In)
+	if path != "" {
+		a.spooled = append(a.spooled, path)
 	}
-	a.spooled = append(a.spooled, f.Name())
-	_, err = io.Copy(f, a.In)
-	return f.Name(), errors.Join(err, f.Close())
+	return path, err
 }
 
 // checkBase digests what the first patch leans on, before anything is written.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"weld/format"
@@ -26,7 +27,9 @@ type input struct {
 	size     int64
 	header   int64 // bytes before the tensors
 	tensors  []format.Tensor
+	repeats  []int64            // for each tensor, where an earlier one with the same bytes begins in the content, or −1; nil for none
 	metadata map[string]string  // of a shard
+	foreign  bool               // holds tensors, but not of the checkpoint
 	src      safetensors.Source // nil for a pipe
 	pipe     io.Reader
 }
@@ -38,23 +41,17 @@ type inputs struct {
 	Notes []string        // what stays outside
 }
 
-// gather finds the files of what a user called a checkpoint, and opens them. The
-// checkpoint is looked at as one before, so that a damaged one is not packed.
-func gather(name string, how mmapio.Reading) (*inputs, error) {
+// gather finds the files of what a user called a checkpoint, and opens them: of a folder all, whatever they are, but
+// for out, which is to be written there. The checkpoint is looked at as one before, so that a damaged one is not packed.
+func gather(name, out string, how mmapio.Reading) (*inputs, error) {
 	in := &inputs{}
-	if err := in.find(name, how); err != nil {
+	if err := in.find(name, out, how); err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
 	return in, nil
 }
 
-func (in *inputs) find(name string, how mmapio.Reading) error {
-	c, err := open.Checkpoint(name, how)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	in.Notes = append(in.Notes, format.Notes(c)...)
+func (in *inputs) find(name, out string, how mmapio.Reading) error {
 	path, err := hub.Locate(name)
 	if err != nil {
 		return err
@@ -62,52 +59,115 @@ func (in *inputs) find(name string, how mmapio.Reading) error {
 	if packed.IsName(path) {
 		return in.packed(path, how)
 	}
-	beside := c.Beside()
-	if info, err := os.Stat(path); err != nil || !info.IsDir() && !safetensors.IsIndex(path) {
-		beside = format.Folder{} // one file was named, and that alone is meant
-	}
-	if beside.Exists() {
-		if err := in.small(beside, how); err != nil {
+	folder, isFolder := folderOf(path)
+	c, err := open.Checkpoint(name, how)
+	if err != nil {
+		if !isFolder || claims(folder) || format.KindOf(err) == "" {
 			return err
 		}
+		in.noteNone(err)
+		return in.folder(folder, nil, out, how)
 	}
-	for _, f := range c.Files() {
-		if strings.HasSuffix(f.Path, ".json") {
-			err = in.add(filepath.Base(f.Path), f.Path, how)
-		} else {
-			err = in.weights(f.Path, how)
-		}
-		if err != nil {
+	defer c.Close()
+	in.Notes = append(in.Notes, format.Notes(c)...)
+	if isFolder {
+		return in.folder(folder, c.Files(), out, how)
+	}
+	for _, f := range c.Files() { // one file was named, and that alone is meant
+		if err := in.weights(filepath.Base(f.Path), f.Path, how); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// small adds the files beside the weights.
-func (in *inputs) small(beside format.Folder, how mmapio.Reading) error {
-	names, skipped, err := hub.Sidecars(beside)
-	if err != nil {
-		return fmt.Errorf("list the files beside the weights of %s: %w", beside.Path(), err)
+func (in *inputs) noteNone(why error) {
+	in.Notes = append(in.Notes, fmt.Sprintf("no checkpoint that weld reads (%v): its files are packed as they are", why))
+}
+
+// folderOf is the folder that a path means: itself, or that of an index.
+func folderOf(path string) (folder format.Folder, ok bool) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return format.Directory(path), true
 	}
-	for _, name := range names {
-		if err := in.add(name, beside.Join(name), how); err != nil {
-			return err
-		}
+	if safetensors.IsIndex(path) {
+		return format.Directory(filepath.Dir(path)), true
 	}
-	for _, name := range skipped {
-		in.Notes = append(in.Notes, fmt.Sprintf("%s: the directory %s stays outside the pack", beside.Path(), name))
-	}
-	entries, err := fs.ReadDir(beside, ".")
+	return format.Folder{}, false
+}
+
+// claims reports whether a folder says that it holds a checkpoint, which then has to be sound.
+func claims(folder format.Folder) bool {
+	entries, err := folder.ReadDir(".")
+	return err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		name := e.Name()
+		return name == safetensors.SingleName || safetensors.IsIndex(name) || safetensors.IsWeights(name) && strings.Contains(name, "-of-")
+	})
+}
+
+// folder adds all files of a folder: the small ones beside the weights first, which a reader of a stream wants
+// first, then the checkpoint's own, then all others.
+func (in *inputs) folder(folder format.Folder, own []format.File, out string, how mmapio.Reading) error {
+	l, err := list(folder, in.isOutput(folder, out))
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if hub.IsWeights(e.Name()) && !safetensors.IsWeights(e.Name()) {
-			in.Notes = append(in.Notes, fmt.Sprintf("%s: %s holds weights in another format and stays outside the pack", beside.Path(), e.Name()))
+	in.Notes = append(in.Notes, l.notes...)
+	beside, _, err := hub.Sidecars(folder)
+	if err != nil {
+		return fmt.Errorf("list the files beside the weights of %s: %w", folder.Path(), err)
+	}
+	rest := make(map[string]bool, len(l.files))
+	for _, name := range l.files {
+		rest[name] = true
+	}
+	add := func(name string, member bool) error {
+		if !rest[name] {
+			return nil // left out, or added
+		}
+		delete(rest, name)
+		switch {
+		case member && !strings.HasSuffix(name, ".json"):
+			if plain, ok := uncompressed(name); ok && rest[plain] {
+				return in.add(name, folder.Join(name), how) // both are there, and stay what they are
+			}
+			return in.weights(name, folder.Join(name), how)
+		case isShard(name):
+			return in.other(name, folder.Join(name), how)
+		}
+		return in.add(name, folder.Join(name), how)
+	}
+	for _, name := range beside {
+		if err := add(name, false); err != nil {
+			return err
 		}
 	}
+	for _, f := range own {
+		if err := add(filepath.Base(f.Path), true); err != nil {
+			return err
+		}
+	}
+	for _, name := range l.files {
+		if err := add(name, false); err != nil {
+			return err
+		}
+	}
+	if len(in.files) == 0 {
+		return &format.Error{Path: folder.Path(), Kind: format.KindMissing, Detail: "there is no file in it"}
+	}
 	return nil
+}
+
+// isOutput makes a test for the name of the output, which may be written into the folder that it packs.
+func (in *inputs) isOutput(folder format.Folder, out string) func(name string) bool {
+	there, err := os.Stat(out)
+	return func(name string) bool {
+		if err != nil || out == Stream {
+			return false
+		}
+		info, err := os.Lstat(folder.Join(name))
+		return err == nil && os.SameFile(info, there)
+	}
 }
 
 // packed adds the files in a pack.
@@ -115,13 +175,26 @@ func (in *inputs) packed(path string, how mmapio.Reading) (err error) {
 	if in.pack, err = packed.Open(path, how); err != nil {
 		return err
 	}
-	for i, f := range in.pack.Files() {
-		src := in.pack.Source(i)
-		if !isShard(f.Name) {
-			in.files = append(in.files, input{name: f.Name, size: f.Size, header: f.Size, src: src})
-		} else if err := in.shard(f.Name, src); err != nil {
+	members, err := in.pack.Members()
+	if err != nil {
+		if format.KindOf(err) == "" || claims(format.FolderOf(path, in.pack.FS())) {
 			return err
 		}
+		in.noteNone(err)
+	}
+	for i, f := range in.pack.Files() {
+		g := input{name: f.Name, size: f.Size, header: f.Size, src: in.pack.Source(i)}
+		if isShard(f.Name) {
+			header, err := safetensors.ReadHeader(g.src.Path(), g.src, f.Size)
+			switch {
+			case err == nil:
+				g.holds(header)
+			case format.KindOf(err) == "" || slices.Contains(members, f.Name):
+				return err
+			}
+			g.foreign = !slices.Contains(members, f.Name)
+		}
+		in.files = append(in.files, g)
 	}
 	return nil
 }
@@ -140,16 +213,40 @@ func (in *inputs) add(name, path string, how mmapio.Reading) error {
 }
 
 // weights adds a shard. One that is compressed goes in as what it was before.
-func (in *inputs) weights(path string, how mmapio.Reading) error {
+func (in *inputs) weights(name, path string, how mmapio.Reading) error {
 	src, err := open.Source(path, how)
 	if err != nil {
 		return err
 	}
-	name := filepath.Base(path)
-	if n := len(name) - len(".zst"); strings.EqualFold(name[n:], ".zst") {
-		name = name[:n]
-	}
+	name, _ = uncompressed(name)
 	return in.shard(name, src)
+}
+
+// uncompressed is the name of a compressed file before it was.
+func uncompressed(name string) (plain string, compressed bool) {
+	if n := len(name) - len(".zst"); n > 0 && strings.EqualFold(name[n:], ".zst") {
+		return name[:n], true
+	}
+	return name, false
+}
+
+// other adds a file that may hold tensors, but not those of the checkpoint. One that cannot be read as such is
+// added as bytes: it is not for weld to say what it is good for.
+func (in *inputs) other(name, path string, how mmapio.Reading) error {
+	src, err := mmapio.Open(path, how)
+	if err != nil {
+		return err
+	}
+	f := input{name: name, size: src.Size(), header: src.Size(), src: src, foreign: true}
+	header, err := safetensors.ReadHeader(path, src, src.Size())
+	if err == nil {
+		f.holds(header)
+	}
+	in.files = append(in.files, f)
+	if format.KindOf(err) != "" {
+		err = nil
+	}
+	return err
 }
 
 // shard adds a file of tensors, which is closed with the others even if it is none.
@@ -209,6 +306,15 @@ func (f *input) holds(h *safetensors.Header) {
 	f.header, f.metadata = h.DataStart, h.Metadata
 	for _, e := range h.Tensors {
 		f.tensors = append(f.tensors, e.Tensor)
+	}
+}
+
+// asBytes makes all files that are none of the checkpoint's files of bytes.
+func (in *inputs) asBytes() {
+	for i := range in.files {
+		if f := &in.files[i]; f.foreign {
+			f.header, f.tensors, f.metadata = f.size, nil, nil
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize"
+
 	"weld/format/hub"
 	"weld/format/packed"
 	"weld/format/patch"
@@ -21,6 +23,7 @@ type output struct {
 	pipe   io.Writer
 	force  bool
 	single bool // holds one file, of its own name
+	free   func(dir string) (bytes int64, known bool)
 }
 
 // createRestored begins an output for restored files: a directory, unless the name is that of one file.
@@ -68,7 +71,11 @@ func (o Options) create(name string, kind mmapio.StageKind) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &output{name: name, stage: stage, force: o.Force, single: kind == mmapio.SingleFile}, nil
+	free := o.Free
+	if free == nil {
+		free = mmapio.FreeSpace
+	}
+	return &output{name: name, stage: stage, force: o.Force, single: kind == mmapio.SingleFile, free: free}, nil
 }
 
 // file makes a file of the output, of so many bytes, or 0 for one that grows.
@@ -79,10 +86,21 @@ func (o *output) file(name string, size int64) (mmapio.OutputFile, error) {
 	if o.single {
 		name = filepath.Base(o.name)
 	}
-	if free, ok := mmapio.FreeSpace(filepath.Dir(filepath.Clean(o.name))); ok && size > free {
-		return nil, fmt.Errorf("output %s: %d bytes are needed for %s, %d are free", o.name, size, name, free)
+	if err := o.room(size, name); err != nil {
+		return nil, err
 	}
 	return o.stage.Create(filepath.FromSlash(name), size)
+}
+
+// room fails where there is not so much free space.
+func (o *output) room(bytes int64, what string) error {
+	if o.stage == nil {
+		return nil
+	}
+	if free, ok := o.free(filepath.Dir(filepath.Clean(o.name))); ok && bytes > free {
+		return fmt.Errorf("output %s: %s are needed for %s, %s are free", o.name, humanize.Bytes(uint64(bytes)), what, humanize.Bytes(uint64(free)))
+	}
+	return nil
 }
 
 // piped is a file of which only the end can be written to.

@@ -26,6 +26,8 @@ type Options struct {
 	In  io.Reader // what [Stream] is as an input
 	Out io.Writer // what [Stream] is as an output
 
+	Free func(dir string) (bytes int64, known bool) // space below a directory; nil asks the system
+
 	behind *dropping // nil if inputs may stay in the page cache
 }
 
@@ -36,6 +38,7 @@ type Report struct {
 	Bytes   int64    `json:"bytes"`  // of the files
 	Packed  int64    `json:"packed"` // bytes of the pack
 	Digest  string   `json:"digest"`
+	Repeats int      `json:"repeats,omitempty"` // tensors whose bytes another one holds already
 	Seconds float64  `json:"seconds"`
 	Notes   []string `json:"notes,omitempty"`
 }
@@ -56,7 +59,7 @@ func Pack(ctx context.Context, in, out string, o Options) (*Report, error) {
 		return nil, fmt.Errorf("output %s: the name of a pack ends with .weld", out)
 	}
 	defer o.forget()
-	sources, err := o.sources(in)
+	sources, err := o.sources(in, out)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +85,12 @@ func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Report) e
 	}
 	counted := &counter{w: file}
 	w := packed.NewWriter(counted, o.Threads)
+	if r.Repeats, err = in.findRepeats(ctx); err != nil {
+		return err
+	}
+	if r.Repeats > 0 {
+		w.Repeats()
+	}
 	o.Progress.Begin(stream.Step{Name: "pack", Index: 1, Count: 1, Bytes: in.size()})
 	if err := o.copyBlocks(ctx, in, w); err != nil {
 		return err
@@ -111,7 +120,7 @@ func (o Options) copyBlocks(ctx context.Context, in *inputs, w writer) error {
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer context.AfterFunc(inner, func() { w.Abort(context.Cause(inner)) })()
-	c := &cursor{in: in, w: w}
+	c := &cursor{in: in, w: w, skipped: o.advance}
 	var group errgroup.Group
 	for range o.Threads {
 		group.Go(func() error {
@@ -143,8 +152,9 @@ func (o Options) work(c *cursor) error {
 
 // cursor hands out blocks of the inputs, in order.
 type cursor struct {
-	in *inputs
-	w  writer
+	in      *inputs
+	w       writer
+	skipped func(bytes int64) // what need not be read
 
 	mu   sync.Mutex
 	file int          // under way
@@ -179,12 +189,8 @@ func (c *cursor) next() (*block, error) {
 			}
 			c.run, c.at = 0, 0
 		default:
-			bytes, ok := f.run(c.run)
-			c.left = bytes
-			c.run++
-			if !ok {
-				c.open = nil
-				c.file++
+			if err := c.begin(f); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -194,6 +200,28 @@ func (c *cursor) next() (*block, error) {
 	}
 	c.at, c.left = c.at+b.bytes, c.left-b.bytes
 	return b, nil
+}
+
+// begin takes the next run of a file up, and ends the file behind the last. A run that comes again is not read.
+func (c *cursor) begin(f input) error {
+	bytes, ok := f.run(c.run)
+	if !ok {
+		c.open = nil
+		c.file++
+		return nil
+	}
+	tensor := c.run - 1
+	c.run++
+	if tensor < 0 || f.repeats == nil || f.repeats[tensor] < 0 {
+		c.left = bytes
+		return nil
+	}
+	if err := c.open.Repeat(c.at, bytes, f.repeats[tensor]); err != nil {
+		return err
+	}
+	c.at += bytes
+	c.skipped(bytes)
+	return nil
 }
 
 // fetch takes a block from a pipe, or asks for what will be needed soon.
@@ -233,9 +261,9 @@ func (b *block) copy() error {
 }
 
 // sources opens what is to be packed.
-func (o Options) sources(in string) (*inputs, error) {
+func (o Options) sources(in, out string) (*inputs, error) {
 	if in == Stream {
 		return pipe(o.In)
 	}
-	return gather(in, o.Read)
+	return gather(in, out, o.Read)
 }

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"weld/format"
-	"weld/format/hub"
 	"weld/format/open"
 	"weld/format/patch"
+	"weld/format/safetensors"
 	"weld/mmapio"
 	"weld/stream"
 )
@@ -47,11 +47,12 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 		return nil, fmt.Errorf("open base: %w", err)
 	}
 	defer from.Close()
-	sources, err := o.sources(result)
+	sources, err := o.sources(result, out)
 	if err != nil {
 		return nil, err
 	}
 	defer sources.Close()
+	sources.asBytes()
 	paths, bytes := filesOf(from)
 	o.fit(append(paths, sources.paths()...), bytes+2*sources.size())
 	dst, err := o.create(out, mmapio.SingleFile)
@@ -136,12 +137,12 @@ func (r *PatchReport) besides(base format.Checkpoint, in *inputs) error {
 	if !base.Beside().Exists() {
 		return nil
 	}
-	names, _, err := hub.Sidecars(base.Beside())
+	l, err := list(base.Beside(), func(string) bool { return false })
 	if err != nil {
-		return fmt.Errorf("list the files beside the weights of %s: %w", base.Path(), err)
+		return err
 	}
-	for _, name := range names {
-		if !there[name] {
+	for _, name := range l.files {
+		if !there[name] && !safetensors.IsWeights(name) {
 			r.FilesRemoved = append(r.FilesRemoved, name)
 		}
 	}
@@ -217,6 +218,3 @@ type tensorOf struct {
 	input input
 	begin int64
 }
-
-// kindOf is a tensor's type and shape.
-func kindOf(t format.Tensor) string { return fmt.Sprint(t.DType, t.Shape) }

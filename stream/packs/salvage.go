@@ -79,6 +79,9 @@ func (s *salvaging) run(ctx context.Context) error {
 	if err := s.blocks(ctx, s.a, func(i int, err error) { s.bad[i] = err != nil }); err != nil {
 		return err
 	}
+	if err := s.dst.room(s.needed(), "what is whole"); err != nil {
+		return err
+	}
 	s.Progress.Begin(stream.Step{Name: "salvage", Index: 2, Count: 2, Bytes: s.a.Content()})
 	var index *packed.FileInfo
 	for i, f := range s.a.Files() {
@@ -94,6 +97,26 @@ func (s *salvaging) run(ctx context.Context) error {
 		return s.index(ctx, index)
 	}
 	return nil
+}
+
+// needed is how many bytes will be written, but for headers and an index that are made anew.
+func (s *salvaging) needed() (bytes int64) {
+	for i, f := range s.a.Files() {
+		if ok, _ := s.whole(f.Begin, f.Size); ok {
+			bytes += f.Size
+			continue
+		}
+		h := s.header(i, f)
+		if h == nil {
+			continue
+		}
+		for _, e := range h.Tensors {
+			if ok, _ := s.whole(f.Begin+h.DataStart+e.Begin, e.End-e.Begin); ok {
+				bytes += e.End - e.Begin
+			}
+		}
+	}
+	return bytes
 }
 
 // shards is how many files hold saved tensors.

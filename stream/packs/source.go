@@ -1,10 +1,13 @@
 package packs
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,8 +21,63 @@ import (
 type source struct {
 	*packed.Scanner
 	io.Closer
-	path string
-	size int64 // 0 for a pipe
+	path    string // for messages
+	file    string // "" for a pipe
+	size    int64  // 0 for a pipe
+	spooled bool   // the file is for this run alone
+}
+
+// Close closes the file, and removes it if it was for this run alone.
+func (s *source) Close() error {
+	err := s.Closer.Close()
+	if s.spooled {
+		err = errors.Join(err, os.Remove(s.file))
+	}
+	return err
+}
+
+// scanAgain is scan for those who have to go back in the pack where blocks repeat earlier ones. Such a pack is
+// brought from a pipe into a file first, beside the output.
+func (o Options) scanAgain(in, out, step string) (*source, error) {
+	if in != Stream {
+		return o.scan(in, step)
+	}
+	r := bufio.NewReaderSize(o.In, 64<<10)
+	o.In = r
+	if begin, err := r.Peek(packed.HeaderSize); err != nil || !packed.MayRepeat(begin) {
+		return o.scan(in, step) // which says what is wrong
+	}
+	dir := os.TempDir()
+	if out != Stream {
+		dir = filepath.Dir(filepath.Clean(out))
+	}
+	path, err := spool(dir, r)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the pack from stdin, whose blocks repeat earlier ones: %w", err), removeSpooled(path))
+	}
+	s, err := o.scan(path, step)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	s.path, s.spooled = "stdin", true
+	return s, nil
+}
+
+// spool brings a pipe into a file, for what is read in no order.
+func spool(dir string, in io.Reader) (path string, err error) {
+	f, err := os.CreateTemp(dir, ".weld-spool-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(f, in)
+	return f.Name(), errors.Join(err, f.Close())
+}
+
+func removeSpooled(path string) error {
+	if path == "" {
+		return nil
+	}
+	return os.Remove(path)
 }
 
 // scan begins to read a pack or a patch, and the progress of what is done with it.
@@ -29,6 +87,7 @@ func (o Options) scan(in, step string) (*source, error) {
 	if in == Stream {
 		r, s.Closer, s.path = o.In, io.NopCloser(o.In), "stdin"
 	} else {
+		s.file = in
 		f, info, err := mmapio.OpenRegular(in)
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, packed.Missing(in)
@@ -57,11 +116,16 @@ type worker struct {
 
 // decode restores a block, in memory that serves the next one too.
 func (w *worker) decode(b *packed.Block, base []byte) ([]byte, error) {
-	if cap(w.content) < b.Bytes {
-		w.content = make([]byte, max(b.Bytes, packed.BlockSize))
-	}
-	content := w.content[:b.Bytes]
+	content := w.room(b.Bytes)
 	return content, b.Decode(&w.decoder, content, base)
+}
+
+// room is memory for a block's content.
+func (w *worker) room(bytes int) []byte {
+	if cap(w.content) < bytes {
+		w.content = make([]byte, max(bytes, packed.BlockSize))
+	}
+	return w.content[:bytes]
 }
 
 // each reads to the end. deal sees every part in order and says what is to be done with it, which

@@ -3,7 +3,9 @@ package packs
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"weld/format"
@@ -16,7 +18,7 @@ import (
 func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
 	start := time.Now()
 	defer o.forget()
-	src, err := o.scan(in, "unpack")
+	src, err := o.scanAgain(in, out, "unpack")
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +32,7 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
 		return nil, err
 	}
 	u := &unpacking{Options: o, src: src, dst: dst}
-	if err := dst.finish(ctx, u.run(ctx)); err != nil {
+	if err := dst.finish(ctx, errors.Join(u.run(ctx), u.close())); err != nil {
 		return nil, err
 	}
 	digest := src.Digest()
@@ -47,6 +49,17 @@ type unpacking struct {
 	begin   int64 // of the file in the content
 	files   int
 	content int64
+
+	once    sync.Once
+	earlier *packed.Archive // for blocks that repeat others
+	failed  error           // to open it
+}
+
+func (u *unpacking) close() error {
+	if u.earlier == nil {
+		return nil
+	}
+	return u.earlier.Close()
 }
 
 // run reads the pack and has the workers restore its blocks. To a pipe, they go one by one.
@@ -69,7 +82,7 @@ func (u *unpacking) deal(part packed.Part) (work, error) {
 	}
 	off = b.Offset - u.begin
 	return func(w *worker) error {
-		content, err := w.decode(b, nil)
+		content, err := u.restore(w, b)
 		if err != nil {
 			return &format.Error{Path: u.src.path, Kind: format.KindChecksum, Detail: fmt.Sprintf("the block at byte %d is damaged (%v); weld unpack --salvage restores the rest", b.Place, err)}
 		}
@@ -80,6 +93,19 @@ func (u *unpacking) deal(part packed.Part) (work, error) {
 		}
 		return err
 	}, nil
+}
+
+// restore decodes a block, or the earlier one whose content it repeats.
+func (u *unpacking) restore(w *worker, b *packed.Block) ([]byte, error) {
+	if !b.Repeated() {
+		return w.decode(b, nil)
+	}
+	u.once.Do(func() { u.earlier, u.failed = packed.Open(u.src.file, u.Read) })
+	if u.failed != nil {
+		return nil, u.failed
+	}
+	content := w.room(b.Bytes)
+	return content, u.earlier.ReadContent(content, b.Offset)
 }
 
 // begins makes the next file.

@@ -167,7 +167,7 @@ func (o *Options) verifyPack(ctx context.Context, path string, v *Verification) 
 	}
 	defer src.Close()
 	o.fit([]string{src.path}, src.size)
-	c := &check{v: v, headers: make(map[int][]piece)}
+	c := &check{v: v, kind: src.Kind(), headers: make(map[int][]piece), tables: make(map[[4]byte][]byte)}
 	v.Kind = src.Kind().String()
 	err = src.each(ctx, o.Threads, o.advance, c.deal)
 	var damaged *format.Error
@@ -175,6 +175,7 @@ func (o *Options) verifyPack(ctx context.Context, path string, v *Verification) 
 	case err == nil:
 		digest := src.Digest()
 		v.Digest = hex.EncodeToString(digest[:])
+		c.leans(path, src.Content())
 	case ctx.Err() != nil || !errors.As(err, &damaged):
 		return err
 	default:
@@ -194,16 +195,25 @@ func (o *Options) verifyPack(ctx context.Context, path string, v *Verification) 
 // check is what a verification knows of the pack so far.
 type check struct {
 	v     *Verification
+	kind  packed.Kind
 	files []packed.FileInfo
+
+	tables   map[[4]byte][]byte // of a patch
+	relative []piece            // blocks of a patch that lean on a base, without their data
 
 	mu      sync.Mutex
 	headers map[int][]piece // of shards, in no order
+	held    int             // bytes of headers
 	found   []found
 }
+
+// mostHeaders is how many bytes of headers are kept, to name the tensors that damage concerns.
+const mostHeaders = 64 << 20
 
 // piece is a block of a header.
 type piece struct {
 	offset int64
+	bytes  int64
 	data   []byte
 }
 
@@ -221,38 +231,68 @@ func (c *check) add(d Damage, offset int64) {
 
 // deal notes a file, or has a block checked.
 func (c *check) deal(part packed.Part) (work, error) {
-	if part.File != nil {
+	switch {
+	case part.File != nil:
 		c.files = append(c.files, *part.File)
+		return nil, nil
+	case part.Table != nil:
+		if c.kind == packed.Patch {
+			c.tables[part.Table.Tag] = part.Table.Payload
+		}
 		return nil, nil
 	}
 	b, file := part.Block, len(c.files)-1
-	if b == nil {
-		return nil, nil
-	}
 	header := b.Type() == format.Invalid && isShard(c.files[file].Name)
+	if b.Relative() && c.kind == packed.Patch {
+		c.relative = append(c.relative, piece{offset: b.Offset, bytes: int64(b.Bytes)})
+	}
 	return func(w *worker) error {
-		if b.Relative() {
-			if !b.Intact() {
-				c.add(Damage{Place: b.Place, What: "a block's checksum differs"}, b.Offset)
-			}
-			return nil
-		}
-		content, err := w.decode(b, nil)
-		if err != nil {
-			c.add(Damage{Place: b.Place, What: fmt.Sprintf("a block is damaged: %v", err)}, b.Offset)
-			return nil
-		}
-		if header {
-			c.header(file, piece{b.Offset, content})
+		content, fault := w.check(c.kind, b)
+		if fault != nil {
+			c.add(Damage{Place: b.Place, What: fmt.Sprintf("a block is damaged: %v", fault)}, b.Offset)
+		} else if header && content != nil {
+			c.header(file, piece{offset: b.Offset, data: content})
 		}
 		return nil
 	}, nil
+}
+
+// check decodes a block as far as that can be done without anything else: of one that leans on a base, or that
+// repeats one before it, the checksum is compared. The content is nil then.
+func (w *worker) check(kind packed.Kind, b *packed.Block) (content []byte, fault error) {
+	if b.Repeated() || b.Relative() && kind == packed.Patch {
+		if !b.Intact() {
+			return nil, errors.New("its checksum differs")
+		}
+		return nil, nil
+	}
+	return w.decode(b, nil)
+}
+
+// leans checks the tables of a patch, and that every block which leans on a base is of an item that does.
+func (c *check) leans(path string, content int64) {
+	if c.kind != packed.Patch {
+		return
+	}
+	t, err := patch.ParseTables(path, c.tables, content)
+	if err != nil {
+		c.add(Damage{Place: -1, What: detail(err)}, -1)
+		return
+	}
+	for _, b := range c.relative {
+		if err := t.Leans(b.offset, b.bytes); err != nil {
+			c.add(Damage{Place: -1, What: detail(err)}, b.offset)
+		}
+	}
 }
 
 // header keeps a piece of a shard's header, which names what is damaged.
 func (c *check) header(file int, p piece) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.held += len(p.data); c.held > mostHeaders {
+		return
+	}
 	p.data = bytes.Clone(p.data)
 	c.headers[file] = append(c.headers[file], p)
 }
