@@ -6,6 +6,7 @@
 Plain Python and numpy, written after docs/format-pack.md. It checks what it reads, and is slow.
 """
 
+import bisect
 import json
 import struct
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 
 CHUNK = 131072
 ESCAPE = 15
+REPEATED = 8
 
 # Element types: name, bytes of an element in a plane's view, whether exponents have a plane of their own.
 TYPES = {
@@ -281,7 +283,7 @@ class Pack:
         head = self.f.read(16)
         demand(head[:8] == b"\x89WELD\r\n\x1a", "no pack")
         version, kind = struct.unpack("<HB", head[8:11])
-        demand((version, kind) == (1, 1) and head[11:] == bytes(5), f"version {version}, kind {kind}")
+        demand(version in (1, 2) and kind == 1 and head[11:] == bytes(5), f"version {version}, kind {kind}")
         self.f.seek(-80, 2)
         end = self.record(self.f.tell(), b"END ")
         index, self.size = struct.unpack("<QQ", end[:16])
@@ -320,9 +322,21 @@ class Pack:
         out = b""
         for lo, hi, place, element, coding in self.blocks:
             if lo < end and hi > begin:
+                if coding == REPEATED:
+                    place, coding = self.origin(self.record(place, b"DATA"), lo, hi, element)
                 data = block(coding, element, self.record(place, b"DATA"), hi - lo)
                 out += data[max(begin - lo, 0) : end - lo]
         return out
+
+    def origin(self, payload, lo, hi, element):
+        """Place and coding of the earlier block that a repeated one stands for."""
+        demand(len(payload) == 8, "a repeated block of another size")
+        at = struct.unpack("<Q", payload)[0]
+        i = bisect.bisect_left(self.blocks, (at,))
+        demand(at < lo and self.blocks[i][0] == at, "it repeats what is no earlier block")
+        _, end, place, other, coding = self.blocks[i]
+        demand((end - at, other) == (hi - lo, element) and coding != REPEATED, "it repeats a block of another kind")
+        return place, coding
 
     def tensors(self):
         """name → (dtype, shape, begin, end) in the content."""

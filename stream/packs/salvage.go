@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"weld/format"
@@ -65,6 +66,7 @@ type salvaging struct {
 	dst    *output
 	bad    []bool            // blocks
 	where  map[string]string // shards of saved tensors
+	shared map[string]bool   // files of the checkpoint; others hold tensors that no index lists
 	report Salvage
 }
 
@@ -74,7 +76,7 @@ func (s *salvaging) lose(place int64, file, tensor, what string) {
 
 func (s *salvaging) run(ctx context.Context) error {
 	s.bad = make([]bool, s.a.Blocks())
-	s.where = make(map[string]string)
+	s.where, s.shared = make(map[string]string), s.members()
 	s.Progress.Begin(stream.Step{Name: "look for damage", Index: 1, Count: 2, Bytes: int64(s.a.Blocks())})
 	if err := s.blocks(ctx, s.a, func(i int, err error) { s.bad[i] = err != nil }); err != nil {
 		return err
@@ -97,6 +99,36 @@ func (s *salvaging) run(ctx context.Context) error {
 		return s.index(ctx, index)
 	}
 	return nil
+}
+
+// members are the shards that the pack's index names; without one, or with one that cannot be read, all files that are
+// in no folder.
+func (s *salvaging) members() map[string]bool {
+	names := make(map[string]bool)
+	i, ok := s.a.Find(safetensors.IndexName)
+	if ok && s.a.Files()[i].Size <= safetensors.MaxHeader {
+		src := s.a.Source(i)
+		raw := make([]byte, src.Size())
+		if _, err := src.ReadAt(raw, 0); err == nil {
+			if index, err := safetensors.ParseIndex(src.Path(), raw); err == nil {
+				for _, name := range index.Shards() {
+					names[name] = true
+				}
+				return names
+			}
+		}
+	}
+	for _, f := range s.a.Files() {
+		names[f.Name] = !strings.Contains(f.Name, "/")
+	}
+	return names
+}
+
+// saved notes where a tensor of the checkpoint is.
+func (s *salvaging) saved(tensor string, f packed.FileInfo) {
+	if _, taken := s.where[tensor]; !taken && s.shared[f.Name] {
+		s.where[tensor] = f.Name
+	}
 }
 
 // needed is how many bytes will be written, but for headers and an index that are made anew.
@@ -143,7 +175,7 @@ func (s *salvaging) file(ctx context.Context, i int, f packed.FileInfo) error {
 	if ok {
 		if header != nil {
 			for _, t := range header.Tensors {
-				s.where[t.Name] = f.Name
+				s.saved(t.Name, f)
 			}
 			s.report.Tensors += len(header.Tensors)
 		}
@@ -209,7 +241,7 @@ func (s *salvaging) shard(ctx context.Context, i int, f packed.FileInfo, h *safe
 			continue
 		}
 		saved, from = append(saved, e.Tensor), append(from, begin)
-		s.where[e.Name] = f.Name
+		s.saved(e.Name, f)
 	}
 	s.report.Shards = append(s.report.Shards, f.Name)
 	s.report.Tensors += len(saved)

@@ -1,0 +1,416 @@
+package packs
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"weld/format"
+	"weld/format/open"
+	"weld/format/packed"
+	"weld/format/safetensors"
+)
+
+// A pack of a folder holds every file of it, whatever it is, in all subfolders; what stays outside is noted.
+func TestPackEveryFile(t *testing.T) {
+	ctx, tmp := context.Background(), t.TempDir()
+	dir := write(t, tensors(), 1, nil)
+	noise := make([]byte, 3*packed.BlockSize+17)
+	rand.Read(noise)
+	other, err := os.ReadFile(filepath.Join(write(t, tensors()[1:3], 2, nil), safetensors.SingleName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"adapter_model.safetensors":        other,
+		"broken.safetensors":               []byte("version https://git-lfs.github.com/spec/v1\n"),
+		"empty.safetensors":                {},
+		"pytorch_model.bin":                noise,
+		"model.Q4_K_M.gguf":                append([]byte("GGUF"), make([]byte, packed.BlockSize)...),
+		"tokenizer.model":                  noise[:1000],
+		".gitattributes":                   []byte("*.bin filter=lfs\n"),
+		"1_Pooling/config.json":            []byte("{}"),
+		"onnx/model.onnx":                  noise[:70000],
+		"original/a/b/consolidated.00.pth": noise[:10],
+	} {
+		put(t, filepath.Join(dir, filepath.FromSlash(name)), data)
+	}
+	want := contents(t, dir)
+	put(t, filepath.Join(dir, ".git", "config"), []byte("x"))
+	put(t, filepath.Join(dir, ".cache", "huggingface", "x.lock"), nil)
+	put(t, filepath.Join(dir, ".x.weld.weld-tmp", "x"), nil)
+	left := []string{".git", ".cache", ".x.weld.weld-tmp", "packs.weld"}
+	if runtime.GOOS != "windows" {
+		blob := put(t, filepath.Join(tmp, "blob"), []byte("by a link"))
+		link(t, blob, filepath.Join(dir, "linked.txt"))
+		want["linked.txt"] = []byte("by a link")
+		link(t, tmp, filepath.Join(dir, "elsewhere"))
+		left = append(left, "elsewhere")
+	}
+	pack := put(t, filepath.Join(dir, "packs.weld"), []byte("an older one, which is replaced"))
+	o := options(nil, nil)
+	o.Force = true
+	r, err := Pack(ctx, dir, pack, o)
+	if err != nil || r.Files != len(want) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for _, name := range left {
+		if !slices.ContainsFunc(r.Notes, func(note string) bool { return strings.Contains(note, " "+name+" stays outside the pack: ") }) {
+			t.Errorf("no note of %s in %q", name, r.Notes)
+		}
+	}
+	if len(r.Notes) != len(left) {
+		t.Errorf("notes %q", r.Notes)
+	}
+	if v, err := Verify(ctx, pack, "", options(nil, nil)); err != nil || len(v.Damage) > 0 || v.Files != len(want) {
+		t.Errorf("%+v, %v", v, err)
+	}
+	for name, in := range map[string]string{"file": pack, "pipe": Stream} {
+		data, _ := os.ReadFile(pack)
+		out := filepath.Join(tmp, name)
+		if _, err := Unpack(ctx, in, out, options(data, nil)); err != nil {
+			t.Fatal(err)
+		}
+		got := contents(t, out)
+		for name, data := range want {
+			if !bytes.Equal(got[name], data) {
+				t.Errorf("%s: %d bytes, want %d", name, len(got[name]), len(data))
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%d files, want %d", len(got), len(want))
+		}
+	}
+	again := filepath.Join(tmp, "again.weld")
+	if _, err := Pack(ctx, pack, again, options(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := os.ReadFile(pack)
+	if b, _ := os.ReadFile(again); !bytes.Equal(a, b) {
+		t.Error("the pack of a pack is another one")
+	}
+	c, err := open.Checkpoint(pack)
+	if err != nil || len(c.Tensors()) != len(tensors()) { // those of the adapter are not among them
+		t.Fatalf("%v", err)
+	}
+	c.Close()
+}
+
+func link(t *testing.T, to, name string) {
+	t.Helper()
+	if err := os.Symlink(to, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A link that leads nowhere, and a name that not every system has, are refused before anything is written.
+func TestPackRefusesFolders(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no such links and names")
+	}
+	for name, spoil := range map[string]func(dir string){
+		"a link that leads nowhere": func(dir string) { link(t, "../../blobs/0123", filepath.Join(dir, "tokenizer.model")) },
+		"is a device on Windows":    func(dir string) { put(t, filepath.Join(dir, "x", "aux.txt"), nil) },
+	} {
+		dir, out := write(t, tensors()[1:3], 1, nil), filepath.Join(t.TempDir(), "x.weld")
+		spoil(dir)
+		if _, err := Pack(context.Background(), dir, out, options(nil, nil)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%s: something was written", name)
+		}
+	}
+}
+
+// A folder without a checkpoint is packed with a note; one that claims to have one must be sound.
+func TestPackWithoutCheckpoint(t *testing.T) {
+	ctx, tmp := context.Background(), t.TempDir()
+	dir := filepath.Join(tmp, "gguf")
+	put(t, filepath.Join(dir, "model.gguf"), []byte("GGUF"))
+	r, err := Pack(ctx, dir, filepath.Join(tmp, "x.weld"), options(nil, nil))
+	if err != nil || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "no checkpoint that weld reads") {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if r, err := Pack(ctx, filepath.Join(tmp, "x.weld"), filepath.Join(tmp, "y.weld"), options(nil, nil)); err != nil || len(r.Notes) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := Unpack(ctx, filepath.Join(tmp, "x.weld"), filepath.Join(tmp, "out"), options(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, filepath.Join(tmp, "out"), dir)
+	put(t, filepath.Join(dir, safetensors.SingleName), []byte("not a header"))
+	if _, err := Pack(ctx, dir, filepath.Join(tmp, "z.weld"), options(nil, nil)); format.KindOf(err) == "" {
+		t.Errorf("a damaged checkpoint: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(tmp, "nothing"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pack(ctx, filepath.Join(tmp, "nothing"), filepath.Join(tmp, "z.weld"), options(nil, nil)); format.KindOf(err) != format.KindMissing {
+		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+// repeating is a folder with an output layer that equals the embedding, in another shard, and a second file with
+// all of that.
+func repeating(t *testing.T) string {
+	head := tensors()[0]
+	head.Name = "lm_head.weight"
+	list := append(tensors(), head)
+	list[6].Name = "other.weight" // as long as the embedding's name, and so of the same values
+	dir := write(t, list, 1, func(name string, x []float64) {
+		if strings.HasSuffix(name, "lm_head.weight") || strings.HasSuffix(name, "embed_tokens.weight") {
+			for i := range x {
+				x[i] = float64(i%1013)*1e-3 - 0.3
+			}
+		}
+	})
+	c, err := open.Checkpoint(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	i, _ := c.Find("model.embed_tokens.weight")
+	k, _ := c.Find("lm_head.weight")
+	if len(c.Files()) < 3 || c.FileOf(i) == c.FileOf(k) {
+		t.Fatal("embedding and head lie in one shard")
+	}
+	shard, err := os.ReadFile(c.Files()[c.FileOf(i)].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "consolidated.safetensors"), shard)
+	return dir
+}
+
+// A tensor that comes again is stored once, in whichever file, and restored in all: from files, from pipes, by the index.
+func TestRepeats(t *testing.T) {
+	ctx, tmp := context.Background(), t.TempDir()
+	dir := repeating(t)
+	pack := filepath.Join(tmp, "x.weld")
+	r, err := Pack(ctx, dir, pack, options(nil, nil))
+	if err != nil || r.Repeats < 2 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	data, err := os.ReadFile(pack)
+	if err != nil || data[8] != 2 {
+		t.Fatalf("version %d, %v", data[8], err)
+	}
+	bare := filepath.Join(tmp, "bare")
+	if err := os.CopyFS(bare, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(bare, "consolidated.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	without, err := Pack(ctx, bare, filepath.Join(tmp, "bare.weld"), options(nil, nil))
+	if err != nil || r.Packed-without.Packed > 1000 {
+		t.Errorf("the second file takes %d bytes", r.Packed-without.Packed)
+	}
+	for name, in := range map[string]string{"file": pack, "pipe": Stream} {
+		out := filepath.Join(tmp, name)
+		if _, err := Unpack(ctx, in, out, options(data, nil)); err != nil {
+			t.Fatal(err)
+		}
+		same(t, out, dir)
+	}
+	for name, in := range map[string]string{"file": pack, "pipe": Stream} {
+		if v, err := Verify(ctx, in, "", options(data, nil)); err != nil || len(v.Damage) > 0 {
+			t.Errorf("%s: %+v, %v", name, v, err)
+		}
+	}
+	if s, err := SalvagePack(ctx, pack, filepath.Join(tmp, "salvaged"), options(nil, nil)); err != nil || len(s.Lost) > 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	same(t, filepath.Join(tmp, "salvaged"), dir)
+	end := put(t, filepath.Join(tmp, "end.weld"), data[:len(data)-100])
+	if s, err := SalvagePack(ctx, end, filepath.Join(tmp, "without end"), options(nil, nil)); err != nil || len(s.Lost) > 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	same(t, filepath.Join(tmp, "without end"), dir)
+	if entries, err := filepath.Glob(filepath.Join(tmp, ".weld-*")); err != nil || len(entries) > 0 {
+		t.Errorf("left behind: %q, %v", entries, err)
+	}
+	equalCheckpoints(t, dir, pack)
+}
+
+// equalCheckpoints demands that two checkpoints hold the same tensors.
+func equalCheckpoints(t *testing.T, one, two string) {
+	t.Helper()
+	a, err := open.Checkpoint(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, err := open.Checkpoint(two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for i, want := range a.Tensors() {
+		k, ok := b.Find(want.Name)
+		if !ok {
+			t.Fatalf("no tensor %s", want.Name)
+		}
+		v, err := a.View(i, 0, want.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := b.View(k, 0, want.Bytes())
+		if err != nil || !bytes.Equal(v.Data, w.Data) {
+			t.Errorf("%s: %v", want.Name, err)
+		}
+		v.Release()
+		w.Release()
+	}
+}
+
+// One file with a repeated tensor goes through pipes on both sides.
+func TestRepeatsThroughPipes(t *testing.T) {
+	ctx := context.Background()
+	twin := []format.Tensor{tensors()[0], tensors()[0]}
+	twin[1].Name = "x" + twin[0].Name[1:]
+	dir := write(t, twin, 1, nil)
+	one := filepath.Join(t.TempDir(), "one.safetensors")
+	merge(t, dir, one)
+	var pack, back bytes.Buffer
+	if r, err := Pack(ctx, one, Stream, options(nil, &pack)); err != nil || r.Repeats != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	want, err := os.ReadFile(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Unpack(ctx, Stream, Stream, options(pack.Bytes(), &back)); err != nil || !bytes.Equal(back.Bytes(), want) {
+		t.Errorf("%v, or other bytes", err)
+	}
+	if pack.Len() > len(want)/2 {
+		t.Errorf("%d bytes for %d", pack.Len(), len(want))
+	}
+}
+
+// merge puts the tensors of a folder into one file.
+func merge(t *testing.T, dir, path string) {
+	t.Helper()
+	c, err := open.Checkpoint(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	layout, err := safetensors.NewLayout(c.Tensors(), nil, 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, err := safetensors.NewWriter(layout, []safetensors.Target{f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, tensor := range c.Tensors() {
+		v, err := c.View(i, 0, tensor.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.WriteAt(i, 0, v.Data); err != nil {
+			t.Fatal(err)
+		}
+		v.Release()
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Only tensors of the same type, shape and bytes are stored once, and constant ones as they always were.
+func TestNoFalseRepeats(t *testing.T) {
+	ctx, tmp := context.Background(), t.TempDir()
+	shape := []int64{300, 900}
+	list := []format.Tensor{
+		{Name: "a", DType: format.BF16, Shape: shape}, {Name: "b", DType: format.BF16, Shape: shape}, {Name: "c", DType: format.BF16, Shape: []int64{900, 300}},
+		{Name: "d", DType: format.F16, Shape: shape}, {Name: "e", DType: format.F32, Shape: shape}, {Name: "f", DType: format.F32, Shape: shape},
+	}
+	dir := write(t, list, 1, func(name string, x []float64) {
+		switch name {
+		case "b":
+			x[len(x)-1]++
+		case "e", "f":
+			clear(x)
+		}
+	})
+	pack := filepath.Join(tmp, "x.weld")
+	if r, err := Pack(ctx, dir, pack, options(nil, nil)); err != nil || r.Repeats != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if data, err := os.ReadFile(pack); err != nil || data[8] != 1 {
+		t.Errorf("version %d, %v: readers of version 1 can read it", data[8], err)
+	}
+	if _, err := Unpack(ctx, pack, filepath.Join(tmp, "out"), options(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, filepath.Join(tmp, "out"), dir)
+}
+
+// What the earlier block loses, the one that repeats it loses as well.
+func TestSalvageRepeats(t *testing.T) {
+	ctx, tmp := context.Background(), t.TempDir()
+	dir := repeating(t)
+	pack := filepath.Join(tmp, "x.weld")
+	if _, err := Pack(ctx, dir, pack, options(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	a, err := packed.Open(pack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, _ := a.Find("model-00001-of-00003.safetensors") // has the embedding first
+	h, err := safetensors.ReadHeader("", a.Source(i), a.Files()[i].Size)
+	if err != nil || h.Tensors[0].Name != "model.embed_tokens.weight" {
+		t.Fatal(err, h.Tensors[0].Name)
+	}
+	place, _, _ := a.Extent(a.BlockAt(a.Files()[i].Begin + h.DataStart))
+	a.Close()
+	data, err := os.ReadFile(pack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range data {
+		if int64(k) >= place+40 && int64(k) < place+60 {
+			data[k] ^= 0xff
+		}
+	}
+	bad := put(t, filepath.Join(tmp, "bad.weld"), data)
+	s, err := SalvagePack(ctx, bad, filepath.Join(tmp, "rest"), options(nil, nil))
+	if err != nil || len(s.Lost) != 3 { // in its shard, the head in another, and in the second file
+		t.Fatalf("%+v, %v", s, err)
+	}
+	lost := make(map[string]bool)
+	for _, d := range s.Lost {
+		lost[d.Tensor] = true
+	}
+	rest := contents(t, filepath.Join(tmp, "rest"))
+	for name, want := range contents(t, dir) {
+		if slices.Contains(s.Files, filepath.ToSlash(name)) && !bytes.Equal(rest[name], want) {
+			t.Errorf("%s is said to be whole, and is not", name)
+		}
+	}
+	c, err := open.Checkpoint(filepath.Join(tmp, "rest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, tensor := range c.Tensors() {
+		if lost[tensor.Name] {
+			t.Errorf("%s is said to be lost, and is there", tensor.Name)
+		}
+	}
+}
