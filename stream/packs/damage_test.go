@@ -244,16 +244,26 @@ type watched struct {
 	files int
 }
 
-func (w *watched) Create(path string) (mmapio.OutputFile, error) {
-	w.files++
-	return w.FS.Create(path)
+func (w *watched) MakeDir(path string) (mmapio.Dir, error) {
+	d, err := w.FS.MakeDir(path)
+	return watchedDir{d, w}, err
+}
+
+type watchedDir struct {
+	mmapio.Dir
+	w *watched
+}
+
+func (d watchedDir) Create(name string) (mmapio.OutputFile, error) {
+	d.w.files++
+	return d.Dir.Create(name)
 }
 
 // What is no regular file is not waited for.
 func TestPacksFromFiles(t *testing.T) {
 	for _, path := range []string{os.DevNull, t.TempDir()} {
 		_, unpacked := Unpack(context.Background(), path, filepath.Join(t.TempDir(), "out"), options(nil, nil))
-		if format.KindOf(unpacked) != format.KindUnsupported {
+		if other := (*mmapio.NotRegularError)(nil); !errors.As(unpacked, &other) {
 			t.Errorf("%s: %v", path, unpacked)
 		}
 	}
