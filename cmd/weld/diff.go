@@ -47,7 +47,12 @@ func diff(c *cli.Context) error {
 // printDiff prints the table, and what stands in none.
 func printDiff(w io.Writer, d *stream.Diff) {
 	if len(d.EqualNonfinite) > 0 {
-		defer fmt.Fprintf(w, "equal, but with values that are infinite or no numbers: %s\n", strings.Join(d.EqualNonfinite, ", "))
+		const shown = 3
+		names := strings.Join(d.EqualNonfinite[:min(shown, len(d.EqualNonfinite))], ", ")
+		if n := len(d.EqualNonfinite) - shown; n > 0 {
+			names += fmt.Sprintf(" and %d more", n)
+		}
+		defer fmt.Fprintf(w, "equal, but with values that are infinite or no numbers: %s\n", names)
 	}
 	if d.Same() {
 		fmt.Fprintf(w, "no difference in %s\n", some(d.Equal, "tensor"))

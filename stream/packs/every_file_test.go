@@ -360,6 +360,24 @@ func TestNoFalseRepeats(t *testing.T) {
 	same(t, filepath.Join(tmp, "out"), dir)
 }
 
+// Tensors that only look alike in the middle are told apart, and each of several pairs is found.
+func TestRepeatsThatLookAlike(t *testing.T) {
+	ctx, tmp := context.Background(), t.TempDir()
+	var list []format.Tensor
+	for _, name := range []string{"a1", "b1", "c1", "a2", "b2", "c2"} {
+		list = append(list, format.Tensor{Name: name, DType: format.F32, Shape: []int64{200, 1000}})
+	}
+	dir := write(t, list, 1, func(name string, x []float64) { x[len(x)-1] = float64(name[0]) })
+	r, err := Pack(ctx, dir, filepath.Join(tmp, "x.weld"), options(nil, nil))
+	if err != nil || r.Repeats != 3 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if _, err := Unpack(ctx, filepath.Join(tmp, "x.weld"), filepath.Join(tmp, "out"), options(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, filepath.Join(tmp, "out"), dir)
+}
+
 // What the earlier block loses, the one that repeats it loses as well.
 func TestSalvageRepeats(t *testing.T) {
 	ctx, tmp := context.Background(), t.TempDir()

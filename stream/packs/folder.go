@@ -16,10 +16,11 @@ import (
 type listing struct {
 	files []string // regular files, and links to such; sorted
 	notes []string // what stays outside, and why
+
+	refused error // the first file that no pack can hold
 }
 
-// list finds every file of a folder. Links to files are followed: snapshots in the Hub cache are made of them. One
-// that leads nowhere is an error: something is missing. own reports whether a name is that of the output.
+// list finds every file of a folder. Links to files are followed: snapshots in the Hub cache are made of them. own reports whether a name is that of the output.
 func list(folder format.Folder, own func(name string) bool) (*listing, error) {
 	l := &listing{}
 	if err := l.walk(folder, ".", own); err != nil {
@@ -61,7 +62,8 @@ func (l *listing) walk(folder format.Folder, dir string, own func(name string) b
 func (l *listing) add(folder format.Folder, name string, e fs.DirEntry) error {
 	info, err := folder.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink != 0 {
-		return &format.Error{Path: folder.Join(name), Kind: format.KindMissing, Detail: "a link that leads nowhere: the folder is not complete"}
+		l.refuse(folder, name, format.KindMissing, "a link that leads nowhere: the folder is not complete")
+		return nil
 	}
 	switch {
 	case err != nil:
@@ -72,11 +74,17 @@ func (l *listing) add(folder format.Folder, name string, e fs.DirEntry) error {
 		l.leave(folder, name, "no regular file")
 	default:
 		if fault := packed.NameFault(name); fault != "" {
-			return &format.Error{Path: folder.Join(name), Kind: format.KindUnsupported, Detail: "a pack, which restores on every system, holds no file whose name " + fault + ": rename it"}
+			l.refuse(folder, name, format.KindUnsupported, "a pack, which restores on every system, holds no file whose name "+fault+": rename it")
 		}
 		l.files = append(l.files, name)
 	}
 	return nil
+}
+
+func (l *listing) refuse(folder format.Folder, name string, kind format.Kind, detail string) {
+	if l.refused == nil {
+		l.refused = &format.Error{Path: folder.Join(name), Kind: kind, Detail: detail}
+	}
 }
 
 func (l *listing) leave(folder format.Folder, name, what string) {

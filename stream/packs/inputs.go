@@ -112,6 +112,9 @@ func (in *inputs) folder(folder format.Folder, own []format.File, out string, ho
 	if err != nil {
 		return err
 	}
+	if l.refused != nil {
+		return l.refused
+	}
 	in.Notes = append(in.Notes, l.notes...)
 	beside, _, err := hub.Sidecars(folder)
 	if err != nil {

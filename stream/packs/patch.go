@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
 	"weld/format"
+	"weld/format/hub"
 	"weld/format/open"
+	"weld/format/packed"
 	"weld/format/patch"
 	"weld/format/safetensors"
 	"weld/mmapio"
@@ -137,16 +140,33 @@ func (r *PatchReport) besides(base format.Checkpoint, in *inputs) error {
 	if !base.Beside().Exists() {
 		return nil
 	}
-	l, err := list(base.Beside(), func(string) bool { return false })
+	names, err := beside(base)
 	if err != nil {
 		return err
 	}
-	for _, name := range l.files {
+	for _, name := range names {
 		if !there[name] && !safetensors.IsWeights(name) {
 			r.FilesRemoved = append(r.FilesRemoved, name)
 		}
 	}
 	return nil
+}
+
+// beside lists the files of the folder that the base is; of one that is a file, those that belong to it as far as
+// their names tell.
+func beside(base format.Checkpoint) ([]string, error) {
+	if info, err := os.Stat(base.Path()); err == nil && (info.IsDir() || packed.IsName(base.Path())) {
+		l, err := list(base.Beside(), func(string) bool { return false })
+		if err != nil {
+			return nil, err
+		}
+		return l.files, nil
+	}
+	names, _, err := hub.Sidecars(base.Beside())
+	if err != nil {
+		return nil, fmt.Errorf("list the files beside the weights of %s: %w", base.Path(), err)
+	}
+	return names, nil
 }
 
 // compare finds out what was added, removed and renamed: a new tensor that holds what one does which is

@@ -16,12 +16,10 @@ import (
 // file with the same weights. Tensors are compared that have the same type, shape and a few bytes in their middle;
 // all others are not read.
 
-// span is a tensor's bytes in a file.
-type span struct {
-	file, tensor int
-	src          safetensors.Source
-	off, bytes   int64
-	begin        int64 // in the content
+// spot is where a tensor is.
+type spot struct {
+	file, tensor int32
+	off          int64 // in the file
 }
 
 // Figures of a search.
@@ -33,53 +31,121 @@ const (
 // findRepeats notes for each tensor where one with the same bytes comes earlier, and counts those that have one. Tensors
 // of one value in their middle are passed over: such take next to no room anyway.
 func (in *inputs) findRepeats(ctx context.Context) (count int, err error) {
-	alike := make(map[string][]span)
-	for kind, spans := range in.byKind() {
-		if len(spans) < 2 {
+	begins := make([]int64, len(in.files)) // in the content
+	for i := 1; i < len(in.files); i++ {
+		begins[i] = begins[i-1] + in.files[i-1].size
+	}
+	for _, spots := range in.byKind() {
+		if len(spots) < 2 {
 			continue
 		}
-		for _, s := range spans {
-			if err := ctx.Err(); err != nil {
-				return 0, context.Cause(ctx)
-			}
-			probe, err := s.probe()
+		a := alike{in: in, spots: spots, bytes: in.tensor(spots[0]).Bytes(), last: make(map[probe]int32), before: make(map[int32]int32)}
+		for i, s := range spots {
+			first, err := a.find(ctx, int32(i))
 			if err != nil {
 				return 0, err
 			}
-			if probe == "" {
-				continue
+			if first >= 0 {
+				origin := spots[first]
+				in.files[s.file].repeat(int(s.tensor), begins[origin.file]+origin.off)
+				count++
 			}
-			key := kind + probe
-			first, err := s.among(ctx, alike[key])
-			if err != nil {
-				return 0, err
-			}
-			if first == nil {
-				alike[key] = append(alike[key], s)
-				continue
-			}
-			in.files[s.file].repeat(s.tensor, first.begin)
-			count++
 		}
 	}
 	return count, nil
 }
 
 // byKind sorts tensors by type and shape, in the order of the content.
-func (in *inputs) byKind() map[string][]span {
-	kinds := make(map[string][]span)
-	begin := int64(0)
+func (in *inputs) byKind() map[string][]spot {
+	kinds := make(map[string][]spot)
 	for i, f := range in.files {
 		off := f.header
 		for k, t := range f.tensors {
-			if bytes := t.Bytes(); bytes >= leastRepeated && f.src != nil {
-				kinds[kindOf(t)] = append(kinds[kindOf(t)], span{i, k, f.src, off, bytes, begin + off})
+			bytes := t.Bytes()
+			if bytes >= leastRepeated && f.src != nil {
+				kind := kindOf(t)
+				kinds[kind] = append(kinds[kind], spot{int32(i), int32(k), off})
 			}
-			off += t.Bytes()
+			off += bytes
 		}
-		begin += f.size
 	}
 	return kinds
+}
+
+func (in *inputs) tensor(s spot) format.Tensor { return in.files[s.file].tensors[s.tensor] }
+
+func (in *inputs) source(s spot) safetensors.Source { return in.files[s.file].src }
+
+// alike finds tensors that are equal among those of one type and shape.
+type alike struct {
+	in     *inputs
+	spots  []spot
+	bytes  int64 // of each
+	last   map[probe]int32
+	before map[int32]int32 // the one of the same probe, that differs
+}
+
+// probe is a digest of a few bytes of a tensor.
+type probe [16]byte
+
+// find returns the tensor before the i-th that holds the same bytes, or −1.
+func (a *alike) find(ctx context.Context, i int32) (int32, error) {
+	if err := ctx.Err(); err != nil {
+		return -1, context.Cause(ctx)
+	}
+	p, varied, err := a.probe(a.spots[i])
+	if err != nil || !varied {
+		return -1, err
+	}
+	other, known := a.last[p]
+	for k, more := other, known; more; k, more = a.previous(k) {
+		same, err := a.equal(ctx, a.spots[i], a.spots[k])
+		if same || err != nil {
+			return k, err
+		}
+	}
+	a.last[p] = i
+	if known {
+		a.before[i] = other
+	}
+	return -1, nil
+}
+
+func (a *alike) previous(k int32) (int32, bool) {
+	before, ok := a.before[k]
+	return before, ok
+}
+
+// probe digests some bytes of a tensor; varied is false if they are all of one value, of up to eight bytes.
+func (a *alike) probe(s spot) (p probe, varied bool, err error) {
+	n := min(probeBytes, a.bytes)
+	v, err := a.in.source(s).Peek(s.off+(a.bytes-n)/2/8*8, n)
+	if err != nil {
+		return p, false, err
+	}
+	defer v.Release()
+	err = mmapio.Guard([]mmapio.View{v}, func() error {
+		varied = !bytes.Equal(v.Data[8:], v.Data[:len(v.Data)-8])
+		sum := sha256.Sum256(v.Data)
+		copy(p[:], sum[:])
+		return nil
+	})
+	return p, varied, err
+}
+
+// equal compares all bytes of two tensors.
+func (a *alike) equal(ctx context.Context, s, other spot) (bool, error) {
+	for off := int64(0); off < a.bytes; off += packed.BlockSize {
+		if err := ctx.Err(); err != nil {
+			return false, context.Cause(ctx)
+		}
+		n := min(packed.BlockSize, a.bytes-off)
+		same, err := equalAt(a.in.source(s), s.off+off, a.in.source(other), other.off+off, n)
+		if !same || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // repeat notes that a tensor's bytes come earlier in the content.
@@ -91,62 +157,6 @@ func (f *input) repeat(tensor int, origin int64) {
 		}
 	}
 	f.repeats[tensor] = origin
-}
-
-// probe is a digest of some bytes of the tensor, "" if they are all of one value, of up to eight bytes.
-func (s span) probe() (string, error) {
-	n := min(probeBytes, s.bytes)
-	v, err := s.src.Peek(s.off+(s.bytes-n)/2/8*8, n)
-	if err != nil {
-		return "", err
-	}
-	defer v.Release()
-	var sum [sha256.Size]byte
-	constant := true
-	err = mmapio.Guard([]mmapio.View{v}, func() error {
-		constant = bytes.Equal(v.Data[8:], v.Data[:len(v.Data)-8])
-		sum = sha256.Sum256(v.Data)
-		return nil
-	})
-	if err != nil || constant {
-		return "", err
-	}
-	return string(sum[:]), nil
-}
-
-// among finds the tensor that holds the same bytes, or nil.
-func (s span) among(ctx context.Context, others []span) (*span, error) {
-	for i := range others {
-		same, err := s.equals(ctx, others[i])
-		if err != nil {
-			return nil, err
-		}
-		if same {
-			return &others[i], nil
-		}
-		if i == mostAlike {
-			break
-		}
-	}
-	return nil, nil
-}
-
-// mostAlike is how many tensors that differ behind equal middles another one is compared with.
-const mostAlike = 8
-
-// equals compares all bytes of two tensors.
-func (s span) equals(ctx context.Context, other span) (bool, error) {
-	for off := int64(0); off < s.bytes; off += packed.BlockSize {
-		if err := ctx.Err(); err != nil {
-			return false, context.Cause(ctx)
-		}
-		n := min(packed.BlockSize, s.bytes-off)
-		same, err := equalAt(s.src, s.off+off, other.src, other.off+off, n)
-		if !same || err != nil {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 func equalAt(a safetensors.Source, offA int64, b safetensors.Source, offB, n int64) (same bool, err error) {
