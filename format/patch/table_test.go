@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"slices"
 	"testing"
 
 	"weld/format"
@@ -55,6 +56,7 @@ func TestDamagedTables(t *testing.T) {
 		"file of two dimensions":      func(b []Item, _ []place) { b[2].Shape = []int64{7, 1} },
 		"impossible shape":            func(b []Item, _ []place) { b[1].Shape = []int64{1 << 40, 1 << 40} },
 		"negative dimension":          func(b []Item, _ []place) { b[1].Shape = []int64{-1} },
+		"a rank over 64":              func(b []Item, _ []place) { b[1].Shape = slices.Repeat([]int64{1}, format.MaxRank+1) },
 		"tensor without element type": func(b []Item, _ []place) { b[1].DType = format.Invalid },
 	} {
 		b, r := append([]Item{}, base...), append([]place{}, result...)

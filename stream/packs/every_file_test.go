@@ -382,6 +382,11 @@ func TestRepeatsThatLookAlike(t *testing.T) {
 func TestSalvageRepeats(t *testing.T) {
 	ctx, tmp := context.Background(), t.TempDir()
 	dir := repeating(t)
+	extra, err := os.ReadFile(filepath.Join(write(t, []format.Tensor{{Name: "extra", DType: format.F32, Shape: []int64{50}}}, 3, nil), safetensors.SingleName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "extra.safetensors"), extra) // no part of the checkpoint
 	pack := filepath.Join(tmp, "x.weld")
 	if _, err := Pack(ctx, dir, pack, options(nil, nil)); err != nil {
 		t.Fatal(err)
@@ -427,6 +432,9 @@ func TestSalvageRepeats(t *testing.T) {
 	}
 	defer c.Close()
 	for _, tensor := range c.Tensors() {
+		if tensor.Name == "extra" {
+			t.Error("the new index lists a tensor of another file")
+		}
 		if lost[tensor.Name] {
 			t.Errorf("%s is said to be lost, and is there", tensor.Name)
 		}
