@@ -94,7 +94,7 @@ func (r *recovery) run() error {
 			if h.tag == tagIndex || h.tag == tagEnd {
 				break
 			}
-			if fault := full(len(r.blocks), len(r.files)); fault != "" {
+			if fault := r.full(); fault != "" {
 				return &format.Error{Path: r.file.Path(), Kind: format.KindRecord, Detail: fault}
 			}
 			if err := r.take(h, pos); err != nil {
@@ -149,6 +149,7 @@ func (r *recovery) take(h record, pos int64) error {
 			r.gap(r.files[n-1].Begin + r.files[n-1].Size)
 		}
 		r.files = append(r.files, f)
+		r.named += len(f.Name)
 	}
 	return nil
 }

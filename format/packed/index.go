@@ -40,6 +40,7 @@ type index struct {
 	blocks []block
 	cuts   []int64 // offsets in the content at which blocks end
 	tables []place // in the order of the file
+	named  int     // bytes of the names of all files
 	end    int64   // of the records so far
 }
 
@@ -60,6 +61,7 @@ func (x *index) size() int64 {
 // file notes a file's record.
 func (x *index) file(f FileInfo) {
 	x.files = append(x.files, f)
+	x.named += len(f.Name)
 	x.end += recordSize + fileEntry + int64(len(f.Name))
 }
 
@@ -144,7 +146,7 @@ func parseIndex(path string, p []byte) (*index, error) {
 	if c.short || len(tabled) != tables || count != uint64(len(c.rest)/blockEntry) || len(c.rest)%blockEntry != 0 {
 		return bad("its counts do not fit its %d bytes", len(p))
 	}
-	if fault := full(len(c.rest)/blockEntry, len(files)); fault != "" {
+	if fault := full(len(c.rest)/blockEntry, len(files), 0); fault != "" {
 		return bad("%s", fault)
 	}
 	x.blocks, x.cuts = make([]block, 0, count), make([]int64, 0, count)

@@ -32,16 +32,22 @@ func payloadFault(t tag, bytes int64) string {
 	return ""
 }
 
-// full says why there cannot be so many blocks or files, or "".
-func full(blocks, files int) string {
+// full says why there cannot be so many blocks, or so many files with names of so many bytes together, or "". The index
+// lists them all.
+func full(blocks, files, named int) string {
 	switch {
 	case blocks > maxBlocks:
 		return fmt.Sprintf("more than %d blocks", maxBlocks)
 	case files > maxFiles:
 		return fmt.Sprintf("more than %d files", maxFiles)
+	case blocks*blockEntry+files*fileEntry+named > maxIndex-16:
+		return fmt.Sprintf("an index of more than %d bytes", maxIndex)
 	}
 	return ""
 }
+
+// full says why the index cannot take another entry, or "".
+func (x *index) full() string { return full(len(x.blocks), len(x.files), x.named) }
 
 // names are those of the files of a pack.
 type names struct{ files, folders map[string]bool }
@@ -64,6 +70,9 @@ func (n names) add(name string) (fault string) {
 			break // and so are those around it
 		}
 		n.folders[name[:at]] = true
+	}
+	if len(n.folders) > maxFiles {
+		return fmt.Sprintf("lies in one of more than %d folders", maxFiles)
 	}
 	n.files[name] = true
 	return ""

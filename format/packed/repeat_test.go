@@ -2,6 +2,7 @@ package packed
 
 import (
 	"encoding/binary"
+	"strconv"
 	"testing"
 
 	"weld/format/planes"
@@ -53,7 +54,7 @@ func TestOrigin(t *testing.T) {
 
 // Counts and sizes beyond the limits are refused, those at the limits are not.
 func TestLimits(t *testing.T) {
-	if full(maxBlocks, maxFiles) != "" || full(maxBlocks+1, 0) == "" || full(0, maxFiles+1) == "" {
+	if full(maxBlocks, maxFiles, 0) != "" || full(maxBlocks+1, 0, 0) == "" || full(0, maxFiles+1, 0) == "" || full(0, 1, maxIndex) == "" {
 		t.Error("counts")
 	}
 	for tag, most := range map[tag]int64{tagFile: fileEntry + maxName, tagIndex: maxIndex, tagEnd: endPayload, {'B', 'A', 'S', 'E'}: maxTable} {
@@ -67,6 +68,18 @@ func TestLimits(t *testing.T) {
 	}
 	if checkName(deep+"f") != "" || checkName(deep+"d/f") == "" {
 		t.Error("depth")
+	}
+	many := newNames()
+	for i := range maxFiles {
+		many.folders[strconv.Itoa(i)] = true
+	}
+	if many.add("x") != "" || many.add("folder/y") == "" {
+		t.Error("folders")
+	}
+	x := index{}
+	x.file(FileInfo{Name: "abc"})
+	if x.named != 3 || x.full() != "" {
+		t.Errorf("%d bytes of names, %q", x.named, x.full())
 	}
 	n := newNames()
 	for _, c := range []struct {

@@ -117,7 +117,7 @@ func (s *Scanner) Next(room []byte) (Part, error) {
 	if len(s.seen.tables) > 0 && (r.tag == tagData || r.tag == tagFile) {
 		return Part{}, s.bad(format.KindRecord, "%q after a table", r.tag[:])
 	}
-	if fault := full(len(s.seen.blocks), len(s.seen.files)); fault != "" {
+	if fault := s.seen.full(); fault != "" {
 		return Part{}, s.bad(format.KindRecord, "%s", fault)
 	}
 	if r.tag == tagData {

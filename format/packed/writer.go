@@ -32,6 +32,7 @@ type Writer struct {
 	mu      sync.Mutex
 	kinds   []uint8 // codes of the element types of all blocks
 	files   []FileInfo
+	named   int   // bytes of their names
 	content int64 // of all files
 
 	// What was written, by one goroutine at a time:
@@ -110,11 +111,12 @@ func (w *Writer) file(name string, given []byte, runs []run) (*File, error) {
 			w.kinds = append(w.kinds, elementCodes[run.dtype])
 		}
 	}
-	if fault := full(len(w.kinds), len(w.files)+1); fault != "" {
+	if fault := full(len(w.kinds), len(w.files)+1, w.named+len(name)); fault != "" {
 		w.mu.Unlock()
 		return nil, fmt.Errorf("file %q: a pack holds no %s", name, fault)
 	}
 	w.content = at
+	w.named += len(name)
 	w.files = append(w.files, FileInfo{Name: name, Size: at - f.begin, Begin: f.begin})
 	w.mu.Unlock()
 	if err := w.frames.Extend(cuts...); err != nil {
