@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"weld/format"
+	"weld/format/model"
 	"weld/stream/fuse"
 	"weld/stream/recipe"
 )
@@ -54,7 +55,7 @@ func (d *Diff) Same() bool { return len(d.Tensors) == 0 && len(d.OnlyA) == 0 && 
 func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, error) {
 	method := &comparison{}
 	p := &Plan{
-		Recipe:  &recipe.Recipe{Method: &recipe.Method{Name: "diff"}, Models: []recipe.Model{{Path: a}, {Path: b}}},
+		Recipe:  &recipe.Recipe{Method: &recipe.Method{Name: "diff"}, Models: []recipe.Model{named(a), named(b)}},
 		Options: o.withDefaults(),
 		method:  method,
 	}
@@ -96,6 +97,12 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 	})
 	d.Notes = append(d.Notes, p.Notes...)
 	return d, nil
+}
+
+// named is the model that one word names: path+adapter+….
+func named(name string) recipe.Model {
+	path, adapters := model.Split(name)
+	return recipe.Model{Path: path, Lora: adapters}
 }
 
 // severity orders differences: what cannot be compared, what is not finite, then by

@@ -114,21 +114,11 @@ func positionOf(index, layers int64) float64 {
 	return float64(index) / float64(layers-1)
 }
 
-// Tied names are those of the output layer, for which a model with tied embeddings uses the
-// tensor of the input embeddings.
-var tiedHeads = []struct{ head, embedding string }{
-	{"lm_head.weight", "model.embed_tokens.weight"},
-	{"lm_head.weight", "transformer.wte.weight"},
-	{"lm_head.weight", "embed_tokens.weight"},
-	{"embed_out.weight", "gpt_neox.embed_in.weight"},
-	{"language_model.lm_head.weight", "language_model.model.embed_tokens.weight"},
-}
-
 // tiedTo finds the tensor that stands for the output layer of a checkpoint that has none.
 func tiedTo(c format.Checkpoint, name string) (i int, ok bool) {
-	for _, t := range tiedHeads {
-		if t.head == name {
-			if i, ok := c.Find(t.embedding); ok {
+	for _, t := range hub.TiedHeads {
+		if t.Head == name {
+			if i, ok := c.Find(t.Embedding); ok {
 				return i, true
 			}
 		}
@@ -159,8 +149,8 @@ var beforeLayers = []string{
 // afterLayers reports whether a tensor outside of the layers comes behind them: the final
 // norm and the output layer do, embeddings do not.
 func afterLayers(name string) bool {
-	for _, t := range tiedHeads {
-		if t.head == name {
+	for _, t := range hub.TiedHeads {
+		if t.Head == name {
 			return true
 		}
 	}

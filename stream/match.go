@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"weld/format"
+	"weld/format/hub"
 	"weld/stream/fuse"
 	"weld/stream/recipe"
 	"weld/stream/tokens"
@@ -58,20 +59,20 @@ func (m *matcher) merge() {
 // tiedHead lists the output layer where the model that it resembles has none, being tied, and another model
 // has one, or the reference, whose configuration says so; at is its site.
 func (m *matcher) tiedHead(ref *Source, at func(name string) site) {
-	for _, tied := range tiedHeads {
-		if _, ok := ref.Find(tied.head); ok || !m.owns(tied.head) {
+	for _, tied := range hub.TiedHeads {
+		if _, ok := ref.Find(tied.Head); ok || !m.owns(tied.Head) {
 			continue
 		}
-		i, ok := ref.Find(tied.embedding)
-		s := at(tied.head)
-		holds := func(model *Source) bool { _, holds := model.Find(tied.head); return holds }
+		i, ok := ref.Find(tied.Embedding)
+		s := at(tied.Head)
+		holds := func(model *Source) bool { _, holds := model.Find(tied.Head); return holds }
 		if !ok || !holds(m.reference()) && !slices.ContainsFunc(s.inputs, func(in origin) bool { return holds(m.models[in.model]) }) {
 			continue
 		}
 		t := ref.Tensors()[i]
-		t.Name = tied.head
+		t.Name = tied.Head
 		m.add(t, ref, i, s)
-		m.note("%s: the output layer is tied to the embeddings; %q is written, since other models have one", ref.Path, tied.head)
+		m.note("%s: the output layer is tied to the embeddings; %q is written, since other models have one", ref.Path, tied.Head)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/lora"
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/patch"
@@ -233,8 +234,11 @@ func (p *Plan) listSidecars() error {
 	if err != nil {
 		return fmt.Errorf("list the files beside %s: %w", p.reference().Path, err)
 	}
+	if slices.Contains(files, lora.ConfigName) {
+		p.note("%s: an adapter lies beside the model and is no part of it: %s is not carried to the output", p.reference().Path, lora.ConfigName)
+	}
 	p.target.sidecars = slices.DeleteFunc(files, func(name string) bool {
-		return name == RecipeName || p.replaced(name) || name == hub.QuantConfigName && len(p.reference().stale) > 0
+		return name == RecipeName || name == lora.ConfigName || p.replaced(name) || name == hub.QuantConfigName && len(p.reference().stale) > 0
 	})
 	p.noteStale()
 	if err := errors.Join(p.checkCarried(beside, p.target.sidecars), p.checkConfig(beside)); err != nil {

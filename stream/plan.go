@@ -5,14 +5,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"weld/format"
-	"weld/format/lora"
-	"weld/format/open"
+	"weld/format/model"
 	"weld/format/quant"
 	"weld/internal/vec"
 	"weld/mmapio"
@@ -121,7 +119,7 @@ func (a Action) String() string { return [...]string{"fuse", "copy"}[a] }
 func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	p := &Plan{Recipe: r, Out: out, Options: o.withDefaults()}
 	p.Notes = append(p.Notes, r.Idle...)
-	problems := p.open()
+	problems := append(p.open(), p.bareAdapters()...)
 	if len(problems) == 0 {
 		problems = p.recognise()
 	}
@@ -164,7 +162,7 @@ func (p *Plan) Close() error {
 func (p *Plan) open() (problems []error) {
 	p.Sources = make([]Source, 0, 1+2*len(p.Recipe.Models)) // pointers into it stay good
 	add := func(role, path string, adapters []string) *Source {
-		c, err := openModel(path, adapters, p.Options.Read)
+		c, err := model.Open(path, adapters, p.Options.Read)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("open %s: %w", role, err))
 			return nil
@@ -200,48 +198,6 @@ func (p *Plan) open() (problems []error) {
 		}
 	}
 	return problems
-}
-
-// openModel opens a checkpoint with LoRA adapters added to it, in their order.
-func openModel(path string, adapters []string, how mmapio.Reading) (format.Checkpoint, error) {
-	c, err := open.Checkpoint(path, how)
-	if err != nil {
-		return nil, err
-	}
-	if len(adapters) > 0 {
-		if err := refuseAdapters(c, path); err != nil {
-			return nil, errors.Join(err, c.Close())
-		}
-	}
-	for _, a := range adapters {
-		with, err := adapt(c, a, how)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("adapter %s: %w", a, err), c.Close())
-		}
-		c = with
-	}
-	return c, nil
-}
-
-// adapt adds one adapter.
-func adapt(c format.Checkpoint, path string, how mmapio.Reading) (format.Checkpoint, error) {
-	adapter, err := open.Checkpoint(path, how)
-	if err != nil {
-		return nil, err
-	}
-	beside := adapter.Beside()
-	if !beside.Exists() {
-		beside = format.Directory(filepath.Dir(adapter.Path()))
-	}
-	config, err := fs.ReadFile(beside, lora.ConfigName)
-	if err != nil {
-		return nil, errors.Join(err, adapter.Close())
-	}
-	with, err := lora.Apply(c, adapter, config)
-	if err != nil {
-		return nil, errors.Join(err, adapter.Close())
-	}
-	return with, nil
 }
 
 // needsImportance reports whether the method reads importance files at all.

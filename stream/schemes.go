@@ -1,16 +1,12 @@
 package stream
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"weld/format"
-	"weld/format/hub"
 	"weld/format/quant"
 	"weld/stream/tokens"
 )
@@ -34,7 +30,7 @@ func (p *Plan) recognise() (problems []error) {
 
 // recognise finds out how the source stores its values.
 func (s *Source) recognise() error {
-	declared, err := declaredBeside(s.Checkpoint)
+	declared, err := quant.Beside(s.Checkpoint)
 	if err != nil {
 		return fmt.Errorf("read how %s stores its values: %w", s.Path, err)
 	}
@@ -42,41 +38,11 @@ func (s *Source) recognise() error {
 	return nil
 }
 
-// declaredBeside reads what is said of a checkpoint's scheme: of a single file, in its directory.
-func declaredBeside(c format.Checkpoint) (d quant.Declared, err error) {
-	beside := c.Beside()
-	if files := c.Files(); !beside.Exists() && len(files) > 0 {
-		beside = format.Directory(filepath.Dir(files[0].Path))
-	}
-	if d.Config, err = readIfThere(beside, hub.ConfigName); err != nil {
-		return d, err
-	}
-	d.QuantConfig, err = readIfThere(beside, hub.QuantConfigName)
-	return d, err
-}
-
-func readIfThere(folder format.Folder, name string) ([]byte, error) {
-	data, err := folder.Read(name, hub.MaxSidecar)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return data, err
-}
-
 // notPlain is the refusal of a source whose values would be computed with.
 func notPlain(s *Source, because string) error {
 	return &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
 		"%v: the %s stores its values in a scheme, %s (%s), which weld does not compute with%s: codes and scales that are merged apart are no model's; merge a copy that the scheme's library decoded, or copy it as it is (passthrough, with scale 1 and without dtype)",
 		s.scheme.Codes.DType, s.Role, s.scheme.Name, s.scheme.Why, because)}
-}
-
-// refuseAdapters refuses to add adapters to codes.
-func refuseAdapters(c format.Checkpoint, path string) error {
-	s := Source{Role: "base of the adapter", Path: path, Checkpoint: c}
-	if err := s.recognise(); err != nil || s.scheme == nil {
-		return err
-	}
-	return notPlain(&s, "")
 }
 
 // checkVocabularyScheme refuses to put embeddings together from rows of codes.

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weld/format"
+	"weld/format/model"
 	"weld/format/open"
 )
 
@@ -53,7 +54,7 @@ func inspect(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usagef("one checkpoint is expected, %d given: weld inspect PATH", c.NArg())
 	}
-	ck, err := open.Checkpoint(c.Args().First())
+	ck, err := model.Named(c.Args().First())
 	if err != nil {
 		return err
 	}

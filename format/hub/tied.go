@@ -6,6 +6,22 @@ import (
 	"slices"
 )
 
+// TiedHead are the names of an output layer and of the embedding whose tensor stands for it in a model
+// that ties them.
+type TiedHead struct{ Head, Embedding string }
+
+// TiedHeads are the names that architectures give them.
+var TiedHeads = []TiedHead{
+	{"lm_head.weight", "model.embed_tokens.weight"},
+	{"lm_head.weight", "transformer.wte.weight"},
+	{"lm_head.weight", "embed_tokens.weight"},
+	{"embed_out.weight", "gpt_neox.embed_in.weight"},
+	{"language_model.lm_head.weight", "language_model.model.embed_tokens.weight"},
+	{"lm_head.weight", "model.language_model.embed_tokens.weight"},
+	{"lm_head.weight", "model.decoder.embed_tokens.weight"},
+	{"lm_head.weight", "transformer.word_embeddings.weight"},
+}
+
 // declaredTied matches whether a config ties the output layer to the input embeddings.
 var declaredTied = regexp.MustCompile(`("tie_word_embeddings"\s*:\s*)(true|false)\b`)
 

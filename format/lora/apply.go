@@ -1,10 +1,12 @@
 package lora
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"weld/format"
 	"weld/format/names"
@@ -20,166 +22,290 @@ func Apply(base, adapter format.Checkpoint, config []byte) (format.Checkpoint, e
 	if err != nil {
 		return nil, err
 	}
-	m := matching{config: parsed, base: base, adapter: adapter, names: names.NewFinder(base.Tensors(), base.Find), edits: make(map[int]*edit)}
-	m.gather()
-	m.complete()
-	changes := m.changes()
-	if len(m.faults) > 0 {
-		return nil, errors.Join(m.faults...)
+	m := matching{config: parsed, adapter: adapter, sites: make(map[siteKey]*site), edits: make(map[int]*edit)}
+	if m.base, err = m.replicate(base); err != nil {
+		return nil, err
 	}
-	return newCheckpoint(base, adapter, config, changes), nil
+	m.gather()
+	if m.base, err = m.untie(m.base); err != nil {
+		return nil, err
+	}
+	m.names = names.NewFinder(m.base.Tensors(), m.base.Find)
+	m.replaceWhole()
+	for _, s := range m.ordered() {
+		m.build(s)
+	}
+	layers := m.layers()
+	if len(m.faults) > 0 {
+		return nil, m.all()
+	}
+	return newCheckpoint(m.base, adapter, config, layers, m.notes), nil
 }
 
-// edit is what an adapter does to one tensor of the base: indices of its own tensors,
-// or none.
-type edit struct {
-	target    int
-	module    string
-	embedding bool
-	whole     int
-	under     bool // the product is added to the whole tensor
-	a, b      int
-}
-
-const none = -1
-
-// matching finds the target of every tensor of an adapter.
+// matching finds the targets of an adapter's tensors, and what becomes of each.
 type matching struct {
 	config        *config
 	base, adapter format.Checkpoint
 	names         *names.Finder
-	edits         map[int]*edit // by target
-	name          string        // of the adapter in its own tensors
+	wholes        []whole
+	sites         map[siteKey]*site
+	shared        map[string]int        // tensors that serve all modules, by slot
+	edits         map[int]*edit         // by target
+	told          bool                  // that the shared matrices are missing
+	ways          map[bool]map[bool]int // how many layers lie which way, inside of the layers and outside
+	name          string                // of the adapter in its own tensors
 	named         bool
-	faults        []error
+	notes         []string
+	faults        []fault
 }
+
+// fault is what is wrong with a tensor of the adapter.
+type fault struct {
+	tensor int
+	err    error
+}
+
+// whole is a tensor that replaces one of the base.
+type whole struct {
+	tensor int
+	key
+}
+
+// siteKey names what is wrapped: a module, or one of its parameters.
+type siteKey struct {
+	module string
+	depth  int
+}
+
+// site is a module with the tensors that the adapter has for it.
+type site struct {
+	siteKey
+	slots map[string]int
+	first int // of the tensors, for errors
+}
+
+// edit is what becomes of one tensor of the base.
+type edit struct {
+	target int
+	whole  int // the adapter's tensor that stands for it, or none
+	under  bool
+	size   grid
+	steps  []delta
+	by     int // a tensor of the adapter that made a step, for errors
+}
+
+const none = -1
 
 // fault notes what is wrong with tensor i of the adapter.
 func (m *matching) fault(i int, kind format.Kind, detail string, args ...any) {
-	m.faults = append(m.faults, &format.Error{
+	m.faults = append(m.faults, fault{i, &format.Error{
 		Path: m.adapter.Path(), Tensor: m.adapter.Tensors()[i].Name, Kind: kind, Detail: fmt.Sprintf(detail, args...),
-	})
+	}})
 }
 
-// gather sorts the adapter's tensors by their targets.
+// all joins the faults in the order of the adapter's tensors.
+func (m *matching) all() error {
+	slices.SortStableFunc(m.faults, func(a, b fault) int { return cmp.Compare(a.tensor, b.tensor) })
+	var errs []error
+	for _, f := range m.faults {
+		errs = append(errs, f.err)
+	}
+	return errors.Join(errs...)
+}
+
+// gather sorts the adapter's tensors by the modules that they belong to.
 func (m *matching) gather() {
+	m.shared = make(map[string]int)
 	for i, t := range m.adapter.Tensors() {
 		k, kind, wrong := parseKey(t.Name)
 		if wrong != "" {
 			m.fault(i, kind, "%s", wrong)
 			continue
 		}
-		target, doubt, ok := m.names.Find(k.target)
-		if len(doubt) > 0 {
-			m.fault(i, format.KindNames, "%q could be %q or %q of %s; weld does not choose", clip(k.target), clip(doubt[0]), clip(doubt[1]), m.base.Path())
+		if k.slot == "" {
+			m.wholes = append(m.wholes, whole{i, k})
 			continue
 		}
-		if !ok {
-			m.fault(i, format.KindKey, "%s has no tensor %q (one that shares another's bytes is not stored)", m.base.Path(), clip(k.target))
-			continue
-		}
-		m.add(i, k, target)
+		m.place(i, k)
 	}
 	if len(m.adapter.Tensors()) == 0 {
-		m.faults = append(m.faults, &format.Error{Path: m.adapter.Path(), Kind: format.KindKey, Detail: "an adapter without tensors"})
+		m.faults = append(m.faults, fault{none, &format.Error{Path: m.adapter.Path(), Kind: format.KindKey, Detail: "an adapter without tensors"}})
 	}
 }
 
-// add notes what tensor i does to its target.
-func (m *matching) add(i int, k key, target int) {
-	e := m.edits[target]
-	if e == nil {
-		e = &edit{target: target, whole: none, a: none, b: none}
-		m.edits[target] = e
-	}
-	slot := &e.whole
-	switch k.role {
-	case whole:
-		e.under = k.under
-	case factorA:
-		slot = &e.a
-	case factorB:
-		slot = &e.b
-	}
-	if *slot != none {
-		m.fault(i, format.KindDuplicate, "%q does the same", clip(m.adapter.Tensors()[*slot].Name))
-		return
-	}
-	*slot = i
-	if k.role == whole {
-		return
-	}
+// place notes that tensor i has a slot.
+func (m *matching) place(i int, k key) {
 	switch {
 	case m.named && m.name != k.adapter:
 		m.fault(i, format.KindUnsupported, "the file holds several adapters, %q and %q", clip(m.name), clip(k.adapter))
-	case e.module != "" && (e.module != k.module || e.embedding != k.embedding):
-		m.fault(i, format.KindDuplicate, "a factor of another kind or module has the same target")
-	}
-	if !m.named {
+		return
+	case !m.named:
 		m.name, m.named = k.adapter, true
 	}
-	e.module, e.embedding = k.module, k.embedding
+	if k.module == "" {
+		m.shared[k.slot] = i
+		return
+	}
+	at := siteKey{k.module, k.depth}
+	s := m.sites[at]
+	if s == nil {
+		s = &site{siteKey: at, slots: make(map[string]int), first: i}
+		m.sites[at] = s
+	}
+	if other, twice := s.slots[k.slot]; twice {
+		m.fault(i, format.KindDuplicate, "%q does the same", clip(m.adapter.Tensors()[other].Name))
+		return
+	}
+	s.slots[k.slot] = i
 }
 
-// ordered lists the edits by target.
-func (m *matching) ordered() []*edit {
-	list := make([]*edit, 0, len(m.edits))
-	for _, target := range slices.Sorted(maps.Keys(m.edits)) {
-		list = append(list, m.edits[target])
-	}
-	return list
+// ordered lists the sites in the order of the adapter's tensors.
+func (m *matching) ordered() []*site {
+	return slices.SortedFunc(maps.Values(m.sites), func(a, b *site) int { return cmp.Compare(a.first, b.first) })
 }
 
-// complete demands both factors of every product.
-func (m *matching) complete() {
-	for _, e := range m.ordered() {
-		switch {
-		case e.a == none && e.b != none:
-			m.fault(e.b, format.KindKey, "there is no A beside this B")
-			delete(m.edits, e.target)
-		case e.a != none && e.b == none:
-			m.fault(e.a, format.KindKey, "there is no B beside this A")
-			delete(m.edits, e.target)
-		case e.a != none && e.whole != none && !e.under:
-			m.fault(e.whole, format.KindDuplicate, "it replaces a tensor that a product is added to as well")
-			delete(m.edits, e.target)
+// only demands that a site has the slots that are needed, and beside them no others than may be.
+func (m *matching) only(s *site, needed, allowed []string) bool {
+	ok := true
+	for _, slot := range needed {
+		if _, has := s.slots[slot]; !has {
+			m.fault(s.first, format.KindKey, "there is no %s beside it", slot)
+			ok = false
 		}
 	}
+	for slot, i := range s.slots {
+		if !slices.Contains(needed, slot) && !slices.Contains(allowed, slot) {
+			m.fault(i, format.KindUnsupported, "%s does not belong to an adapter of peft_type %q, or not beside the module's other tensors", slot, m.config.method)
+			ok = false
+		}
+	}
+	return ok
 }
 
-// changes turns the edits into changes, in the order of their targets.
-func (m *matching) changes() (list []change) {
-	for _, e := range m.ordered() {
-		c := change{target: e.target, whole: e.whole}
-		ok := m.replaces(e)
-		if ok && e.a != none {
-			ok = m.product(e, &c)
-		}
-		if ok {
-			list = append(list, c)
+// look finds a tensor of the base that need not be there.
+func (m *matching) look(name string) (target int, ok bool) {
+	target, doubt, ok := m.names.Find(name)
+	return target, ok && len(doubt) == 0
+}
+
+// find finds a tensor of the base.
+func (m *matching) find(by int, name string) (target int, ok bool) {
+	target, doubt, ok := m.names.Find(name)
+	part, strange := strangeIn(name)
+	switch {
+	case len(doubt) > 0:
+		m.fault(by, format.KindNames, "%q could be %q or %q of %s; weld does not choose", clip(name), clip(doubt[0]), clip(doubt[1]), m.base.Path())
+		return 0, false
+	case ok:
+		return target, true
+	case strange:
+		m.fault(by, format.KindUnsupported, "nothing that weld knows of adapters: %s", clip(part))
+	default:
+		m.fault(by, format.KindKey, "%s has no tensor %q (one that shares another's bytes is not stored)", m.base.Path(), clip(name))
+	}
+	return 0, false
+}
+
+// replaceWhole notes the tensors that replace others.
+func (m *matching) replaceWhole() {
+	for _, w := range m.wholes {
+		if target, ok := m.find(w.tensor, w.target); ok && m.replaces(w, target) {
+			e := m.edit(target, w.tensor)
+			if e.whole != none {
+				m.fault(w.tensor, format.KindDuplicate, "%q does the same", clip(m.adapter.Tensors()[e.whole].Name))
+				continue
+			}
+			// Biases that were trained lie inside of their layer's wrapper, where nothing need be added.
+			e.whole, e.under = w.tensor, w.under || strings.HasSuffix(w.target, ".bias")
 		}
 	}
-	return list
 }
 
 // replaces checks a whole tensor against the one that it stands for.
-func (m *matching) replaces(e *edit) bool {
-	if e.whole == none {
-		return true
-	}
-	t, target := m.adapter.Tensors()[e.whole], m.base.Tensors()[e.target]
+func (m *matching) replaces(w whole, target int) bool {
+	t, of := m.adapter.Tensors()[w.tensor], m.base.Tensors()[target]
 	switch {
-	case !slices.Equal(t.Shape, target.Shape):
-		m.fault(e.whole, format.KindShape, "shape %v, but the base's %q has %v", t.Shape, clip(target.Name), target.Shape)
-	case t.DType != target.DType && !(summable(t.DType) && summable(target.DType)):
-		m.fault(e.whole, format.KindDType, "%v in place of the base's %v", t.DType, target.DType)
+	case !slices.Equal(t.Shape, of.Shape):
+		m.fault(w.tensor, format.KindShape, "shape %v, but the base's %q has %v", t.Shape, clip(of.Name), of.Shape)
+	case t.DType != of.DType && !(summable(t.DType) && summable(of.DType)):
+		m.fault(w.tensor, format.KindDType, "%v in place of the base's %v", t.DType, of.DType)
 	default:
 		return true
 	}
 	return false
 }
 
-// summable reports whether a product can be added to elements of a type. To F8 it cannot,
+func (m *matching) edit(target, by int) *edit {
+	e := m.edits[target]
+	if e == nil {
+		e = &edit{target: target, whole: none, by: by}
+		m.edits[target] = e
+	}
+	return e
+}
+
+// change notes a step of a tensor, which is seen as a grid. A tensor is changed by one module alone.
+func (m *matching) change(target, by int, size grid, d delta) {
+	e := m.edit(target, by)
+	t := m.base.Tensors()[target]
+	if e.whole != none {
+		t.DType = m.adapter.Tensors()[e.whole].DType
+	}
+	switch {
+	case len(e.steps) > 0:
+		m.fault(by, format.KindDuplicate, "%q changes the same tensor %q", clip(m.adapter.Tensors()[e.by].Name), clip(t.Name))
+		return
+	case e.whole != none && !e.under:
+		m.fault(e.whole, format.KindDuplicate, "it replaces a tensor that is changed by the adapter as well")
+		return
+	case !summable(t.DType):
+		m.fault(by, format.KindDType, "the base's %q is %v, which weld cannot change", clip(t.Name), t.DType)
+		return
+	}
+	for _, i := range d.reads() {
+		a := m.adapter.Tensors()[i]
+		if !a.DType.Computable() {
+			m.fault(i, format.KindDType, "%v: weld does not compute with it", a.DType)
+			return
+		}
+		if _, ok := format.Size(format.F64, a.Shape); !ok {
+			m.fault(i, format.KindOverflow, "shape %v is too large to compute with", a.Shape)
+			return
+		}
+	}
+	e.by, e.size, e.steps = by, size, append(e.steps, d)
+}
+
+// layers are the changed tensors, in the order of their targets.
+func (m *matching) layers() (list []shownTensor) {
+	for _, target := range slices.Sorted(maps.Keys(m.edits)) {
+		e := m.edits[target]
+		s := shownTensor{target: target, whole: e.whole}
+		if len(e.steps) > 0 {
+			s.layer = m.layerOf(e)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func (m *matching) layerOf(e *edit) *layer {
+	l := &layer{from: m.base, tensor: e.target, size: e.size, steps: e.steps}
+	if e.whole != none {
+		l.from, l.tensor = m.adapter, e.whole
+	}
+	l.source = l.from.Tensors()[l.tensor].DType
+	l.shown = format.F32
+	if l.source == format.F64 {
+		l.shown = format.F64
+	}
+	if _, ok := format.Size(l.shown, m.base.Tensors()[e.target].Shape); !ok {
+		m.fault(e.by, format.KindOverflow, "%q is too large for elements of %v", clip(m.base.Tensors()[e.target].Name), l.shown)
+	}
+	return l
+}
+
+// summable reports whether weld changes tensors of a type. F8 it does not,
 // since a model's scales for it are tensors of their own.
 func summable(d format.DType) bool {
 	switch d {
@@ -187,62 +313,4 @@ func summable(d format.DType) bool {
 		return true
 	}
 	return false
-}
-
-// product checks the factors and fills in c.
-func (m *matching) product(e *edit, c *change) bool {
-	target := m.base.Tensors()[e.target]
-	if e.whole != none {
-		target.DType = m.adapter.Tensors()[e.whole].DType
-	}
-	a, b := m.adapter.Tensors()[e.a], m.adapter.Tensors()[e.b]
-	switch r := m.config.rankOf(e.module); {
-	case !a.DType.Computable() || !b.DType.Computable():
-		m.fault(e.a, format.KindDType, "factors A %v and B %v: weld does not compute with both", a.DType, b.DType)
-	case !summable(target.DType):
-		m.fault(e.a, format.KindDType, "the base's %q is %v, to which nothing can be added", clip(target.Name), target.DType)
-	case len(a.Shape) != 2 || len(b.Shape) != 2:
-		m.fault(e.a, format.KindShape, "factors of shapes %v and %v: only those of linear layers and embeddings, with two dimensions, are supported", a.Shape, b.Shape)
-	case a.Shape[0] != r || b.Shape[1] != r:
-		m.fault(e.a, format.KindShape, "factors A %v and B %v, but %s gives the rank %d", a.Shape, b.Shape, ConfigName, r)
-	default:
-		return m.fits(e, c, target)
-	}
-	return false
-}
-
-// fits checks the product's shape and fills in c.
-func (m *matching) fits(e *edit, c *change, target format.Tensor) bool {
-	a, b := m.adapter.Tensors()[e.a], m.adapter.Tensors()[e.b]
-	transposed := m.config.fanInFanOut || e.embedding
-	shape, other := []int64{b.Shape[0], a.Shape[1]}, []int64{a.Shape[1], b.Shape[0]}
-	if transposed {
-		shape, other = other, shape
-	}
-	if !slices.Equal(shape, target.Shape) {
-		hint := ""
-		if slices.Equal(other, target.Shape) && !e.embedding {
-			hint = fmt.Sprintf("; it would fit if fan_in_fan_out were %v", !transposed)
-		}
-		m.fault(e.a, format.KindShape, "a product of shape %v, but the base's %q has %v%s", shape, clip(target.Name), target.Shape, hint)
-		return false
-	}
-	c.low = &lowRank{
-		source: target.DType, shown: format.F32, scale: m.config.scale(e.module),
-		rows: shape[0], cols: shape[1], rank: a.Shape[0],
-		left: factor{e.b, b.DType, b.Shape[0], false}, right: factor{e.a, a.DType, a.Shape[1], true},
-	}
-	if transposed {
-		c.low.left, c.low.right = c.low.right, c.low.left
-	}
-	if target.DType == format.F64 {
-		c.low.shown = format.F64
-	}
-	for _, shape := range [][]int64{shape, a.Shape, b.Shape} {
-		if _, ok := format.Size(c.low.shown, shape); !ok {
-			m.fault(e.a, format.KindOverflow, "shape %v is too large for elements of %v", shape, c.low.shown)
-			return false
-		}
-	}
-	return true
 }

@@ -11,11 +11,11 @@ import (
 	"weld/mmapio"
 )
 
-// change is what is shown of one tensor of the base.
-type change struct {
+// shownTensor is what is shown of one tensor of the base.
+type shownTensor struct {
 	target int
-	whole  int      // the adapter's tensor that stands for it, or none
-	low    *lowRank // the product that is added, or nil
+	whole  int    // the adapter's tensor that stands for it, or none
+	layer  *layer // what is computed, or nil
 }
 
 // checkpoint is a base with an adapter applied. It implements [format.Checkpoint].
@@ -24,30 +24,31 @@ type checkpoint struct {
 	tensors       []format.Tensor
 	files         []format.File
 	metadata      map[string]string
-	changed       map[int]change
+	changed       map[int]shownTensor
+	notes         []string
 	lent          buffers
 	singles       workshop[float32]
 	doubles       workshop[float64]
 }
 
-func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []change) *checkpoint {
-	c := &checkpoint{base: base, adapter: adapter, changed: make(map[int]change, len(changes)), metadata: make(map[string]string)}
+func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []shownTensor, notes []string) *checkpoint {
+	c := &checkpoint{base: base, adapter: adapter, changed: make(map[int]shownTensor, len(changes)), metadata: make(map[string]string), notes: notes}
 	c.tensors = slices.Clone(base.Tensors())
-	c.singles.open(c)
-	c.doubles.open(c)
+	c.singles.open(adapter)
+	c.doubles.open(adapter)
 	for _, one := range changes {
 		c.changed[one.target] = one
 		t := &c.tensors[one.target]
 		t.Stored = t.StoredDType() // also of an adapter's whole tensors, as PEFT casts them
 		switch {
-		case one.low == nil:
+		case one.layer == nil:
 			t.DType = adapter.Tensors()[one.whole].DType
-		case one.low.shown == format.F64:
+		case one.layer.shown == format.F64:
 			t.DType = format.F64
-			c.doubles.expect(one.low)
+			c.doubles.expect(one.layer.needs())
 		default:
 			t.DType = format.F32
-			c.singles.expect(one.low)
+			c.singles.expect(one.layer.needs())
 		}
 	}
 	maps.Copy(c.metadata, adapter.Metadata())
@@ -97,8 +98,8 @@ func (c *checkpoint) source(i int) (from format.Checkpoint, j int) {
 
 // View implements [format.Checkpoint].
 func (c *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
-	if low := c.changed[i].low; low != nil {
-		return c.sum(i, low, off, n)
+	if l := c.changed[i].layer; l != nil {
+		return c.computed(i, l, off, n)
 	}
 	from, j := c.source(i)
 	return from.View(j, off, n)
@@ -106,15 +107,15 @@ func (c *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 
 // Peek implements [format.Checkpoint]. A sum has no neighbours that cost less.
 func (c *checkpoint) Peek(i int, off, n int64) (mmapio.View, error) {
-	if low := c.changed[i].low; low != nil {
-		return c.sum(i, low, off, n)
+	if l := c.changed[i].layer; l != nil {
+		return c.computed(i, l, off, n)
 	}
 	from, j := c.source(i)
 	return from.Peek(j, off, n)
 }
 
-// sum lends a buffer with the elements that bytes [off, off+n) have a part in.
-func (c *checkpoint) sum(i int, low *lowRank, off, n int64) (mmapio.View, error) {
+// computed lends a buffer with the elements that bytes [off, off+n) have a part in.
+func (c *checkpoint) computed(i int, l *layer, off, n int64) (mmapio.View, error) {
 	t := &c.tensors[i]
 	switch size := t.Bytes(); {
 	case off < 0 || n < 0 || off > size-n:
@@ -124,15 +125,14 @@ func (c *checkpoint) sum(i int, low *lowRank, off, n int64) (mmapio.View, error)
 	case n == 0:
 		return mmapio.View{}, nil
 	}
-	width := int64(low.shown.Bits() / 8)
+	width := int64(l.shown.Bits() / 8)
 	lo, hi := off/width, (off+n+width-1)/width
 	buf := c.lent.borrow((hi - lo) * width)
-	from, j := c.source(i)
 	var err error
-	if low.shown == format.F64 {
-		err = compute(&c.doubles, low, from, j, buf.data, lo)
+	if l.shown == format.F64 {
+		err = compute(&c.doubles, l, buf.data, lo)
 	} else {
-		err = compute(&c.singles, low, from, j, buf.data, lo)
+		err = compute(&c.singles, l, buf.data, lo)
 	}
 	if err != nil {
 		buf.TakeBack(nil, 0)
@@ -158,25 +158,27 @@ func (c *checkpoint) ViewCost(n int64) int64 {
 // from the first and done with at the last.
 func (c *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 	from, j := c.source(i)
-	low := c.changed[i].low
-	if low == nil {
+	l := c.changed[i].layer
+	if l == nil {
 		from.Advise(a, j, off, n)
 		return
 	}
-	shown, stored := int64(low.shown.Bits()), int64(low.source.Bits())
+	shown, stored := int64(l.shown.Bits()), int64(l.source.Bits())
 	lo, hi := off*8/shown, (off+n)*8/shown
 	from.Advise(a, j, lo*stored/8, (hi-lo)*stored/8)
 	first, last := off == 0, off+n == c.tensors[i].Bytes()
 	if a == mmapio.Soon && first || a == mmapio.Done && last {
-		for _, f := range []factor{low.left, low.right} {
-			c.adapter.Advise(a, f.tensor, 0, c.adapter.Tensors()[f.tensor].Bytes())
+		for _, d := range l.steps {
+			for _, k := range d.reads() {
+				c.adapter.Advise(a, k, 0, c.adapter.Tensors()[k].Bytes())
+			}
 		}
 	}
 }
 
 // Stored implements [format.Checkpoint].
 func (c *checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
-	if c.changed[i].low != nil {
+	if c.changed[i].layer != nil {
 		return nil, 0
 	}
 	from, j := c.source(i)
@@ -196,7 +198,7 @@ func (c *checkpoint) Close() error {
 	return errors.Join(c.base.Close(), c.adapter.Close())
 }
 
-// Notes implements [format.Noted].
+// Notes implements [format.Noted]: of the base, of the adapter, and of what they became together.
 func (c *checkpoint) Notes() []string {
-	return slices.Concat(format.Notes(c.base), format.Notes(c.adapter))
+	return slices.Concat(format.Notes(c.base), format.Notes(c.adapter), c.notes)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,22 +20,34 @@ const ConfigName = "adapter_config.json"
 const (
 	maxConfig = 16 << 20 // bytes
 	maxRank   = 1 << 16
+
+	maxParameters = 1 << 12 // each is looked for in every module
 )
 
 // PEFT's values for what a configuration does not say.
 const (
 	defaultRank  = 8
 	defaultAlpha = 8
+	defaultVera  = 256
+	defaultAda   = 12
 )
 
 // config is what of a configuration decides about the weights.
 type config struct {
+	method      string // PEFT's peft_type
 	rank        int64
 	alpha       float64
 	rslora      bool // s = alpha/√r
+	dora        bool
 	fanInFanOut bool // linear layers hold [in, out]
+	tied        bool // what is trained of an embedding is trained of the output layer that shares its tensor
 	ranks       patterns
 	alphas      patterns
+	parameters  []string           // bare parameters that factors are for
+	rows        map[string][]int64 // trained rows by the end of a module's name; of "" for any
+	feeding     []string           // ends of the names of layers whose inputs are scaled
+	feedingExpr *regexp.Regexp     // or what their names match
+	replication [][2]int64         // runs of layers that the model is made of
 }
 
 // patterns give some modules a value of their own; the first that matches decides.
@@ -70,20 +83,44 @@ func (c *config) rankOf(module string) int64 {
 // scale is s, the factor of a module's product.
 func (c *config) scale(module string) float64 {
 	alpha, r := c.alphas.find(module, c.alpha), float64(c.rankOf(module))
-	if c.rslora {
+	switch {
+	case c.method == methodAda && alpha <= 0:
+		return r / (r + 1e-5)
+	case c.method == methodAda:
+		return alpha / (r + 1e-5)
+	case c.rslora:
 		return alpha / math.Sqrt(r)
 	}
 	return alpha / r
 }
 
-// refused are the keys of what PEFT does beyond adding a product. Any value but an
+// feedforward reports whether a module's inputs are scaled, by PEFT's rule.
+func (c *config) feedforward(module string) bool {
+	if c.feedingExpr != nil {
+		return c.feedingExpr.MatchString(module)
+	}
+	return slices.ContainsFunc(c.feeding, func(end string) bool { return strings.HasSuffix(module, end) })
+}
+
+// indicesOf are the rows of a module that were trained; the longest of the names that end its own decides.
+func (c *config) indicesOf(module string) []int64 {
+	best, found := "", false
+	for name := range c.rows {
+		if ends(module, name) && (!found || len(name) > len(best)) {
+			best, found = name, true
+		}
+	}
+	return c.rows[best]
+}
+
+// ends reports whether a module's name ends with another, begun at a dot; with "" all do.
+func ends(module, name string) bool {
+	return name == "" || name == module || strings.HasSuffix(module, "."+name)
+}
+
+// refused are the keys of what PEFT does and weld does not. Any value but an
 // empty one asks for it.
 var refused = []struct{ key, what string }{
-	{"use_dora", "DoRA (use_dora), which scales whole rows of the merged weight, is not supported"},
-	{"lora_bias", "a bias of the adapter's own (lora_bias) is not supported"},
-	{"layer_replication", "layer_replication is not supported: apply the adapter in PEFT and merge its result"},
-	{"trainable_token_indices", "single trained token rows (trainable_token_indices) are not supported"},
-	{"target_parameters", "adapters of bare parameters such as stacked experts (target_parameters) are not supported"},
 	{"alora_invocation_tokens", "an activated adapter (alora_invocation_tokens) acts on some tokens alone and cannot be merged"},
 	{"use_qalora", "QA-LoRA (use_qalora) is not supported"},
 	{"use_bdlora", "block-diagonal LoRA (use_bdlora) is not supported"},
@@ -113,19 +150,79 @@ func parseConfig(path string, raw []byte) (*config, error) {
 	if err := json.Unmarshal(raw, &f.members); err != nil {
 		return nil, f.fault(format.KindJSON, "not one JSON object: %v", err)
 	}
-	f.lora()
-	c := &config{
-		rank:        int64(f.number("r", defaultRank, rank)),
-		alpha:       f.number("lora_alpha", defaultAlpha, finite),
-		rslora:      f.flag("use_rslora"),
-		fanInFanOut: f.flag("fan_in_fan_out"),
-		ranks:       f.patterns("rank_pattern", rank),
-		alphas:      f.patterns("alpha_pattern", finite),
+	c := &config{method: f.method()}
+	rankKey, alphaKey, otherwise := "r", "lora_alpha", float64(defaultRank)
+	switch c.method {
+	case methodLoha, methodLokr:
+		alphaKey = "alpha"
+	case methodVera:
+		otherwise = defaultVera
+	case methodAda:
+		rankKey, otherwise = "init_r", defaultAda
+	}
+	c.rank = int64(f.number(rankKey, otherwise, rank))
+	c.alpha = f.number(alphaKey, defaultAlpha, finite)
+	c.rslora = f.flag("use_rslora")
+	c.dora = f.flag("use_dora")
+	c.fanInFanOut = f.flag("fan_in_fan_out")
+	c.tied = f.flag("ensure_weight_tying")
+	if c.method == methodAda && !f.empty("rank_pattern") {
+		f.fail(format.KindUnsupported, "an AdaLoRA whose ranks were cut (rank_pattern) is not supported: apply it in PEFT and merge the result")
+	} else if c.method != methodIA3 && c.method != methodVera {
+		c.ranks = f.patterns("rank_pattern", rank)
+		c.alphas = f.patterns("alpha_pattern", finite)
+	}
+	if f.read("target_parameters", &c.parameters); len(c.parameters) > maxParameters {
+		f.fail(format.KindSize, "%d target_parameters; weld reads %d", len(c.parameters), maxParameters)
+	}
+	f.read("layer_replication", &c.replication)
+	c.rows = f.tokenRows()
+	if expr, ok := f.text("feedforward_modules"); ok {
+		c.feedingExpr = f.expression("feedforward_modules", "^(?:"+expr+")$")
+	} else {
+		f.read("feedforward_modules", &c.feeding)
 	}
 	if f.err != nil {
 		return nil, f.err
 	}
 	return c, nil
+}
+
+// read reads a member of a configuration, which may be missing.
+func (f *fields) read(key string, into any) {
+	if f.empty(key) {
+		return
+	}
+	if err := json.Unmarshal(f.members[key], into); err != nil {
+		f.fail(format.KindType, "%s is nothing that PEFT writes: %s", key, f.shown(key))
+	}
+}
+
+// tokenRows reads which rows of embeddings were trained: a list, or one for each module.
+func (f *fields) tokenRows() map[string][]int64 {
+	for _, key := range []string{"trainable_token_indices", "token_indices"} {
+		if f.empty(key) {
+			continue
+		}
+		of := make(map[string][]int64)
+		if f.members[key][0] == '{' {
+			f.read(key, &of)
+			return of
+		}
+		var list []int64
+		f.read(key, &list)
+		of[""] = list
+		return of
+	}
+	return nil
+}
+
+func (f *fields) expression(key, text string) *regexp.Regexp {
+	expr, err := regexp.Compile(text)
+	if err != nil {
+		f.fail(format.KindUnsupported, "%s: %s is no regular expression that weld understands: %s", key, f.shown(key), clip(err.Error()))
+	}
+	return expr
 }
 
 // fault makes an error about the configuration.
@@ -140,17 +237,18 @@ func (f *fields) fail(kind format.Kind, detail string, args ...any) {
 	}
 }
 
-// lora demands that the adapter is a sum with a product, and nothing beyond.
-func (f *fields) lora() {
-	switch kind, ok := f.text("peft_type"); {
+// method reads what kind of adapter it is, and demands that it is one that weld knows, and nothing beyond.
+func (f *fields) method() string {
+	kind, ok := f.text("peft_type")
+	switch {
 	case f.members == nil:
 		f.fail(format.KindJSON, "not one JSON object: null")
 	case !ok && f.empty("peft_type"):
 		f.fail(format.KindKey, "no peft_type: is this the configuration of a PEFT adapter?")
 	case !ok:
 		f.fail(format.KindType, "peft_type is no text: %s", f.shown("peft_type"))
-	case kind != "LORA":
-		f.fail(format.KindUnsupported, "an adapter of peft_type %q; only LORA is supported", clip(kind))
+	case !slices.Contains(methods, kind):
+		f.fail(format.KindUnsupported, "an adapter of peft_type %q, which weld does not apply; it does %s", clip(kind), strings.Join(methods, ", "))
 	}
 	for _, r := range refused {
 		if !f.empty(r.key) {
@@ -159,7 +257,7 @@ func (f *fields) lora() {
 	}
 	switch bias, ok := f.text("bias"); {
 	case f.empty("bias"):
-	case !ok || bias != "none" && bias != "all" && bias != "lora_only":
+	case !ok || bias != "none" && bias != "all" && !strings.HasSuffix(bias, "_only"):
 		f.fail(format.KindUnsupported, "bias is %s; PEFT knows none, all and lora_only", f.shown("bias"))
 	}
 	if way, ok := f.text("init_lora_weights"); ok {
@@ -169,6 +267,7 @@ func (f *fields) lora() {
 			}
 		}
 	}
+	return kind
 }
 
 // empty reports whether a member is missing or what Python calls false.
@@ -279,11 +378,7 @@ func (f *fields) pattern(key, name, value string, read func(string) (float64, st
 		f.fail(format.KindType, "%s of %q is %s: %s", key, clip(name), wrong, clip(value))
 		return pattern{}
 	}
-	match, err := regexp.Compile(`^(?:.*\.)?(?:` + name + `)$`)
-	if err != nil {
-		f.fail(format.KindUnsupported, "%s: %q is no regular expression that weld understands: %s", key, clip(name), clip(err.Error()))
-	}
-	return pattern{name: name, match: match, value: x}
+	return pattern{name: name, match: f.expression(key+" of "+strconv.Quote(clip(name)), `^(?:.*\.)?(?:`+name+`)$`), value: x}
 }
 
 // clip shortens what a hostile configuration made long.

@@ -9,30 +9,39 @@ import (
 	"weld/internal/vec"
 )
 
-// workshop is where sums of one type are computed: rooms to compute in, and right
-// factors that are held whole. It holds no more of each than there ever were
-// computations at once, since a view's cost counts one of each.
+// workshop is where tensors of one type are computed: rooms to compute in, and parts of the
+// adapter that are held whole. It holds no more of each than there ever were
+// computations at once, since a view's cost counts those of one.
 type workshop[T vec.Float] struct {
-	of      *checkpoint
-	rank    int64 // largest
-	largest int64 // elements of the largest factor that is held whole
+	adapter format.Checkpoint
+	needs   needs // the largest of all computations
 	used    bool
 
 	mu     sync.Mutex
 	inside int // computations
 	peak   int // most at once
 	rooms  []*room[T]
-	panels map[*lowRank]*panel[T]
-	idle   []*lowRank // whose panels are not lent, oldest first
+	panels map[panelKey]*panel[T]
+	idle   []panelKey // of panels that are not lent, oldest first
 }
 
-// room is what one computation needs beside the buffer that it fills.
+// room is what one computation needs beside the buffer that it fills. What is taken of it is given back in
+// the other order.
 type room[T vec.Float] struct {
-	sum, base          []T // of rowPart
-	left, block, stage []T
+	shop    *workshop[T]
+	adapter format.Checkpoint
+	stage   []T
+	arena   []T
+	used    int64
 }
 
-// panel is a right factor, decoded: a row for each index of the rank.
+// panelKey names a part of the adapter that is held whole.
+type panelKey struct {
+	of    any // what it is computed for
+	slice int64
+}
+
+// panel is a part of the adapter, decoded.
 type panel[T vec.Float] struct {
 	loans int
 	ready chan struct{} // closed when data or err is set
@@ -40,24 +49,15 @@ type panel[T vec.Float] struct {
 	err   error
 }
 
-func (s *workshop[T]) open(of *checkpoint) {
-	s.of, s.panels = of, make(map[*lowRank]*panel[T])
+func (s *workshop[T]) open(adapter format.Checkpoint) {
+	s.adapter, s.panels = adapter, make(map[panelKey]*panel[T])
 }
 
-func (s *workshop[T]) adapter() format.Checkpoint { return s.of.adapter }
-
-// expect makes the workshop fit for a product.
-func (s *workshop[T]) expect(low *lowRank) {
-	s.used = true
-	s.rank = max(s.rank, low.rank)
-	if low.panel() {
-		s.largest = max(s.largest, low.rank*low.cols)
-	}
-}
-
-// sizes are the elements of a room's parts.
-func (s *workshop[T]) sizes() (left, block, stage int64) {
-	return max(leftElements, s.rank), max(blockElements, blockCols*s.rank), max(stageElements, s.rank)
+// expect makes the workshop fit for a computation, beside whose needs stands the tile.
+func (s *workshop[T]) expect(n needs) {
+	n.elements += tileElements
+	n.stage = max(n.stage, stageElements)
+	s.needs, s.used = s.needs.or(n), true
 }
 
 // cost bounds the bytes that one computation takes.
@@ -65,8 +65,7 @@ func (s *workshop[T]) cost() int64 {
 	if !s.used {
 		return 0
 	}
-	left, block, stage := s.sizes()
-	return (2*rowPart + left + block + stage + s.largest) * int64(unsafe.Sizeof(T(0)))
+	return (s.needs.elements + s.needs.stage + s.needs.panels*s.needs.panel) * int64(unsafe.Sizeof(T(0)))
 }
 
 // enter begins a computation.
@@ -80,8 +79,7 @@ func (s *workshop[T]) enter() *room[T] {
 		s.rooms = s.rooms[:n-1]
 		return r
 	}
-	left, block, stage := s.sizes()
-	return &room[T]{make([]T, rowPart), make([]T, rowPart), make([]T, left), make([]T, block), make([]T, stage)}
+	return &room[T]{shop: s, adapter: s.adapter, stage: make([]T, s.needs.stage), arena: make([]T, s.needs.elements)}
 }
 
 // leave ends it.
@@ -89,53 +87,65 @@ func (s *workshop[T]) leave(r *room[T]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inside--
+	r.used = 0
 	s.rooms = append(s.rooms, r)
 }
 
-// borrow returns a right factor; the first who asks decodes it.
-func (s *workshop[T]) borrow(low *lowRank, room *room[T]) ([]T, error) {
+// take lends elements of the arena.
+func (r *room[T]) take(n int64) []T {
+	r.used += n
+	return r.arena[r.used-n : r.used : r.used]
+}
+
+// giveBack ends all loans since used was what it was.
+func (r *room[T]) giveBack(used int64) { r.used = used }
+
+// borrow returns n elements that are held whole; the first who asks computes them.
+func (r *room[T]) borrow(key panelKey, n int64, compute func([]T) error) ([]T, error) {
+	s := r.shop
 	s.mu.Lock()
-	p := s.panels[low]
+	p := s.panels[key]
 	first := p == nil
 	if first {
-		// Each computation borrows one panel, so that there is always an idle one to drop.
-		for len(s.panels) >= s.peak {
+		// No computation borrows more than the needs say, so that there is always an idle one to drop.
+		for int64(len(s.panels)) >= int64(s.peak)*s.needs.panels {
 			delete(s.panels, s.idle[0])
 			s.idle = s.idle[1:]
 		}
 		p = &panel[T]{ready: make(chan struct{})}
-		s.panels[low] = p
+		s.panels[key] = p
 	}
-	if at := slices.Index(s.idle, low); at >= 0 {
+	if at := slices.Index(s.idle, key); at >= 0 {
 		s.idle = slices.Delete(s.idle, at, at+1)
 	}
 	p.loans++
 	s.mu.Unlock()
 
 	if first {
-		p.data = make([]T, low.rank*low.cols)
-		p.err = load(s.adapter(), low.right, low.rank, p.data, 0, low.cols, true, room.stage)
+		p.data = make([]T, n)
+		p.err = compute(p.data)
 		close(p.ready)
 	}
 	<-p.ready
 	if p.err != nil {
-		s.giveBack(low)
+		r.returnPanel(key)
 		return nil, p.err
 	}
 	return p.data, nil
 }
 
-// giveBack ends a loan.
-func (s *workshop[T]) giveBack(low *lowRank) {
+// returnPanel ends a loan.
+func (r *room[T]) returnPanel(key panelKey) {
+	s := r.shop
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.panels[low]
+	p := s.panels[key]
 	if p.loans--; p.loans > 0 {
 		return
 	}
 	if p.err != nil {
-		delete(s.panels, low)
+		delete(s.panels, key)
 		return
 	}
-	s.idle = append(s.idle, low)
+	s.idle = append(s.idle, key)
 }

@@ -34,20 +34,22 @@ func floor(pkg string) int {
 		return 2
 	case pkg == "format/open":
 		return 5
-	case pkg == "format/patch", pkg == "format/quant":
+	case pkg == "format/model":
+		return 6
+	case pkg == "format/patch", pkg == "format/quant", pkg == "format/lora":
 		return 4
 	case strings.HasPrefix(pkg, "format/"):
 		return 3
 	case pkg == "stream/chat":
 		return 5
 	case pkg == "stream/bench", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
-		return 8
-	case strings.HasPrefix(pkg, "stream/"):
-		return 6
-	case pkg == "stream":
-		return 7
-	case strings.HasPrefix(pkg, "cmd/"):
 		return 9
+	case strings.HasPrefix(pkg, "stream/"):
+		return 7
+	case pkg == "stream":
+		return 8
+	case strings.HasPrefix(pkg, "cmd/"):
+		return 10
 	}
 	return -1 // not a room of the house
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"weld/format"
-	"weld/format/open"
+	"weld/format/model"
 	"weld/format/patch"
 	"weld/mmapio"
 	"weld/stream"
@@ -23,7 +23,7 @@ import (
 func Apply(ctx context.Context, base string, patches []string, out string, o Options) (*Report, error) {
 	start := time.Now()
 	defer o.forget()
-	from, err := open.Checkpoint(base, o.Read)
+	from, err := model.Named(base, o.Read)
 	if err != nil {
 		return nil, fmt.Errorf("open base: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/model"
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/safetensors"
@@ -37,8 +38,9 @@ type input struct {
 // inputs are the files of a checkpoint.
 type inputs struct {
 	files []input
-	pack  *packed.Archive // that they lie in, or nil
-	Notes []string        // what stays outside
+	pack  *packed.Archive   // that they lie in, or nil
+	sum   format.Checkpoint // with adapters, that a pipe reads; or nil
+	Notes []string          // what stays outside
 }
 
 // gather finds the files of what a user called a checkpoint, and opens them: of a folder all, whatever they are, but
@@ -52,6 +54,9 @@ func gather(name, out string, how mmapio.Reading) (*inputs, error) {
 }
 
 func (in *inputs) find(name, out string, how mmapio.Reading) error {
+	if path, adapters := model.Split(name); len(adapters) > 0 {
+		return in.summed(path, adapters, how)
+	}
 	path, err := hub.Locate(name)
 	if err != nil {
 		return err
@@ -356,6 +361,9 @@ func (in *inputs) size() (n int64) {
 
 // Unchanged fails if any file is no longer what it was when opened, or a pipe goes on.
 func (in *inputs) Unchanged() error {
+	if in.sum != nil {
+		return in.sum.Unchanged()
+	}
 	for _, f := range in.files {
 		if f.pipe != nil {
 			if n, _ := f.pipe.Read(make([]byte, 1)); n > 0 {
@@ -380,6 +388,9 @@ func (in *inputs) Close() error {
 	}
 	if in.pack != nil {
 		errs = append(errs, in.pack.Close())
+	}
+	if in.sum != nil {
+		errs = append(errs, in.sum.Close())
 	}
 	return errors.Join(errs...)
 }

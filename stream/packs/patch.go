@@ -13,7 +13,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
-	"weld/format/open"
+	"weld/format/model"
 	"weld/format/packed"
 	"weld/format/patch"
 	"weld/format/safetensors"
@@ -45,7 +45,7 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 		return nil, fmt.Errorf("output %s: the name of a patch ends with .weldpatch", out)
 	}
 	defer o.forget()
-	from, err := open.Checkpoint(base, o.Read)
+	from, err := model.Named(base, o.Read)
 	if err != nil {
 		return nil, fmt.Errorf("open base: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/model"
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/patch"
@@ -389,7 +390,7 @@ func (o Options) blocks(ctx context.Context, a *packed.Archive, tell func(i int,
 
 // verifyOn compares what a patch makes of a base with its digests.
 func (o *Options) verifyOn(ctx context.Context, path, base string, v *Verification) error {
-	from, err := open.Checkpoint(base, o.Read)
+	from, err := model.Named(base, o.Read)
 	if err != nil {
 		return fmt.Errorf("open base: %w", err)
 	}

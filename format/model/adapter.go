@@ -1,0 +1,115 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/lora"
+	"weld/format/open"
+	"weld/mmapio"
+)
+
+// maxConfig is the most that is read of an adapter_config.json.
+const maxConfig = 16 << 20
+
+// The files in which PEFT keeps an adapter's tensors.
+const (
+	adapterFile = "adapter_model.safetensors"
+	pickledFile = "adapter_model.bin"
+)
+
+// openAdapter opens an adapter's tensors and reads its configuration.
+func openAdapter(name string, how []mmapio.Reading) (c format.Checkpoint, config []byte, err error) {
+	path, err := hub.LocateFolder(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := adapterIn(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err = open.Checkpoint(file, how...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := lora.CheckLayout(c); err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	beside := c.Beside()
+	if !beside.Exists() {
+		beside = format.Directory(filepath.Dir(c.Path()))
+	}
+	config, err = beside.Read(lora.ConfigName, maxConfig)
+	if err == nil && config == nil {
+		err = &format.Error{Path: beside.Join(lora.ConfigName), Kind: format.KindMissing, Detail: "there is no such file beside the adapter's tensors; PEFT writes it with them, and it says how they are scaled"}
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	return c, config, nil
+}
+
+// adapterIn finds the file of an adapter in a folder. A model may lie beside it, so that
+// its own name comes first.
+func adapterIn(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		if fault := pickled(path); fault != nil {
+			return "", fault
+		}
+		return path, nil
+	}
+	for _, name := range []string{adapterFile, adapterFile + ".zst"} {
+		if regular(filepath.Join(path, name)) {
+			return filepath.Join(path, name), nil
+		}
+	}
+	if file := filepath.Join(path, pickledFile); regular(file) {
+		return "", pickled(file)
+	}
+	if within := adaptersWithin(path); len(within) > 0 && !regular(filepath.Join(path, lora.ConfigName)) {
+		return "", &format.Error{Path: path, Kind: format.KindMissing, Detail: fmt.Sprintf("no %s; adapters lie in folders of it, of which one is named as %s", adapterFile, strings.Join(within, " or "))}
+	}
+	return path, nil
+}
+
+// pickled refuses what torch.save wrote, by the end of its name.
+func pickled(path string) error {
+	switch filepath.Ext(path) {
+	case ".bin", ".pt", ".pth", ".ckpt":
+		return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
+			"an adapter in PyTorch's own format, which weld does not read; PEFT writes it as %s: load it there and call save_pretrained", adapterFile)}
+	}
+	return nil
+}
+
+func regular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// adaptersWithin lists a few folders of a folder that hold an adapter.
+func adaptersWithin(path string) (names []string) {
+	const most = 3
+	entries, err := fs.ReadDir(os.DirFS(path), ".")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if within := filepath.Join(path, e.Name()); len(names) < most && regular(filepath.Join(within, lora.ConfigName)) {
+			names = append(names, within)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

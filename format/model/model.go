@@ -1,0 +1,102 @@
+// Package model opens what a user names as a model: a checkpoint, with adapters added to it.
+//
+//	./base                        a checkpoint
+//	org/base+org/adapter          with an adapter
+//	./base+./first+org/repo/sub   with two, the second in a folder of a repository
+//
+// The package knows how models and adapters are named, and which file of a folder is the
+// adapter. It never knows what an adapter computes (format/lora) nor what a container
+// is (format/open).
+package model
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"weld/format"
+	"weld/format/lora"
+	"weld/format/open"
+	"weld/format/quant"
+	"weld/mmapio"
+)
+
+// Open opens a checkpoint with adapters added to it, in their order.
+func Open(path string, adapters []string, how ...mmapio.Reading) (format.Checkpoint, error) {
+	c, err := open.Checkpoint(path, how...)
+	if err != nil && len(adapters) > 0 {
+		err = fmt.Errorf("%w (a model with the adapter %s; there is no path %s either)", err, strings.Join(adapters, ", "), strings.Join(append([]string{path}, adapters...), "+"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(adapters) > 0 {
+		if err := plain(c, path); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	for _, name := range adapters {
+		with, err := add(c, name, how)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("adapter %s: %w", name, err), c.Close())
+		}
+		c = with
+	}
+	return c, nil
+}
+
+// Named opens what one word names, as [Split] reads it.
+func Named(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
+	path, adapters := Split(name)
+	return Open(path, adapters, how...)
+}
+
+// Split reads path+adapter+…. A + belongs to a path where the path exists with it.
+func Split(name string) (path string, adapters []string) {
+	parts := strings.Split(name, "+")
+	for len(parts) > 0 {
+		n := longest(parts)
+		adapters = append(adapters, strings.Join(parts[:n], "+"))
+		parts = parts[n:]
+	}
+	return adapters[0], adapters[1:]
+}
+
+// longest is how many parts, joined again, are a path that exists; 1 if none are.
+func longest(parts []string) int {
+	for n := len(parts); n > 1; n-- {
+		if _, err := os.Stat(strings.Join(parts[:n], "+")); err == nil {
+			return n
+		}
+	}
+	return 1
+}
+
+// plain refuses a base that stores its values as codes, to which nothing can be added.
+func plain(c format.Checkpoint, path string) error {
+	declared, err := quant.Beside(c)
+	if err != nil {
+		return fmt.Errorf("read how %s stores its values: %w", path, err)
+	}
+	scheme, _ := quant.Recognize(declared, c.Tensors())
+	if scheme == nil {
+		return nil
+	}
+	return &format.Error{Path: path, Tensor: scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
+		"%v: the base of the adapter stores its values in a scheme, %s (%s), which weld does not compute with: an adapter is added to weights, not to codes; add it to a copy that the scheme's library decoded",
+		scheme.Codes.DType, scheme.Name, scheme.Why)}
+}
+
+// add adds one adapter.
+func add(c format.Checkpoint, name string, how []mmapio.Reading) (format.Checkpoint, error) {
+	adapter, config, err := openAdapter(name, how)
+	if err != nil {
+		return nil, err
+	}
+	with, err := lora.Apply(c, adapter, config)
+	if err != nil {
+		return nil, errors.Join(err, adapter.Close())
+	}
+	return with, nil
+}

@@ -1,0 +1,138 @@
+package packs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/lora"
+	"weld/format/model"
+	"weld/format/safetensors"
+	"weld/mmapio"
+)
+
+// sum reads a checkpoint with adapters as the safetensors file that it would be saved as: a header, then the
+// tensors in the types that the model has them in, each value rounded once.
+type sum struct {
+	of      format.Checkpoint
+	tensors []format.Tensor // of the file
+	order   []int           // of their bytes
+	header  *bytes.Reader
+	next    int   // in order
+	at      int64 // in the tensor
+}
+
+// summed adds a checkpoint with adapters, and the small files beside it.
+func (in *inputs) summed(path string, adapters []string, how mmapio.Reading) error {
+	c, err := model.Open(path, adapters, how)
+	if err != nil {
+		return err
+	}
+	in.sum = c
+	in.Notes = append(in.Notes, format.Notes(c)...)
+	if beside := c.Beside(); beside.Exists() {
+		names, skipped, err := hub.Sidecars(beside)
+		if err != nil {
+			return fmt.Errorf("list the files beside the weights of %s: %w", beside.Path(), err)
+		}
+		for _, name := range names {
+			if name == lora.ConfigName { // an adapter beside the model is not in the sum
+				continue
+			}
+			text, err := beside.Read(name, hub.MaxSidecar)
+			if err != nil {
+				return err
+			}
+			in.files = append(in.files, input{name: name, size: int64(len(text)), header: int64(len(text)), pipe: bytes.NewReader(text)})
+		}
+		for _, name := range skipped {
+			in.Notes = append(in.Notes, fmt.Sprintf("%s: the directory %s stays outside the pack", beside.Path(), name))
+		}
+	}
+	return in.addSum(c)
+}
+
+// addSum adds the tensors as one file.
+func (in *inputs) addSum(c format.Checkpoint) error {
+	s := &sum{of: c}
+	for _, t := range c.Tensors() {
+		s.tensors = append(s.tensors, format.Tensor{Name: t.Name, DType: t.StoredDType(), Shape: t.Shape})
+	}
+	layout, err := safetensors.NewLayout(s.tensors, map[string]string{"format": "pt"}, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	header, size := layout.Shards[0].Header, int64(len(layout.Shards[0].Header))
+	s.order, s.header = layout.Shards[0].Order, bytes.NewReader(header)
+	f := input{name: safetensors.SingleName, header: size, pipe: s}
+	for _, i := range s.order {
+		f.tensors = append(f.tensors, s.tensors[i])
+		size += s.tensors[i].Bytes()
+	}
+	f.size = size
+	in.files = append(in.files, f)
+	return nil
+}
+
+// Read implements [io.Reader]. What is asked for of a tensor is whole elements.
+func (s *sum) Read(p []byte) (int, error) {
+	if s.header.Len() > 0 {
+		return s.header.Read(p)
+	}
+	for s.next < len(s.order) && s.at == s.tensors[s.order[s.next]].Bytes() {
+		s.next, s.at = s.next+1, 0
+	}
+	if s.next == len(s.order) {
+		return 0, io.EOF
+	}
+	i := s.order[s.next]
+	t := s.tensors[i]
+	n := min(int64(len(p)), t.Bytes()-s.at, mmapio.MaxView/8)
+	if t.DType != s.of.Tensors()[i].DType {
+		n -= n % int64(t.DType.Bits()/8)
+	}
+	if n == 0 {
+		return 0, io.ErrShortBuffer
+	}
+	if err := s.fill(p[:n], i); err != nil {
+		return 0, err
+	}
+	s.at += n
+	return int(n), nil
+}
+
+// fill reads bytes of a tensor from where the file is, rounded where the checkpoint shows it wider.
+func (s *sum) fill(p []byte, i int) error {
+	t, shown := s.tensors[i], s.of.Tensors()[i].DType
+	off, n := s.at, int64(len(p))
+	elements := int64(0)
+	if t.DType != shown {
+		elements = n * 8 / int64(t.DType.Bits())
+		off, n = off*int64(shown.Bits())/int64(t.DType.Bits()), elements*int64(shown.Bits())/8
+	}
+	view, err := s.of.View(i, off, n)
+	if err != nil {
+		return err
+	}
+	defer view.Release()
+	return mmapio.Guard([]mmapio.View{view}, func() error {
+		if t.DType == shown {
+			copy(p, view.Data)
+			return nil
+		}
+		values := make([]float64, elements)
+		format.Decode(shown, values, view.Data)
+		format.Encode(t.DType, p, values)
+		rounded := make([]float64, elements)
+		format.Decode(t.DType, rounded, p)
+		for k, x := range values {
+			if math.IsInf(rounded[k], 0) && !math.IsInf(x, 0) {
+				return &format.Error{Path: s.of.Path(), Tensor: t.Name, Kind: format.KindNonfinite, Detail: fmt.Sprintf("the value %g is too large for %v, in which the base has the tensor", x, t.DType)}
+			}
+		}
+		return nil
+	})
+}
