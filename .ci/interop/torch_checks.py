@@ -231,6 +231,20 @@ def layer_stacks(weld):
     return f"{len(results)} architectures"
 
 
+def names_in_memory(weld):
+    """Importance under the names that parameters have in memory, and in files, for a dozen layouts."""
+    import names
+
+    types = names.all_types()
+    for kind in names.SELECTION:
+        try:
+            result, said = names.check(weld.binary, kind, types[kind])
+        except names.Wrong as error:
+            expect(False, f"{kind}: {error}")
+        expect(result == "meets", f"{kind}: {result}: {said}")
+    return f"{len(names.SELECTION)} types"
+
+
 def needs_transformers(check):
     """check, skipped where transformers cannot be imported."""
 
@@ -274,5 +288,5 @@ def hub_environment(weld):
 
 CHECKS = [
     torch_load_file, torch_files_converted, hub_environment,
-    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, readme_gradients, layer_stacks)),
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, readme_gradients, layer_stacks, names_in_memory)),
 ]

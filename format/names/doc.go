@@ -10,8 +10,9 @@
 //  2. without what wrappers add: module, _orig_mod, _fsdp_wrapped_module, base_model.model, base_layer, …;
 //  3. without what says only that a model is inside another, before the first number: model, language_model, …;
 //  4. with one word for each kind of module: vision_tower and visual, mlp and block_sparse_moe, w1 and gate_proj, …;
-//  5. tensors that one side has in pieces: experts one by one or in one tensor, gate and up apart or stacked;
-//  6. a run of leading parts that all remaining names of one side have more.
+//  5. the one matrix of tied embeddings, under the name of either end;
+//  6. tensors that one side has in pieces: experts one by one or in one tensor, gate and up apart or stacked;
+//  7. a run of leading parts that all remaining names of one side have more.
 //
 // A rule matches a name where exactly one tensor on either side has it then; where there are more, nothing
 // is chosen and both are named. No step looks at shapes to guess a name: the last part of a module's

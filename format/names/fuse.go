@@ -123,31 +123,65 @@ func (m *Meeting) fuse() {
 	if len(rest) == 0 || len(left) == 0 {
 		return
 	}
-	wanted, have := index(m.wanted, rest, common), index(m.have, left, common)
-	for f, found := range m.fusions(m.wanted, rest, wanted, m.have, have) {
-		m.Built[f] = joined(m.have, found)
-		for _, j := range found {
+	wanted, have := index(m.wanted, rest, m.common), index(m.have, left, m.common)
+	for _, f := range m.single(m.fusions(m.wanted, rest, wanted, m.have, have), func(f, piece int) Doubt {
+		return Doubt{[]string{m.wanted[f].Name}, []string{m.have[piece].Name}}
+	}) {
+		m.Built[f.tensor] = joined(m.have, f.pieces)
+		for _, j := range f.pieces {
 			m.taken[j] = true
 		}
 	}
-	for f, found := range m.fusions(m.have, left, have, m.wanted, wanted) {
-		m.taken[f] = true
+	for _, f := range m.single(m.fusions(m.have, left, have, m.wanted, wanted), func(f, piece int) Doubt {
+		return Doubt{[]string{m.wanted[piece].Name}, []string{m.have[f].Name}}
+	}) {
+		m.taken[f.tensor] = true
 		at := int64(0)
-		for _, i := range found {
-			p := blockOf(f, at, m.wanted[i])
+		for _, i := range f.pieces {
+			p := blockOf(f.tensor, at, m.wanted[i])
 			m.Built[i] = []Piece{p}
 			at += p.Elements()
 		}
 	}
 }
 
+// fusion is a fused tensor and what it is made of.
+type fusion struct {
+	tensor int
+	pieces []int
+}
+
+// single leaves out the fusions that have a piece in common, which is a doubt.
+func (m *Meeting) single(all []fusion, doubt func(tensor, piece int) Doubt) []fusion {
+	of, odd := make(map[int]int), make(map[int]bool)
+	for _, f := range all {
+		for _, piece := range f.pieces {
+			other, taken := of[piece]
+			if !taken {
+				of[piece] = f.tensor
+				continue
+			}
+			if !odd[other] && !odd[f.tensor] && len(m.Doubts) < mostDoubts {
+				d := doubt(other, piece)
+				more := doubt(f.tensor, piece)
+				m.Doubts = append(m.Doubts, Doubt{unique(d.Wanted, more.Wanted), unique(d.Have, more.Have)})
+			}
+			odd[other], odd[f.tensor] = true, true
+		}
+	}
+	return slices.DeleteFunc(all, func(f fusion) bool { return odd[f.tensor] })
+}
+
+// unique are names of two lists of one, one where they are the same.
+func unique(a, b []string) []string { return slices.Compact(append(slices.Clone(a), b...)) }
+
 // fusions finds what fused tensors are made of, but in modules one of whose tensors does not fit: a matrix
 // that is square tells nothing of its layout, the one beside it does. A bias of all experts is that of gpt-oss, whose
 // gates and ups take turns.
-func (m *Meeting) fusions(tensors []format.Tensor, of []int, names map[string]int, others []format.Tensor, known map[string]int) map[int][]int {
+func (m *Meeting) fusions(tensors []format.Tensor, of []int, names map[string]int, others []format.Tensor, known map[string]int) (list []fusion) {
 	found, module, odd := make(map[int][]int), make(map[int]string), make(map[string]bool)
 	for _, i := range of {
-		f, ok := fusedAs(i, common(tensors[i].Name), tensors[i].Shape)
+		f, ok := fusedAs(i, m.common(tensors[i].Name), tensors[i].Shape)
 		if !ok {
 			continue
 		}
@@ -159,12 +193,12 @@ func (m *Meeting) fusions(tensors []format.Tensor, of []int, names map[string]in
 			found[i], module[i] = pieces, f.module
 		}
 	}
-	for i := range found {
-		if odd[module[i]] {
-			delete(found, i)
+	for _, i := range of {
+		if pieces := found[i]; pieces != nil && !odd[module[i]] {
+			list = append(list, fusion{i, pieces})
 		}
 	}
-	return found
+	return list
 }
 
 // joined are whole tensors one after the other.

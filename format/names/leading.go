@@ -19,7 +19,7 @@ func (m *Meeting) leading() {
 	if len(rest) == 0 || len(left) == 0 {
 		return
 	}
-	wanted, have := index(m.wanted, rest, common), index(m.have, left, common)
+	wanted, have := index(m.wanted, rest, m.common), index(m.have, left, m.common)
 	var good []meetings
 	good = append(good, leads(m.wanted, wanted, m.have, have)...)
 	for _, l := range leads(m.have, have, m.wanted, wanted) {

@@ -21,6 +21,7 @@ type Meeting struct {
 	wanted, have []format.Tensor
 	taken        []bool       // of have
 	doubted      map[int]bool // of wanted: no later rule looks at them
+	commons      map[string]string
 }
 
 // Doubt is a name that more than one tensor has by the same rule.
@@ -32,17 +33,19 @@ func (d Doubt) String() string {
 
 // Meet finds the wanted tensors among those that there are; find gives the index of one of these by its name.
 func Meet(wanted, have []format.Tensor, find func(name string) (int, bool)) *Meeting {
-	m := &Meeting{Whole: make([]int, len(wanted)), Built: make(map[int][]Piece), wanted: wanted, have: have, taken: make([]bool, len(have)), doubted: make(map[int]bool)}
+	m := &Meeting{Whole: make([]int, len(wanted)), Built: make(map[int][]Piece), wanted: wanted, have: have, taken: make([]bool, len(have)), doubted: make(map[int]bool), commons: make(map[string]string)}
 	for i := range m.Whole {
 		m.Whole[i] = None
 	}
 	m.same(find)
-	for _, key := range []func(string) string{unwrapped, bare, common} {
+	for _, key := range []func(string) string{unwrapped, bare, m.common} {
 		m.pair(key)
 	}
+	m.tied()
 	m.fuse()
 	m.transpose()
 	m.leading()
+	m.commons = nil
 	return m
 }
 
@@ -91,6 +94,16 @@ func (m *Meeting) same(find func(name string) (int, bool)) {
 	}
 }
 
+// common is [common] of a name, made once.
+func (m *Meeting) common(name string) string {
+	key, known := m.commons[name]
+	if !known {
+		key = common(name)
+		m.commons[name] = key
+	}
+	return key
+}
+
 // several marks a key that more than one tensor has.
 const several = -2
 
@@ -98,13 +111,17 @@ const several = -2
 func index(tensors []format.Tensor, of []int, key func(string) string) map[string]int {
 	found := make(map[string]int, len(of))
 	for _, i := range of {
-		k := key(tensors[i].Name)
-		if _, taken := found[k]; taken {
-			i = several
-		}
-		found[k] = i
+		add(found, key(tensors[i].Name), i)
 	}
 	return found
+}
+
+// add puts a tensor under a key.
+func add(found map[string]int, key string, i int) {
+	if _, taken := found[key]; taken {
+		i = several
+	}
+	found[key] = i
 }
 
 // pair matches the tensors that alone have the same key on either side.
@@ -113,10 +130,16 @@ func (m *Meeting) pair(key func(string) string) {
 	if len(rest) == 0 || len(left) == 0 {
 		return
 	}
-	wanted, have := index(m.wanted, rest, key), index(m.have, left, key)
+	keys := make([]string, len(rest))
+	wanted := make(map[string]int, len(rest))
+	for n, i := range rest {
+		keys[n] = key(m.wanted[i].Name)
+		add(wanted, keys[n], i)
+	}
+	have := index(m.have, left, key)
 	said := make(map[string]bool)
-	for _, i := range rest {
-		k := key(m.wanted[i].Name)
+	for n, i := range rest {
+		k := keys[n]
 		j, there := have[k]
 		switch {
 		case !there || m.doubted[i]:

@@ -54,11 +54,16 @@ func TestWhole(t *testing.T) {
 		"words":                                        {{"model.layers.0.mlp.gate.weight", "model.layers.0.block_sparse_moe.gate.weight"}, {"model.layers.0.mlp.shared_experts.gate_proj.weight", "model.layers.0.block_sparse_moe.shared_expert.w1.weight"}},
 		"other words are other tensors":                {{"encoder.layers.0.q.weight", "-"}, {"-", "decoder.layers.0.q.weight"}},
 		"projections whose rows are ordered otherwise": {{"layers.0.attention.q_proj.weight", "-"}, {"-", "layers.0.attention.wq.weight"}},
-		"a lead":             {{"encoder.0.q.weight", "bert.encoder.0.q.weight"}, {"embeddings.word.weight", "bert.embeddings.word.weight"}, {"-", "cls.weight"}},
-		"a lead too much":    {{"student.net.encoder.0.q.weight", "encoder.0.q.weight"}, {"student.net.head.weight", "head.weight"}},
-		"a lead of a few":    {{"a.x.weight", "-"}, {"b.weight", "-"}, {"c.weight", "-"}, {"-", "p.a.x.weight"}, {"-", "p.d.weight"}, {"-", "p.e.weight"}},
-		"a lead of another":  {{"a.x.weight 3", "-"}, {"-", "p.a.x.weight 2"}},
-		"the same one first": {{"model.a.weight", "model.a.weight"}, {"a.weight", "a.weight"}, {"module.a.weight", "-"}},
+		"a lead":               {{"encoder.0.q.weight", "bert.encoder.0.q.weight"}, {"embeddings.word.weight", "bert.embeddings.word.weight"}, {"-", "cls.weight"}},
+		"a lead too much":      {{"student.net.encoder.0.q.weight", "encoder.0.q.weight"}, {"student.net.head.weight", "head.weight"}},
+		"a lead of a few":      {{"a.x.weight", "-"}, {"b.weight", "-"}, {"c.weight", "-"}, {"-", "p.a.x.weight"}, {"-", "p.d.weight"}, {"-", "p.e.weight"}},
+		"a lead of another":    {{"a.x.weight 3", "-"}, {"-", "p.a.x.weight 2"}},
+		"tied, by the output":  {{"lm_head.decoder.weight 4 2", "roberta.embeddings.word_embeddings.weight 4 2"}, {"roberta.l.0.q.weight", "roberta.l.0.q.weight"}},
+		"tied, by the input":   {{"model.embed_tokens.weight 4 2", "lm_head.weight 4 2"}},
+		"tied, of other sizes": {{"lm_head.weight 5 2", "-"}, {"-", "model.embed_tokens.weight 4 2"}},
+		"not tied":             {{"lm_head.weight 4 2", "lm_head.weight 4 2"}, {"-", "model.embed_tokens.weight 4 2"}},
+		"not tied on one side": {{"lm_head.weight 4 2", "-"}, {"model.embed_tokens.weight 4 2", "-"}, {"-", "wte.weight 4 2"}},
+		"the same one first":   {{"model.a.weight", "model.a.weight"}, {"a.weight", "a.weight"}, {"module.a.weight", "-"}},
 	}
 	for name, pairs := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -99,6 +104,8 @@ func TestDoubts(t *testing.T) {
 		"two stored":  {tensors("a.weight"), tensors("module.a.weight", "_orig_mod.a.weight"), `["module.a.weight" or "_orig_mod.a.weight" could be "a.weight"]`},
 		"two wanted":  {tensors("model.l.0.a.weight", "language_model.l.0.a.weight"), tensors("l.0.a.weight"), `["l.0.a.weight" could be "model.l.0.a.weight" or "language_model.l.0.a.weight"]`},
 		"two towers":  {tensors("talker.layers.0.q.weight", "thinker.layers.0.q.weight"), tensors("layers.0.q.weight"), `["layers.0.q.weight" could be "talker.layers.0.q.weight" or "thinker.layers.0.q.weight"]`},
+		"two fused":   {tensors("m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3"), tensors("m.experts.gate_up_proj 1 4 3", "m.experts.up_proj 1 2 3"), `["m.experts.gate_up_proj" or "m.experts.up_proj" could be "m.experts.0.up_proj.weight"]`},
+		"two of one":  {tensors("m.experts.gate_up_proj 1 4 3", "m.experts.up_proj 1 2 3"), tensors("m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3"), `["m.experts.0.up_proj.weight" could be "m.experts.gate_up_proj" or "m.experts.up_proj"]`},
 		"two sources": {tensors("layers.0.q.weight"), tensors("talker.layers.0.q.weight", "thinker.layers.0.q.weight"), `["talker.layers.0.q.weight" or "thinker.layers.0.q.weight" could be "layers.0.q.weight"]`},
 	}
 	for name, c := range cases {
