@@ -471,7 +471,7 @@ func (o *output) commit(ctx context.Context) error {
 	if err := o.Close(); err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
 	}
-	if err := o.complete(); err != nil {
+	if err := o.complete(ctx); err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", o.plan.Out, err), o.stage.Discard())
 	}
 	if err := o.stage.SyncUntil(ctx); err != nil {
@@ -481,9 +481,9 @@ func (o *output) commit(ctx context.Context) error {
 }
 
 // complete adds what comes after the tensors.
-func (o *output) complete() error {
+func (o *output) complete(ctx context.Context) error {
 	if o.plan.target.container.holdsFiles() {
-		if err := o.writeSidecars(); err != nil {
+		if err := o.writeSidecars(ctx); err != nil {
 			return err
 		}
 	}
@@ -508,10 +508,10 @@ func (o *output) close() error {
 }
 
 // writeSidecars writes everything in a directory but the weights; the index last.
-func (o *output) writeSidecars() error {
+func (o *output) writeSidecars(ctx context.Context) error {
 	p := o.plan
 	for _, name := range p.target.sidecars {
-		if err := o.carry(name); err != nil {
+		if err := o.carry(ctx, name); err != nil {
 			return fmt.Errorf("carry %s of %s: %w", name, p.reference().Path, err)
 		}
 	}
@@ -530,7 +530,7 @@ func (o *output) writeSidecars() error {
 }
 
 // carry copies one of the small files; config.json follows what the output is.
-func (o *output) carry(name string) error {
+func (o *output) carry(ctx context.Context, name string) error {
 	beside := o.plan.reference().Beside()
 	if name == hub.ConfigName {
 		data, err := beside.Read(name, hub.MaxSidecar)
@@ -547,7 +547,7 @@ func (o *output) carry(name string) error {
 		return err
 	}
 	defer src.Close()
-	return o.writeSmall(name, src)
+	return o.writeSmall(name, interruptible{ctx, src})
 }
 
 // configure rewrites what a config.json says of dtype, vocabulary and layers.
@@ -566,6 +566,19 @@ func (p *Plan) configure(config []byte) ([]byte, error) {
 	}
 	config, _, err := p.restack(config)
 	return config, err
+}
+
+// interruptible is a reader that ends with a context: what lies beside weights need not be small.
+type interruptible struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r interruptible) Read(p []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }
 
 func (o *output) writeSmall(name string, data io.Reader) error {
