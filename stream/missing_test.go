@@ -91,6 +91,11 @@ func TestMissing(t *testing.T) {
 				gone = append(gone, "b")
 			}
 			equalTensors(t, got, want.without(gone...))
+			plan = p.plan(t, over(p, "missing=drop"), "", Options{})
+			plan.Close()
+			if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, `tensor "c": not there; left out of the output (missing: drop)`) || strings.Contains(notes, "left out, since") {
+				t.Errorf("notes %s", notes)
+			}
 		})
 	}
 }

@@ -57,6 +57,7 @@ func schemes(t *testing.T) {
 		{"gptq-a", gptqConfig, gptqModel(1)}, {"gptq-b", gptqConfig, gptqModel(2)},
 		{"other-blocks", strings.Replace(fp8Config, "4, 4", "2, 2", 1), fp8Model(2)},
 		{"undeclared", `{}`, fp8Model(1)},
+		{"gptq-lacking", gptqConfig, gptqModel(3).without("model.layers.0.q_proj.qzeros")},
 	} {
 		m.tensors.save(t, filepath.Join(m.name, "model.safetensors"))
 		write(t, filepath.Join(m.name, "config.json"), []byte(m.config))
@@ -135,6 +136,7 @@ func TestCodesAreNotMergedInAnyForm(t *testing.T) {
 		"another type":       {"merge_method: passthrough\ndtype: bfloat16\nmodels: [{model: a}]", "a: "},
 		"another output":     {"merge_method: passthrough\nout_dtype: float32\nmodels: [{model: a}]", "a: "},
 		"packed integers":    {"merge_method: linear\nmodels: [{model: gptq-a}, {model: gptq-b}]", "gptq (config.json: quantization_config; "},
+		"a tensor of both":   {"merge_method: passthrough\nbase_model: gptq-a\nmodels: [{model: gptq-lacking}]", "gptq (config.json"},
 		"plain donor":        {"merge_method: passthrough\nbase_model: plain\nmodels: [{model: a}]", "a: "},
 		"stacked schemes":    {"merge_method: passthrough\nslices:\n- sources: [{model: a, layer_range: [0, 2]}]\n- sources: [{model: gptq-a, layer_range: [0, 1]}]", "nor mixes with the model gptq-a"},
 		"stacked with plain": {"merge_method: passthrough\nslices:\n- sources: [{model: plain, layer_range: [0, 2]}]\n- sources: [{model: a, layer_range: [0, 1]}]", "a: "},
@@ -275,4 +277,21 @@ func TestSweepsOfCodes(t *testing.T) {
 	}
 	_, err := NewSweep(variants, Options{})
 	refusedScheme(t, err, "a: ")
+}
+
+// What stands beside a single file is a witness where a layout is not known, and no obstacle where it cannot be read.
+func TestSingleFilesAreRecognised(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c := checkpoint{raw("w", format.U8, []byte{1, 2, 3, 4}, 4), floats("v", format.F32, []float64{1}, 1)}
+	c.save(t, "a/x.safetensors")
+	c.save(t, "b/x.safetensors")
+	write(t, "a/config.json", []byte(`{"quantization_config": {"quant_method": "tomorrow"}}`))
+	write(t, "b/config.json/in-the-way", nil)
+	_, err := planText("merge_method: linear\nmodels: [{model: a/x.safetensors}, {model: a/x.safetensors}]", "")
+	refusedScheme(t, err, "tomorrow (config.json: quantization_config)")
+	plan, err := planText("merge_method: linear\nmodels: [{model: b/x.safetensors}, {model: b/x.safetensors}]", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Close()
 }
