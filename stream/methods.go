@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"weld/scoring"
@@ -12,6 +13,14 @@ import (
 // Schema lists the merge methods and their parameters: what recipes and flags may
 // say. docs/methods.md has the formulas.
 func Schema() recipe.Schema { return withMissing(slices.Clone(schema)) }
+
+// Recipes reads recipes by the [Schema], beside the paths that are there.
+func Recipes() recipe.Reader {
+	return recipe.Reader{Schema: Schema(), Exists: func(path string) bool {
+		_, err := os.Lstat(path)
+		return err == nil
+	}}
+}
 
 // Keys that several methods share.
 var (

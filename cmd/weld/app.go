@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -36,12 +37,39 @@ type usageError struct{ error }
 
 func usagef(text string, args ...any) error { return usageError{fmt.Errorf(text, args...)} }
 
+// patience is how long a command that was interrupted may take to clean up.
+const patience = 20 * time.Second
+
+// within runs a command and returns its exit code. The first Ctrl-C ends it in any case: one that waits for what
+// cannot be asked to stop, as a file system that does not answer, is left. What it had staged stays behind
+// as after a kill, and is cleared away by the next run.
+func within(ctx context.Context, patience time.Duration, stderr io.Writer, command func() int) int {
+	done := make(chan int, 1)
+	go func() { done <- command() }()
+	select {
+	case code := <-done:
+		return code
+	case <-ctx.Done():
+	}
+	select {
+	case code := <-done:
+		return code
+	case <-time.After(patience):
+		say(stderr, "weld: interrupted; what it was waiting for did not end within %s\n", patience)
+		return exitInterrupted
+	}
+}
+
 // run executes a command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	app := newApp(stdout, stderr)
+	out := &results{w: stdout}
+	app := newApp(out, stderr)
 	args, err := flagsFirst(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
+	}
+	if err == nil {
+		err = out.err
 	}
 	return report(ctx, stderr, err)
 }
@@ -58,9 +86,7 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		fmt.Fprintln(stderr, "weld: interrupted; nothing was written under the output's name")
 		return exitInterrupted
 	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(stderr, "weld: "+strings.TrimRight(line, "\n"))
-	}
+	lines(stderr, "weld: ", err.Error())
 	var (
 		usage    usageError
 		problems recipe.Problems

@@ -70,7 +70,7 @@ func runBench(c *cli.Context) error {
 	defer done()
 	say := func(text string, args ...any) {
 		if !c.Bool("quiet") {
-			fmt.Fprintf(c.App.ErrWriter, "weld: "+text+"\n", args...)
+			say(c.App.ErrWriter, "weld: "+text+"\n", args...)
 		}
 	}
 	set := bench.NewSet(dir, bytes, models)
@@ -136,7 +136,7 @@ func benchPlace(c *cli.Context) (dir string, done func(), err error) {
 }
 
 func printBench(c *cli.Context, r benchReport) {
-	fmt.Fprintf(c.App.Writer, "%s, %s; a base and %s of %s in %s; best of %d\n\n",
+	say(c.App.Writer, "%s, %s; a base and %s of %s in %s; best of %d\n\n",
 		r.Machine, some(r.Threads, "thread"), some(r.Models, "model"), decimal(r.Bytes), r.Dir, r.Rounds)
 	var rows [][]string
 	for _, x := range r.Rows {
@@ -147,6 +147,6 @@ func printBench(c *cli.Context, r benchReport) {
 	}
 	table(c.App.Writer, "case|input|output|passes|seconds|GB/s|G elements/s|floor s|× floor", rows)
 	if r.PeakBytes > 0 {
-		fmt.Fprintf(c.App.Writer, "\npeak resident memory of the whole run: %s\n", binary(r.PeakBytes))
+		say(c.App.Writer, "\npeak resident memory of the whole run: %s\n", binary(r.PeakBytes))
 	}
 }

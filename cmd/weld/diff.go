@@ -31,7 +31,9 @@ func diff(c *cli.Context) error {
 		return err
 	}
 	stop := watch(c, o.Progress)
-	d, err := stream.CompareCheckpoints(c.Context, c.Args().Get(0), c.Args().Get(1), o)
+	d, err := untilInterrupt(c.Context, func() (*stream.Diff, error) {
+		return stream.CompareCheckpoints(c.Context, c.Args().Get(0), c.Args().Get(1), o)
+	})
 	stop()
 	if err != nil {
 		return err
@@ -52,10 +54,10 @@ func printDiff(w io.Writer, d *stream.Diff) {
 		if n := len(d.EqualNonfinite) - shown; n > 0 {
 			names += fmt.Sprintf(" and %d more", n)
 		}
-		defer fmt.Fprintf(w, "equal, but with values that are infinite or no numbers: %s\n", names)
+		defer say(w, "equal, but with values that are infinite or no numbers: %s\n", names)
 	}
 	if d.Same() {
-		fmt.Fprintf(w, "no difference in %s\n", some(d.Equal, "tensor"))
+		say(w, "no difference in %s\n", some(d.Equal, "tensor"))
 		return
 	}
 	var rows [][]string
@@ -66,13 +68,13 @@ func printDiff(w io.Writer, d *stream.Diff) {
 		table(w, "tensor|differ|not finite|max|mean|relative|cosine|", rows)
 	}
 	for _, name := range d.OnlyA {
-		fmt.Fprintf(w, "only in %s: %s\n", d.A, name)
+		say(w, "only in %s: %s\n", d.A, name)
 	}
 	for _, name := range d.OnlyB {
-		fmt.Fprintf(w, "only in %s: %s\n", d.B, name)
+		say(w, "only in %s: %s\n", d.B, name)
 	}
 	differ := len(d.Tensors) + len(d.OnlyA) + len(d.OnlyB)
-	fmt.Fprintf(w, "%d of %s differ\n", differ, some(differ+d.Equal, "tensor"))
+	say(w, "%d of %s differ\n", differ, some(differ+d.Equal, "tensor"))
 }
 
 // diffRow is a tensor's line; a dash is what was not computed, or does not exist.

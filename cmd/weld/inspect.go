@@ -54,7 +54,7 @@ func inspect(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usagef("one checkpoint is expected, %d given: weld inspect PATH", c.NArg())
 	}
-	ck, err := model.Named(c.Args().First())
+	ck, err := untilInterrupt(c.Context, func() (format.Checkpoint, error) { return model.Named(c.Args().First()) })
 	if err != nil {
 		return err
 	}
@@ -70,9 +70,11 @@ func inspect(c *cli.Context) error {
 		rows = append(rows, []string{t.Name, t.DType, shape(t.Shape), decimal(t.Bytes), t.Shard})
 	}
 	table(w, "tensor|dtype|shape|size|file", rows)
-	fmt.Fprintf(w, "\n%s: %s parameters, %s in %s and %s\n", found.Path, count(found.Elements), decimal(found.Bytes), some(found.Count, "tensor"), some(len(found.Files), "file"))
+	say(w, "\n%s: %s parameters, %s in %s and %s\n", found.Path, count(found.Elements), decimal(found.Bytes), some(found.Count, "tensor"), some(len(found.Files), "file"))
 	for _, key := range slices.Sorted(maps.Keys(found.Metadata)) {
-		fmt.Fprintf(w, "%s: %s\n", key, strings.ReplaceAll(strings.TrimSpace(found.Metadata[key]), "\n", "\n    "))
+		first, more, _ := strings.Cut(strings.TrimSpace(found.Metadata[key]), "\n")
+		say(w, "%s: %s\n", key, first)
+		lines(w, "    ", more)
 	}
 	return nil
 }

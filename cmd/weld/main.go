@@ -5,4 +5,7 @@ package main
 
 import "os"
 
-func main() { os.Exit(run(interruptible(), os.Args, os.Stdout, os.Stderr)) }
+func main() {
+	ctx := interruptible()
+	os.Exit(within(ctx, patience, os.Stderr, func() int { return run(ctx, os.Args, os.Stdout, os.Stderr) }))
+}

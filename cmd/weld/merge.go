@@ -80,7 +80,7 @@ func planFor(c *cli.Context, resume bool) (*stream.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stream.NewPlan(r, out, o)
+	return untilInterrupt(c.Context, func() (*stream.Plan, error) { return stream.NewPlan(r, out, o) })
 }
 
 // outputName is the one argument that is left.
@@ -106,16 +106,16 @@ func printReport(w io.Writer, r *stream.Report) {
 	}
 	switch {
 	case r.Nonfinite > 0 && r.Out != "":
-		fmt.Fprintf(w, "%s results were not finite\n", count(r.Nonfinite))
+		say(w, "%s results were not finite\n", count(r.Nonfinite))
 	case r.Nonfinite > 0:
-		fmt.Fprintf(w, "%s scores are not finite and count as 0; a merge would stop there\n", count(r.Nonfinite))
+		say(w, "%s scores are not finite and count as 0; a merge would stop there\n", count(r.Nonfinite))
 	}
 	if r.Out != "" {
 		size := decimal(r.Written)
 		if r.Stored > 0 {
 			size = fmt.Sprintf("%s of %s (%s)", decimal(r.Stored), size, percent(float64(r.Stored)/float64(r.Written)))
 		}
-		fmt.Fprintf(w, "%s: %s in %s (%d fused, %d copied), %s, %.1f s\n",
+		say(w, "%s: %s in %s (%d fused, %d copied), %s, %.1f s\n",
 			r.Out, size, some(r.Fused+r.Copied, "tensor"), r.Fused, r.Copied, some(r.Passes, "pass"), r.Seconds)
 	}
 }

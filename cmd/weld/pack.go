@@ -114,7 +114,7 @@ func pack(c *cli.Context) error {
 		if r.Repeats > 0 {
 			repeats = fmt.Sprintf(", %s stored once that another one equals", some(r.Repeats, "tensor"))
 		}
-		fmt.Fprintf(w, "%s: %s of %s (%s) in %s%s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Files, "file"), repeats, r.Digest, r.Seconds)
+		say(w, "%s: %s of %s (%s) in %s%s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Files, "file"), repeats, r.Digest, r.Seconds)
 	})
 }
 
@@ -137,7 +137,7 @@ func unpack(c *cli.Context) error {
 		return err
 	}
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), some(r.Files, "file"), r.Digest, r.Seconds)
+		say(w, "%s: %s in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), some(r.Files, "file"), r.Digest, r.Seconds)
 	})
 }
 
@@ -157,7 +157,7 @@ func makePatch(c *cli.Context) error {
 	}
 	printNotes(c, r.Notes)
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s for %s (%s): %s changed%s, %d the same, %d new, %d gone, %d renamed%s; digest %.16s…, %.1f s\n",
+		say(w, "%s: %s for %s (%s): %s changed%s, %d the same, %d new, %d gone, %d renamed%s; digest %.16s…, %.1f s\n",
 			named(r.Out, "stdout"), decimal(r.Packed), decimal(r.Bytes), percent(r.Ratio()), some(r.Changed, "tensor"), recast(r), r.Same, len(r.Added), len(r.Removed), len(r.Renamed), besides(r), r.Digest, r.Seconds)
 	})
 }
@@ -204,7 +204,7 @@ func applyPatches(c *cli.Context) error {
 		return err
 	}
 	return printPacks(c, r.Out, r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %s in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), some(r.Files, "file"), r.Digest, r.Seconds)
+		say(w, "%s: %s in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), some(r.Files, "file"), r.Digest, r.Seconds)
 	})
 }
 

@@ -30,19 +30,19 @@ func plan(c *cli.Context) error {
 		return printJSON(c, summary)
 	}
 	w := c.App.Writer
-	fmt.Fprintf(w, "%s\n", summary.Method)
+	say(w, "%s\n", summary.Method)
 	for _, in := range summary.Inputs {
-		fmt.Fprintf(w, "  %-10s %s  %s, %s\n", in.Role, in.Path, decimal(in.Bytes), some(in.Tensors, "tensor"))
+		say(w, "  %-10s %s  %s, %s\n", in.Role, in.Path, decimal(in.Bytes), some(in.Tensors, "tensor"))
 	}
-	fmt.Fprintf(w, "%s\n", summary.Out)
+	say(w, "%s\n", summary.Out)
 	for _, f := range summary.Files {
-		fmt.Fprintf(w, "  %s  %s, %s\n", f.Name, decimal(f.Bytes), some(f.Tensors, "tensor"))
+		say(w, "  %s  %s, %s\n", f.Name, decimal(f.Bytes), some(f.Tensors, "tensor"))
 	}
 	if len(summary.Carried) > 0 {
-		fmt.Fprintf(w, "  carried from the base: %s\n", strings.Join(summary.Carried, ", "))
+		say(w, "  carried from the base: %s\n", strings.Join(summary.Carried, ", "))
 	}
-	fmt.Fprintf(w, "%s fused, %d copied; %s, the last one reads %s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), decimal(summary.ReadBytes))
-	fmt.Fprintf(w, "memory %s: %s with spans of %s, %s kernels\n", binary(p.Budget.Memory), some(p.Budget.Workers, "worker"), binary(p.Budget.Span), summary.Kernels)
+	say(w, "%s fused, %d copied; %s, the last one reads %s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), decimal(summary.ReadBytes))
+	say(w, "memory %s: %s with spans of %s, %s kernels\n", binary(p.Budget.Memory), some(p.Budget.Workers, "worker"), binary(p.Budget.Span), summary.Kernels)
 	var rows [][]string
 	for _, t := range p.Largest(5) {
 		rows = append(rows, []string{t.Name, t.DType.String(), fmt.Sprint(t.Shape), decimal(t.Bytes()), t.Action.String()})
@@ -51,7 +51,7 @@ func plan(c *cli.Context) error {
 	if len(summary.Differences) > 0 {
 		fmt.Fprintln(w, "otherwise than mergekit, on purpose (docs/mergekit.md):")
 		for _, d := range summary.Differences {
-			fmt.Fprintln(w, "  "+d)
+			say(w, "  %s\n", d)
 		}
 	}
 	printNotes(c, p.Notes)

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -71,14 +69,26 @@ func outputFlags() []cli.Flag {
 }
 
 // request reads the recipe, from a file or from flags, and the positional arguments
-// after it. Overrides replace what it says.
-func request(c *cli.Context, overrides ...recipe.Setting) (*recipe.Recipe, []string, error) {
+// after it.
+func request(c *cli.Context) (*recipe.Recipe, []string, error) {
+	resolve, rest, err := asked(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := resolve()
+	return r, rest, err
+}
+
+// asked finds what says what is to be merged, and reads it. resolve makes recipes of it, in which overrides
+// replace what it says.
+func asked(c *cli.Context) (resolve func(overrides ...recipe.Setting) (*recipe.Recipe, error), rest []string, err error) {
 	args := c.Args().Slice()
 	if c.IsSet("method") || c.IsSet("model") {
-		d := draft(c)
-		d.Override(overrides)
-		r, err := stream.Schema().Resolve(d)
-		return r, args, err
+		return func(overrides ...recipe.Setting) (*recipe.Recipe, error) {
+			d := draft(c)
+			d.Override(overrides)
+			return stream.Recipes().Resolve(d)
+		}, args, nil
 	}
 	if len(args) == 0 {
 		return nil, nil, usagef("no recipe and no --method; see weld %s --help", c.Command.Name)
@@ -88,15 +98,10 @@ func request(c *cli.Context, overrides ...recipe.Setting) (*recipe.Recipe, []str
 			return nil, nil, usagef("--%s: a recipe says everything about the merge; write it into %s", name, args[0])
 		}
 	}
-	data, err := os.ReadFile(args[0])
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil, usagef("recipe %s: no such file", args[0])
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("read recipe: %w", err)
-	}
-	r, err := stream.Schema().Parse(args[0], data, overrides...)
-	return r, args[1:], err
+	data, err := readRecipe(c.Context, args[0])
+	return func(overrides ...recipe.Setting) (*recipe.Recipe, error) {
+		return stream.Recipes().Parse(originOf(args[0]), data, overrides...)
+	}, args[1:], err
 }
 
 // draft writes flags down as a recipe.

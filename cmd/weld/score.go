@@ -32,7 +32,7 @@ func score(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := stream.NewPlan(r, "", o)
+	p, err := untilInterrupt(c.Context, func() (*stream.Plan, error) { return stream.NewPlan(r, "", o) })
 	if err != nil {
 		return err
 	}

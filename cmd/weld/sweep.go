@@ -73,9 +73,13 @@ func mergeSweep(c *cli.Context) error {
 		return err
 	}
 	o.Resume = true
+	resolve, rest, err := asked(c)
+	if err != nil {
+		return err
+	}
 	var variants []stream.Variant
 	for _, settings := range combinations {
-		r, rest, err := request(c, settings...)
+		r, err := resolve(settings...)
 		if err != nil {
 			return err
 		}
@@ -85,7 +89,7 @@ func mergeSweep(c *cli.Context) error {
 		}
 		variants = append(variants, stream.Variant{Recipe: r, Out: stream.Labelled(out, label(settings))})
 	}
-	s, err := stream.NewSweep(variants, o)
+	s, err := untilInterrupt(c.Context, func() (*stream.Sweep, error) { return stream.NewSweep(variants, o) })
 	if err != nil {
 		return err
 	}

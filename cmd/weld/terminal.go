@@ -9,6 +9,7 @@ package main
 //   - Progress is a bar where stderr is a terminal, a line every few seconds where it
 //     is not, JSON lines with --json, nothing with --quiet. It never outlives the
 //     command.
+//   - What comes from files is made visible: see visible.go.
 //   - Sizes are decimal (GB) where people give them, binary (MiB) for memory.
 
 import (
@@ -32,7 +33,7 @@ import (
 
 // printJSON writes one value to stdout.
 func printJSON(c *cli.Context, v any) error {
-	e := json.NewEncoder(c.App.Writer)
+	e := json.NewEncoder(escapedJSON{c.App.Writer})
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
@@ -43,7 +44,11 @@ func table(w io.Writer, header string, rows [][]string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.ReplaceAll(header, "|", "\t"))
 	for _, row := range rows {
-		fmt.Fprintln(t, strings.Join(row, "\t"))
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = visible(cell)
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
 	t.Flush()
 }
@@ -54,7 +59,7 @@ func printNotes(c *cli.Context, notes []string) {
 		return
 	}
 	for _, n := range slices.Concat(notes, mmapio.Notices()) {
-		fmt.Fprintln(c.App.ErrWriter, "weld: note: "+n)
+		lines(c.App.ErrWriter, "weld: note: ", n)
 	}
 }
 
@@ -172,7 +177,7 @@ func progressLines(w io.Writer) display {
 		if last || step.Bytes == 0 {
 			return
 		}
-		fmt.Fprintf(w, "weld: %s: %s of %s, %s elapsed\n", title(step), decimal(done), decimal(step.Bytes), time.Since(start).Round(time.Second))
+		say(w, "weld: %s: %s of %s, %s elapsed\n", title(step), decimal(done), decimal(step.Bytes), time.Since(start).Round(time.Second))
 	}
 }
 

@@ -47,10 +47,10 @@ func verify(c *cli.Context) error {
 	} else {
 		printNotes(c, v.Notes)
 		for _, d := range v.Damage {
-			fmt.Fprintln(c.App.Writer, d)
+			say(c.App.Writer, "%s\n", d)
 		}
 		if len(v.Damage) == 0 {
-			fmt.Fprintf(c.App.Writer, "%s: a %s without damage, %s in %s, %.1f s\n", named(v.Path, "stdin"), v.Kind, decimal(v.Bytes), some(v.Files, "file"), v.Seconds)
+			say(c.App.Writer, "%s: a %s without damage, %s in %s, %.1f s\n", named(v.Path, "stdin"), v.Kind, decimal(v.Bytes), some(v.Files, "file"), v.Seconds)
 		}
 	}
 	if n := len(v.Damage); n > 0 {
@@ -77,9 +77,9 @@ func salvage(c *cli.Context, in, out string, o packs.Options) error {
 		}
 	} else {
 		for _, d := range s.Lost {
-			fmt.Fprintf(c.App.Writer, "lost: %s\n", d)
+			say(c.App.Writer, "lost: %s\n", d)
 		}
-		fmt.Fprintf(c.App.Writer, "%s: %s as they were, %d written anew, %s, %.1f s\n", s.Out, some(len(s.Files), "file"), len(s.Shards), some(s.Tensors, "tensor"), s.Seconds)
+		say(c.App.Writer, "%s: %s as they were, %d written anew, %s, %.1f s\n", s.Out, some(len(s.Files), "file"), len(s.Shards), some(s.Tensors, "tensor"), s.Seconds)
 	}
 	if !s.Unharmed() {
 		return damageError{fmt.Errorf("%d parts of %s are lost", len(s.Lost), in)}

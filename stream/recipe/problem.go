@@ -58,6 +58,7 @@ type resolver struct {
 	own      bool     // the recipe is for a method of weld's own
 	idle     []string // what has no effect
 	visited  int      // entries of the YAML tree, those behind aliases each time
+	exists   func(path string) bool
 }
 
 func (r *resolver) report(where Place, text string, args ...any) {

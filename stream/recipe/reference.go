@@ -31,19 +31,47 @@ func (r *resolver) reference(s Setting) reference {
 	if s.ref != nil {
 		return *s.ref
 	}
-	if s.Literal {
+	if s.Literal || !strings.Contains(s.Text, "+") {
 		return reference{path: s.Text}
 	}
-	parts := strings.Split(s.Text, "+")
-	if len(parts) > 1 && slices.Contains(parts, "") {
+	parts := r.apart(s)
+	if slices.Contains(parts, "") {
 		r.report(s.Where, "%q names no model or adapter beside a +; a path that contains + is written {model: {path: …}}", s.Text)
 		return reference{path: s.Text}
 	}
-	if len(parts) == 1 {
-		return reference{path: s.Text}
-	}
-	return reference{parts[0], parts[1:]}
+	return reference{path: parts[0], lora: parts[1:]}.orNone()
 }
+
+// orNone has no empty list for no adapters.
+func (x reference) orNone() reference {
+	if len(x.lora) == 0 {
+		x.lora = nil
+	}
+	return x
+}
+
+// apart takes a model and its adapters apart at the +, but for those in paths that are there as they are
+// written: of such paths the longest is meant.
+func (r *resolver) apart(s Setting) []string {
+	words := strings.Split(s.Text, "+")
+	var parts []string
+	for len(words) > 0 {
+		n := len(words)
+		for n > 1 && !r.isThere(strings.Join(words[:n], "+")) {
+			n--
+		}
+		if n > 1 && !slices.ContainsFunc(words[:n], func(word string) bool { return !r.isThere(word) }) {
+			path := strings.Join(words[:n], "+")
+			r.pass(s.Where, "%q is there, and is read as a path; so are %s: a model with adapters of these names is written {model: PATH, lora: PATH}",
+				path, strings.Join(words[:n], ", "))
+		}
+		parts = append(parts, strings.Join(words[:n], "+"))
+		words = words[n:]
+	}
+	return parts
+}
+
+func (r *resolver) isThere(path string) bool { return path != "" && r.exists != nil && r.exists(path) }
 
 // referenceNode reads a model, which is a word or a mapping.
 func (r *resolver) referenceNode(key string, n *yaml.Node) Setting {

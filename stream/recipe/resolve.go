@@ -8,9 +8,20 @@ import (
 
 // Resolve checks a draft and completes it with presets and defaults. The error is
 // [Problems].
-func (s Schema) Resolve(d *Draft) (*Recipe, error) {
-	r := &resolver{origin: d.Origin, schema: s}
-	recipe := s.resolve(r, d)
+func (s Schema) Resolve(d *Draft) (*Recipe, error) { return Reader{Schema: s}.Resolve(d) }
+
+// Reader reads recipes by a schema where paths can be looked at.
+type Reader struct {
+	Schema
+	// Exists reports whether a path is there. A + in a model's name is then a letter like any other
+	// where there is a path of that name.
+	Exists func(path string) bool
+}
+
+// Resolve is [Schema.Resolve].
+func (in Reader) Resolve(d *Draft) (*Recipe, error) {
+	r := &resolver{origin: d.Origin, schema: in.Schema, exists: in.Exists}
+	recipe := in.resolve(r, d)
 	if err := r.err(); err != nil {
 		return nil, err
 	}

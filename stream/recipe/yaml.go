@@ -24,7 +24,13 @@ const maxEntries = 1 << 20
 // Parse reads a recipe in YAML; origin is its name in messages. Overrides replace what it says
 // of their keys. The error is [Problems].
 func (s Schema) Parse(origin string, data []byte, overrides ...Setting) (*Recipe, error) {
-	r := &resolver{origin: origin, schema: s}
+	return Reader{Schema: s}.Parse(origin, data, overrides...)
+}
+
+// Parse is [Schema.Parse].
+func (in Reader) Parse(origin string, data []byte, overrides ...Setting) (*Recipe, error) {
+	s := in.Schema
+	r := &resolver{origin: origin, schema: s, exists: in.Exists}
 	if len(data) > MaxSize {
 		r.report(Place{}, "a recipe of %d bytes is over the limit of %d", len(data), MaxSize)
 		return nil, r.err()

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/mmapio"
+	"weld/stream/packs"
+	"weld/stream/recipe"
+)
+
+// readRecipe reads the file that stands where a recipe is expected, or stdin for -. A checkpoint there is the
+// commonest slip: the method was forgotten.
+func readRecipe(ctx context.Context, name string) ([]byte, error) {
+	if name == packs.Stream {
+		return untilInterrupt(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(os.Stdin, recipe.MaxSize+1)) })
+	}
+	file, info, err := mmapio.OpenRegular(name)
+	var odd *mmapio.NotRegularError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, usagef("recipe %s: no such file", name)
+	case errors.As(err, &odd) && odd.Mode.IsDir():
+		return nil, noRecipe(name, "a directory")
+	case errors.As(err, &odd):
+		return nil, usagef("recipe %w; - stands for stdin", err)
+	case err != nil:
+		return nil, fmt.Errorf("read recipe: %w", err)
+	}
+	defer file.Close()
+	if hub.IsWeights(name) {
+		return nil, noRecipe(name, "a checkpoint")
+	}
+	if info.Size() > recipe.MaxSize {
+		return nil, noRecipe(name, fmt.Sprintf("a file of %s, where a recipe has at most %s", decimal(info.Size()), binary(recipe.MaxSize)))
+	}
+	data, err := io.ReadAll(io.LimitReader(file, recipe.MaxSize+1)) // a file of /proc has the size 0
+	if err != nil {
+		return nil, fmt.Errorf("read recipe: %w", err)
+	}
+	if what := format.Pointer(data[:min(len(data), format.ForeignHead)]); what != "" {
+		return nil, &format.Error{Path: name, Kind: format.KindForeign, Detail: what}
+	}
+	if isBinary(data) {
+		return nil, noRecipe(name, "not text")
+	}
+	return data, nil
+}
+
+// noRecipe is the error for what is no recipe: it says how to do without one.
+func noRecipe(name, what string) error {
+	return usagef("%s is %s, and no recipe: give one, RECIPE.yml, or name the method, --method METHOD --model PATH …", name, what)
+}
+
+// isBinary reports whether data is no text in an encoding that YAML knows: it has a zero byte, and
+// does not begin as UTF-16 or UTF-32 does.
+func isBinary(data []byte) bool {
+	head := data[:min(len(data), format.ForeignHead)]
+	return bytes.IndexByte(head, 0) >= 0 && !bytes.HasPrefix(head, []byte("\xff\xfe")) && !bytes.HasPrefix(head, []byte("\xfe\xff"))
+}
+
+// untilInterrupt runs what only reads, until it is done or ctx ends. It does not wait for a read that cannot be asked
+// to stop, as from a file system that does not answer: nothing has to be cleaned up after it.
+func untilInterrupt[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := do()
+		done <- outcome{value, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// originOf is what messages call a recipe.
+func originOf(name string) string {
+	if name == packs.Stream {
+		return "stdin"
+	}
+	return name
+}
