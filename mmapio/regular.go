@@ -19,11 +19,16 @@ func OpenRegular(path string) (*os.File, os.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return nil, nil, &NotRegularError{Path: path, Mode: info.Mode()}
 	}
+	return openNow(path)
+}
+
+// openNow is OpenRegular without a look before.
+func openNow(path string) (*os.File, os.FileInfo, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err = file.Stat()
+	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = &NotRegularError{Path: path, Mode: info.Mode()}
 	}

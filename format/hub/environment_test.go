@@ -33,6 +33,9 @@ func TestCacheDir(t *testing.T) {
 		{"HF_HOME=~/b", "/home/me/b/hub"},
 		{"HF_HOME=${D}/b", "/d/b/hub"},
 		{"HF_HOME=", "hub"},
+		{"HF_HOME=$V", "/d/hub"}, // expanded twice
+		{"XDG_CACHE_HOME=$V", "/d/huggingface/hub"},
+		{"HF_HUB_CACHE=$V", "$D"}, // once
 		{"HF_HOME=/b HUGGINGFACE_HUB_CACHE=/l", "/l"},
 		{"HUGGINGFACE_HUB_CACHE=~/l", "/home/me/l"},
 		{"HUGGINGFACE_HUB_CACHE=$D", "/d"},
@@ -52,7 +55,7 @@ func TestCacheDir(t *testing.T) {
 		{"HF_HUB_CACHE=", ""},
 	} {
 		unset(t, "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "UNKNOWN")
-		for name, value := range map[string]string{"HOME": "/home/me", "D": "/d", "T": "~"} {
+		for name, value := range map[string]string{"HOME": "/home/me", "D": "/d", "T": "~", "V": "$D"} {
 			t.Setenv(name, value)
 		}
 		for _, setting := range strings.Fields(c.environment) {
