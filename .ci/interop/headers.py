@@ -105,6 +105,7 @@ STRICTER = {
     "a tensor as an array": "an accident of how the reference reads structures",
     "a tensor twice": "one of two descriptions is lost",
     "no elements: a dimension of 64 bits": "sizes have 63 bits",
+    "100 dimensions": "more than 64 are a claim on memory and no tensor",
 }
 
 
