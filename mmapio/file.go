@@ -13,6 +13,7 @@ import (
 type File struct {
 	path  string
 	info  os.FileInfo // as it was when opened
+	small headers     // serves ReadAt
 	maps  mappings    // lends mapped views, where there are any; see map_linux.go
 	reads copies      // lends copied ones
 
@@ -45,9 +46,15 @@ func Open(path string, how ...Reading) (*File, error) {
 	}
 	f := &File{path: path, info: info, sparse: hasHoles(info)}
 	f.reads.file = file
-	f.reads.only.Store(slices.Contains(how, Copied) || !canMap())
+	mayMap := !slices.Contains(how, Copied) && canMap()
+	f.reads.only.Store(!mayMap || !boundsViews)
 	if err := f.maps.open(f); err != nil {
 		return nil, errors.Join(err, f.Close())
+	}
+	if mayMap {
+		if err := f.small.open(file, info.Size()); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
 	}
 	return f, nil
 }
@@ -61,14 +68,18 @@ func (f *File) Size() int64 { return f.info.Size() }
 // Info is what the system said of the file when it was opened.
 func (f *File) Info() os.FileInfo { return f.info }
 
-// ReadAt implements [io.ReaderAt], without a mapping. Bytes that the file had when it was opened and
+// ReadAt implements [io.ReaderAt], for what is small. Bytes that the file had when it was opened and
 // that cannot be read are a [*FaultError].
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off > f.Size() {
 		return 0, fmt.Errorf("%s: byte %d is not inside its %d: %w", f.path, off, f.Size(), io.EOF)
 	}
 	inside := p[:min(int64(len(p)), f.Size()-off)]
-	n, err := f.reads.file.ReadAt(inside, off)
+	read := f.reads.file.ReadAt
+	if f.small.mapped != nil {
+		read = f.small.read
+	}
+	n, err := read(inside, off)
 	switch {
 	case n < len(inside):
 		return n, f.fault(off+int64(n), err)
@@ -175,7 +186,7 @@ func Unchanged(path string, was os.FileInfo) error {
 
 // Close gives back the mappings. Views must have been released before.
 func (f *File) Close() error {
-	return errors.Join(f.maps.close(), f.reads.close())
+	return errors.Join(f.maps.close(), f.small.close(), f.reads.close())
 }
 
 // fault explains why the bytes at off cannot be read.

@@ -32,6 +32,9 @@ var windows struct {
 	idle []*mapping // not lent, least recently used first
 }
 
+// boundsViews says that the memory of mapped views can be bounded.
+const boundsViews = true
+
 // canMap reports whether there is room for windows. Where the address space is limited
 // (ulimit -v), they would leave none for the heap, whose end is the end of the process.
 var canMap = sync.OnceValue(func() bool {

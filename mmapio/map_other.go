@@ -2,9 +2,11 @@
 
 package mmapio
 
-// canMap is false on systems without the calls that bound what a mapping keeps
+// boundsViews is false on systems without the calls that bound what a mapping keeps
 // resident.
-func canMap() bool { return false }
+const boundsViews = false
+
+func canMap() bool { return true }
 
 // mappings lends nothing.
 type mappings struct{}
