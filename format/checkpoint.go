@@ -63,6 +63,13 @@ func Notes(c Checkpoint) []string {
 	return nil
 }
 
+// Sharer is a Checkpoint that can hold its list of tensors together with another one that lists the same, as
+// models of one architecture do.
+type Sharer interface {
+	// Share reports whether it does, from now on.
+	Share(other Checkpoint) bool
+}
+
 // File is one file behind a checkpoint.
 type File struct {
 	Path   string

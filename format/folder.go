@@ -77,11 +77,21 @@ const MaxSmall = 200 << 20
 // there is nil. A pointer of Git LFS or a web page in its place is an error.
 func (f Folder) Read(name string, limit int64) ([]byte, error) {
 	raw, err := f.Bytes(name, limit)
-	head := raw[:min(len(raw), ForeignHead)]
-	if err == nil && (Pointer(head) != "" || markup(head)) {
-		return nil, &Error{Path: f.Join(name), Kind: KindForeign, Detail: Foreign(head, int64(len(raw)))}
+	if err == nil {
+		err = f.Genuine(name, raw[:min(len(raw), ForeignHead)], int64(len(raw)))
 	}
-	return raw, err
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// Genuine refuses a file of a size that begins as a pointer of Git LFS or a web page does.
+func (f Folder) Genuine(name string, head []byte, size int64) error {
+	if Pointer(head) == "" && !markup(head) {
+		return nil
+	}
+	return &Error{Path: f.Join(name), Kind: KindForeign, Detail: Foreign(head, size)}
 }
 
 // Bytes reads a file whole, whatever it holds, of at most limit bytes; what is not there is nil.

@@ -9,10 +9,10 @@ const MaxRank = 64
 type Tensor struct {
 	Name  string
 	DType DType
-	Shape []int64 // C order; rank 0 is a scalar
 	// Stored is the type that the model has the tensor in, where DType is another because a checkpoint computes
 	// it and leaves the rounding to its reader; else Invalid.
 	Stored DType
+	Shape  []int64 // C order; rank 0 is a scalar
 }
 
 // StoredDType is the type that the model has the tensor in.

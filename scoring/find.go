@@ -9,8 +9,7 @@ import (
 // Find finds the k-th largest of scores that are all at hand, 1 ≤ k ≤ their number, and how many equal it. It takes
 // [FindBytes] beside them.
 func Find(scores []float32, k int64) (float32, Ties) {
-	var f finder
-	return f.find(scores, 0, infinityBits, k)
+	return new(Finder).Find(scores, k)
 }
 
 // FindBytes bounds the memory of a search among scores at hand.
@@ -24,14 +23,20 @@ const (
 	findRoom   = 3 * findTile
 )
 
-// finder searches by histograms, as [Quantile] does. It serves again.
-type finder struct {
+// Finder searches by histograms, as [Quantile] does. It serves again, with the memory that it has. The zero value
+// is ready.
+type Finder struct {
 	bins []uint32
 	room []float32
 }
 
+// Find is [Find].
+func (f *Finder) Find(scores []float32, k int64) (float32, Ties) {
+	return f.find(scores, 0, infinityBits, k)
+}
+
 // find is [Find] among scores whose bits are in [lo, hi).
-func (f *finder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) {
+func (f *Finder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) {
 	all, ours := true, false // scores are all inside the interval; they lie in room
 	f.fit(len(scores))
 	for {
@@ -68,7 +73,7 @@ func (f *finder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) 
 }
 
 // fit makes room for a search among n scores.
-func (f *finder) fit(n int) {
+func (f *Finder) fit(n int) {
 	if room := min(n+findTile, findRoom); len(f.room) < room {
 		f.room = make([]float32, room)
 	}
@@ -82,7 +87,7 @@ func (f *finder) fit(n int) {
 }
 
 // binsFor makes bins for an interval, as many as n scores are worth, and says how wide they are.
-func (f *finder) binsFor(lo, hi uint32, n int) (bins []uint32, shift uint) {
+func (f *Finder) binsFor(lo, hi uint32, n int) (bins []uint32, shift uint) {
 	most := fewestBins
 	for most < len(f.bins) && most < n/4 {
 		most *= 2
@@ -103,7 +108,7 @@ func tally(bins []uint32, scores []float32, lo uint32, shift uint) {
 }
 
 // inside moves to the room, from a place on, what has its bits in [lo, hi).
-func (f *finder) inside(at int, scores []float32, lo, hi uint32) []float32 {
+func (f *Finder) inside(at int, scores []float32, lo, hi uint32) []float32 {
 	n, _ := vec.Between(f.room[at:][:len(scores)], scores, math.Float32frombits(lo), math.Float32frombits(hi))
 	return f.room[at:][:n]
 }

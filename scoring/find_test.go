@@ -12,7 +12,7 @@ import (
 // before.
 func TestFind(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	var f finder
+	var f Finder
 	for name, draw := range map[string]func() float32{
 		"normal":   func() float32 { return float32(math.Abs(r.NormFloat64())) },
 		"equal":    func() float32 { return 1.5 },
@@ -63,7 +63,7 @@ func BenchmarkFind(b *testing.B) {
 			scores[i] = float32(math.Abs(r.NormFloat64()))
 		}
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			var f finder
+			var f Finder
 			for b.Loop() {
 				f.find(scores, 0, infinityBits, int64(n/2))
 			}

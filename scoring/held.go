@@ -85,7 +85,7 @@ func (h *Held) Find(k int64) (value float32, ties Ties, ok bool) {
 	if left < 1 || left > int64(len(h.values)) {
 		return 0, Ties{}, false
 	}
-	var f finder
+	var f Finder
 	value, ties = f.find(h.values, bitsOf(h.bracket.Low), bitsOf(h.bracket.High)+1, left)
 	return value, ties, true
 }

@@ -31,7 +31,7 @@ func (r *readAhead) took(bytes int64) {
 	defer r.mu.Unlock()
 	p := r.walk.plan
 	for r.lead -= bytes; r.lead < aheadBytes && r.tensor < len(p.Tensors); {
-		t := p.Tensors[r.tensor]
+		t := &p.Tensors[r.tensor]
 		elements := t.tiling().Elements()
 		if r.at == elements || t.Action == Copy && !r.walk.writes() {
 			r.tensor, r.at = r.tensor+1, 0
@@ -46,9 +46,9 @@ func (r *readAhead) took(bytes int64) {
 }
 
 // advise tells the system about elements [lo, hi) of a tensor's operands.
-func (p *Plan) advise(a mmapio.Advice, t Output, reads fuse.Reads, lo, hi int64) {
+func (p *Plan) advise(a mmapio.Advice, t *Output, reads fuse.Reads, lo, hi int64) {
 	if t.Action == Copy {
-		t.from.Advise(a, t.index, lo, hi-lo)
+		t.from.Advise(a, int(t.index), lo, hi-lo)
 		return
 	}
 	p.eachOperand(t, reads, func(s *Source, i int) {

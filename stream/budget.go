@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"weld/format"
 	"weld/format/frames"
 	"weld/format/packed"
 	"weld/format/safetensors"
@@ -17,7 +18,7 @@ const DefaultMemory = 192 << 20
 
 // Figures of the budget, in bytes.
 const (
-	runtimeMemory = 24 << 20 // program, runtime, headers
+	runtimeMemory = 24 << 20 // program, runtime
 	bestSpan      = 8 << 20  // operands and output of a span; more brings nothing
 	pageSlack     = 8 << 10  // pages at both ends of a view that belong to others
 )
@@ -29,8 +30,47 @@ type Budget struct {
 	Span    int64 // bytes of one span's operands and output
 	Jobs    int64 // bytes for the state of tensors in progress
 	Shelf   int64 // bytes of operands that are kept from one stage of a tensor to the next
+	Held    int64 // bytes of headers, names and plan, which count towards Memory up to half of it
+	Beyond  int64 // what they take beside it
 	Drop    bool  // what was read or written for the last time leaves the page cache
 }
+
+// Bytes that headers, names and plan take for a tensor: in the list of an input, which models of one
+// architecture share, and in the output with its parts. A test holds the sum to it.
+const (
+	listedBytes  = 130
+	plannedBytes = 160
+)
+
+// heldBytes bounds what headers and plan hold.
+func (p *Plan) heldBytes() int64 {
+	most := len(p.Tensors)
+	for i := range p.Sources {
+		most = max(most, len(p.Sources[i].Tensors()))
+	}
+	return listedBytes*p.lists + plannedBytes*int64(most)
+}
+
+// hold takes account of one more input: its tensors are listed together with those of an earlier one, if these are
+// the same.
+func (p *Plan) hold(i int) {
+	own, shares := p.Sources[i].Checkpoint.(format.Sharer)
+	for j := 0; shares && j < i; j++ {
+		if own.Share(p.Sources[j].Checkpoint) {
+			return
+		}
+	}
+	p.lists += int64(len(p.Sources[i].Tensors()))
+	if p.Options.Beyond != nil {
+		p.Options.Beyond(p.beyond())
+	}
+}
+
+// within is how much of the budget headers and plan take: half of it at most.
+func (p *Plan) within() int64 { return min(p.heldBytes(), p.Options.Memory/2) }
+
+// beyond is how much they take beside it.
+func (p *Plan) beyond() int64 { return p.heldBytes() - p.within() }
 
 func (o Options) withDefaults() Options {
 	if o.Threads <= 0 {
@@ -86,17 +126,17 @@ func (p *Plan) touches() int64 {
 
 // divide splits the memory between workers: as many as asked for, if each can hold a
 // span of at least one tile, and spans as large as is useful.
-func (p *Plan) divide(jobs []fuse.Job) error {
+func (p *Plan) divide() error {
 	cost := p.method.Cost()
 	var largestJob, leastSpan int64
-	for i := range jobs {
+	for i := range p.jobs {
 		largestJob = max(largestJob, cost.Job(i))
 	}
-	for _, t := range p.Tensors {
-		tiling := t.tiling()
-		leastSpan = max(leastSpan, tileElements(tiling)*p.elementBytes(t, allReads))
+	for i := range p.Tensors {
+		t := &p.Tensors[i]
+		leastSpan = max(leastSpan, tileElements(t.tiling())*p.elementBytes(t, allReads))
 	}
-	b := Budget{Memory: p.Options.Memory, Workers: p.Options.Threads, Drop: p.Options.Cache.Drops(p.touches())}
+	b := Budget{Memory: p.Options.Memory, Workers: p.Options.Threads, Held: p.heldBytes(), Beyond: p.beyond(), Drop: p.Options.Cache.Drops(p.touches())}
 	if p.Options.FS == nil {
 		p.Options.FS = mmapio.OS
 		if b.Drop {
@@ -104,7 +144,7 @@ func (p *Plan) divide(jobs []fuse.Job) error {
 		}
 	}
 	for ; b.Workers > 0; b.Workers-- {
-		fixed := runtimeMemory + cost.Shared + p.windowBytes(b.Workers)
+		fixed := runtimeMemory + p.within() + cost.Shared + p.windowBytes(b.Workers)
 		worker := cost.Scratch + p.viewOverhead()
 		free := b.Memory - fixed - int64(b.Workers)*worker
 		b.Jobs = max(largestJob, free/8)
@@ -115,8 +155,9 @@ func (p *Plan) divide(jobs []fuse.Job) error {
 			return nil
 		}
 		if b.Workers == 1 {
-			need := fixed + worker + leastSpan + largestJob
+			need := fixed - p.within() + worker + leastSpan + largestJob
 			need += need / 7
+			need += min(need, p.heldBytes()) // of more memory, they take more
 			return fmt.Errorf("a memory budget of %d MiB is too small: this merge needs %d MiB", b.Memory>>20, need>>20+1)
 		}
 	}
@@ -149,7 +190,7 @@ var allReads = fuse.Reads{Base: true, Models: true, Importance: true}
 
 // elementBytes is the size of an element of every operand that is read, and of the
 // output. A copied tensor is counted in bytes.
-func (p *Plan) elementBytes(t Output, reads fuse.Reads) int64 {
+func (p *Plan) elementBytes(t *Output, reads fuse.Reads) int64 {
 	if t.Action == Copy {
 		return 1
 	}
@@ -159,7 +200,7 @@ func (p *Plan) elementBytes(t Output, reads fuse.Reads) int64 {
 }
 
 // spanBytes is the size of a whole tensor's operands.
-func (p *Plan) spanBytes(t Output, reads fuse.Reads) (n int64) {
+func (p *Plan) spanBytes(t *Output, reads fuse.Reads) (n int64) {
 	if t.Action == Copy {
 		return t.Bytes()
 	}
@@ -168,22 +209,22 @@ func (p *Plan) spanBytes(t Output, reads fuse.Reads) (n int64) {
 }
 
 // eachOperand visits the sources of a fused tensor.
-func (p *Plan) eachOperand(t Output, reads fuse.Reads, visit func(s *Source, i int)) {
+func (p *Plan) eachOperand(t *Output, reads fuse.Reads, visit func(s *Source, i int)) {
 	if reads.Base && t.base >= 0 {
-		visit(t.reference, t.base)
+		visit(t.reference, int(t.base))
 	}
 	for _, x := range t.parts {
-		if s, i := p.operand(&t, x); reads.Models && i >= 0 {
+		if s, i := p.operand(t, x); reads.Models && i >= 0 {
 			visit(s, i)
 		}
 		if reads.Importance && x.importance >= 0 {
-			visit(p.importance[x.model], x.importance)
+			visit(p.importance[x.model], int(x.importance))
 		}
 	}
 }
 
 // tiling cuts a planned tensor; one that is not computed with into tiles of bytes.
-func (t Output) tiling() fuse.Tiling {
+func (t *Output) tiling() fuse.Tiling {
 	if t.Action == Copy || !t.DType.Computable() {
 		return fuse.NewTiling(t.Bytes(), 1)
 	}

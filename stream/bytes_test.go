@@ -35,13 +35,9 @@ func leastMemory(t *testing.T, p place, q request, out string, o Options) int64 
 	t.Helper()
 	plan := p.plan(t, q, out, o)
 	defer plan.Close()
-	var jobs []fuse.Job
-	for _, i := range plan.jobs {
-		jobs = append(jobs, plan.job(plan.Tensors[i]))
-	}
 	enough := func(memory int64) bool {
 		plan.Options.Memory = memory
-		return plan.divide(jobs) == nil && plan.Budget.Workers == o.Threads
+		return plan.divide() == nil && plan.Budget.Workers == o.Threads
 	}
 	low, high := int64(0), int64(DefaultMemory)
 	if !enough(high) {
@@ -130,15 +126,15 @@ func TestLeastMemoryMeansSingleTiles(t *testing.T) {
 		defer plan.Close()
 		largest := int64(0)
 		single, many := false, false
+		plan.jobs = nil // spans are cut alike where nothing is computed
 		for i := range plan.Tensors {
 			x := &plan.Tensors[i]
 			if plan.Tensors[i].tiling().Count() == 0 {
 				continue
 			}
 			w := &walk{plan: plan, chain: func(int) []fuse.Stage { return make([]fuse.Stage, 1) }, outs: []*output{{}}}
-			jobOf := map[int]int{}
-			task := w.open(i, jobOf)
-			if cost := tileElements(task.tiling) * plan.elementBytes(*x, allReads); cost > largest {
+			task := w.open(i)
+			if cost := tileElements(task.tiling) * plan.elementBytes(x, allReads); cost > largest {
 				largest, single = cost, task.per == 1
 			}
 			many = many || task.tiling.Count() > 2*task.per

@@ -78,7 +78,7 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 		}
 		method.stages = append(method.stages, fuse.NewDiffStage(a))
 	}
-	if err := p.divide(make([]fuse.Job, len(p.jobs))); err != nil {
+	if err := p.divide(); err != nil {
 		return nil, err
 	}
 	comparing := &walk{plan: p, name: "compare", reads: fuse.Reads{Models: true}, chain: method.Fuse}
@@ -130,6 +130,7 @@ const comparedNothing = "nothing"
 // pair plans the comparison of every tensor that both checkpoints have.
 func (p *Plan) pair(d *Diff) {
 	a, b := p.models[0], p.models[1]
+	sides := [2]*share{{model: 0}, {model: 1}}
 	for i, t := range a.Tensors() {
 		j, ok := b.Find(t.Name)
 		if !ok {
@@ -142,8 +143,8 @@ func (p *Plan) pair(d *Diff) {
 			d.Tensors = append(d.Tensors, TensorDiff{Name: t.Name, Compared: comparedNothing, Note: fmt.Sprintf("%v %v against %v %v", t.DType, t.Shape, other.DType, other.Shape)})
 			continue
 		}
-		p.jobs = append(p.jobs, len(p.Tensors))
-		p.Tensors = append(p.Tensors, Output{Tensor: t, base: -1, parts: []part{{0, i, -1, nil}, {1, j, -1, nil}}})
+		p.jobs = append(p.jobs, int32(len(p.Tensors)))
+		p.Tensors = append(p.Tensors, Output{Tensor: t, origins: &origins{}, base: -1, parts: []part{{sides[0], int32(i), -1}, {sides[1], int32(j), -1}}})
 	}
 	for _, t := range b.Tensors() {
 		if _, ok := a.Find(t.Name); !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,7 +30,8 @@ func (w *walk) writes() bool { return len(w.outs) > 0 }
 // announce tells the progress of a walk that comes after so many of count others.
 func (w *walk) announce(after, count int) {
 	step := Step{Name: w.name, Index: after + 1, Count: max(count, after+1)}
-	for _, t := range w.plan.Tensors {
+	for i := range w.plan.Tensors {
+		t := &w.plan.Tensors[i]
 		if t.Action == Fuse || w.writes() {
 			step.Bytes += w.plan.spanBytes(t, w.reads)
 		}
@@ -39,10 +41,6 @@ func (w *walk) announce(after, count int) {
 
 // run walks all tensors with the plan's workers. The first error ends it.
 func (w *walk) run(ctx context.Context) error {
-	jobOf := make(map[int]int, len(w.plan.jobs))
-	for job, tensor := range w.plan.jobs {
-		jobOf[tensor] = job
-	}
 	cost := w.plan.method.Cost()
 	s := &scheduler{
 		tensors: len(w.plan.Tensors),
@@ -50,12 +48,12 @@ func (w *walk) run(ctx context.Context) error {
 		ahead:   2 * w.plan.Budget.Workers,
 		inOrder: w.writes(),
 		cost: func(tensor int) int64 {
-			if job, fused := jobOf[tensor]; fused {
+			if job, fused := w.plan.jobOf(tensor); fused {
 				return cost.Job(job)
 			}
 			return 0
 		},
-		open:    func(tensor int) *task { return w.open(tensor, jobOf) },
+		open:    w.open,
 		skipped: func(t *task) { w.plan.Options.Progress.Advance(t.bytes) },
 		closed:  func(t *task) { w.shelf.clear(t.tensor) },
 	}
@@ -97,28 +95,33 @@ func (w *walk) run(ctx context.Context) error {
 }
 
 // open starts a tensor's task; nil if there is nothing to do for it in this walk.
-func (w *walk) open(tensor int, jobOf map[int]int) *task {
+func (w *walk) open(tensor int) *task {
 	t := &task{tensor: tensor, tiling: w.plan.Tensors[tensor].tiling()}
 	if t.tiling.Count() == 0 {
 		return nil
 	}
-	if job, fused := jobOf[tensor]; fused {
+	if job, fused := w.plan.jobOf(tensor); fused {
 		if t.stages = w.chain(job); len(t.stages) == 0 {
 			return nil
 		}
 		planned := &w.plan.Tensors[tensor]
 		last := t.stages[len(t.stages)-1]
-		t.bytes = w.plan.spanBytes(*planned, last.Reads())
+		t.bytes = w.plan.spanBytes(planned, last.Reads())
 		if s, ok := last.(fuse.Sampling); ok {
 			t.bytes = int64(float64(t.bytes) * float64(s.Tiling().Covered()) / float64(s.Tiling().Elements()))
 		}
-		w.plan.Options.Progress.correct(t.bytes - w.plan.spanBytes(*planned, w.reads))
+		w.plan.Options.Progress.correct(t.bytes - w.plan.spanBytes(planned, w.reads))
 	} else if !w.writes() {
 		return nil
 	}
 	t.enter = w.enter
 	w.enter(t)
 	return t
+}
+
+// jobOf is the method's number of a fused tensor.
+func (p *Plan) jobOf(tensor int) (job int, fused bool) {
+	return slices.BinarySearch(p.jobs, int32(tensor))
 }
 
 // enter finds the tiles of a task's stage, and how many are shown at once.
@@ -135,7 +138,7 @@ func (w *walk) enter(t *task) {
 		return
 	}
 	tile := tileElements(t.tiling)
-	t.per = w.plan.Budget.Span / (tile * w.plan.elementBytes(*out, allReads))
+	t.per = w.plan.Budget.Span / (tile * w.plan.elementBytes(out, allReads))
 	if block := w.plan.target.container.block(); block > 0 && w.writes() && t.stage == t.steps()-1 {
 		t.per = min(t.per, block/(tile*int64(unit(out.DType).Bits()/8)))
 	}
@@ -174,12 +177,12 @@ func (w *worker) work(sp span) error {
 	lo, _ := sp.tiling.Range(sp.first)
 	_, hi := sp.tiling.Range(sp.last - 1)
 	if sp.stage == 0 && !sp.tiling.IsSparse() {
-		w.walk.ahead.took((hi - lo) * w.plan.elementBytes(*t, w.walk.reads))
+		w.walk.ahead.took((hi - lo) * w.plan.elementBytes(t, w.walk.reads))
 	}
 	err := w.process(sp, t, lo, hi)
 	w.giveBack(sp, elements{lo, hi}, err)
 	if w.walk.writes() && w.plan.Budget.Drop && sp.stage == sp.steps()-1 {
-		w.plan.advise(mmapio.Done, *t, w.walk.reads, lo, hi)
+		w.plan.advise(mmapio.Done, t, w.walk.reads, lo, hi)
 	}
 	return err
 }
@@ -229,13 +232,13 @@ func (w *worker) copy(sp span, t *Output, lo, hi int64) error {
 }
 
 func (w *worker) copyTo(out *output, sp span, t *Output, lo, hi int64) error {
-	if file, begin := t.from.Stored(t.index); file != nil {
+	if file, begin := t.from.Stored(int(t.index)); file != nil {
 		err := out.CopyAt(sp.tensor, lo, file, begin+lo, hi-lo)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	view, err := t.from.View(t.index, lo, hi-lo)
+	view, err := t.from.View(int(t.index), lo, hi-lo)
 	if err != nil {
 		return err
 	}
@@ -278,7 +281,7 @@ func (w *worker) borrow(tensor int, t *Output, reads fuse.Reads, lo, hi int64) e
 	sp := &w.span
 	sp.Models, sp.Importance = sp.Models[:0], sp.Importance[:0]
 	var err error
-	if sp.Base, err = operand(t.reference, t.base, reads.Base); err != nil {
+	if sp.Base, err = operand(t.reference, int(t.base), reads.Base); err != nil {
 		return err
 	}
 	for _, x := range t.parts {
@@ -287,7 +290,7 @@ func (w *worker) borrow(tensor int, t *Output, reads fuse.Reads, lo, hi int64) e
 		if err != nil {
 			return err
 		}
-		importance, err := operand(w.plan.importance[x.model], x.importance, reads.Importance)
+		importance, err := operand(w.plan.importance[x.model], int(x.importance), reads.Importance)
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 
 // match lists the tensors of the output and finds each in every source.
 func (p *Plan) match() (problems []error) {
-	m := matcher{Plan: p, slice: -1, module: -1, filters: p.Recipe.Coverage()}
+	m := matcher{Plan: p, slice: -1, module: -1, filters: p.Recipe.Coverage(), origins: make(map[originsKey]*origins), shares: make(map[shareKey]*share)}
 	switch {
 	case p.Recipe.Modules != nil:
 		m.modules()
@@ -40,6 +40,53 @@ type matcher struct {
 	filters  *recipe.Coverage
 	runs     map[*Source][]stack // of the module at hand
 	problems []error
+	origins  map[originsKey]*origins
+	shares   map[shareKey]*share
+	parts    []part // room for those of the next tensors
+}
+
+// originsKey and shareKey name what many tensors have in common; evaluated parameters, which are shared, by where
+// they are.
+type originsKey struct {
+	from, reference *Source
+	shared          uintptr
+}
+
+type shareKey struct {
+	model  int
+	params uintptr
+}
+
+// common returns one value for all tensors of the same origins.
+func (m *matcher) common(o origins) *origins {
+	key := originsKey{o.from, o.reference, reflect.ValueOf(o.shared).Pointer()}
+	known := m.origins[key]
+	if known == nil {
+		known = &o
+		m.origins[key] = known
+	}
+	return known
+}
+
+// share returns one value for all that a model brings with the same parameters.
+func (m *matcher) share(model int, params recipe.Values) *share {
+	key := shareKey{model, reflect.ValueOf(params).Pointer()}
+	known := m.shares[key]
+	if known == nil {
+		known = &share{model, params}
+		m.shares[key] = known
+	}
+	return known
+}
+
+// partsOf lends room for n parts.
+func (m *matcher) partsOf(n int) []part {
+	if len(m.parts) < n {
+		m.parts = make([]part, max(n, 1024))
+	}
+	room := m.parts[:0:n]
+	m.parts = m.parts[n:]
+	return room
 }
 
 func (m *matcher) fail(err error) { m.problems = append(m.problems, err) }
@@ -48,6 +95,7 @@ func (m *matcher) fail(err error) { m.problems = append(m.problems, err) }
 func (m *matcher) merge() {
 	ref := m.reference()
 	positions := m.positions(ref)
+	m.Tensors = slices.Grow(m.Tensors, len(ref.Tensors()))
 	for i, t := range ref.Tensors() {
 		s := m.everywhere(t.Name)
 		s.position = positions(t.Name)
@@ -78,14 +126,16 @@ func (m *matcher) tiedHead(ref *Source, at func(name string) site) {
 
 // noteExtra lists what models have of the module at hand and the output, which resembles ref, will not.
 func (m *matcher) noteExtra(ref *Source, models []*Source) {
-	written := make(map[string]bool, len(m.Tensors))
-	for _, t := range m.Tensors {
-		written[t.Name] = true
+	var written format.Table
+	nameAt := func(i int) string { return m.Tensors[i].Name }
+	written.Reserve(len(m.Tensors), nameAt)
+	for range m.Tensors {
+		written.Add(nameAt)
 	}
 	for _, model := range models {
 		var names []string
 		for _, t := range model.Tensors() {
-			if !written[t.Name] && m.owns(t.Name) && !has(ref, t.Name) {
+			if _, there := written.Find(t.Name, nameAt); !there && m.owns(t.Name) && !has(ref, t.Name) {
 				names = append(names, t.Name)
 			}
 		}
@@ -144,7 +194,7 @@ type origin struct {
 
 // add finds the sources of one tensor. t is as it is in ref, at index i, but for the name.
 func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
-	out := Output{Tensor: t, from: ref, index: i, base: -1}
+	out := Output{Tensor: t, index: int32(i), base: -1}
 	out.Name = s.name
 	out.DType, out.Stored = t.StoredDType(), format.Invalid
 	if !t.DType.Computable() {
@@ -152,6 +202,7 @@ func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
 			return
 		}
 		out.Action = Copy
+		out.origins = m.common(origins{from: ref})
 		m.takeWhole(&out, s)
 		m.Tensors = append(m.Tensors, out)
 		m.noteDifferent(out, s)
@@ -161,16 +212,20 @@ func (m *matcher) add(t format.Tensor, ref *Source, i int, s site) {
 		s.reference, s.base = m.base, s.name
 	}
 	wanted := m.Recipe.Method.BaseIs == recipe.BaseReference || m.Recipe.Params.Text("nonfinite") == "base"
+	from := origins{from: ref}
 	if s.reference != nil && wanted {
-		var err error
-		if out.base, err = m.find(s.reference, s.base, t); err != nil {
+		base, err := m.find(s.reference, s.base, t)
+		if err != nil {
 			m.fail(err)
 		}
-		out.reference = s.reference
+		out.base, from.reference = int32(base), s.reference
 	}
-	if m.addParts(&out, t, s) == errDropped {
+	out.origins = m.common(from)
+	var err error
+	if from.shared, err = m.addParts(&out, t, s); err == errDropped {
 		return
 	}
+	out.origins = m.common(from)
 	if m.Recipe.DType != format.Invalid {
 		out.DType = m.Recipe.DType
 	}
@@ -186,35 +241,36 @@ func (m *matcher) takeWhole(out *Output, s site) {
 	model := m.models[s.inputs[0].model]
 	if j, ok := model.Find(s.inputs[0].name); ok {
 		if t := model.Tensors()[j]; t.DType == out.DType && slices.Equal(t.Shape, out.Shape) {
-			out.from, out.index = model, j
+			out.origins, out.index = m.common(origins{from: model}), int32(j)
 		}
 	}
 }
 
-// addParts finds the tensor in every model that takes part. The error is [errDropped] where the tensor is to be left out.
-func (m *matcher) addParts(out *Output, t format.Tensor, s site) error {
+// addParts finds the tensor in every model that takes part, and returns the parameters that they share. The error is
+// [errDropped] where the tensor is to be left out.
+func (m *matcher) addParts(out *Output, t format.Tensor, s site) (recipe.Values, error) {
 	at := recipe.Site{Slice: max(m.slice, 0), Output: s.name, Inputs: s.names, T: s.position}
 	shared, own := m.Recipe.At(at)
-	out.shared = shared
 	m.filters.See(at, s.sources())
+	out.parts = m.partsOf(len(s.inputs))
 	for _, in := range s.inputs {
-		x := part{model: in.model, importance: -1, params: own[in.source]}
-		var err error
-		if x.index, err = m.supply(out, in, t); err == errDropped {
-			return err
+		index, err := m.supply(out, in, t)
+		if err == errDropped {
+			return nil, err
 		} else if err != nil {
 			m.fail(err)
 		}
+		importance := -1
 		if file := m.importance[in.model]; file != nil {
-			if _, known := file.Find(in.name); !known && x.index == supplied {
+			if _, known := file.Find(in.name); !known && index == supplied {
 				out.unknown = true
-			} else if x.importance, err = m.locateImportance(file, in.name, t); err != nil {
+			} else if importance, err = m.locateImportance(file, in.name, t); err != nil {
 				m.fail(err)
 			}
 		}
-		out.parts = append(out.parts, x)
+		out.parts = append(out.parts, part{m.share(in.model, own[in.source]), int32(index), int32(importance)})
 	}
-	return nil
+	return shared, nil
 }
 
 // find finds a tensor that must be there, or the one that stands for it.
@@ -273,16 +329,17 @@ func (p *Plan) locateImportance(s *Source, name string, like format.Tensor) (int
 }
 
 // copyIfUnchanged turns a fuse that would change nothing into a copy.
-func (p *Plan) copyIfUnchanged(out *Output) {
-	if p.Recipe.Method.Name != "passthrough" || len(out.parts) != 1 || out.parts[0].index == absent {
+func (m *matcher) copyIfUnchanged(out *Output) {
+	if m.Recipe.Method.Name != "passthrough" || len(out.parts) != 1 || out.parts[0].index == absent {
 		return
 	}
 	if out.base >= 0 { // nonfinite: base looks at every value
 		return
 	}
 	x := out.parts[0]
-	if m, i := p.operand(out, x); x.params.Number("scale") == 1 && m.Tensors()[i].DType == out.DType {
-		out.Action, out.from, out.index = Copy, m, i
+	if model, i := m.operand(out, x); x.params.Number("scale") == 1 && model.Tensors()[i].DType == out.DType {
+		out.Action, out.index = Copy, int32(i)
+		out.origins = m.common(origins{from: model, reference: out.reference, shared: out.shared})
 	}
 }
 
@@ -297,7 +354,7 @@ type paramsKey struct {
 
 // numbers turns evaluated parameters into what methods read, once for those that many tensors
 // share. It adds what only the plan knows.
-func (p *Plan) numbers(v recipe.Values, of *part, based, unknown bool) fuse.Params {
+func (p *Plan) numbers(v recipe.Values, of *share, based, unknown bool) fuse.Params {
 	key := paramsKey{reflect.ValueOf(v).Pointer(), -1, based, unknown}
 	if of != nil {
 		key.model = of.model

@@ -330,13 +330,13 @@ func checkLinear(r *recipe.Recipe, report func(recipe.Place, string)) {
 }
 
 // newMethod makes the method that a plan's recipe asks for.
-func newMethod(p *Plan, jobs []fuse.Job) fuse.Method {
+func newMethod(p *Plan) fuse.Method {
 	r := p.Recipe
 	nonfinite := fuse.Nonfinite(slices.Index(nonfiniteNames, r.Params.Text("nonfinite")))
 	if r.Method.Name == "sta" {
-		return newSTA(p, nonfinite).Method(jobs)
+		return newSTA(p, nonfinite).Method(work{p})
 	}
-	return fuse.Local(r.Method.Name, jobs, nonfinite)
+	return fuse.Local(r.Method.Name, work{p}, nonfinite)
 }
 
 // parsed is a value that the schema has checked already.

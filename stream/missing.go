@@ -32,9 +32,9 @@ const (
 // operand is where a model's tensor is read; −1 where the model takes no part.
 func (p *Plan) operand(t *Output, x part) (*Source, int) {
 	if x.index == supplied {
-		return t.from, t.index
+		return t.from, int(t.index)
 	}
-	return p.models[x.model], x.index
+	return p.models[x.model], int(x.index)
 }
 
 // errDropped says that a tensor is to be left out.

@@ -98,10 +98,8 @@ func Labelled(out, label string) string {
 // target is where an output goes.
 type target struct {
 	container container
-	layout    *safetensors.Layout
-	tensors   []format.Tensor // of the layout, which may order them otherwise
-	slots     []int           // index in tensors of each planned tensor
-	sidecars  []string        // carried from beside the reference
+	layout    *safetensors.Layout // whose tensors are those of the plan
+	sidecars  []string            // carried from beside the reference
 	size      int64
 }
 
@@ -125,24 +123,24 @@ func (p *Plan) layOut() error {
 	t := &p.target
 	limit := p.Options.ShardSize
 	if !t.container.holdsFiles() {
-		limit = 1 << 62
-	}
-	for _, out := range p.Tensors {
-		t.tensors = append(t.tensors, out.Tensor)
+		limit = safetensors.OneShard
 	}
 	metadata, err := p.metadata()
 	if err != nil {
 		return err
 	}
-	if t.layout, err = safetensors.NewLayout(t.tensors, metadata, limit); err != nil {
+	described := func(i int) format.Tensor { return p.Tensors[i].Tensor }
+	if t.layout, err = safetensors.Lay(len(p.Tensors), described, metadata, limit); err != nil {
 		return fmt.Errorf("output %s: %w", p.Out, err)
 	}
-	t.slots = t.layout.Order()
-	ordered := make([]Output, len(p.Tensors))
-	for at, i := range t.slots {
-		ordered[at] = p.Tensors[i]
+	if order := t.layout.Order(); !slices.IsSorted(order) {
+		ordered := make([]Output, len(p.Tensors))
+		for at, i := range order {
+			ordered[at] = p.Tensors[i]
+		}
+		p.Tensors = ordered
 	}
-	p.Tensors = ordered
+	t.layout.Settle()
 	t.size = t.layout.Size()
 	parent := filepath.Dir(filepath.Clean(p.Out))
 	if free, ok := mmapio.FreeSpace(parent); ok && free < t.leastSize() {
@@ -388,7 +386,7 @@ func (o *output) targets() ([]safetensors.Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		z, err := seekzstd.NewWriter(file, t.layout.Cuts(t.tensors, frameContent), o.plan.Budget.Workers)
+		z, err := seekzstd.NewWriter(file, t.layout.Cuts(frameContent), o.plan.Budget.Workers)
 		return []safetensors.Target{z}, err
 	}
 	if t.container.packs() {
@@ -433,12 +431,12 @@ func (o *output) packTargets() ([]safetensors.Target, error) {
 		o.pack = packed.NewWriter(file, o.plan.Budget.Workers)
 	}
 	var targets []safetensors.Target
-	for _, s := range t.layout.Shards {
+	for i, s := range t.layout.Shards {
 		var tensors []format.Tensor
-		for _, i := range s.Order {
-			tensors = append(tensors, t.tensors[i])
+		for _, out := range o.plan.Tensors[s.First:s.Last] {
+			tensors = append(tensors, out.Tensor)
 		}
-		target, err := o.pack.Shard(s.Name, int64(len(s.Header)), tensors, s.Header)
+		target, err := o.pack.Shard(s.Name, s.HeaderSize, tensors, t.layout.Header(i))
 		if err != nil {
 			return nil, err
 		}
@@ -449,7 +447,7 @@ func (o *output) packTargets() ([]safetensors.Target, error) {
 
 // WriteAt writes bytes of a planned tensor.
 func (o *output) WriteAt(tensor int, off int64, p []byte) error {
-	if err := o.Writer.WriteAt(o.plan.target.slots[tensor], off, p); err != nil {
+	if err := o.Writer.WriteAt(tensor, off, p); err != nil {
 		return fmt.Errorf("write tensor %q of %s: %w", o.plan.Tensors[tensor].Name, o.plan.Out, err)
 	}
 	return nil
@@ -457,7 +455,7 @@ func (o *output) WriteAt(tensor int, off int64, p []byte) error {
 
 // CopyAt copies bytes of a planned tensor from a file.
 func (o *output) CopyAt(tensor int, off int64, src *mmapio.File, from, n int64) error {
-	err := o.Writer.CopyAt(o.plan.target.slots[tensor], off, src, from, n)
+	err := o.Writer.CopyAt(tensor, off, src, from, n)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		err = fmt.Errorf("copy tensor %q of %s: %w", o.plan.Tensors[tensor].Name, o.plan.Out, err)
 	}
@@ -523,8 +521,8 @@ func (o *output) writeSidecars(ctx context.Context) error {
 	if err := o.writeSmall(RecipeName, bytes.NewReader(p.Recipe.YAML())); err != nil {
 		return err
 	}
-	if index := p.target.layout.Index; index != nil {
-		return o.writeSmall(safetensors.IndexName, bytes.NewReader(index.Append(nil)))
+	if index := p.target.layout.Index(); index != nil {
+		return o.writeSmall(safetensors.IndexName, index)
 	}
 	return nil
 }

@@ -34,6 +34,8 @@ type Options struct {
 	// Resume has an output that a killed run left half replaced completed before anything is
 	// planned, so that a plan which is refused does not leave it so.
 	Resume bool
+	// Beyond is told how many bytes headers and plan take beyond Memory, while they grow; nil for nobody.
+	Beyond func(bytes int64)
 }
 
 // Plan is a merge that can be run: everything is known but the numbers.
@@ -54,14 +56,14 @@ type Plan struct {
 	importance []*Source // nil entries where a model has none
 	statistics []scoring.Statistic
 	params     map[paramsKey]fuse.Params
-	jobs       []int // of the fused tensors
-	work       []fuse.Job
+	jobs       []int32 // of the fused tensors
 	method     fuse.Method
 	workers    []*worker
 	variants   int               // of a sweep that this plan leads; 0 for none
 	files      map[string][]byte // tokenizer files of the output, where the recipe asks for them
 	rows       int64             // of the output's vocabulary, likewise; else 0
 	target     target
+	lists      int64 // tensors in the lists of all inputs, those that are shared once
 }
 
 // roleImportance is the role of an importance file.
@@ -82,23 +84,33 @@ type Source struct {
 // Output is one tensor of the output and where it comes from.
 type Output struct {
 	format.Tensor
+	*origins
+	parts  []part
+	index  int32 // in from
+	base   int32 // in reference; −1 for none
 	Action Action
 
+	unknown bool // importance of a model that lacks the tensor: it takes no part in what is weighed by it
+}
+
+// origins are what many tensors have in common.
+type origins struct {
 	from      *Source // of a copied tensor
-	index     int     // there
-	base      int     // index in reference; −1 for none
 	reference *Source // what differences are taken from: the base, or that of the slice
 	shared    recipe.Values
-	parts     []part
-	unknown   bool // importance of a model that lacks the tensor: it takes no part in what is weighed by it
 }
 
 // part is what one model brings to a tensor.
 type part struct {
-	model      int // index in the plan's models
-	index      int // of the tensor there, or absent, or supplied
-	importance int // index in the model's importance file; −1 for none
-	params     recipe.Values
+	*share
+	index      int32 // of the tensor there, or absent, or supplied
+	importance int32 // index in the model's importance file; −1 for none
+}
+
+// share is what it brings to many tensors.
+type share struct {
+	model  int // index in the plan's models
+	params recipe.Values
 }
 
 // Action is what happens to a tensor.
@@ -173,6 +185,7 @@ func (p *Plan) open() (problems []error) {
 			}
 		}
 		p.Sources = append(p.Sources, Source{Role: role, Path: strings.Join(append([]string{path}, adapters...), "+"), Checkpoint: c})
+		p.hold(len(p.Sources) - 1)
 		return &p.Sources[len(p.Sources)-1]
 	}
 	if p.Recipe.Base != "" {
@@ -264,12 +277,12 @@ func (p *Plan) sameBytes(m *Source, j int, t Output) bool {
 		p.noteTensor(m.Path, t.Name, "%v, %d bytes, not compared; copied from %s", t.DType, t.Bytes(), t.from.Path)
 		return true
 	}
-	a, err := t.from.View(t.index, 0, t.Bytes())
+	a, err := t.from.Peek(int(t.index), 0, t.Bytes())
 	if err != nil {
 		return true // the run will say what is wrong with it
 	}
 	defer a.Release()
-	b, err := m.View(j, 0, t.Bytes())
+	b, err := m.Peek(j, 0, t.Bytes())
 	if err != nil {
 		return true
 	}
@@ -290,36 +303,40 @@ func (p *Plan) prepare() (problems []error) {
 	if p.base == nil && p.Recipe.Params.Text("nonfinite") == "base" {
 		return []error{errors.New("nonfinite base: the recipe has no base model whose values could be taken")}
 	}
-	jobs := make([]fuse.Job, 0, len(p.Tensors))
-	for i, t := range p.Tensors {
-		if t.Action == Fuse {
-			p.jobs = append(p.jobs, i)
-			jobs = append(jobs, p.job(t))
+	p.jobs = make([]int32, 0, len(p.Tensors))
+	for i := range p.Tensors {
+		if p.Tensors[i].Action == Fuse {
+			p.jobs = append(p.jobs, int32(i))
 		}
 	}
 	if p.Recipe.Params.Text("granularity") == "tensor" && p.Recipe.Params.Text("normalize_scores") == "mean" {
 		p.note("granularity tensor with normalize_scores mean: every tensor's mean score is about 1, which ranks nothing; normalize_scores none compares whole tensors")
 	}
-	p.method = newMethod(p, jobs)
-	p.work = jobs
-	if err := p.divide(jobs); err != nil {
+	p.method = newMethod(p)
+	if err := p.divide(); err != nil {
 		return []error{err}
 	}
 	return nil
 }
 
-// job describes a fused tensor to the method.
-func (p *Plan) job(t Output) fuse.Job {
+// work describes the fused tensors to the method; see [fuse.Jobs].
+type work struct{ *Plan }
+
+func (w work) Len() int { return len(w.jobs) }
+
+func (w work) Job(i int) fuse.Job {
+	p, t := w.Plan, &w.Tensors[w.jobs[i]]
 	j := fuse.Job{
 		Name: t.Name, Shape: t.Shape, DType: t.DType,
 		Tiling: fuse.NewTiling(t.Elements(), t.RowLen()),
 		Wide:   t.base >= 0 && t.reference.Tensors()[t.base].DType == format.F64,
 		Params: p.numbers(t.shared, nil, t.base >= 0, t.unknown),
 	}
+	j.Models = make([]fuse.Contribution, 0, len(t.parts))
 	for _, x := range t.parts {
-		s, i := p.operand(&t, x)
+		s, i := p.operand(t, x)
 		j.Wide = j.Wide || i >= 0 && s.Tensors()[i].DType == format.F64
-		j.Models = append(j.Models, fuse.Contribution{Importance: x.importance >= 0, Absent: i < 0, Params: p.numbers(x.params, &x, t.base >= 0, false)})
+		j.Models = append(j.Models, fuse.Contribution{Importance: x.importance >= 0, Absent: i < 0, Params: p.numbers(x.params, x.share, t.base >= 0, false)})
 	}
 	return j
 }
@@ -330,16 +347,25 @@ func (p *Plan) Passes() int { return p.method.Expected() + 1 }
 
 // ReadBytes is what the last pass reads.
 func (p *Plan) ReadBytes() (n int64) {
-	for _, t := range p.Tensors {
-		n += p.spanBytes(t, p.method.Reads())
+	for i := range p.Tensors {
+		n += p.spanBytes(&p.Tensors[i], p.method.Reads())
 	}
 	return n
 }
 
 // Largest returns the biggest tensors, for display.
 func (p *Plan) Largest(n int) []Output {
-	sorted := slices.SortedFunc(slices.Values(p.Tensors), func(a, b Output) int { return cmp.Compare(b.Bytes(), a.Bytes()) })
-	return sorted[:min(n, len(sorted))]
+	var list []Output
+	larger := func(a, b Output) int { return cmp.Compare(b.Bytes(), a.Bytes()) }
+	for _, t := range p.Tensors {
+		if len(list) == n && larger(t, list[n-1]) >= 0 {
+			continue
+		}
+		list = append(list, t)
+		slices.SortStableFunc(list, larger)
+		list = list[:min(n, len(list))]
+	}
+	return list
 }
 
 // Summary is a plan in short, for people and programs.
@@ -356,7 +382,9 @@ type Summary struct {
 	Workers   int            `json:"workers"`
 	SpanBytes int64          `json:"span_bytes"`
 	Memory    int64          `json:"memory_bytes"`
-	Kernels   string         `json:"kernels"` // portable, avx2, avx512
+	Held      int64          `json:"held_bytes"`   // of headers and plan, which count towards the memory up to half of it
+	Beyond    int64          `json:"beyond_bytes"` // what they take beside it
+	Kernels   string         `json:"kernels"`      // portable, avx2, avx512
 	Recipe    string         `json:"recipe"`
 	Notes     []string       `json:"notes"`
 	// Differences are where the recipe means something else than to mergekit: docs/mergekit.md.
@@ -383,7 +411,7 @@ func (p *Plan) Summary() Summary {
 	s := Summary{
 		Method: p.Recipe.Method.Name, Out: p.Out, Fused: len(p.jobs), Copied: len(p.Tensors) - len(p.jobs),
 		Passes: p.Passes(), ReadBytes: p.ReadBytes(), Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
-		Memory: p.Budget.Memory, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()), Carried: append([]string{}, p.target.sidecars...), Notes: append([]string{}, p.Notes...), // no null in JSON
+		Memory: p.Budget.Memory, Held: p.Budget.Held, Beyond: p.Budget.Beyond, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()), Carried: append([]string{}, p.target.sidecars...), Notes: append([]string{}, p.Notes...), // no null in JSON
 		Differences: append([]string{}, Differences(p.Recipe)...),
 	}
 	for i := range p.Sources {
@@ -400,7 +428,7 @@ func (p *Plan) Summary() Summary {
 			if p.target.container != directory {
 				name = filepath.Base(p.Out)
 			}
-			s.Files = append(s.Files, FileSummary{name, shard.Size, len(shard.Order)})
+			s.Files = append(s.Files, FileSummary{name, shard.Size, shard.Last - shard.First})
 		}
 	}
 	return s

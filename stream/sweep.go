@@ -35,7 +35,7 @@ func NewSweep(variants []Variant, o Options) (*Sweep, error) {
 		s.Plans = append(s.Plans, p)
 	}
 	lead.variants = len(s.Plans)
-	return s, s.together(func() error { return lead.divide(lead.work) })
+	return s, s.together(func() error { return lead.divide() })
 }
 
 // Close closes the inputs, which the variants share.

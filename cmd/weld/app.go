@@ -273,8 +273,17 @@ func options(c *cli.Context) (stream.Options, error) {
 		limit = stream.DefaultMemory
 	}
 	debug.SetMemoryLimit(limit)
+	o.Beyond = func(bytes int64) {
+		debug.SetMemoryLimit(limit + bytes)
+		if bytes > 0 { // as much again as a large plan takes would be waiting for the collector
+			debug.SetGCPercent(planGarbage)
+		}
+	}
 	return o, nil
 }
+
+// planGarbage is how much garbage may be beside a plan that does not fit into its half of the memory, in percent.
+const planGarbage = 30
 
 // oneOf reads a flag that chooses among names; without it the choice stays.
 func oneOf[T ~uint8](c *cli.Context, flag string, names []string, choice *T) error {

@@ -42,7 +42,11 @@ func plan(c *cli.Context) error {
 		say(w, "  carried from the base: %s\n", strings.Join(summary.Carried, ", "))
 	}
 	say(w, "%s fused, %d copied; %s, the last one reads %s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), decimal(summary.ReadBytes))
-	say(w, "memory %s: %s with spans of %s, %s kernels\n", binary(p.Budget.Memory), some(p.Budget.Workers, "worker"), binary(p.Budget.Span), summary.Kernels)
+	memory := binary(p.Budget.Memory)
+	if p.Budget.Beyond > 0 {
+		memory += fmt.Sprintf(" and %s, since headers and plan take %s", binary(p.Budget.Beyond), binary(p.Budget.Held))
+	}
+	say(w, "memory %s: %s with spans of %s, %s kernels\n", memory, some(p.Budget.Workers, "worker"), binary(p.Budget.Span), summary.Kernels)
 	var rows [][]string
 	for _, t := range p.Largest(5) {
 		rows = append(rows, []string{t.Name, t.DType.String(), fmt.Sprint(t.Shape), decimal(t.Bytes()), t.Action.String()})

@@ -61,8 +61,8 @@ func (a arrays) open(t testing.TB, name string, metadata map[string]string) form
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := slices.Clone(layout.Shards[0].Header)
-	for _, i := range layout.Shards[0].Order {
+	data := layout.Header(0)
+	for _, i := range layout.Order() {
 		data = append(data, a[names[i]].bytes...)
 	}
 	path := filepath.Join(t.TempDir(), name)

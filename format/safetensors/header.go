@@ -117,16 +117,16 @@ func readFull(path string, r io.ReaderAt, p []byte, off int64) error {
 func ParseHeader(path string, raw []byte, fileSize int64) (*Header, error) {
 	p := headerParser{
 		scanner: scanner{path: path, src: raw, base: lengthSize},
-		begun:   make(map[string]int),
 	}
 	if err := p.header(); err != nil {
 		return nil, err
 	}
 	h := p.parsed // a copy: the parser holds raw
 	h.DataStart = lengthSize + int64(len(raw))
-	slices.SortStableFunc(h.Tensors, func(a, b Entry) int {
-		return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.End, b.End))
-	})
+	byPlace := func(a, b Entry) int { return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.End, b.End)) }
+	if !slices.IsSortedFunc(h.Tensors, byPlace) { // as most writers leave them
+		slices.SortStableFunc(h.Tensors, byPlace)
+	}
 	if fileSize == UnknownSize {
 		fileSize = h.DataStart + h.DataSize()
 	}
@@ -183,9 +183,12 @@ func (h *Header) cover(path string, size int64) error {
 type headerParser struct {
 	scanner
 	parsed    Header
-	described bool           // the metadata was there
-	begun     map[string]int // where each tensor's name stands
-	dims      []int64        // room for shapes
+	described bool // the metadata was there
+	names     format.Names
+	table     format.Table // of parsed.Tensors
+	begun     []uint32     // where each tensor's name stands
+	dims      []int64      // room for shapes
+	known     [][]int64    // shapes that were met, a few of them: layers have the same ones
 }
 
 func (p *headerParser) header() error {
@@ -208,15 +211,33 @@ func (p *headerParser) member(key token) error {
 	if p.is(key, metadataKey) {
 		return p.metadata(key)
 	}
-	name := p.text(key)
-	if first, again := p.begun[name]; again {
-		return p.tensorFault(format.KindDuplicate, name, key.start, "it is described twice, first at byte %d", p.base+int64(first))
+	if p.parsed.Tensors == nil {
+		p.reserve(bytes.Count(p.src[key.start:], []byte(`"`+offsetsKey+`"`)))
+	}
+	name := p.name(key)
+	p.parsed.Tensors = append(p.parsed.Tensors, Entry{Tensor: format.Tensor{Name: name}})
+	if first, again := p.table.Add(p.nameAt); again {
+		return p.tensorFault(format.KindDuplicate, name, key.start, "it is described twice, first at byte %d", p.base+int64(p.begun[first]))
 	}
 	if len(p.begun) == MaxTensors {
 		return p.tensorFault(format.KindHeaderSize, name, key.start, "expected at most %d tensors in a file", MaxTensors)
 	}
-	p.begun[name] = key.start
-	return p.tensor(name)
+	p.begun = append(p.begun, uint32(key.start))
+	return p.tensor(&p.parsed.Tensors[len(p.parsed.Tensors)-1])
+}
+
+// reserve makes room for n tensors.
+func (p *headerParser) reserve(n int) {
+	p.parsed.Tensors = make([]Entry, 0, n)
+	p.begun = make([]uint32, 0, n)
+	p.table.Reserve(n, p.nameAt)
+}
+
+func (p *headerParser) nameAt(i int) string { return p.parsed.Tensors[i].Name }
+
+// name keeps a tensor's name.
+func (p *headerParser) name(key token) string {
+	return p.names.Keep(p.bytes(key), len(p.src)-key.start)
 }
 
 // metadata reads the metadata, or the null that MLX writes where it has none.
@@ -251,21 +272,21 @@ func (p *headerParser) metadata(key token) error {
 }
 
 // tensor reads the object that describes a tensor.
-func (p *headerParser) tensor(name string) error {
+func (p *headerParser) tensor(e *Entry) error {
+	name := e.Name
 	open, err := p.take(name, tokenObject, "a tensor's description")
 	if err != nil {
 		return err
 	}
-	e := Entry{Tensor: format.Tensor{Name: name}}
 	var dtype, shape, offsets bool
 	err = p.members(func(key token) error {
 		switch {
 		case p.is(key, dtypeKey):
-			return p.once(&dtype, name, key, func() error { return p.dtype(&e) })
+			return p.once(&dtype, name, key, func() error { return p.dtype(e) })
 		case p.is(key, shapeKey):
-			return p.once(&shape, name, key, func() error { return p.shape(&e) })
+			return p.once(&shape, name, key, func() error { return p.shape(e) })
 		case p.is(key, offsetsKey):
-			return p.once(&offsets, name, key, func() error { return p.offsets(&e) })
+			return p.once(&offsets, name, key, func() error { return p.offsets(e) })
 		}
 		return p.tensorFault(format.KindKey, name, key.start, "expected %s, %s or %s, found the key %q",
 			dtypeKey, shapeKey, offsetsKey, excerpt(p.text(key)))
@@ -285,11 +306,7 @@ func (p *headerParser) tensor(name string) error {
 	if missing != "" {
 		return p.tensorFault(format.KindKey, name, open.start, "the key %s is missing", missing)
 	}
-	if err := p.size(&e, open); err != nil {
-		return err
-	}
-	p.parsed.Tensors = append(p.parsed.Tensors, e)
-	return nil
+	return p.size(e, open)
 }
 
 // once reads the value of a key that must not have been there before.
@@ -315,10 +332,7 @@ func (p *headerParser) dtype(e *Entry) error {
 	if err != nil {
 		return err
 	}
-	name := p.src[t.start+1 : t.end-1]
-	if t.escaped {
-		name = []byte(p.text(t))
-	}
+	name := p.bytes(t)
 	var known bool
 	if e.DType, known = format.ParseDType(string(name)); !known {
 		return p.tensorFault(format.KindDType, e.Name, t.start, "expected a %s of the format, such as F32, found %q", dtypeKey, excerpt(string(name)))
@@ -346,8 +360,16 @@ func (p *headerParser) shape(e *Entry) error {
 		return err
 	})
 	e.Shape = p.dims[first:len(p.dims):len(p.dims)]
+	if i := slices.IndexFunc(p.known, func(known []int64) bool { return slices.Equal(known, e.Shape) }); i >= 0 {
+		e.Shape, p.dims = p.known[i], p.dims[:first]
+	} else if len(p.known) < knownShapes {
+		p.known = append(p.known, e.Shape)
+	}
 	return err
 }
+
+// knownShapes is how many different shapes are looked through.
+const knownShapes = 32
 
 func (p *headerParser) offsets(e *Entry) error {
 	open, err := p.take(e.Name, tokenArray, offsetsKey)
@@ -432,12 +454,7 @@ func shapeExcerpt(shape []int64) string {
 // metadata must be UTF-8.
 func (h *Header) Append(dst []byte) []byte {
 	start := len(dst)
-	dst = append(dst, '{')
-	if h.Metadata != nil {
-		dst = appendString(dst, metadataKey)
-		dst = append(dst, ':')
-		dst = appendMap(dst, h.Metadata)
-	}
+	dst = appendOpening(dst, h.Metadata)
 	for i, e := range h.Tensors {
 		if i > 0 || h.Metadata != nil {
 			dst = append(dst, ',')
@@ -447,6 +464,17 @@ func (h *Header) Append(dst []byte) []byte {
 	dst = append(dst, '}')
 	for (len(dst)-start)%lengthSize != 0 {
 		dst = append(dst, ' ')
+	}
+	return dst
+}
+
+// appendOpening prints what comes before the tensors.
+func appendOpening(dst []byte, metadata map[string]string) []byte {
+	dst = append(dst, '{')
+	if metadata != nil {
+		dst = appendString(dst, metadataKey)
+		dst = append(dst, ':')
+		dst = appendMap(dst, metadata)
 	}
 	return dst
 }

@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"cmp"
+	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -30,29 +31,55 @@ type Weight struct {
 	Shard string
 }
 
+// MaxIndex is the largest index, in bytes, that weld reads: of some ten million tensors. It is never in memory whole.
+const MaxIndex = 1 << 30
+
+// MaxShards is the most files that an index may name: all of them are held open.
+const MaxShards = 1 << 16
+
 // ParseIndex reads an index. Keys that it does not know are passed over, whatever
 // their values; every fault is a [*format.Error]. A shard is a plain file name on
 // every system: it leads neither out of the index's directory nor to a device.
 func ParseIndex(path string, raw []byte) (*Index, error) {
-	p := indexParser{
-		scanner: scanner{path: path, src: raw},
-		parsed:  Index{TotalSize: -1},
-		begun:   make(map[string]int),
-		shards:  make(map[string]string),
+	ix := &Index{TotalSize: -1}
+	begun := make(map[string]int64)
+	p := indexParser{scanner: scanner{path: path, src: raw}, parsed: ix}
+	p.found = func(key []byte, shard string, at int64) error {
+		name := string(key)
+		if first, again := begun[name]; again {
+			return p.listedTwice(name, at, first)
+		}
+		begun[name] = at
+		ix.WeightMap = append(ix.WeightMap, Weight{name, shard})
+		return nil
 	}
 	if err := p.index(); err != nil {
 		return nil, err
 	}
-	ix := p.parsed // a copy: the parser holds raw
-	return &ix, nil
+	return ix, nil
+}
+
+// ScanIndex reads an index as [ParseIndex] does, and holds but a piece of it: found is told of each tensor, whose name
+// is good for the call, of its shard, and of where in the file it is listed. Whether one is listed twice is
+// for found to tell.
+func ScanIndex(path string, r io.Reader, found func(name []byte, shard string, at int64) error) error {
+	p := indexParser{scanner: scanner{path: path, more: r}, parsed: new(Index), found: found}
+	return p.index()
 }
 
 // indexParser reads an index's JSON.
 type indexParser struct {
 	scanner
-	parsed Index
-	begun  map[string]int    // where each tensor's name stands
+	parsed *Index // all but the tensors
+	found  func(name []byte, shard string, at int64) error
+	listed int
 	shards map[string]string // every shard's name, once
+	last   string            // the shard of the last tensor
+}
+
+// listedTwice is the fault of a tensor at an offset of the file.
+func (p *indexParser) listedTwice(name string, at, first int64) error {
+	return p.tensorFault(format.KindDuplicate, name, int(at-p.base), "it is listed twice, first at byte %d", first)
 }
 
 func (p *indexParser) index() error {
@@ -63,6 +90,7 @@ func (p *indexParser) index() error {
 	if t.kind != tokenObject {
 		return p.fault(format.KindJSON, t.start, "expected an object, found %v", t.kind)
 	}
+	begin := p.base + int64(t.start)
 	var metadata, weightMap bool
 	err = p.members(func(key token) error {
 		switch {
@@ -81,9 +109,9 @@ func (p *indexParser) index() error {
 	}
 	switch {
 	case !weightMap:
-		return p.fault(format.KindKey, t.start, "the key %s is missing", weightMapKey)
-	case len(p.parsed.WeightMap) == 0:
-		return p.fault(format.KindIndex, t.start, "%s lists no tensor", weightMapKey)
+		return p.fault(format.KindKey, int(begin-p.base), "the key %s is missing", weightMapKey)
+	case p.listed == 0:
+		return p.fault(format.KindIndex, int(begin-p.base), "%s lists no tensor", weightMapKey)
 	}
 	return nil
 }
@@ -140,38 +168,43 @@ func (p *indexParser) weightMap() error {
 	if err := p.object(weightMapKey); err != nil {
 		return err
 	}
+	p.shards = make(map[string]string)
 	return p.members(func(key token) error {
-		w := Weight{Name: p.text(key)}
-		if first, again := p.begun[w.Name]; again {
-			return p.tensorFault(format.KindDuplicate, w.Name, key.start, "it is listed twice, first at byte %d", first)
+		name, at := p.bytes(key), p.base+int64(key.start)
+		shard, err := p.shard(name)
+		if err != nil {
+			return err
 		}
-		p.begun[w.Name] = key.start
-		var err error
-		w.Shard, err = p.shard(w.Name)
-		p.parsed.WeightMap = append(p.parsed.WeightMap, w)
-		return err
+		p.listed++
+		return p.found(name, shard, at)
 	})
 }
 
 // shard reads the name of the shard that holds a tensor.
-func (p *indexParser) shard(tensor string) (string, error) {
+func (p *indexParser) shard(tensor []byte) (string, error) {
 	t, err := p.next()
 	if err != nil {
 		return "", err
 	}
 	if t.kind != tokenString {
-		return "", p.tensorFault(format.KindType, tensor, t.start, "expected a string as the shard's name, found %v", t.kind)
+		return "", p.tensorFault(format.KindType, string(tensor), t.start, "expected a string as the shard's name, found %v", t.kind)
 	}
-	if !t.escaped {
-		if known, ok := p.shards[string(p.src[t.start+1:t.end-1])]; ok {
-			return known, nil
+	text := p.bytes(t)
+	if p.last != "" && string(text) == p.last {
+		return p.last, nil
+	}
+	name, known := p.shards[string(text)]
+	if !known {
+		name = string(text)
+		if fault := format.NameFault(name); fault != "" {
+			return "", p.tensorFault(format.KindShardName, string(tensor), t.start, "expected a plain file name of a shard, found %q, which %s", excerpt(name), fault)
 		}
+		if len(p.shards) == MaxShards {
+			return "", p.tensorFault(format.KindIndex, string(tensor), t.start, "more than %d shards are named", MaxShards)
+		}
+		p.shards[name] = name
 	}
-	name := p.text(t)
-	if fault := format.NameFault(name); fault != "" {
-		return "", p.tensorFault(format.KindShardName, tensor, t.start, "expected a plain file name of a shard, found %q, which %s", excerpt(name), fault)
-	}
-	p.shards[name] = name
+	p.last = name
 	return name, nil
 }
 
@@ -225,24 +258,39 @@ func (ix *Index) Shards() []string {
 // Append prints the index as the Hub's tools do: indented by two spaces, and the
 // tensors sorted by name. Names must be UTF-8.
 func (ix *Index) Append(dst []byte) []byte {
-	dst = append(dst, "{\n  \""+indexMetadataKey+"\": {"...)
-	if ix.TotalSize >= 0 {
-		dst = append(dst, "\n    \""+totalSizeKey+"\": "...)
-		dst = strconv.AppendInt(dst, ix.TotalSize, 10)
-		dst = append(dst, "\n  "...)
-	}
-	dst = append(dst, "},\n  \""+weightMapKey+"\": {"...)
+	dst = appendIndexOpening(dst, ix.TotalSize)
 	weights := slices.SortedFunc(slices.Values(ix.WeightMap), func(a, b Weight) int { return cmp.Compare(a.Name, b.Name) })
 	for i, w := range weights {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, "\n    "...)
-		dst = appendString(dst, w.Name)
-		dst = append(dst, ": "...)
-		dst = appendString(dst, w.Shard)
+		dst = w.append(dst, i == 0)
 	}
-	if len(weights) > 0 {
+	return appendIndexEnd(dst, len(weights) == 0)
+}
+
+// appendIndexOpening prints what comes before the tensors.
+func appendIndexOpening(dst []byte, totalSize int64) []byte {
+	dst = append(dst, "{\n  \""+indexMetadataKey+"\": {"...)
+	if totalSize >= 0 {
+		dst = append(dst, "\n    \""+totalSizeKey+"\": "...)
+		dst = strconv.AppendInt(dst, totalSize, 10)
+		dst = append(dst, "\n  "...)
+	}
+	return append(dst, "},\n  \""+weightMapKey+"\": {"...)
+}
+
+// append prints the tensor's member of the index.
+func (w Weight) append(dst []byte, first bool) []byte {
+	if !first {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, "\n    "...)
+	dst = appendString(dst, w.Name)
+	dst = append(dst, ": "...)
+	return appendString(dst, w.Shard)
+}
+
+// appendIndexEnd prints what comes behind the tensors.
+func appendIndexEnd(dst []byte, empty bool) []byte {
+	if !empty {
 		dst = append(dst, "\n  "...)
 	}
 	return append(dst, "}\n}\n"...)

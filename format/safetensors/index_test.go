@@ -1,12 +1,16 @@
 package safetensors
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"weld/format"
 )
@@ -139,5 +143,59 @@ func TestAppendIndex(t *testing.T) {
 	none := Index{TotalSize: -1}
 	if got, want := string(none.Append(nil)), "{\n  \"metadata\": {},\n  \"weight_map\": {}\n}\n"; got != want {
 		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+// An index that is read piece by piece says what it says in one, wherever pieces end; names may be longer than they.
+func TestScanIndex(t *testing.T) {
+	var want Index
+	for i := range 40_000 {
+		want.WeightMap = append(want.WeightMap, Weight{fmt.Sprintf("model.layers.%d.mlp.\"experts\".é.weight", i), fmt.Sprintf("model-%05d.safetensors", i/1000)})
+	}
+	want.WeightMap = append(want.WeightMap, Weight{"z" + strings.Repeat("é", 3*lookahead), "last"})
+	text := want.Append(nil)
+	var got []Weight
+	err := ScanIndex("i.json", iotest.HalfReader(bytes.NewReader(text)), func(name []byte, shard string, at int64) error {
+		if text[at] != '"' || text[at-1] != ' ' {
+			t.Fatalf("%q is listed at byte %d, where %q stands", name[:20], at, text[at-1:at+20])
+		}
+		got = append(got, Weight{string(name), shard})
+		return nil
+	})
+	whole, wrong := ParseIndex("i.json", text)
+	if err != nil || wrong != nil || !slices.Equal(got, whole.WeightMap) || len(got) != 40_001 {
+		t.Errorf("%d of %d tensors, %v, %v", len(got), len(whole.WeightMap), err, wrong)
+	}
+	broken := errors.New("disk on fire")
+	err = ScanIndex("i.json", io.MultiReader(bytes.NewReader(text[:len(text)/4]), iotest.ErrReader(broken)), func([]byte, string, int64) error { return nil })
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	// Faults far behind the beginning say where they are.
+	at := bytes.LastIndex(text, []byte("model-00030"))
+	text[at] = '/'
+	for _, err := range []error{
+		ScanIndex("i.json", bytes.NewReader(text), func([]byte, string, int64) error { return nil }),
+		errorOf(ParseIndex("i.json", text)),
+	} {
+		if format.KindOf(err) != format.KindShardName || !strings.Contains(err.Error(), fmt.Sprintf("byte %d:", at-1)) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func errorOf(_ *Index, err error) error { return err }
+
+// An index of more shards than could be opened is refused while it is read.
+func TestTooManyShards(t *testing.T) {
+	text := []byte(`{"weight_map":{`)
+	for i := range 200_000 {
+		text = fmt.Appendf(text, "\"%d\":\"%d.safetensors\",\n", i, i)
+	}
+	text = append(text, `"z":"z"}}`...)
+	read := bytes.NewReader(text)
+	err := ScanIndex("i.json", read, func([]byte, string, int64) error { return nil })
+	if format.KindOf(err) != format.KindIndex || !strings.Contains(err.Error(), "more than 65536 shards") || read.Len() == 0 {
+		t.Errorf("got %v, %d bytes left", err, read.Len())
 	}
 }

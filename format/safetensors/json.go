@@ -3,6 +3,8 @@ package safetensors
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -75,7 +77,8 @@ const (
 type scanner struct {
 	path string // named in faults
 	src  []byte
-	base int64 // offset of src in the file
+	base int64     // offset of src in the file
+	more io.Reader // of the text behind src; nil where that is all
 
 	pos   int
 	want  want
@@ -85,6 +88,9 @@ type scanner struct {
 
 // next returns the next token, which is tokenEnd after the value and ever after.
 func (s *scanner) next() (token, error) {
+	if err := s.slide(); err != nil {
+		return token{}, err
+	}
 	s.space()
 	if s.want == wantSeparator && s.peek() == ',' {
 		s.pos++
@@ -113,6 +119,35 @@ func (s *scanner) next() (token, error) {
 		return s.leave()
 	}
 	return s.unexpected()
+}
+
+// lookahead is how much of the text is there when a token begins, if there is so much. No token
+// but a string is longer, and no space between tokens.
+const lookahead = 64 << 10
+
+// slide makes sure of the text ahead. A key stays where it is until its value begins.
+func (s *scanner) slide() error {
+	if s.more == nil || s.want == wantValue && s.depth > 0 || len(s.src)-s.pos >= lookahead {
+		return nil
+	}
+	n := copy(s.src, s.src[s.pos:])
+	s.base, s.pos, s.src = s.base+int64(s.pos), 0, s.src[:n]
+	return s.extend(4 * lookahead)
+}
+
+// extend reads up to n bytes more behind src.
+func (s *scanner) extend(n int) error {
+	begin := len(s.src)
+	s.src = slices.Grow(s.src, n)[:begin+n]
+	got, err := io.ReadFull(s.more, s.src[begin:])
+	s.src = s.src[:begin+got]
+	switch {
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		s.more = nil
+	case err != nil:
+		return fmt.Errorf("read %s: %w", s.path, err)
+	}
+	return nil
 }
 
 // members calls do for each key of the object that was just opened, and do
@@ -154,20 +189,20 @@ func (s *scanner) skip() error {
 }
 
 // text returns what a key or a string says.
-func (s *scanner) text(t token) string {
+func (s *scanner) text(t token) string { return string(s.bytes(t)) }
+
+// bytes returns it as it lies in the text, if nothing is escaped: good until the token behind the next.
+func (s *scanner) bytes(t token) []byte {
 	inside := s.src[t.start+1 : t.end-1]
 	if t.escaped {
 		return unescape(inside)
 	}
-	return string(inside)
+	return inside
 }
 
 // is reports whether a key or a string says just that.
 func (s *scanner) is(t token, text string) bool {
-	if t.escaped {
-		return s.text(t) == text
-	}
-	return string(s.src[t.start+1:t.end-1]) == text
+	return string(s.bytes(t)) == text
 }
 
 // fault reports what is wrong at an offset of the text.
@@ -331,7 +366,18 @@ func digit(c byte) bool { return '0' <= c && c <= '9' }
 // string takes a key or a string and checks what is in it.
 func (s *scanner) string(kind tokenKind) (token, error) {
 	escaped, ascii := false, true
-	for i := s.pos + 1; i < len(s.src); i++ {
+	for i := s.pos + 1; ; i++ {
+		for i < len(s.src) && plain[s.src[i]] {
+			i++
+		}
+		if len(s.src)-i < longestEscape && s.more != nil {
+			if err := s.extend(lookahead); err != nil {
+				return token{}, err
+			}
+		}
+		if i >= len(s.src) {
+			return token{}, s.fault(format.KindJSON, s.pos, "a string has no end")
+		}
 		switch c := s.src[i]; {
 		case c == '"':
 			if inside := s.src[s.pos+1 : i]; !ascii && !utf8.Valid(inside) {
@@ -353,8 +399,18 @@ func (s *scanner) string(kind tokenKind) (token, error) {
 			ascii = false
 		}
 	}
-	return token{}, s.fault(format.KindJSON, s.pos, "a string has no end")
 }
+
+// plain are the characters that stand for themselves in a string.
+var plain = func() (set [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		set[c] = c != '"' && c != '\\'
+	}
+	return set
+}()
+
+// longestEscape is the length of two surrogates.
+const longestEscape = len(`\ud800\u0000`)
 
 func (s *scanner) badEscape(i int) error {
 	if bytes.HasPrefix(s.src[i:], []byte(`\u`)) {
@@ -366,7 +422,7 @@ func (s *scanner) badEscape(i int) error {
 
 // escapeAt is what an error shows of an escape.
 func (s *scanner) escapeAt(i int) []byte {
-	return s.src[i:min(i+len(`\ud800\u0000`), len(s.src))]
+	return s.src[i:min(i+longestEscape, len(s.src))]
 }
 
 func (s *scanner) notUTF8(at int) error {
@@ -474,7 +530,7 @@ func hex4(text []byte) rune {
 }
 
 // unescape undoes the escapes of a string that was scanned.
-func unescape(text []byte) string {
+func unescape(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
 		if text[0] != '\\' {
@@ -503,7 +559,7 @@ func unescape(text []byte) string {
 		}
 		text = text[n:]
 	}
-	return string(out)
+	return out
 }
 
 // appendString prints a JSON string and escapes what must be escaped, no more.

@@ -1,12 +1,16 @@
 package safetensors
 
 import (
+	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"weld/format"
@@ -34,29 +38,30 @@ const (
 )
 
 // Checkpoint is an open safetensors checkpoint. It implements
-// [format.Checkpoint].
+// [format.Checkpoint]. For each tensor it holds its name, some 64 bytes, and a slot of a table.
 type Checkpoint struct {
 	path     string
 	beside   format.Folder
 	shards   []*shard
 	files    []format.File // of the shards, then of the index
 	tensors  []format.Tensor
-	places   []place // of each tensor
-	names    map[string]int
+	begins   []int64 // of each tensor, in its shard
+	table    format.Table
+	twice    *twice // nil, if no two shards hold the same tensor
 	metadata map[string]string
 	notes    []string
 }
 
-// shard is one open file and its header.
+// shard is one open file.
 type shard struct {
 	Source
-	header *Header
+	first int // of its tensors
 }
 
-// place is where a tensor's bytes begin.
-type place struct {
-	shard  int
-	offset int64
+// twice is a tensor that two shards hold.
+type twice struct {
+	name   string
+	shards [2]*shard
 }
 
 // OpenFile opens a single file, whose source the checkpoint then owns.
@@ -87,19 +92,19 @@ func OpenIndex(dir format.Folder, name string, open func(name string) (Source, e
 }
 
 func (chosen choice) open(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
-	var index *Index
-	var stored format.File
+	c := &Checkpoint{path: dir.Path(), beside: dir, notes: chosen.notes}
+	var index *listing
 	if chosen.index != "" {
 		var err error
-		if index, stored, err = readIndex(dir, chosen.index); err != nil {
+		if index, err = readIndex(dir, chosen.index); err != nil {
 			return nil, err
 		}
-		chosen.shards = index.Shards()
+		chosen.shards = index.shards
 		if err := chosen.unrivalled(dir, chosen.shards); err != nil {
 			return nil, err
 		}
+		c.reserve(index.tensors)
 	}
-	c := &Checkpoint{path: dir.Path(), beside: dir, notes: chosen.notes}
 	for _, name := range chosen.shards {
 		src, err := open(name)
 		if errors.Is(err, os.ErrNotExist) {
@@ -112,31 +117,75 @@ func (chosen choice) open(dir format.Folder, open func(name string) (Source, err
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	if chosen.index != "" {
-		c.files = append(c.files, stored)
-		if err := c.agree(index, stored.Path); err != nil {
+	if index != nil {
+		c.files = append(c.files, index.file)
+		if err := c.agree(index, dir); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
 	return c.finish()
 }
 
+// listing is what is kept of an index: it is read once to find the shards, and again to hold it against them.
+type listing struct {
+	name    string
+	file    format.File
+	shards  []string // each once, sorted
+	tensors int
+}
+
 // readIndex reads an index of a directory.
-func readIndex(dir format.Folder, name string) (*Index, format.File, error) {
+func readIndex(dir format.Folder, name string) (*listing, error) {
 	info, err := dir.Stat(name)
 	if errors.Is(err, os.ErrNotExist) {
 		err = choice{}.missing(dir, name, err)
 	}
 	if err != nil {
-		return nil, format.File{}, err
-	}
-	raw, err := dir.Read(name, MaxHeader)
-	if err != nil {
-		return nil, format.File{}, err
+		return nil, err
 	}
 	path := dir.Join(name)
-	index, err := ParseIndex(path, raw)
-	return index, format.File{Path: path, Info: info, Digest: sha256.Sum256(raw)}, err
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: "the index is no regular file"}
+	case info.Size() > MaxIndex:
+		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: fmt.Sprintf("an index of %d bytes is over the limit of %d", info.Size(), int64(MaxIndex))}
+	}
+	l := &listing{name: name, file: format.File{Path: path, Info: info}}
+	shards := make(map[string]bool)
+	last := ""
+	l.file.Digest, err = scanIndex(dir, name, func(_ []byte, shard string, _ int64) error {
+		l.tensors++
+		if shard != last {
+			shards[shard], last = true, shard
+		}
+		return nil
+	})
+	l.shards = slices.Sorted(maps.Keys(shards))
+	return l, err
+}
+
+// scanIndex reads the directory's index as [ScanIndex] does.
+func scanIndex(dir format.Folder, name string, found func(name []byte, shard string, at int64) error) (digest [sha256.Size]byte, err error) {
+	file, err := dir.Open(name)
+	if err != nil {
+		return digest, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return digest, err
+	}
+	sum := sha256.New()
+	text := bufio.NewReaderSize(io.TeeReader(io.LimitReader(file, MaxIndex), sum), format.ForeignHead)
+	head, err := text.Peek(format.ForeignHead)
+	if err != nil && err != io.EOF {
+		return digest, fmt.Errorf("read %s: %w", dir.Join(name), err)
+	}
+	if err := dir.Genuine(name, head, info.Size()); err != nil {
+		return digest, err
+	}
+	err = ScanIndex(dir.Join(name), text, found)
+	return [sha256.Size]byte(sum.Sum(nil)), err
 }
 
 // IsWeights reports whether a file name is that of a safetensors file or of an
@@ -146,71 +195,126 @@ func IsWeights(name string) bool {
 	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".safetensors.zst") || IsIndex(name)
 }
 
-// add reads the header of one more file.
+// add reads the header of one more file, and takes its tensors.
 func (c *Checkpoint) add(src Source) error {
-	s := &shard{Source: src}
+	s := &shard{Source: src, first: len(c.tensors)}
 	c.shards = append(c.shards, s) // so that Close closes it
 	header, err := ReadHeader(src.Path(), src, src.Size())
 	if err != nil {
 		return err
 	}
-	s.header = header
 	digest := sha256.New()
-	head := io.NewSectionReader(src, 0, header.DataStart)
-	if _, err := io.Copy(digest, head); err != nil {
+	if _, err := io.Copy(digest, io.NewSectionReader(src, 0, header.DataStart)); err != nil {
 		return err
 	}
 	c.files = append(c.files, format.File{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))})
+	c.take(header)
 	return nil
 }
+
+// take takes what a header says.
+func (c *Checkpoint) take(header *Header) {
+	if c.metadata == nil {
+		c.metadata = make(map[string]string)
+	}
+	for k, v := range header.Metadata {
+		if _, taken := c.metadata[k]; !taken {
+			c.metadata[k] = v
+		}
+	}
+	c.reserve(len(header.Tensors))
+	for _, e := range header.Tensors {
+		c.tensors = append(c.tensors, e.Tensor)
+		if first, again := c.table.Add(c.nameAt); again {
+			c.twice = &twice{e.Name, [2]*shard{c.shards[c.shardOf(first)], c.shards[len(c.shards)-1]}}
+			c.tensors = c.tensors[:len(c.tensors)-1]
+			continue
+		}
+		c.begins = append(c.begins, header.DataStart+e.Begin)
+	}
+}
+
+// reserve makes room for n tensors more.
+func (c *Checkpoint) reserve(n int) {
+	c.table.Reserve(len(c.tensors)+n, c.nameAt)
+	if n > cap(c.tensors)-len(c.tensors) {
+		c.tensors, c.begins = slices.Grow(c.tensors, n), slices.Grow(c.begins, n)
+	}
+}
+
+// Share implements [format.Sharer]: where another checkpoint lists the same tensors, the list is held once.
+func (c *Checkpoint) Share(other format.Checkpoint) bool {
+	o, ok := other.(*Checkpoint)
+	same := func(a, b format.Tensor) bool {
+		return a.Name == b.Name && a.DType == b.DType && a.Stored == b.Stored && slices.Equal(a.Shape, b.Shape)
+	}
+	if !ok || !slices.EqualFunc(c.tensors, o.tensors, same) {
+		return false
+	}
+	c.tensors, c.table = o.tensors, o.table
+	if slices.Equal(c.begins, o.begins) {
+		c.begins = o.begins
+	}
+	return true
+}
+
+func (c *Checkpoint) nameAt(i int) string { return c.tensors[i].Name }
 
 // agree demands that index and shards name the same tensors in the same places.
-func (c *Checkpoint) agree(index *Index, path string) error {
-	declared := make(map[string]string, len(index.WeightMap))
-	for _, w := range index.WeightMap {
-		declared[w.Name] = w.Shard
+func (c *Checkpoint) agree(index *listing, dir format.Folder) error {
+	path := dir.Join(index.name)
+	fault := func(kind format.Kind, tensor, detail string, args ...any) error {
+		return &format.Error{Path: path, Tensor: tensor, Kind: kind, Detail: fmt.Sprintf(detail, args...)}
 	}
-	for _, s := range c.shards {
-		base := filepath.Base(s.Path())
-		for _, e := range s.header.Tensors {
-			switch at, ok := declared[e.Name]; {
-			case !ok:
-				return &format.Error{Path: path, Tensor: e.Name, Kind: format.KindIndex, Detail: base + " holds the tensor, but the index does not list it"}
-			case at != base:
-				return &format.Error{Path: path, Tensor: e.Name, Kind: format.KindIndex, Detail: fmt.Sprintf("the index places it in %s, but it is (also) in %s", at, base)}
+	base := func(s *shard) string { return filepath.Base(s.Path()) }
+	listed := make([]bool, len(c.tensors))
+	i := -1
+	digest, err := scanIndex(dir, index.name, func(name []byte, shard string, at int64) error {
+		if i++; i >= len(c.tensors) || c.tensors[i].Name != string(name) { // it often is the next one
+			found, ok := c.table.FindBytes(name, c.nameAt)
+			if !ok {
+				return fault(format.KindIndex, string(name), "the index places it in %s, which does not hold it", shard)
 			}
-			delete(declared, e.Name)
+			i = found
 		}
+		if listed[i] {
+			return fault(format.KindDuplicate, string(name), "byte %d: it is listed twice", at)
+		}
+		listed[i] = true
+		elsewhere := base(c.shards[c.shardOf(i)])
+		if c.twice != nil && elsewhere == shard && c.twice.name == string(name) {
+			elsewhere = base(c.twice.shards[1])
+		}
+		if elsewhere != shard {
+			return fault(format.KindIndex, string(name), "the index places it in %s, but it is (also) in %s", shard, elsewhere)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	for _, w := range index.WeightMap {
-		if _, missing := declared[w.Name]; missing {
-			return &format.Error{Path: path, Tensor: w.Name, Kind: format.KindIndex, Detail: "the index places it in " + w.Shard + ", which does not hold it"}
-		}
+	if i := slices.Index(listed, false); i >= 0 {
+		return fault(format.KindIndex, c.tensors[i].Name, "%s holds the tensor, but the index does not list it", base(c.shards[c.shardOf(i)]))
+	}
+	if digest != index.file.Digest {
+		return &mmapio.ChangedError{Path: path, What: "its content"}
 	}
 	return nil
 }
 
-// finish builds the list of tensors.
+// finish demands that no tensor is in two shards.
 func (c *Checkpoint) finish() (*Checkpoint, error) {
-	c.names = make(map[string]int)
-	c.metadata = make(map[string]string)
-	for i, s := range c.shards {
-		for k, v := range s.header.Metadata {
-			if _, taken := c.metadata[k]; !taken {
-				c.metadata[k] = v
-			}
-		}
-		for _, e := range s.header.Tensors {
-			if other, taken := c.names[e.Name]; taken {
-				err := &format.Error{Path: s.Path(), Tensor: e.Name, Kind: format.KindDuplicate, Detail: "it is also in " + c.shards[c.places[other].shard].Path()}
-				return nil, errors.Join(err, c.Close())
-			}
-			c.names[e.Name] = len(c.tensors)
-			c.tensors = append(c.tensors, e.Tensor)
-			c.places = append(c.places, place{shard: i, offset: s.header.DataStart + e.Begin})
-		}
+	if t := c.twice; t != nil {
+		err := &format.Error{Path: t.shards[1].Path(), Tensor: t.name, Kind: format.KindDuplicate, Detail: "it is also in " + t.shards[0].Path()}
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// shardOf is the shard that holds a tensor.
+func (c *Checkpoint) shardOf(i int) int {
+	behind, _ := slices.BinarySearchFunc(c.shards, i+1, func(s *shard, i int) int { return cmp.Compare(s.first, i) })
+	return behind - 1
 }
 
 // Path implements [format.Checkpoint].
@@ -223,10 +327,7 @@ func (c *Checkpoint) Beside() format.Folder { return c.beside }
 func (c *Checkpoint) Tensors() []format.Tensor { return c.tensors }
 
 // Find implements [format.Checkpoint].
-func (c *Checkpoint) Find(name string) (int, bool) {
-	i, ok := c.names[name]
-	return i, ok
-}
+func (c *Checkpoint) Find(name string) (int, bool) { return c.table.Find(name, c.nameAt) }
 
 // Metadata implements [format.Checkpoint]: the first shard's word wins.
 func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
@@ -238,15 +339,14 @@ func (c *Checkpoint) Notes() []string { return c.notes }
 func (c *Checkpoint) Files() []format.File { return c.files }
 
 // FileOf implements [format.Checkpoint].
-func (c *Checkpoint) FileOf(i int) int { return c.places[i].shard }
+func (c *Checkpoint) FileOf(i int) int { return c.shardOf(i) }
 
 // View implements [format.Checkpoint].
 func (c *Checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 	if err := c.covers(i, off, n); err != nil {
 		return mmapio.View{}, err
 	}
-	p := c.places[i]
-	return c.shards[p.shard].View(p.offset+off, n)
+	return c.shards[c.shardOf(i)].View(c.begins[i]+off, n)
 }
 
 // Peek implements [format.Checkpoint].
@@ -254,8 +354,7 @@ func (c *Checkpoint) Peek(i int, off, n int64) (mmapio.View, error) {
 	if err := c.covers(i, off, n); err != nil {
 		return mmapio.View{}, err
 	}
-	p := c.places[i]
-	return c.shards[p.shard].Peek(p.offset+off, n)
+	return c.shards[c.shardOf(i)].Peek(c.begins[i]+off, n)
 }
 
 // covers refuses what reaches beyond tensor i.
@@ -268,9 +367,8 @@ func (c *Checkpoint) covers(i int, off, n int64) error {
 
 // Stored implements [format.Checkpoint].
 func (c *Checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
-	p := c.places[i]
-	file, _ = c.shards[p.shard].Source.(*mmapio.File)
-	return file, p.offset
+	file, _ = c.shards[c.shardOf(i)].Source.(*mmapio.File)
+	return file, c.begins[i]
 }
 
 // ViewCost implements [format.Checkpoint].
@@ -286,8 +384,7 @@ func (c *Checkpoint) ViewCost(n int64) int64 {
 
 // Advise implements [format.Checkpoint].
 func (c *Checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
-	p := c.places[i]
-	c.shards[p.shard].Advise(a, p.offset+off, n)
+	c.shards[c.shardOf(i)].Advise(a, c.begins[i]+off, n)
 }
 
 // Unchanged implements [format.Checkpoint].

@@ -16,7 +16,7 @@ import (
 )
 
 // spill writes files into a directory.
-func spill(t *testing.T, files map[string]string) string {
+func spill(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, data := range files {

@@ -1,9 +1,13 @@
 package safetensors
 
 import (
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 
 	"weld/format"
 	"weld/mmapio"
@@ -13,88 +17,187 @@ import (
 const DefaultShardSize = 5_000_000_000
 
 // Layout is where every byte of a checkpoint will be written: a pure function of
-// the tensors, the metadata and the size of a shard.
+// the tensors, the metadata and the size of a shard. It holds an offset for each tensor, and prints headers and
+// index when they are wanted.
 type Layout struct {
-	Shards []Shard
-	Index  *Index // nil if there is one shard
-	places []shardPlace
+	Shards   []Shard
+	tensor   func(i int) format.Tensor
+	metadata map[string]string
+	begins   []int64 // of tensors in the order of their bytes, from where the data of their shard begins
+	order    []int32 // which tensors these are; nil where that is the order in which they were given
+	rank     []int32 // where each tensor is in the order; nil likewise
 }
 
 // Shard is one file of a layout.
 type Shard struct {
-	Name   string
-	Header []byte // with its length before it
-	Size   int64  // of the file
-	Data   int64  // of the tensors
-	Order  []int  // tensors in the order of their bytes
+	Name        string
+	HeaderSize  int64 // with the length before it
+	Size        int64 // of the file
+	Data        int64 // of the tensors
+	First, Last int   // its tensors, in the order of their bytes
 }
 
-type shardPlace struct {
-	shard  int
-	offset int64 // in the file
-}
+// OneShard is a size of shards that never begins another one.
+const OneShard = 1 << 62
 
 // NewLayout lays tensors out in the given order. A shard takes tensors until the
-// next would exceed shardSize bytes of data; one that is larger has its own. Inside a
-// shard every tensor is aligned to its element size.
+// next would exceed shardSize bytes of data, or the header its limit; one that is larger has its own. Inside a
+// shard those with the larger elements come first, so that every tensor is aligned to its element size.
 func NewLayout(tensors []format.Tensor, metadata map[string]string, shardSize int64) (*Layout, error) {
-	l := &Layout{places: make([]shardPlace, len(tensors))}
-	for start := 0; start < len(tensors) || start == 0; {
-		end, data := start, int64(0)
-		for end < len(tensors) && (end == start || data+tensors[end].Bytes() <= shardSize) {
-			data += tensors[end].Bytes()
+	return Lay(len(tensors), func(i int) format.Tensor { return tensors[i] }, metadata, shardSize)
+}
+
+// Lay is NewLayout for n tensors that lie elsewhere; tensor describes them, now and later.
+func Lay(n int, tensor func(i int) format.Tensor, metadata map[string]string, shardSize int64) (*Layout, error) {
+	l := &Layout{tensor: tensor, metadata: metadata, begins: make([]int64, n)}
+	var entry []byte
+	opening := len(appendOpening(nil, metadata))
+	for start := 0; start < n || start == 0; {
+		end, data, header := start, int64(0), opening
+		for end < n {
+			t := tensor(end)
+			e := Entry{t, math.MaxInt64, math.MaxInt64} // printed as long as any
+			entry = e.append(entry[:0])
+			if end > start && shardSize < OneShard && (data+t.Bytes() > shardSize || header+len(entry) > MaxHeader) {
+				break
+			}
+			data, header = data+t.Bytes(), header+len(entry)+1
 			end++
 		}
-		if err := l.addShard(tensors, start, end, data, metadata); err != nil {
+		if err := l.addShard(start, end, data); err != nil {
 			return nil, err
 		}
 		start = max(end, start+1)
 	}
-	l.name(tensors)
+	if l.order != nil {
+		l.rank = make([]int32, n)
+		for k, i := range l.order {
+			l.rank[i] = int32(k)
+		}
+	}
+	for i := range l.Shards {
+		l.Shards[i].Name = SingleName
+		if len(l.Shards) > 1 {
+			l.Shards[i].Name = fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(l.Shards))
+		}
+	}
 	return l, nil
 }
 
-// addShard lays out tensors [start, end) as one file.
-func (l *Layout) addShard(tensors []format.Tensor, start, end int, data int64, metadata map[string]string) error {
-	entries, order := Arrange(tensors[start:end])
-	header := Header{Tensors: entries, Metadata: metadata}
-	raw := header.AppendFile(nil)
-	if len(raw)-8 > MaxHeader {
-		return fmt.Errorf("a header of %d bytes for %d tensors is over the format's limit of %d: choose a smaller shard size", len(raw), end-start, int64(MaxHeader))
+// addShard lays out tensors [first, last) as one file.
+func (l *Layout) addShard(first, last int, data int64) error {
+	l.align(first, last)
+	begin := int64(0)
+	for k := first; k < last; k++ {
+		l.begins[k] = begin
+		begin += l.at(k).Bytes()
 	}
-	s := Shard{Header: raw, Data: data, Size: int64(len(raw)) + data}
-	for k, i := range order {
-		s.Order = append(s.Order, start+i)
-		l.places[start+i] = shardPlace{len(l.Shards), int64(len(raw)) + entries[k].Begin}
+	s := Shard{Data: data, First: first, Last: last}
+	l.printHeader(&s, func(piece []byte) error {
+		s.HeaderSize += int64(len(piece))
+		return nil
+	})
+	if s.HeaderSize-lengthSize > MaxHeader {
+		return fmt.Errorf("a header of %d bytes for %d tensors is over the format's limit of %d: choose a smaller shard size", s.HeaderSize, last-first, int64(MaxHeader))
 	}
+	s.Size = s.HeaderSize + data
 	l.Shards = append(l.Shards, s)
 	return nil
 }
 
-// name gives the shards their names and makes the index.
-func (l *Layout) name(tensors []format.Tensor) {
-	if len(l.Shards) == 1 {
-		l.Shards[0].Name = SingleName
-		return
+// align orders the tensors of a shard by the size of their elements.
+func (l *Layout) align(first, last int) {
+	larger := func(a, b int32) int {
+		return cmp.Compare(l.tensor(int(b)).DType.Align(), l.tensor(int(a)).DType.Align())
 	}
-	l.Index = &Index{}
-	for i := range l.Shards {
-		s := &l.Shards[i]
-		s.Name = fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(l.Shards))
-		l.Index.TotalSize += s.Data
-		for _, t := range s.Order {
-			l.Index.WeightMap = append(l.Index.WeightMap, Weight{Name: tensors[t].Name, Shard: s.Name})
+	if l.order == nil {
+		inOrder := true
+		for i := first + 1; i < last && inOrder; i++ {
+			inOrder = larger(int32(i-1), int32(i)) <= 0
+		}
+		if inOrder {
+			return
+		}
+		l.order = make([]int32, len(l.begins))
+		for i := range l.order {
+			l.order[i] = int32(i)
 		}
 	}
+	slices.SortStableFunc(l.order[first:last], larger)
+}
+
+// at is the k-th tensor in the order of the bytes.
+func (l *Layout) at(k int) format.Tensor {
+	if l.order != nil {
+		k = int(l.order[k])
+	}
+	return l.tensor(k)
+}
+
+// headerPiece is how many bytes of a header are in memory at once, and a tensor's.
+const headerPiece = 1 << 20
+
+// printHeader prints a shard's header, with its length before it, piece by piece. A piece is good for the call.
+func (l *Layout) printHeader(s *Shard, emit func(piece []byte) error) error {
+	size := s.HeaderSize - lengthSize
+	buf := binary.LittleEndian.AppendUint64(nil, uint64(size))
+	buf = appendOpening(buf, l.metadata)
+	printed := 0
+	for k := s.First; k < s.Last; k++ {
+		if k > s.First || l.metadata != nil {
+			buf = append(buf, ',')
+		}
+		t := l.at(k)
+		e := Entry{t, l.begins[k], l.begins[k] + t.Bytes()}
+		if buf = e.append(buf); len(buf) >= headerPiece {
+			if err := emit(buf); err != nil {
+				return err
+			}
+			printed += len(buf)
+			buf = buf[:0]
+		}
+	}
+	for buf = append(buf, '}'); (printed+len(buf))%lengthSize != 0; {
+		buf = append(buf, ' ')
+	}
+	return emit(buf)
+}
+
+// Header prints a shard's header, with its length before it.
+func (l *Layout) Header(shard int) []byte {
+	s := &l.Shards[shard]
+	raw := make([]byte, 0, s.HeaderSize)
+	l.printHeader(s, func(piece []byte) error {
+		raw = append(raw, piece...)
+		return nil
+	})
+	return raw
 }
 
 // Order lists the tensors in the order of their bytes.
 func (l *Layout) Order() []int {
-	var order []int
-	for _, s := range l.Shards {
-		order = append(order, s.Order...)
+	order := make([]int, len(l.begins))
+	for k := range order {
+		order[k] = k
+		if l.order != nil {
+			order[k] = int(l.order[k])
+		}
 	}
 	return order
+}
+
+// Settle renumbers the tensors by the order of their bytes: tensor i is what Order()[i] was, for
+// whoever described the tensors, too.
+func (l *Layout) Settle() { l.order, l.rank = nil, nil }
+
+// place is where a tensor begins.
+func (l *Layout) place(i int) (shard int, offset int64) {
+	if l.rank != nil {
+		i = int(l.rank[i])
+	}
+	behind, _ := slices.BinarySearchFunc(l.Shards, i+1, func(s Shard, i int) int { return cmp.Compare(s.First, i) })
+	shard = behind - 1
+	return shard, l.Shards[shard].HeaderSize + l.begins[i]
 }
 
 // Size is the number of bytes of all shards.
@@ -105,9 +208,62 @@ func (l *Layout) Size() (n int64) {
 	return n
 }
 
+// Index prints the index of several shards as it is read; nil if there is one.
+func (l *Layout) Index() io.Reader {
+	if len(l.Shards) == 1 {
+		return nil
+	}
+	x := &indexPrinter{layout: l, left: make([]int32, len(l.begins))}
+	total := int64(0)
+	for i := range l.Shards {
+		total += l.Shards[i].Data
+	}
+	for i := range x.left {
+		x.left[i] = int32(i)
+	}
+	slices.SortFunc(x.left, func(a, b int32) int { return cmp.Compare(l.tensor(int(a)).Name, l.tensor(int(b)).Name) })
+	x.buf = appendIndexOpening(nil, total)
+	return x
+}
+
+// indexPrinter is an [io.Reader] of an index.
+type indexPrinter struct {
+	layout *Layout
+	left   []int32 // tensors by name
+	begun  bool
+	ended  bool
+	buf    []byte
+	read   int // bytes of buf
+}
+
+func (x *indexPrinter) Read(p []byte) (int, error) {
+	if x.read == len(x.buf) {
+		if x.ended {
+			return 0, io.EOF
+		}
+		x.print()
+	}
+	n := copy(p, x.buf[x.read:])
+	x.read += n
+	return n, nil
+}
+
+// print prints some more.
+func (x *indexPrinter) print() {
+	x.buf, x.read = x.buf[:0], 0
+	for len(x.left) > 0 && len(x.buf) < headerPiece {
+		shard, _ := x.layout.place(int(x.left[0]))
+		x.buf = Weight{x.layout.tensor(int(x.left[0])).Name, x.layout.Shards[shard].Name}.append(x.buf, !x.begun)
+		x.left, x.begun = x.left[1:], true
+	}
+	if len(x.left) == 0 {
+		x.buf, x.ended = appendIndexEnd(x.buf, !x.begun), true
+	}
+}
+
 // Cuts lists the offsets at which a single file of this layout is best cut into
 // pieces of at most limit bytes: between tensors, and inside those that are larger.
-func (l *Layout) Cuts(tensors []format.Tensor, limit int64) []int64 {
+func (l *Layout) Cuts(limit int64) []int64 {
 	s := l.Shards[0]
 	var cuts []int64
 	var start, end int64 // of the piece that is being filled
@@ -131,9 +287,9 @@ func (l *Layout) Cuts(tensors []format.Tensor, limit int64) []int64 {
 			cut()
 		}
 	}
-	fill(int64(len(s.Header)))
-	for _, t := range s.Order {
-		fill(tensors[t].Bytes())
+	fill(s.HeaderSize)
+	for k := range l.begins {
+		fill(l.at(k).Bytes())
 	}
 	cut()
 	return cuts
@@ -151,9 +307,15 @@ type Writer struct {
 // NewWriter starts writing a layout to one target for each shard; the headers are
 // written at once.
 func NewWriter(l *Layout, targets []Target) (*Writer, error) {
-	for i, s := range l.Shards {
-		if _, err := targets[i].WriteAt(s.Header, 0); err != nil {
-			return nil, fmt.Errorf("write the header of %s: %w", s.Name, err)
+	for i := range l.Shards {
+		at := int64(0)
+		err := l.printHeader(&l.Shards[i], func(piece []byte) error {
+			n, err := targets[i].WriteAt(piece, at)
+			at += int64(n)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("write the header of %s: %w", l.Shards[i].Name, err)
 		}
 	}
 	return &Writer{layout: l, targets: targets}, nil
@@ -161,16 +323,16 @@ func NewWriter(l *Layout, targets []Target) (*Writer, error) {
 
 // WriteAt implements [format.Writer].
 func (w *Writer) WriteAt(i int, off int64, p []byte) error {
-	place := w.layout.places[i]
-	_, err := w.targets[place.shard].WriteAt(p, place.offset+off)
+	shard, begin := w.layout.place(i)
+	_, err := w.targets[shard].WriteAt(p, begin+off)
 	return err
 }
 
 // CopyAt implements [format.Writer].
 func (w *Writer) CopyAt(i int, off int64, src *mmapio.File, from, n int64) error {
-	place := w.layout.places[i]
-	if t, ok := w.targets[place.shard].(mmapio.Copier); ok {
-		return t.CopyAt(src, from, n, place.offset+off)
+	shard, begin := w.layout.place(i)
+	if t, ok := w.targets[shard].(mmapio.Copier); ok {
+		return t.CopyAt(src, from, n, begin+off)
 	}
 	return errors.ErrUnsupported
 }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"weld/format"
 )
@@ -39,50 +41,59 @@ func checkLayout(t *testing.T, l *Layout, tensors []format.Tensor, metadata map[
 		if s.Name != want {
 			t.Errorf("shard %d is named %s", i, s.Name)
 		}
-		h, err := ReadHeader(s.Name, bytes.NewReader(s.Header), s.Size)
+		header := l.Header(i)
+		own := l.Order()[s.First:s.Last]
+		h, err := ReadHeader(s.Name, bytes.NewReader(header), s.Size)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if int64(len(s.Header)) != h.DataStart || s.Size != h.DataStart+s.Data || h.DataStart%8 != 0 || len(h.Tensors) != len(s.Order) {
-			t.Errorf("%s: header of %d bytes, data of %d at %d, file of %d", s.Name, len(s.Header), s.Data, h.DataStart, s.Size)
+		if int64(len(header)) != h.DataStart || s.HeaderSize != h.DataStart || s.Size != h.DataStart+s.Data || h.DataStart%8 != 0 || len(h.Tensors) != len(own) {
+			t.Errorf("%s: header of %d bytes, data of %d at %d, file of %d", s.Name, len(header), s.Data, h.DataStart, s.Size)
 		}
 		if fmt.Sprint(h.Metadata) != fmt.Sprint(metadata) {
 			t.Errorf("%s: metadata %v", s.Name, h.Metadata)
 		}
-		for k, at := range s.Order {
+		for k, at := range own {
 			e, x := h.Tensors[k], tensors[at]
 			if e.Name != x.Name || e.DType != x.DType || !slices.Equal(e.Shape, x.Shape) || seen[at] {
 				t.Errorf("%s: entry %d is %v, tensor %d is %v", s.Name, k, e.Tensor, at, x)
 			}
-			if offset := h.DataStart + e.Begin; offset%x.DType.Align() != 0 || l.places[at] != (shardPlace{i, offset}) {
-				t.Errorf("%s: %s is at %d, placed at %+v", s.Name, x.Name, offset, l.places[at])
+			shard, begin := l.place(at)
+			if offset := h.DataStart + e.Begin; offset%x.DType.Align() != 0 || shard != i || begin != offset {
+				t.Errorf("%s: %s is at %d, placed at %d of shard %d", s.Name, x.Name, offset, begin, shard)
 			}
 			seen[at] = true
 			data += x.Bytes()
 		}
 		// A shard takes tensors in the given order; inside, the larger elements come first.
-		sorted := slices.Sorted(slices.Values(s.Order))
+		sorted := slices.Sorted(slices.Values(own))
 		for k := range sorted {
 			if sorted[k] != sorted[0]+k || i > 0 && sorted[0] != len(order) {
 				t.Errorf("%s holds %v", s.Name, sorted)
 			}
 		}
-		order = append(order, s.Order...)
+		order = append(order, own...)
 		size += s.Size
 	}
 	if slices.Contains(seen, false) || !slices.Equal(l.Order(), order) || l.Size() != size {
 		t.Errorf("seen %v, order %v, size %d", seen, l.Order(), l.Size())
 	}
-	if (l.Index == nil) != (len(l.Shards) == 1) {
-		t.Errorf("%d shards, index %v", len(l.Shards), l.Index)
+	printed := l.Index()
+	if (printed == nil) != (len(l.Shards) == 1) {
+		t.Errorf("%d shards, index %v", len(l.Shards), printed)
 	}
-	if l.Index != nil {
-		if l.Index.TotalSize != data || len(l.Index.WeightMap) != len(tensors) {
-			t.Errorf("index of %d bytes, %d tensors", l.Index.TotalSize, len(l.Index.WeightMap))
+	if printed != nil {
+		raw, err := io.ReadAll(iotest.OneByteReader(printed))
+		index, wrong := ParseIndex("i.json", raw)
+		if err != nil || wrong != nil || !bytes.Equal(raw, index.Append(nil)) {
+			t.Fatalf("index %q: %v, %v", raw, err, wrong)
 		}
-		for _, w := range l.Index.WeightMap {
+		if index.TotalSize != data || len(index.WeightMap) != len(tensors) {
+			t.Errorf("index of %d bytes, %d tensors", index.TotalSize, len(index.WeightMap))
+		}
+		for _, w := range index.WeightMap {
 			at := slices.IndexFunc(tensors, func(x format.Tensor) bool { return x.Name == w.Name })
-			if at < 0 || l.Shards[l.places[at].shard].Name != w.Shard {
+			if shard, _ := l.place(at); at < 0 || l.Shards[shard].Name != w.Shard {
 				t.Errorf("index places %s in %s", w.Name, w.Shard)
 			}
 		}
@@ -104,11 +115,11 @@ func TestLayoutProperties(t *testing.T) {
 		}
 		checkLayout(t, l, tensors, metadata)
 		for i, s := range l.Shards {
-			if s.Data > limit && len(s.Order) > 1 {
-				t.Errorf("seed %d: shard %d of %d tensors has %d bytes, the limit is %d", seed, i, len(s.Order), s.Data, limit)
+			if s.Data > limit && s.Last-s.First > 1 {
+				t.Errorf("seed %d: shard %d of %d tensors has %d bytes, the limit is %d", seed, i, s.Last-s.First, s.Data, limit)
 			}
 			if i+1 < len(l.Shards) {
-				next := slices.Min(l.Shards[i+1].Order)
+				next := slices.Min(l.Order()[l.Shards[i+1].First:l.Shards[i+1].Last])
 				if s.Data+tensors[next].Bytes() <= limit {
 					t.Errorf("seed %d: shard %d could have taken tensor %d", seed, i, next)
 				}
@@ -143,7 +154,7 @@ func TestCuts(t *testing.T) {
 		}
 		s := l.Shards[0]
 		limit := 1 + r.Int64N(1500)
-		cuts := l.Cuts(tensors, limit)
+		cuts := l.Cuts(limit)
 		last := int64(0)
 		for _, c := range cuts {
 			if c <= last || c-last > limit {
@@ -163,7 +174,7 @@ func TestCuts(t *testing.T) {
 			return n
 		}
 		for i, x := range tensors {
-			begin := l.places[i].offset
+			_, begin := l.place(i)
 			if n := inside(begin, begin+x.Bytes()); x.Bytes() <= limit && n != 0 || int64(n) > x.Bytes()/limit {
 				t.Errorf("seed %d: a tensor of %d bytes is cut %d times, the limit is %d", seed, x.Bytes(), n, limit)
 			}
@@ -172,7 +183,7 @@ func TestCuts(t *testing.T) {
 		start := int64(0)
 		for i := 0; i+1 < len(cuts); i++ {
 			if cuts[i+1]-start <= limit {
-				large := slices.ContainsFunc(tensors, func(x format.Tensor) bool { return x.Bytes() > limit }) || int64(len(s.Header)) > limit
+				large := slices.ContainsFunc(tensors, func(x format.Tensor) bool { return x.Bytes() > limit }) || s.HeaderSize > limit
 				if !large {
 					t.Errorf("seed %d: pieces to %d and to %d fit in one of %d", seed, cuts[i], cuts[i+1], limit)
 				}
@@ -274,7 +285,7 @@ func TestWriter(t *testing.T) {
 				t.Fatal(err)
 			}
 			for j, e := range h.Tensors {
-				if got := f.data[h.DataStart+e.Begin : h.DataStart+e.End]; !bytes.Equal(got, contents[l.Shards[k].Order[j]]) {
+				if got := f.data[h.DataStart+e.Begin : h.DataStart+e.End]; !bytes.Equal(got, contents[l.Order()[l.Shards[k].First+j]]) {
 					t.Errorf("seed %d: tensor %s has other bytes", seed, e.Name)
 				}
 			}

@@ -182,7 +182,7 @@ func (m *maker) write(dir string, metadata map[string]string, value func(dst []f
 	if err != nil {
 		return err
 	}
-	if there(filepath.Join(dir, layout.Shards[0].Name), layout.Shards[0]) {
+	if there(filepath.Join(dir, layout.Shards[0].Name), layout.Header(0), layout.Shards[0].Size) {
 		return nil
 	}
 	stage, err := mmapio.NewStage(mmapio.OS, dir, mmapio.Directory)
@@ -226,18 +226,18 @@ func (m *maker) write(dir string, metadata map[string]string, value func(dst []f
 
 // there reports whether an earlier run has left this file: files appear when they are
 // complete, and what they hold follows from their header.
-func there(path string, shard safetensors.Shard) bool {
+func there(path string, want []byte, size int64) bool {
 	file, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer file.Close()
-	header := make([]byte, len(shard.Header))
-	if _, err := file.ReadAt(header, 0); err != nil || !bytes.Equal(header, shard.Header) {
+	header := make([]byte, len(want))
+	if _, err := file.ReadAt(header, 0); err != nil || !bytes.Equal(header, want) {
 		return false
 	}
 	info, err := file.Stat()
-	return err == nil && info.Size() == shard.Size
+	return err == nil && info.Size() == size
 }
 
 // Remove deletes the checkpoints.

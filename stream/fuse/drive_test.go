@@ -26,7 +26,7 @@ func unpack(o Operand) []float64 {
 
 // inputs are the operands of a merge in memory.
 type inputs struct {
-	jobs       []Job
+	jobs       List
 	base       source
 	models     []source
 	importance []source

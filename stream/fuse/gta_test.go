@@ -21,7 +21,7 @@ type trial struct {
 }
 
 // in gives jobs the parameters of a trial.
-func (r trial) in(jobs []Job) []Job {
+func (r trial) in(jobs List) List {
 	var list []Job
 	for _, j := range jobs {
 		j.Params = r.shared

@@ -17,7 +17,7 @@ type sums struct {
 }
 
 // in gives the jobs the parameters of a case.
-func (l sums) in(jobs []Job) []Job {
+func (l sums) in(jobs List) List {
 	normalize := map[bool]float64{true: 1}[l.normalize]
 	var list []Job
 	for _, j := range jobs {

@@ -3,6 +3,7 @@ package fuse
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"weld/format"
@@ -46,20 +47,23 @@ func LocalNames() []string {
 
 // Local prepares a merge by a method that needs nothing but the tensor at hand: it has no
 // passes over the model, and measures a tensor, if it has to, in stages before it is fused.
-func Local(name string, jobs []Job, nonfinite Nonfinite) Method {
+func Local(name string, jobs Jobs, nonfinite Nonfinite) Method {
 	f, ok := formulas[name]
 	if !ok {
 		panic(fmt.Sprintf("fuse: no method %q", name))
 	}
-	return &local{formula: f, jobs: jobs, nonfinite: nonfinite, odd: make([]atomic.Int64, len(jobs))}
+	return &local{formula: f, jobs: jobs, nonfinite: nonfinite, odd: make([]atomic.Int64, jobs.Len())}
 }
 
 type local struct {
 	formula
-	jobs      []Job
+	jobs      Jobs
 	nonfinite Nonfinite
 	odd       []atomic.Int64
 	spare     spareScores
+	survey    sync.Once
+	models    int   // of a job at most
+	rowBytes  int64 // likewise
 }
 
 func (l *local) Next() *Pass   { return nil }
@@ -72,20 +76,21 @@ func (l *local) Reads() Reads {
 }
 
 func (l *local) Fuse(i int) []Stage {
-	j := &job{Job: &l.jobs[i], finisher: finisher{&l.jobs[i], l.nonfinite}, reads: l.Reads(), odd: &l.odd[i], spare: &l.spare}
-	for m, c := range l.jobs[i].Models {
+	described := l.jobs.Job(i)
+	j := &job{Job: &described, finisher: finisher{&described, l.nonfinite}, reads: l.Reads(), odd: &l.odd[i], spare: &l.spare}
+	for m, c := range described.Models {
 		if !c.Absent {
 			j.sources = append(j.sources, m)
 		}
 	}
-	if l.jobs[i].Wide {
+	if described.Wide {
 		return l.double(j)
 	}
 	return l.single(j)
 }
 
 func (l *local) Results() []Result {
-	results := make([]Result, len(l.jobs))
+	results := make([]Result, len(l.odd))
 	for i := range results {
 		results[i].Nonfinite = l.odd[i].Load()
 	}
@@ -93,22 +98,28 @@ func (l *local) Results() []Result {
 }
 
 func (l *local) Cost() Cost {
-	models, rows := 0, int64(0)
-	for i := range l.jobs {
-		models = max(models, len(l.jobs[i].Models))
-		if l.rows != nil {
-			rows = max(rows, l.rows(&l.jobs[i]))
-		}
-	}
+	l.survey.Do(l.look)
 	return Cost{
-		Scratch: int64(l.tiles(models))*TileElements*8 + scoring.CountsBytes + rows,
+		Scratch: int64(l.tiles(l.models))*TileElements*8 + scoring.CountsBytes + l.rowBytes,
 		Job: func(i int) int64 {
 			n := int64(1 << 10)
 			if l.state != nil {
-				n += l.state(&l.jobs[i])
+				j := l.jobs.Job(i)
+				n += l.state(&j)
 			}
 			return n
 		},
+	}
+}
+
+// look finds out what the largest job takes.
+func (l *local) look() {
+	for i := range l.jobs.Len() {
+		j := l.jobs.Job(i)
+		l.models = max(l.models, len(j.Models))
+		if l.rows != nil {
+			l.rowBytes = max(l.rowBytes, l.rows(&j))
+		}
 	}
 }
 

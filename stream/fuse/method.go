@@ -4,6 +4,19 @@ import (
 	"weld/format"
 )
 
+// Jobs are the tensors of a merge. A description is made anew at each call, so that those of a million tensors
+// need not be held.
+type Jobs interface {
+	Len() int
+	Job(i int) Job
+}
+
+// List is Jobs that lie in memory.
+type List []Job
+
+func (l List) Len() int      { return len(l) }
+func (l List) Job(i int) Job { return l[i] }
+
 // Job is one output tensor as a method sees it.
 type Job struct {
 	Name   string

@@ -76,7 +76,11 @@ var RescaleNames = []string{"none", "density", "l1"}
 const contrastFloor = 0.1
 
 // Method prepares the merge of the given jobs.
-func (o STA) Method(jobs []Job) Method {
+func (o STA) Method(of Jobs) Method {
+	jobs := make([]Job, of.Len())
+	for i := range jobs {
+		jobs[i] = of.Job(i)
+	}
 	m := &sta{STA: o, jobs: jobs, tensors: make([]tensor, len(jobs)), sampled: 8 * scoring.SampleSize, tabled: 1 << 19}
 	for i := range jobs {
 		m.tensors[i].init(m, &jobs[i])

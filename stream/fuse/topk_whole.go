@@ -42,7 +42,7 @@ func (st *topKWhole[T]) End() error {
 					continue
 				}
 			}
-			if c.found(scoring.Find(scores, c.k)); c.some {
+			if c.found(st.spare.find(scores, c.k)); c.some {
 				c.numberWhole(st.Tiling, scores)
 			}
 		}
@@ -61,8 +61,18 @@ func (c *topK) numberWhole(tiling Tiling, scores []float32) {
 	c.numberAll(ties)
 }
 
-// spareScores are scores of whole tensors that are no longer needed, for others.
-type spareScores struct{ pool sync.Pool }
+// spareScores are scores of whole tensors that are no longer needed, for others, and what searched them.
+type spareScores struct{ pool, finders sync.Pool }
+
+// find is [scoring.Find].
+func (s *spareScores) find(scores []float32, k int64) (float32, scoring.Ties) {
+	f, ok := s.finders.Get().(*scoring.Finder)
+	if !ok {
+		f = new(scoring.Finder)
+	}
+	defer s.finders.Put(f)
+	return f.Find(scores, k)
+}
 
 // take lends n scores, whatever they are.
 func (s *spareScores) take(n int64) []float32 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -90,8 +91,12 @@ func write(t *testing.T, list []format.Tensor, seed uint64, change func(name str
 		"config.json": `{"num_hidden_layers": 2}`, "empty.txt": "", "additional_chat_templates/rag.jinja": "{{ x }}",
 		"tokenizer.json": strings.Repeat("a token, ", 100_000),
 	}
-	if layout.Index != nil {
-		small[safetensors.IndexName] = string(layout.Index.Append(nil))
+	if index := layout.Index(); index != nil {
+		raw, err := io.ReadAll(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		small[safetensors.IndexName] = string(raw)
 	}
 	for name, text := range small {
 		put(t, filepath.Join(dir, name), []byte(text))

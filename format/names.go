@@ -1,0 +1,103 @@
+package format
+
+import (
+	"hash/maphash"
+	"strings"
+)
+
+// Names keeps the names of many tensors: in a few large pieces of memory, not in one for each. The zero value is
+// ready.
+type Names struct{ piece strings.Builder }
+
+// namesPiece is the size of a piece.
+const namesPiece = 64 << 10
+
+// Keep copies a name; left is how many bytes of names may follow at most, this one among them.
+func (n *Names) Keep(name []byte, left int) string {
+	if n.piece.Cap()-n.piece.Len() < len(name) {
+		n.piece.Reset()
+		n.piece.Grow(max(len(name), min(left, namesPiece)))
+	}
+	begin := n.piece.Len()
+	n.piece.Write(name)
+	return n.piece.String()[begin:]
+}
+
+// Table finds the entries of a list by name: a hash table of their places, 4 bytes a slot, that holds no
+// names. Whoever asks tells the name at a place. The zero value is empty.
+type Table struct {
+	seed  maphash.Seed
+	slots []uint32 // 1 + place, 0 for none; a power of two of them, less than 4/5 full
+	count int
+}
+
+// Add enters the next place of the list. If its name is there already, it is not entered, and
+// first is the place that has the name.
+func (t *Table) Add(at func(place int) string) (first int, again bool) {
+	if 5*(t.count+1) > 4*len(t.slots) {
+		t.grow(2*len(t.slots), at)
+	}
+	name := at(t.count)
+	i := t.slotOf(name, at)
+	if t.slots[i] != 0 {
+		return int(t.slots[i]) - 1, true
+	}
+	t.count++
+	t.slots[i] = uint32(t.count)
+	return t.count - 1, false
+}
+
+// Reserve makes room for n places in all.
+func (t *Table) Reserve(n int, at func(place int) string) {
+	size := len(t.slots)
+	for 4*size < 5*n {
+		size = max(8, 2*size)
+	}
+	if size > len(t.slots) {
+		t.grow(size, at)
+	}
+}
+
+// grow enters all places anew.
+func (t *Table) grow(size int, at func(place int) string) {
+	if t.slots == nil {
+		t.seed = maphash.MakeSeed()
+	}
+	t.slots = make([]uint32, max(8, size))
+	for place := range t.count {
+		t.slots[t.slotOf(at(place), at)] = uint32(place) + 1
+	}
+}
+
+// slot is where a name of a hash is, or would be; same tells whether it is the name at a place.
+func (t *Table) slot(hash uint64, same func(place int) bool) int {
+	mask := len(t.slots) - 1
+	i := int(hash) & mask
+	for t.slots[i] != 0 && !same(int(t.slots[i])-1) {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
+func (t *Table) slotOf(name string, at func(place int) string) int {
+	return t.slot(maphash.String(t.seed, name), func(place int) bool { return at(place) == name })
+}
+
+// Find returns the place of a name.
+func (t *Table) Find(name string, at func(place int) string) (place int, ok bool) {
+	if t.count == 0 {
+		return 0, false
+	}
+	place = int(t.slots[t.slotOf(name, at)]) - 1
+	return max(place, 0), place >= 0
+}
+
+// FindBytes is Find for a name that is no string yet.
+func (t *Table) FindBytes(name []byte, at func(place int) string) (place int, ok bool) {
+	if t.count == 0 {
+		return 0, false
+	}
+	slot := t.slot(maphash.Bytes(t.seed, name), func(place int) bool { return at(place) == string(name) })
+	place = int(t.slots[slot]) - 1
+	return max(place, 0), place >= 0
+}
