@@ -20,12 +20,14 @@ func benchCommand() *cli.Command {
 		Description: "Makes checkpoints in DIR (a temporary directory on a RAM disk, if there is one), then times\n" +
 			"every case and, beside it, the floor: every input read once, the output written once, nothing\n" +
 			"computed. Cases are methods with their defaults (density 0.5, where the default keeps all), " + bench.Compressed + "\n(into *.safetensors.zst), " + bench.Restored + ", " + bench.Packed + " (into *.weld), " + bench.Unpacked + ", and " + bench.MergePack + ".\n\n" +
-			"Examples:\n\n   weld bench\n   weld bench /mnt/nvme --size 20GB --case sta,linear --rounds 1\n\n" + exitHelp,
+			"Examples:\n\n   weld bench\n   weld bench /mnt/nvme --size 20GB --case sta,linear --rounds 1\n   weld bench --tensors 1000,10000,100000\n\n" + exitHelp,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "size", Value: "1GB", Usage: "bytes of each checkpoint"},
 			&cli.IntFlag{Name: "models", Value: 2, Usage: "`N` fine-tuned models beside the base"},
 			&cli.StringSliceFlag{Name: "case", Usage: "what is measured, in this order; commas separate", DefaultText: strings.Join(defaultCases, ",")},
 			&cli.IntFlag{Name: "rounds", Value: 3, Usage: "how often; the best counts"},
+			&cli.StringSliceFlag{Name: "tensors", Usage: "measure commands on checkpoints of `N` small tensors instead; commas separate"},
+			&cli.StringSliceFlag{Name: "beside", Usage: "`PROGRAM`, another build, that --tensors measures too"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave the checkpoints in DIR, for other programs to be measured on"},
 		}, runFlags()...),
 		Action: runBench,
@@ -72,6 +74,9 @@ func runBench(c *cli.Context) error {
 		if !c.Bool("quiet") {
 			say(c.App.ErrWriter, "weld: "+text+"\n", args...)
 		}
+	}
+	if c.IsSet("tensors") {
+		return benchMany(c, dir, say)
 	}
 	set := bench.NewSet(dir, bytes, models)
 	cases, err := set.Cases(caseNames(c))

@@ -34,7 +34,7 @@ type contents struct {
 	Elements int64             `json:"elements"`
 	Bytes    int64             `json:"bytes"` // of the tensors
 	Metadata map[string]string `json:"metadata"`
-	Tensors  []tensorContents  `json:"tensors"`
+	Tensors  []tensorContents  `json:"tensors"` // printed one by one, since there may be a million
 }
 
 type fileContents struct {
@@ -61,15 +61,18 @@ func inspect(c *cli.Context) error {
 	defer ck.Close()
 	printNotes(c, format.Notes(ck))
 	found := look(ck)
+	tensor := func(i int) tensorContents { return tensorAt(ck, found, i) }
 	if c.Bool("json") {
-		return printJSON(c, found)
+		return printLongJSON(c.App.Writer, found, found.Count, func(i int) any { return tensor(i) })
 	}
 	w := c.App.Writer
-	var rows [][]string
-	for _, t := range found.Tensors {
-		rows = append(rows, []string{t.Name, t.DType, shape(t.Shape), decimal(t.Bytes), t.Shard})
+	err = columns(w, "tensor|dtype|shape|size|file", found.Count, func(i int) []string {
+		t := tensor(i)
+		return []string{t.Name, t.DType, shape(t.Shape), decimal(t.Bytes), t.Shard}
+	})
+	if err != nil {
+		return err
 	}
-	table(w, "tensor|dtype|shape|size|file", rows)
 	say(w, "\n%s: %s parameters, %s in %s and %s\n", found.Path, count(found.Elements), decimal(found.Bytes), some(found.Count, "tensor"), some(len(found.Files), "file"))
 	for _, key := range slices.Sorted(maps.Keys(found.Metadata)) {
 		first, more, _ := strings.Cut(strings.TrimSpace(found.Metadata[key]), "\n")
@@ -84,16 +87,21 @@ func look(ck format.Checkpoint) contents {
 	for _, f := range ck.Files() {
 		found.Files = append(found.Files, fileContents{filepath.Base(f.Path), f.Info.Size()})
 	}
-	for i, t := range ck.Tensors() {
+	for _, t := range ck.Tensors() {
 		found.Elements += t.Elements()
 		found.Bytes += t.Bytes()
-		dims := t.Shape
-		if dims == nil {
-			dims = []int64{}
-		}
-		found.Tensors = append(found.Tensors, tensorContents{t.Name, t.DType.String(), dims, t.Bytes(), found.Files[ck.FileOf(i)].Name})
 	}
 	return found
+}
+
+// tensorAt is what is printed of one tensor.
+func tensorAt(ck format.Checkpoint, found contents, i int) tensorContents {
+	t := ck.Tensors()[i]
+	dims := t.Shape
+	if dims == nil {
+		dims = []int64{}
+	}
+	return tensorContents{t.Name, t.DType.String(), dims, t.Bytes(), found.Files[ck.FileOf(i)].Name}
 }
 
 // shape prints dimensions as 4096×11008.

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// columnGap stands between two columns.
+const columnGap = 2
+
+// columns prints n rows below a header whose words | separates. A row is made when it is looked at, twice: for the
+// width of the columns, and to be printed. A million of them take no memory.
+func columns(w io.Writer, header string, n int, row func(i int) []string) error {
+	names := strings.Split(header, "|")
+	widths := make([]int, len(names))
+	line := func(i int) []string {
+		if i < 0 {
+			return names
+		}
+		return row(i)
+	}
+	for i := -1; i < n; i++ {
+		for k, cell := range line(i) {
+			widths[k] = max(widths[k], utf8.RuneCountInString(cell)+columnGap)
+		}
+	}
+	out := bufio.NewWriterSize(w, 64<<10)
+	for i := -1; i < n; i++ {
+		cells := line(i)
+		for k, cell := range cells[:len(cells)-1] {
+			fmt.Fprintf(out, "%-*s", widths[k], cell)
+		}
+		fmt.Fprintln(out, cells[len(cells)-1])
+	}
+	return out.Flush()
+}
+
+// printLongJSON prints a value whose last member is an empty list, with n items in it, which are made when they are
+// printed.
+func printLongJSON(w io.Writer, value any, n int, item func(i int) any) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	text, err := indented(value, "")
+	if err != nil {
+		return err
+	}
+	text, ends := bytes.CutSuffix(text, []byte("[]\n}"))
+	if !ends {
+		return fmt.Errorf("%T has no empty list at its end", value)
+	}
+	out.Write(text)
+	out.WriteByte('[')
+	for i := range n {
+		text, err := indented(item(i), "    ")
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.WriteString("\n    ")
+		out.Write(text)
+	}
+	if n > 0 {
+		out.WriteString("\n  ")
+	}
+	out.WriteString("]\n}\n")
+	return out.Flush()
+}
+
+// indented is JSON as [printJSON] prints it, behind a prefix in all lines but the first.
+func indented(value any, prefix string) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent(prefix, "  ")
+	e.SetEscapeHTML(false)
+	err := e.Encode(value)
+	return bytes.TrimRight(text.Bytes(), "\n"), err
+}
