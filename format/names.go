@@ -27,9 +27,12 @@ func (n *Names) Keep(name []byte, left int) string {
 // names. Whoever asks tells the name at a place. The zero value is empty.
 type Table struct {
 	seed  maphash.Seed
-	slots []uint32 // 1 + place, 0 for none; a power of two of them, less than 4/5 full
+	slots []uint32 // a power of two of them, less than 4/5 full
 	count int
 }
+
+// A slot holds 1 + place, 0 for none, in as many bits as the number of slots has, and above them what fits of the
+// hash: names are compared where that is equal.
 
 // Add enters the next place of the list. If its name is there already, it is not entered, and
 // first is the place that has the name.
@@ -37,13 +40,12 @@ func (t *Table) Add(at func(place int) string) (first int, again bool) {
 	if 5*(t.count+1) > 4*len(t.slots) {
 		t.grow(2*len(t.slots), at)
 	}
-	name := at(t.count)
-	i := t.slotOf(name, at)
+	i, tag := t.slotOf(at(t.count), at)
 	if t.slots[i] != 0 {
-		return int(t.slots[i]) - 1, true
+		return t.place(i), true
 	}
 	t.count++
-	t.slots[i] = uint32(t.count)
+	t.slots[i] = tag | uint32(t.count)
 	return t.count - 1, false
 }
 
@@ -65,21 +67,27 @@ func (t *Table) grow(size int, at func(place int) string) {
 	}
 	t.slots = make([]uint32, max(8, size))
 	for place := range t.count {
-		t.slots[t.slotOf(at(place), at)] = uint32(place) + 1
+		i, tag := t.slotOf(at(place), at)
+		t.slots[i] = tag | uint32(place+1)
 	}
 }
 
-// slot is where a name of a hash is, or would be; same tells whether it is the name at a place.
-func (t *Table) slot(hash uint64, same func(place int) bool) int {
-	mask := len(t.slots) - 1
-	i := int(hash) & mask
-	for t.slots[i] != 0 && !same(int(t.slots[i])-1) {
-		i = (i + 1) & mask
+// place is what a slot holds.
+func (t *Table) place(slot int) int { return int(t.slots[slot]&uint32(len(t.slots)-1)) - 1 }
+
+// slot is where a name of a hash is, or would be, with a tag; same tells whether it is the name at a place.
+func (t *Table) slot(hash uint64, same func(place int) bool) (i int, tag uint32) {
+	mask := uint32(len(t.slots) - 1)
+	tag = uint32(hash>>32) &^ mask
+	for i = int(uint32(hash) & mask); t.slots[i] != 0; i = (i + 1) & int(mask) {
+		if t.slots[i]&^mask == tag && same(t.place(i)) {
+			break
+		}
 	}
-	return i
+	return i, tag
 }
 
-func (t *Table) slotOf(name string, at func(place int) string) int {
+func (t *Table) slotOf(name string, at func(place int) string) (i int, tag uint32) {
 	return t.slot(maphash.String(t.seed, name), func(place int) bool { return at(place) == name })
 }
 
@@ -88,8 +96,8 @@ func (t *Table) Find(name string, at func(place int) string) (place int, ok bool
 	if t.count == 0 {
 		return 0, false
 	}
-	place = int(t.slots[t.slotOf(name, at)]) - 1
-	return max(place, 0), place >= 0
+	i, _ := t.slotOf(name, at)
+	return max(t.place(i), 0), t.slots[i] != 0
 }
 
 // FindBytes is Find for a name that is no string yet.
@@ -97,7 +105,6 @@ func (t *Table) FindBytes(name []byte, at func(place int) string) (place int, ok
 	if t.count == 0 {
 		return 0, false
 	}
-	slot := t.slot(maphash.Bytes(t.seed, name), func(place int) bool { return at(place) == string(name) })
-	place = int(t.slots[slot]) - 1
-	return max(place, 0), place >= 0
+	i, _ := t.slot(maphash.Bytes(t.seed, name), func(place int) bool { return at(place) == string(name) })
+	return max(t.place(i), 0), t.slots[i] != 0
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"weld/format"
 	"weld/mmapio"
@@ -47,7 +48,8 @@ type Checkpoint struct {
 	tensors  []format.Tensor
 	begins   []int64 // of each tensor, in its shard
 	table    format.Table
-	twice    *twice // nil, if no two shards hold the same tensor
+	sought   atomic.Int64 // the tensor that was found last
+	twice    *twice       // nil, if no two shards hold the same tensor
 	metadata map[string]string
 	notes    []string
 }
@@ -327,7 +329,17 @@ func (c *Checkpoint) Beside() format.Folder { return c.beside }
 func (c *Checkpoint) Tensors() []format.Tensor { return c.tensors }
 
 // Find implements [format.Checkpoint].
-func (c *Checkpoint) Find(name string) (int, bool) { return c.table.Find(name, c.nameAt) }
+func (c *Checkpoint) Find(name string) (int, bool) {
+	next := int(c.sought.Load()) + 1 // whoever walks through another checkpoint of the same names asks in order
+	if next >= len(c.tensors) || c.tensors[next].Name != name {
+		var ok bool
+		if next, ok = c.table.Find(name, c.nameAt); !ok {
+			return 0, false
+		}
+	}
+	c.sought.Store(int64(next))
+	return next, true
+}
 
 // Metadata implements [format.Checkpoint]: the first shard's word wins.
 func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
