@@ -28,25 +28,29 @@ func (n *Names) Keep(name []byte, left int) string {
 type Table struct {
 	seed  maphash.Seed
 	slots []uint32 // a power of two of them, less than 4/5 full
-	count int
+	count int      // of places, those that were passed over too
 }
 
 // A slot holds 1 + place, 0 for none, in as many bits as the number of slots has, and above them what fits of the
 // hash: names are compared where that is equal.
 
-// Add enters the next place of the list. If its name is there already, it is not entered, and
+// Add enters the next place of the list. If its name is there already, it is passed over, and
 // first is the place that has the name.
 func (t *Table) Add(at func(place int) string) (first int, again bool) {
 	if 5*(t.count+1) > 4*len(t.slots) {
 		t.grow(2*len(t.slots), at)
 	}
-	i, tag := t.slotOf(at(t.count), at)
-	if t.slots[i] != 0 {
-		return t.place(i), true
-	}
 	t.count++
-	t.slots[i] = tag | uint32(t.count)
-	return t.count - 1, false
+	return t.enter(t.count-1, at)
+}
+
+// enter enters a place, unless its name is there.
+func (t *Table) enter(place int, at func(place int) string) (first int, again bool) {
+	i, tag := t.slotOf(at(place), at)
+	if again = t.slots[i] != 0; !again {
+		t.slots[i] = tag | uint32(place+1)
+	}
+	return t.place(i), again
 }
 
 // Reserve makes room for n places in all.
@@ -67,8 +71,7 @@ func (t *Table) grow(size int, at func(place int) string) {
 	}
 	t.slots = make([]uint32, max(8, size))
 	for place := range t.count {
-		i, tag := t.slotOf(at(place), at)
-		t.slots[i] = tag | uint32(place+1)
+		t.enter(place, at)
 	}
 }
 

@@ -66,8 +66,13 @@ func TestTable(t *testing.T) {
 	if place, again := table.Add(at); !again || place != 77 {
 		t.Errorf("again %v, first at %d", again, place)
 	}
-	list[5000] = "other" // a name that was refused leaves nothing behind
-	if place, again := table.Add(at); again || place != 5000 {
-		t.Errorf("%d, %v", place, again)
+	for i := 5001; i < 9000; i++ { // the table grows past the place that was passed over
+		list = append(list, fmt.Sprint("other.", i))
+		if place, again := table.Add(at); again || place != i {
+			t.Fatalf("%d: %d, %v", i, place, again)
+		}
+	}
+	if place, ok := table.Find("tensor.77", at); !ok || place != 77 {
+		t.Errorf("%d, %v", place, ok)
 	}
 }

@@ -229,8 +229,6 @@ func (c *Checkpoint) take(header *Header) {
 		c.tensors = append(c.tensors, e.Tensor)
 		if first, again := c.table.Add(c.nameAt); again {
 			c.twice = &twice{e.Name, [2]*shard{c.shards[c.shardOf(first)], c.shards[len(c.shards)-1]}}
-			c.tensors = c.tensors[:len(c.tensors)-1]
-			continue
 		}
 		c.begins = append(c.begins, header.DataStart+e.Begin)
 	}
