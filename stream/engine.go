@@ -54,6 +54,7 @@ func (w *walk) run(ctx context.Context) error {
 			return 0
 		},
 		open:    w.open,
+		batch:   w.batch,
 		skipped: func(t *task) { w.plan.Options.Progress.Advance(t.bytes) },
 		closed:  func(t *task) { w.shelf.clear(t.tensor) },
 	}
@@ -154,6 +155,8 @@ type worker struct {
 	lent    int64         // bytes of them that the stage reads
 	span    fuse.Span
 	outs    [][]byte
+
+	batching bool // at the tensors of a batch
 }
 
 func (w *worker) run(ctx context.Context, s *scheduler) error {
@@ -162,7 +165,13 @@ func (w *worker) run(ctx context.Context, s *scheduler) error {
 		if !ok {
 			return nil
 		}
-		if err := w.work(sp); err != nil {
+		var err error
+		if sp.batch > 0 {
+			err = w.workBatch(sp, &s.mu)
+		} else {
+			err = w.work(sp)
+		}
+		if err != nil {
 			return err
 		}
 		if err := s.done(sp); err != nil {
@@ -176,12 +185,12 @@ func (w *worker) work(sp span) error {
 	t := &w.plan.Tensors[sp.tensor]
 	lo, _ := sp.tiling.Range(sp.first)
 	_, hi := sp.tiling.Range(sp.last - 1)
-	if sp.stage == 0 && !sp.tiling.IsSparse() {
+	if sp.stage == 0 && !sp.tiling.IsSparse() && !w.batching {
 		w.walk.ahead.took((hi - lo) * w.plan.elementBytes(t, w.walk.reads))
 	}
 	err := w.process(sp, t, lo, hi)
 	w.giveBack(sp, elements{lo, hi}, err)
-	if w.walk.writes() && w.plan.Budget.Drop && sp.stage == sp.steps()-1 {
+	if w.walk.writes() && w.plan.Budget.Drop && !w.batching && sp.stage == sp.steps()-1 {
 		w.plan.advise(mmapio.Done, t, w.walk.reads, lo, hi)
 	}
 	return err
@@ -249,7 +258,7 @@ func (w *worker) copyTo(out *output, sp span, t *Output, lo, hi int64) error {
 // borrow lends the operands of elements [lo, hi) that a stage reads. What an earlier stage left for it comes
 // from the shelf.
 func (w *worker) borrow(tensor int, t *Output, reads fuse.Reads, lo, hi int64) error {
-	if !w.span.Tiling.IsSparse() {
+	if !w.span.Tiling.IsSparse() && !w.batching {
 		w.views = append(w.views, w.walk.shelf.take(tensor, elements{lo, hi})...)
 	}
 	w.lent = 0
@@ -304,6 +313,9 @@ func (w *worker) borrow(tensor int, t *Output, reads fuse.Reads, lo, hi int64) e
 // them until then.
 func (w *worker) giveBack(sp span, at elements, err error) {
 	wanted := err == nil && sp.stage < sp.steps()-1 && !sp.tiling.IsSparse()
+	if wanted && w.batching {
+		return // the next stage is this worker's, too
+	}
 	if !wanted || !w.walk.shelf.put(sp.tensor, at, w.views) {
 		release(w.views)
 	}

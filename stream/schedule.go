@@ -14,6 +14,7 @@ type task struct {
 	tiling fuse.Tiling  // of the stage under way
 	per    int64        // tiles in a span of it
 	enter  func(*task)  // sets both, for a stage that begins
+	batch  int          // tensors from this one on that one worker takes through all their stages; 0 for none
 	cost   int64        // bytes that its stages hold
 	bytes  int64        // that its last stage reads
 
@@ -55,6 +56,7 @@ type span struct {
 type scheduler struct {
 	cost    func(tensor int) int64 // bytes that its stages will hold
 	open    func(tensor int) *task // nil if the walk has nothing to do there
+	batch   func(tensor int) int   // how many tensors from there on are so small that they are done together
 	skipped func(*task)            // its last stage had nothing to do
 	closed  func(*task)            // all its stages are done
 	tensors int
@@ -122,12 +124,25 @@ func (s *scheduler) readyStage() (span, bool) {
 // begin opens the next tensor, if there is one and its stages fit.
 func (s *scheduler) begin() bool {
 	for s.next < s.tensors && len(s.begun) < s.ahead {
+		batch := 0
+		if s.batch != nil {
+			batch = s.batch(s.next)
+		}
 		cost := s.cost(s.next)
+		for i := 1; i < batch; i++ { // one after the other
+			cost = max(cost, s.cost(s.next+i))
+		}
 		if len(s.begun) > 0 && s.used+cost > s.memory {
 			return false
 		}
-		t := s.open(s.next)
-		s.next++
+		var t *task
+		if batch > 1 {
+			t = &task{tensor: s.next, batch: batch, tiling: fuse.NewTiling(1, 1), per: 1}
+			s.next += batch
+		} else {
+			t = s.open(s.next)
+			s.next++
+		}
 		if t != nil {
 			t.cost = cost
 			s.used += cost
