@@ -60,7 +60,7 @@ func (f *Finder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) 
 		case all && n == len(scores):
 		case ours:
 			scores = f.inside(0, scores, lo, hi)
-		case n <= len(f.room)-findTile:
+		case n+min(findTile, len(scores)) <= len(f.room):
 			kept := 0
 			for at := 0; at < len(scores); at += findTile {
 				kept += len(f.inside(kept, scores[at:min(at+findTile, len(scores))], lo, hi))
@@ -74,7 +74,7 @@ func (f *Finder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) 
 
 // fit makes room for a search among n scores.
 func (f *Finder) fit(n int) {
-	if room := min(n+findTile, findRoom); len(f.room) < room {
+	if room := min(n+min(n, findTile), findRoom); len(f.room) < room {
 		f.room = make([]float32, room)
 	}
 	most := fewestBins
