@@ -212,7 +212,7 @@ func (p *headerParser) member(key token) error {
 		return p.metadata(key)
 	}
 	if p.parsed.Tensors == nil {
-		p.reserve(bytes.Count(p.src[key.start:], []byte(`"`+offsetsKey+`"`)))
+		p.reserve(min(bytes.Count(p.src[key.start:], []byte(`"`+offsetsKey+`"`)), MaxTensors))
 	}
 	name := p.name(key)
 	p.parsed.Tensors = append(p.parsed.Tensors, Entry{Tensor: format.Tensor{Name: name}})

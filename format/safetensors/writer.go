@@ -41,7 +41,7 @@ type Shard struct {
 const OneShard = 1 << 62
 
 // NewLayout lays tensors out in the given order. A shard takes tensors until the
-// next would exceed shardSize bytes of data, or the header its limit; one that is larger has its own. Inside a
+// next would exceed shardSize bytes of data, or the header a limit; one that is larger has its own. Inside a
 // shard those with the larger elements come first, so that every tensor is aligned to its element size.
 func NewLayout(tensors []format.Tensor, metadata map[string]string, shardSize int64) (*Layout, error) {
 	return Lay(len(tensors), func(i int) format.Tensor { return tensors[i] }, metadata, shardSize)
@@ -58,7 +58,7 @@ func Lay(n int, tensor func(i int) format.Tensor, metadata map[string]string, sh
 			t := tensor(end)
 			e := Entry{t, math.MaxInt64, math.MaxInt64} // printed as long as any
 			entry = e.append(entry[:0])
-			if end > start && shardSize < OneShard && (data+t.Bytes() > shardSize || header+len(entry) > MaxHeader) {
+			if end > start && shardSize < OneShard && (data+t.Bytes() > shardSize || header+len(entry) > MaxHeader || end-start == MaxTensors) {
 				break
 			}
 			data, header = data+t.Bytes(), header+len(entry)+1
