@@ -1,6 +1,10 @@
 package stream
 
-import "testing"
+import (
+	"testing"
+
+	"weld/format/open"
+)
 
 // Headers and plan count towards the memory up to half of it, and what they take beside it is told while they grow.
 func TestHeld(t *testing.T) {
@@ -20,7 +24,7 @@ func TestHeld(t *testing.T) {
 	a := checkpoint{raw("a", 1, nil, 0)}.saveShards(t, dir+"/a", 1)
 	p := &Plan{Options: Options{Memory: 100, Beyond: func(bytes int64) { told = bytes }}}
 	for range 2 {
-		c, err := openModel(a, nil, 0)
+		c, err := open.Checkpoint(a)
 		if err != nil {
 			t.Fatal(err)
 		}

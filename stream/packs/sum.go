@@ -65,8 +65,8 @@ func (in *inputs) addSum(c format.Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	header, size := layout.Shards[0].Header, int64(len(layout.Shards[0].Header))
-	s.order, s.header = layout.Shards[0].Order, bytes.NewReader(header)
+	size := layout.Shards[0].HeaderSize
+	s.order, s.header = layout.Order(), bytes.NewReader(layout.Header(0))
 	f := input{name: safetensors.SingleName, header: size, pipe: s}
 	for _, i := range s.order {
 		f.tensors = append(f.tensors, s.tensors[i])
