@@ -13,8 +13,13 @@ import (
 // columnGap stands between two columns.
 const columnGap = 2
 
-// columns prints n rows below a header whose words | separates. A row is made when it is looked at, twice: for the
-// width of the columns, and to be printed. A million of them take no memory.
+// table prints rows below a header whose words | separates.
+func table(w io.Writer, header string, rows [][]string) {
+	columns(w, header, len(rows), func(i int) []string { return rows[i] }) // what could not be written, results keeps
+}
+
+// columns prints n rows below a header whose words | separates, and makes their cells visible. A row is made when
+// it is looked at, twice: for the width of the columns, and to be printed. A million of them take no memory.
 func columns(w io.Writer, header string, n int, row func(i int) []string) error {
 	names := strings.Split(header, "|")
 	widths := make([]int, len(names))
@@ -22,7 +27,11 @@ func columns(w io.Writer, header string, n int, row func(i int) []string) error 
 		if i < 0 {
 			return names
 		}
-		return row(i)
+		cells := row(i)
+		for k, cell := range cells {
+			cells[k] = visible(cell)
+		}
+		return cells
 	}
 	for i := -1; i < n; i++ {
 		for k, cell := range line(i) {
@@ -44,6 +53,7 @@ func columns(w io.Writer, header string, n int, row func(i int) []string) error 
 // printed.
 func printLongJSON(w io.Writer, value any, n int, item func(i int) any) error {
 	out := bufio.NewWriterSize(w, 64<<10)
+	shown := escapedJSON{out} // gets whole texts: a buffer's end may lie inside a character
 	text, err := indented(value, "")
 	if err != nil {
 		return err
@@ -52,7 +62,7 @@ func printLongJSON(w io.Writer, value any, n int, item func(i int) any) error {
 	if !ends {
 		return fmt.Errorf("%T has no empty list at its end", value)
 	}
-	out.Write(text)
+	shown.Write(text)
 	out.WriteByte('[')
 	for i := range n {
 		text, err := indented(item(i), "    ")
@@ -63,7 +73,7 @@ func printLongJSON(w io.Writer, value any, n int, item func(i int) any) error {
 			out.WriteByte(',')
 		}
 		out.WriteString("\n    ")
-		out.Write(text)
+		shown.Write(text)
 	}
 	if n > 0 {
 		out.WriteString("\n  ")

