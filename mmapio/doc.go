@@ -4,7 +4,7 @@
 // # Reading
 //
 // [Open] makes a [File]. Small things (headers, indexes) are read with
-// [File.ReadAt], which goes through golang.org/x/exp/mmap, or reads where nothing is to be mapped.
+// [File.ReadAt], which goes through golang.org/x/exp/mmap for the first of them, and reads.
 // Large things are borrowed: [File.View] lends a range of mapped bytes that has
 // been faulted in, and [View.Release] gives it back, after which its pages no
 // longer count as resident. On Linux a view is a window of a mapping and costs no

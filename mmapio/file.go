@@ -76,7 +76,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	}
 	inside := p[:min(int64(len(p)), f.Size()-off)]
 	read := f.reads.file.ReadAt
-	if f.small.mapped != nil {
+	if f.small.covers(off, int64(len(inside))) {
 		read = f.small.read
 	}
 	n, err := read(inside, off)

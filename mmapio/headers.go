@@ -10,12 +10,15 @@ import (
 	"golang.org/x/exp/mmap"
 )
 
-// headers reads what is small and read in many short pieces: headers, indexes, tables. A mapping of
-// golang.org/x/exp/mmap serves that on every system, without a call for each piece; what it keeps resident
-// is the few pages that were looked at. Where there is none, the file is read.
+// headers reads what is small and at the beginning of a file. A mapping of golang.org/x/exp/mmap serves
+// that on every system, without a call for each piece. Its pages count as resident for as long as the file is
+// open, so what lies behind mappedHead, such as the header of a million tensors, is read instead.
 type headers struct {
 	mapped *mmap.ReaderAt // nil where nothing is to be mapped, or the system refuses
 }
+
+// mappedHead is how much of a file is looked at in its mapping, in bytes.
+const mappedHead = 256 << 10
 
 // open maps a file that is open already. The name of its descriptor leads to the same file, whatever its
 // path has come to mean since; systems without such names take the path.
@@ -41,6 +44,9 @@ func (h *headers) close() error {
 	}
 	return h.mapped.Close()
 }
+
+// covers reports whether n bytes from off are served.
+func (h *headers) covers(off, n int64) bool { return h.mapped != nil && off+n <= mappedHead }
 
 // read fills p from off. A fault of the mapping is an error.
 func (h *headers) read(p []byte, off int64) (n int, err error) {
