@@ -112,21 +112,25 @@ func (s site) settle() error {
 	if err != nil {
 		return err
 	}
+	for _, dir := range []string{s.dir, s.aside()} {
+		if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+			return inTheWay(dir)
+		}
+	}
 	final, err1 := s.identity(s.final)
 	stage, err2 := s.identity(s.dir)
 	aside, err3 := s.identity(s.aside())
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	swapped := final == r.New
 	switch {
-	case swapped && (stage == "" || stage == r.Old):
+	case final == r.New && (stage == "" || stage == r.Old) && (aside == "" || aside == r.Old):
 		return s.complete(r)
-	case final == "" && aside != "" && stage == r.New: // between two renames
+	case final == "" && aside == r.Old && stage == r.New: // between two renames
 		return s.restore(s.dir, func() error { return s.complete(r) })
-	case final == "" && aside != "": // and the new one is gone
+	case final == "" && aside == r.Old && stage == "": // and the new one is gone
 		return s.restore(s.aside(), s.forget)
-	case final == "" && stage == r.Old: // somebody has removed the new one
+	case final == "" && aside == "" && stage == r.Old: // somebody has removed the new one
 		return s.restore(s.dir, s.forget)
 	case aside == "" && (stage == "" || stage == r.New): // nothing was moved, or all is long over
 		return s.forget()
@@ -149,9 +153,11 @@ func (s site) restore(from string, then func() error) error {
 // settleUnrecorded puts an old output back that waits aside without a record, as versions before
 // there were records could leave it.
 func (s site) settleUnrecorded() error {
-	switch {
-	case !exists(s.aside()):
+	switch info, err := os.Lstat(s.aside()); {
+	case err != nil:
 		return nil
+	case !info.IsDir():
+		return inTheWay(s.aside())
 	case exists(s.final):
 		return fmt.Errorf("%s holds what is left of an output that was replaced: move what you need of it, and remove it", s.aside())
 	}
@@ -264,6 +270,7 @@ func (s *Stage) replaced(dir string, superseded func(name string) bool) (names [
 				return nil, err
 			}
 			names = append(names, inside...)
+		case e.IsDir(): // nothing stands for what is in it
 		case err == nil || superseded != nil && superseded(e.Name()):
 			names = append(names, filepath.ToSlash(name))
 		}

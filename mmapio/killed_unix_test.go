@@ -3,6 +3,7 @@
 package mmapio
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -215,5 +216,106 @@ func TestSameNameAppears(t *testing.T) {
 			t.Errorf("there is %v", got)
 		}
 		return
+	}
+}
+
+// TestStrangersInTheWay puts what is no output of weld's, a directory or a link to one, into every place of an
+// exchange that a process died in: nothing is moved out of it, and nothing in it is removed.
+func TestStrangersInTheWay(t *testing.T) {
+	p := publications["replaced directory"]
+	mine := tree{"config": "mine", "index": "mine", "notes": "mine"}
+	for _, plain := range []bool{false, true} {
+		for n := 1; ; n++ {
+			where := ""
+			for _, linked := range []bool{false, true} {
+				for i := range 3 {
+					_, final := outputDir(t, p.old)
+					if where, _ = dying(n, plain).publish(p, final); where == "" || !exists(siteOf(quick, final).recordPath()) {
+						continue
+					}
+					s := siteOf(quick, final)
+					place := []string{s.dir, s.aside(), s.final}[i]
+					var r record
+					if raw := readFile(t, s.recordPath()); json.Unmarshal([]byte(raw), &r) != nil {
+						t.Fatal(raw)
+					}
+					if err := os.RemoveAll(place); err != nil {
+						t.Fatal(err)
+					}
+					stranger := filepath.Join(filepath.Dir(final), "stranger")
+					mine.write(t, stranger)
+					if linked {
+						if err := os.Symlink(stranger, place); err != nil {
+							t.Fatal(err)
+						}
+						if id, _ := identify(place); i == 0 { // even one that the record was made for
+							r.Old = id
+							raw, _ := json.Marshal(r)
+							writeFile(t, s.recordPath(), string(raw))
+						}
+					} else if err := os.Rename(stranger, place); err != nil {
+						t.Fatal(err)
+					}
+					Resume(quick, final)
+					at := place
+					if linked {
+						at = stranger
+					} else if !exists(place) {
+						at = final // given its name back
+					}
+					if got := readTree(t, at); !got.equal(mine) {
+						t.Errorf("killed before %s, in steps: %v; a stranger (linked: %v) as %s has %v", where, plain, linked, place, got)
+					}
+				}
+			}
+			if where == "" {
+				break
+			}
+		}
+	}
+}
+
+// TestDirectoryWhereAFileComes has directories in the old output whose names the new one uses for files, or
+// supersedes: what is in them is the user's.
+func TestDirectoryWhereAFileComes(t *testing.T) {
+	_, final := outputDir(t, tree{"config/mine": "1", "shard-9/mine": "2", "index": "old"})
+	s, err := NewStage(quick, final, Directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"config", "index"} {
+		f, err := s.Create(name, 0)
+		if err == nil {
+			_, err = f.Write([]byte("new"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Commit(true, superseded); err != nil {
+		t.Fatal(err)
+	}
+	if got := readTree(t, final); !got.equal(tree{"config": "new", "index": "new", "config.old/mine": "1", "shard-9/mine": "2"}) {
+		t.Errorf("there is %v", got)
+	}
+}
+
+// TestFileAside has a file and a link where an old output could wait without a record: they stay there.
+func TestFileAside(t *testing.T) {
+	_, final := outputDir(t, nil)
+	aside := siteOf(quick, final).aside()
+	for what, make := range map[string]func() error{
+		"file": func() error { return os.WriteFile(aside, nil, 0o666) },
+		"link": func() error { return os.Symlink("nowhere", aside) },
+	} {
+		if err := make(); err != nil {
+			t.Fatal(err)
+		}
+		if err := Resume(quick, final); err == nil || !exists(aside) || exists(final) {
+			t.Errorf("a %s aside: %v", what, err)
+		}
+		if err := os.Remove(aside); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -85,9 +85,14 @@ func (s *Stage) clear() error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is in the way and no directory, as what weld leaves there is: look at it and remove it", s.dir)
+		return inTheWay(s.dir)
 	}
 	return s.fs.RemoveAll(s.dir)
+}
+
+// inTheWay is the error for what is under a name where weld only leaves directories.
+func inTheWay(path string) error {
+	return fmt.Errorf("%s is in the way and no directory, as what weld leaves there is: look at it and remove it", path)
 }
 
 // Create makes a file of the output, size bytes long; 0 for one that grows. The
