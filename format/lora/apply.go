@@ -49,11 +49,11 @@ type matching struct {
 	names         *names.Finder
 	wholes        []whole
 	sites         map[siteKey]*site
-	shared        map[string]int        // tensors that serve all modules, by slot
-	edits         map[int]*edit         // by target
-	told          bool                  // that the shared matrices are missing
-	ways          map[bool]map[bool]int // how many layers lie which way, inside of the layers and outside
-	name          string                // of the adapter in its own tensors
+	shared        map[string]int  // tensors that serve all modules, by slot
+	edits         map[int]*edit   // by target
+	told          bool            // that the shared matrices are missing
+	ways          map[string]ways // how the layers of each stack lie, once it is asked for
+	name          string          // of the adapter in its own tensors
 	named         bool
 	notes         []string
 	faults        []fault

@@ -15,19 +15,16 @@ func (m *matching) ia3(s *site) {
 	}
 	kernel, n, inputs := m.kernel(target), m.adapter.Tensors()[i].Elements(), m.feeds(s, i)
 	step := &scaling{by: *m.vector(i), run: 1}
-	rows, cols := size.rows, size.cols/max(kernel, 1)
-	switch {
-	case len(m.base.Tensors()[target].Shape) > 2: // a convolution [out, in, …]
-		step.columns, step.run = inputs, kernel
-		ok = inputs && n == cols || !inputs && n == rows
-	case rows == cols:
-		step.columns = inputs != m.config.fanInFanOut
-		ok = n == rows
-	default:
-		step.columns = n == cols
-		ok = n == rows || n == cols
-	}
+	turned, ok := m.turned(s, target)
 	if !ok {
+		return
+	}
+	wanted := size.rows
+	if step.columns = inputs != turned; step.columns {
+		step.run = kernel // of a convolution [out, in, …]
+		wanted = size.cols / max(kernel, 1)
+	}
+	if n != wanted {
 		m.fault(i, format.KindShape, "%d elements, but the base's %q has %v", n, clip(m.base.Tensors()[target].Name), m.base.Tensors()[target].Shape)
 		return
 	}

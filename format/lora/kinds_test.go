@@ -159,7 +159,11 @@ func (k kind) open(t testing.TB, name string) format.Checkpoint {
 	if _, bare := adapter[prefix+"lora_A.weight"]; bare { // of a parameter of the module m
 		target, adapter = "m.w", arrays{prefix + "m.lora_A.weight": adapter[prefix+"lora_A.weight"], prefix + "m.lora_B.weight": adapter[prefix+"lora_B.weight"]}
 	}
-	return apply(t, arrays{target: k.base}, adapter, k.settings)
+	base := arrays{target: k.base}
+	if name == "turned dora" { // a Conv1D, which always has a bias
+		base["w.bias"] = random(5, bf16, k.base.shape[1])
+	}
+	return apply(t, base, adapter, k.settings)
 }
 
 // Tensors of many tiles, and factors that are not held whole, have the values of a computation in float64.
@@ -167,7 +171,8 @@ func TestKinds(t *testing.T) {
 	for name, k := range kinds() {
 		t.Run(name, func(t *testing.T) {
 			c := k.open(t, name)
-			_, got := numbers(t, c, c.Tensors()[0].Name)
+			target := len(c.Tensors()) - 1 // behind its bias
+			_, got := numbers(t, c, c.Tensors()[target].Name)
 			r := rand.New(rand.NewPCG(3, 4))
 			n := int64(len(got))
 			for range 3000 {
@@ -177,12 +182,12 @@ func TestKinds(t *testing.T) {
 				}
 			}
 			// Any range is a part of the whole.
-			_, whole := content(t, c, c.Tensors()[0].Name)
+			_, whole := content(t, c, c.Tensors()[target].Name)
 			fresh := k.open(t, name)
 			for range 20 {
 				lo := r.Int64N(int64(len(whole)))
 				hi := min(int64(len(whole)), lo+1+r.Int64N(100_000))
-				part, err := lent(fresh, 0, lo, hi-lo, fresh.View)
+				part, err := lent(fresh, target, lo, hi-lo, fresh.View)
 				if err != nil || !bytes.Equal(part, whole[lo:hi]) {
 					t.Fatalf("bytes [%d, %d) differ from the whole's: %v", lo, hi, err)
 				}
@@ -244,6 +249,7 @@ func TestKindsRefused(t *testing.T) {
 		"m.q.weight": random(1, bf16, 4, 6), "m.sq.weight": random(2, bf16, 4, 4), "m.conv.weight": random(3, bf16, 4, 6, 3), "m.grouped.weight": random(3, bf16, 4, 3, 3),
 		"m.experts.square": random(4, bf16, 3, 4, 4), "m.experts.wide": random(5, bf16, 3, 4, 6), "m.experts.alike": random(5, bf16, 3, 4, 6), "m.embed.weight": random(6, bf16, 9, 4),
 		"layers.0.up.weight": random(7, bf16, 4, 6), "layers.0.down.weight": random(8, bf16, 4, 6), "layers.0.sq.weight": random(9, bf16, 4, 4),
+		"layers.0.up.bias": random(7, bf16, 4), "layers.0.down.bias": random(8, bf16, 6), "layers.0.sq.bias": random(9, bf16, 4),
 	}
 	lokr := func(more arrays) arrays {
 		return with(arrays{prefix + "m.q.lokr_w1": random(1, f32, 2, 2), prefix + "m.q.lokr_w2": random(2, f32, 2, 3)}, more)
@@ -267,7 +273,12 @@ func TestKindsRefused(t *testing.T) {
 		"two parameters":     {arrays{prefix + "m.experts.lora_A.weight": random(1, f32, 6, 6), prefix + "m.experts.lora_B.weight": random(2, f32, 4, 6)}, settings{"target_parameters": []string{"experts.wide", "experts.alike"}}, format.KindUnsupported, "fit more than one of"},
 		"other experts":      {arrays{prefix + "m.experts.lora_A.weight": random(1, f32, 8, 6), prefix + "m.experts.lora_B.weight": random(2, f32, 4, 8)}, settings{"target_parameters": []string{"experts.wide"}}, format.KindShape, "which fit none of"},
 		"nested alone":       {arrays{prefix + "m.q.base_layer.lora_A.weight": random(1, f32, 2, 6), prefix + "m.q.base_layer.lora_B.weight": random(2, f32, 4, 2)}, nil, format.KindKey, "inside of another wrapper"},
-		"square, both ways":  {with(pair("layers.0.up", 4, 2, 6), pair("layers.0.down", 6, 2, 4), pair("layers.0.sq", 4, 2, 4)), nil, format.KindUnsupported, "which way this one does cannot be told"},
+		"square, both ways":  {pair("layers.0.sq", 4, 2, 4), nil, format.KindUnsupported, "which way this one does cannot be told"},
+		"swapped":            {pair("m.q", 6, 2, 4), settings{"fan_in_fan_out": true}, format.KindShape, "a product of shape [6 4]"},
+		"swapped, biased":    {pair("layers.0.up", 6, 2, 4), nil, format.KindShape, "a product of shape [6 4]"},
+		"swapped Conv1D":     {pair("layers.0.down", 4, 2, 6), nil, format.KindShape, "a product of shape [6 4]"},
+		"swapped vera":       {arrays{prefix + "m.q.vera_lambda_b": random(1, f32, 6), prefix + "m.q.vera_lambda_d": random(2, f32, 2), "base_model.vera_A": random(3, f32, 2, 9), "base_model.vera_B": random(4, f32, 9, 2)}, settings{"peft_type": "VERA"}, format.KindShape, "6 outputs, but"},
+		"swapped ia3":        {arrays{prefix + "m.q.ia3_l": random(1, f32, 6, 1)}, settings{"peft_type": "IA3"}, format.KindShape, "6 elements, but the base's"},
 		"rows":               {arrays{prefix + "m.embed.token_adapter.trainable_tokens_delta": random(1, f32, 2, 4)}, settings{"trainable_token_indices": []int{1, 9}}, format.KindShape, "trains the row 9"},
 		"rows twice":         {arrays{prefix + "m.embed.token_adapter.trainable_tokens_delta": random(1, f32, 2, 4)}, settings{"trainable_token_indices": []int{1, 1}}, format.KindDuplicate, "the row 1 twice"},
 		"rows unlisted":      {arrays{prefix + "m.embed.token_adapter.trainable_tokens_delta": random(1, f32, 2, 4)}, settings{"trainable_token_indices": map[string][]int{"other": {1, 2}}}, format.KindShape, "for 0 rows"},

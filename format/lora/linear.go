@@ -2,7 +2,6 @@ package lora
 
 import (
 	"slices"
-	"strings"
 
 	"weld/format"
 )
@@ -85,17 +84,17 @@ func (m *matching) factors(s *site, target int, size grid, a, b int, embedding b
 		m.fault(a, format.KindShape, "a factor A %v, but the base's %q has %v", m.shape(a), clip(of.Name), of.Shape)
 		return nil, false, false
 	}
-	turned = embedding
-	fits := size.rows == in && size.cols == out
-	if !embedding {
-		turned, fits = m.turned(s, size, out, in)
-	}
-	if !fits || deep && turned {
-		shape := []int64{out, in}
-		if embedding {
-			shape = []int64{in, out}
+	if turned = embedding; !embedding {
+		if turned, ok = m.turned(s, target); !ok {
+			return nil, false, false
 		}
-		m.fault(a, format.KindShape, "a product of shape %v, but the base's %q has %v", shape, clip(of.Name), of.Shape)
+	}
+	rows, cols := out, in
+	if turned {
+		rows, cols = in, out
+	}
+	if rows != size.rows || cols != size.cols {
+		m.fault(a, format.KindShape, "a product of shape %v, but the base's %q has %v", []int64{rows, cols}, clip(of.Name), of.Shape)
 		return nil, false, false
 	}
 	p = &product{size: size, rank: rank, left: m.positionsFirst(b, rank), right: m.rankFirst(a, in)}
@@ -117,65 +116,4 @@ func (m *matching) addBias(s *site, i int, scale float64) {
 	default:
 		m.change(target, i, size, &addition{matrix: &stored{*m.vector(i), size}, scale: scale})
 	}
-}
-
-// turned reports whether a layer of out × in lies in its matrix the other way round, as those of
-// GPT-2's Conv1D do. PEFT asks the layer's class, whatever fan_in_fan_out says; here the shapes tell, and for a square
-// one those of its kin.
-func (m *matching) turned(s *site, size grid, out, in int64) (turned, fits bool) {
-	straight := size.rows == out && size.cols == in
-	across := size.rows == in && size.cols == out
-	if straight && across && out > 1 {
-		return m.squareTurned(s), true
-	}
-	return !straight, straight || across
-}
-
-// squareTurned decides for a square matrix: as the others in the layers are (or outside of them, if it
-// lies there), or as the configuration says where there are none.
-func (m *matching) squareTurned(s *site) bool {
-	if m.ways == nil {
-		m.ways = make(map[bool]map[bool]int)
-		for _, other := range m.ordered() {
-			if way, ok := m.wayOf(other); ok {
-				inside := layered(other.module)
-				if m.ways[inside] == nil {
-					m.ways[inside] = make(map[bool]int)
-				}
-				m.ways[inside][way]++
-			}
-		}
-	}
-	votes := m.ways[layered(s.module)]
-	switch {
-	case votes[true] > 0 && votes[false] > 0:
-		m.fault(s.first, format.KindUnsupported, "the base's matrix is square, and the adapter's other layers lie both ways (fan_in_fan_out): which way this one does cannot be told")
-	case votes[true]+votes[false] > 0:
-		return votes[true] > 0
-	}
-	return m.config.fanInFanOut
-}
-
-// wayOf tells how a layer whose matrix is not square lies.
-func (m *matching) wayOf(s *site) (turned, ok bool) {
-	a, okA := s.slots["lora_A"]
-	b, okB := s.slots["lora_B"]
-	if !okA || !okB || len(m.shape(a)) != 2 || len(m.shape(b)) != 2 || m.shape(a)[1] == m.shape(b)[0] {
-		return false, false
-	}
-	target, found := m.look(s.module + ".weight")
-	if !found {
-		return false, false
-	}
-	return slices.Equal(m.base.Tensors()[target].Shape, []int64{m.shape(a)[1], m.shape(b)[0]}), true
-}
-
-// layered reports whether a module lies in a numbered layer.
-func layered(module string) bool {
-	for _, part := range strings.Split(module, ".") {
-		if part != "" && strings.Trim(part, "0123456789") == "" {
-			return true
-		}
-	}
-	return false
 }

@@ -65,6 +65,9 @@ func (v variant) make() (base, adapter arrays, a, b array) {
 		names = []string{".lora_embedding_A", ".lora_embedding_B"}
 	}
 	base = arrays{module + ".weight": random(1, v.base, v.rows, v.cols), "other.weight": random(4, format.BF16, 5)}
+	if v.transposed && !v.embedding { // a Conv1D, which always has a bias
+		base[module+".bias"] = random(5, v.base, out)
+	}
 	adapter = arrays{prefix + module + names[0]: a, prefix + module + names[1]: b}
 	return base, adapter, a, b
 }

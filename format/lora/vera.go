@@ -22,17 +22,20 @@ func (m *matching) vera(s *site) {
 		return
 	}
 	out, rank := m.adapter.Tensors()[s.slots["vera_lambda_b"]].Elements(), m.config.rank
-	in := size.cols
-	turned := size.rows != out || size.rows == size.cols && m.config.fanInFanOut
+	turned, ok := m.turned(s, target)
+	if !ok {
+		return
+	}
+	rows, in := size.rows, size.cols
 	if turned {
-		in = size.rows
+		rows, in = size.cols, size.rows
 	}
 	rankA, most, okA := m.matrixShape(a, false)
 	mostOut, rankB, okB := m.matrixShape(b, false)
 	switch {
 	case !okA || !okB:
 		return
-	case turned && size.cols != out || len(m.base.Tensors()[target].Shape) != 2:
+	case rows != out || len(m.base.Tensors()[target].Shape) != 2:
 		m.fault(s.first, format.KindShape, "%d outputs, but the base's %q has %v", out, clip(m.base.Tensors()[target].Name), m.base.Tensors()[target].Shape)
 		return
 	case rankA != rank || rankB != rank || m.adapter.Tensors()[s.slots["vera_lambda_d"]].Elements() != rank:
