@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
+	"io"
 
 	"weld/format"
 	"weld/format/planes"
@@ -22,6 +24,12 @@ type FileInfo struct {
 type Table struct {
 	Tag     [4]byte
 	Payload []byte
+}
+
+// Printed is a table as a [Writer] takes it: Print prints the payload, the same each time.
+type Printed struct {
+	Tag   [4]byte
+	Print func(io.Writer) error
 }
 
 // block is where a block lies and what it is.
@@ -78,28 +86,32 @@ func (x *index) table(t tag, payload int) {
 	x.end += recordSize + int64(payload)
 }
 
-// append prints the payload of the index record.
-func (x *index) append(dst []byte) []byte {
+// print prints the payload of the index record.
+func (x *index) print(w io.Writer) error {
 	le := binary.LittleEndian
-	dst = le.AppendUint32(dst, uint32(len(x.files)))
+	room := le.AppendUint32(nil, uint32(len(x.files)))
 	for _, f := range x.files {
-		dst = appendFile(dst, f)
+		room = appendFile(room, f)
 	}
-	dst = le.AppendUint32(dst, uint32(len(x.tables)))
+	room = le.AppendUint32(room, uint32(len(x.tables)))
 	for _, t := range x.tables {
-		dst = append(dst, t.tag[:]...)
-		dst = le.AppendUint32(dst, t.bytes)
+		room = append(room, t.tag[:]...)
+		room = le.AppendUint32(room, t.bytes)
 	}
-	dst = le.AppendUint64(dst, uint64(len(x.blocks)))
+	room = le.AppendUint64(room, uint64(len(x.blocks)))
 	begin := int64(0)
 	for i, b := range x.blocks {
-		dst = le.AppendUint32(dst, b.payload)
-		dst = le.AppendUint32(dst, uint32(x.cuts[i]-begin))
-		dst = append(dst, b.elem, byte(b.coding), 0, 0)
-		dst = le.AppendUint32(dst, b.sum)
+		if _, err := w.Write(room); err != nil {
+			return err
+		}
+		room = le.AppendUint32(room[:0], b.payload)
+		room = le.AppendUint32(room, uint32(x.cuts[i]-begin))
+		room = append(room, b.elem, byte(b.coding), 0, 0)
+		room = le.AppendUint32(room, b.sum)
 		begin = x.cuts[i]
 	}
-	return dst
+	_, err := w.Write(room)
+	return err
 }
 
 // blockEntry is the size of a block's entry.
@@ -233,5 +245,22 @@ func parseEnd(p []byte) end {
 	return end{int64(le.Uint64(p)), int64(le.Uint64(p[8:])), Digest(p[16:])}
 }
 
-// same reports whether two files say the same of themselves.
-func (x *index) same(payload []byte) bool { return bytes.Equal(x.append(nil), payload) }
+// same reports whether the payload of an index record says the same.
+func (x *index) same(payload []byte) bool {
+	rest := expected(payload)
+	return x.print(&rest) == nil && len(rest) == 0
+}
+
+// expected are bytes that are compared with what is written.
+type expected []byte
+
+var errOther = errors.New("something else is written")
+
+func (e *expected) Write(p []byte) (int, error) {
+	rest, ok := bytes.CutPrefix(*e, p)
+	if !ok {
+		return 0, errOther
+	}
+	*e = rest
+	return len(p), nil
+}

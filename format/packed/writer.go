@@ -1,8 +1,10 @@
 package packed
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -227,7 +229,7 @@ func (w *Writer) record(r []byte) error {
 func (w *Writer) Complete() error { return w.CompleteWith() }
 
 // CompleteWith ends the pack with tables.
-func (w *Writer) CompleteWith(tables ...Table) error {
+func (w *Writer) CompleteWith(tables ...Printed) error {
 	if err := w.frames.Complete(); err != nil {
 		return err
 	}
@@ -235,17 +237,54 @@ func (w *Writer) CompleteWith(tables ...Table) error {
 		return err
 	}
 	for _, t := range tables {
-		w.index.table(t.Tag, len(t.Payload))
-		if err := w.record(appendRecord(nil, t.Tag, w.content, t.Payload)); err != nil {
+		n, err := w.print(t)
+		if err != nil {
 			return err
 		}
+		w.index.table(t.Tag, n)
 	}
 	place := w.index.end
-	if err := w.record(appendRecord(nil, tagIndex, w.content, w.index.append(nil))); err != nil {
+	if _, err := w.print(Printed{tagIndex, w.index.print}); err != nil {
 		return err
 	}
 	_, err := io.Copy(w.out, bytes.NewReader(appendEnd(nil, place, w.content, w.digest)))
 	return err
+}
+
+// print writes the record of a table, whose payload is part of the digest. What stands before the payload is its
+// length and its checksum, so that it is printed twice, and never held.
+func (w *Writer) print(t Printed) (bytes int, err error) {
+	sum := crc32.NewIEEE()
+	count := &counter{}
+	if err := buffered(t.Print, sum, count); err != nil {
+		return 0, err
+	}
+	if fault := payloadFault(t.Tag, count.n); fault != "" {
+		return 0, errors.New(fault)
+	}
+	head := make([]byte, recordSize)
+	record{tag: t.Tag, payload: uint32(count.n), offset: w.content, sum: sum.Sum32()}.put(head)
+	if err := w.record(head); err != nil {
+		return 0, err
+	}
+	return int(count.n), buffered(t.Print, w.digest, w.out)
+}
+
+// buffered prints into several writers at once, a buffer at a time.
+func buffered(print func(io.Writer) error, to ...io.Writer) error {
+	b := bufio.NewWriterSize(io.MultiWriter(to...), 64<<10)
+	if err := print(b); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// counter counts bytes.
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
 }
 
 // Content is how many bytes all files have that were announced.

@@ -17,42 +17,86 @@ type Digest [sha256.Size]byte
 // ChunkSize is how many bytes are digested together: those of a block.
 const ChunkSize = packed.BlockSize
 
-// Tree digests chunks that come in any order, from several goroutines.
+// Tree digests chunks that come in any order, from several goroutines. Most items are one chunk, for which it
+// allocates nothing.
 type Tree struct {
-	mu   sync.Mutex
-	next int64
-	held map[int64]Digest // chunks that came before their turn
-	sum  hash.Hash
+	mu    sync.Mutex
+	next  int64
+	first Digest           // chunk 0
+	held  map[int64]Digest // chunks that came before their turn
+	sum   hash.Hash        // from the second chunk on
 }
 
 // Add digests the i-th chunk.
-func (t *Tree) Add(i int64, chunk []byte) {
-	d := Digest(sha256.Sum256(chunk))
+func (t *Tree) Add(i int64, chunk []byte) { t.add(i, sha256.Sum256(chunk)) }
+
+// add takes the digest of the i-th chunk.
+func (t *Tree) add(i int64, d Digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.sum == nil {
-		t.sum, t.held = sha256.New(), make(map[int64]Digest)
-	}
-	t.held[i] = d
-	for {
-		d, ok := t.held[t.next]
-		if !ok {
-			return
+	if i != t.next {
+		if t.held == nil {
+			t.held = make(map[int64]Digest)
 		}
-		t.sum.Write(d[:])
-		delete(t.held, t.next)
-		t.next++
+		t.held[i] = d
+		return
 	}
+	for ok := true; ok; {
+		t.append(d)
+		d, ok = t.held[t.next]
+		delete(t.held, t.next)
+	}
+}
+
+func (t *Tree) append(d Digest) {
+	switch t.next {
+	case 0:
+		t.first = d
+	case 1:
+		t.sum = sha256.New()
+		t.sum.Write(t.first[:])
+		fallthrough
+	default:
+		t.sum.Write(d[:])
+	}
+	t.next++
 }
 
 // Sum is the digest of the chunks so far.
 func (t *Tree) Sum() Digest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.sum == nil {
-		return Digest(sha256.Sum256(nil))
+	switch t.next {
+	case 0:
+		return ofNothing
+	case 1:
+		return sha256.Sum256(t.first[:])
 	}
 	return Digest(t.sum.Sum(nil))
+}
+
+// ofNothing is the digest of no bytes.
+var ofNothing = Digest(sha256.Sum256(nil))
+
+// digesting is the digest of so many bytes, of which chunks come in any order. A tree grows while there are several.
+type digesting struct {
+	Digest Digest // once all have come
+	tree   *Tree
+}
+
+// add takes the digest of the chunk that begins at an offset.
+func (g *digesting) add(off, bytes int64, d Digest) {
+	if bytes <= ChunkSize {
+		g.Digest = sha256.Sum256(d[:])
+		return
+	}
+	if g.tree == nil {
+		g.tree = new(Tree)
+	}
+	g.tree.add(off/ChunkSize, d)
+	if g.tree.next == (bytes+ChunkSize-1)/ChunkSize {
+		g.Digest, g.tree = g.tree.Sum(), nil
+	}
 }
 
 // DigestOf digests bytes that view lends.

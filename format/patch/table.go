@@ -3,6 +3,7 @@ package patch
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"sort"
 
@@ -64,19 +65,32 @@ func appendItem(dst []byte, it Item) []byte {
 // noBase stands for −1.
 const noBase = math.MaxUint32
 
-func appendTables(base []Item, result []place) []packed.Table {
+// tables are printed item by item.
+func tables(bases int, item func(i int) Item, results int, result func(i int) place) []packed.Printed {
 	le := binary.LittleEndian
-	b := le.AppendUint32(nil, uint32(len(base)))
-	for _, it := range base {
-		b = appendItem(b, it)
+	return []packed.Printed{
+		listed(tagBase, bases, func(room []byte, i int) []byte { return appendItem(room, item(i)) }),
+		listed(tagResult, results, func(room []byte, i int) []byte {
+			p := result(i)
+			room = le.AppendUint64(appendItem(room, p.Item), uint64(p.begin))
+			return le.AppendUint32(room, uint32(p.base)) // −1 is noBase
+		}),
 	}
-	r := le.AppendUint32(nil, uint32(len(result)))
-	for _, p := range result {
-		r = appendItem(r, p.Item)
-		r = le.AppendUint64(r, uint64(p.begin))
-		r = le.AppendUint32(r, uint32(p.base)) // −1 is noBase
-	}
-	return []packed.Table{{Tag: tagBase, Payload: b}, {Tag: tagResult, Payload: r}}
+}
+
+// listed is a table of n items.
+func listed(tag [4]byte, n int, appendTo func(room []byte, i int) []byte) packed.Printed {
+	return packed.Printed{Tag: tag, Print: func(w io.Writer) error {
+		room := binary.LittleEndian.AppendUint32(nil, uint32(n))
+		for i := range n {
+			if _, err := w.Write(room); err != nil {
+				return err
+			}
+			room = appendTo(room[:0], i)
+		}
+		_, err := w.Write(room)
+		return err
+	}}
 }
 
 // Tables are what a patch says of its base and its result.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/format/packed"
 	"weld/mmapio"
 )
 
@@ -20,6 +21,18 @@ func items() ([]Item, []place) {
 	renamed := w
 	renamed.Name = "renamed"
 	return []Item{w, gone, f}, []place{{w, 20, 0}, {renamed, 80, 0}, {f, 150, 2}}
+}
+
+// appendTables prints tables as a writer does, each with its tag.
+func appendTables(base []Item, result []place) (printed []packed.Table) {
+	for _, t := range tables(len(base), func(i int) Item { return base[i] }, len(result), func(i int) place { return result[i] }) {
+		var b bytes.Buffer
+		if err := t.Print(&b); err != nil {
+			panic(err)
+		}
+		printed = append(printed, packed.Table{Tag: t.Tag, Payload: b.Bytes()})
+	}
+	return printed
 }
 
 func TestTables(t *testing.T) {

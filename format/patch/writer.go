@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"sort"
@@ -13,49 +14,73 @@ import (
 
 // Writer makes a patch of a result that is written to it. Its methods may be called from any
 // goroutine, but files are announced in order.
+//
+// Of each tensor it holds some hundred bytes: a million of them are no reason to run out of memory.
 type Writer struct {
 	*packed.Writer
 	base    format.Checkpoint
 	renamed map[string]string
 
-	mu     sync.Mutex
-	items  []*leaning // of the base: its tensors, then files
-	places []*region  // of the result, by their place in the content
+	mu      sync.Mutex
+	leaned  []leaned        // items of the base: its tensors, then files
+	files   []format.Tensor // these
+	regions []region        // items of the result, by their place in the content
 }
 
-// leaning is an item of the base and what was digested of it.
-type leaning struct {
-	Item
-	tree  Tree
-	first *region // that leans on it, and digests it
+// leaned is what is known of an item of the base.
+type leaned struct {
+	digesting
+	first int32 // the region that leans on it and digests it, counted from 1; 0 for none
 }
 
-// leanOn notes what a region leans on.
-func (r *region) leanOn(i int, it *leaning) {
-	r.base = i
-	if it.first == nil {
-		it.first = r
-	}
-}
-
-// region is an item of the result, and what it leans on.
+// region is an item of the result.
 type region struct {
-	place
-	tree Tree
+	digesting
+	tensor *format.Tensor
+	begin  int64
+	base   int32 // the item of the base that it leans on, −1 for none
+	file   bool
 }
+
+func (r *region) end() int64 { return r.begin + r.tensor.Bytes() }
 
 // NewWriter begins a patch against a base. workers is the number of goroutines that write to it.
 // renamed are tensors of the result, by name, that hold what others of the base do; it may be nil.
 func NewWriter(out io.Writer, workers int, base format.Checkpoint, renamed map[string]string) *Writer {
-	w := &Writer{base: base, renamed: renamed}
-	for _, t := range base.Tensors() {
-		w.items = append(w.items, &leaning{Item: Item{Tensor: t}})
-	}
+	w := &Writer{base: base, renamed: renamed, leaned: make([]leaned, len(base.Tensors()))}
 	w.Writer = packed.NewPatchWriter(out, workers, w.lean)
 	return w
 }
 
-// Shard announces the next file, of the safetensors layout, as in package packed.
+// add notes an item of the result, and what it leans on.
+func (w *Writer) add(r region) {
+	if r.tensor.Bytes() == 0 {
+		r.Digest = ofNothing
+	}
+	w.regions = append(w.regions, r)
+	if r.base >= 0 && w.leaned[r.base].first == 0 {
+		w.leaned[r.base].first = int32(len(w.regions))
+	}
+}
+
+// item is one of the base.
+func (w *Writer) item(i int) Item {
+	it := Item{Digest: w.leaned[i].Digest, Known: w.leaned[i].first > 0}
+	if tensors := w.base.Tensors(); i < len(tensors) {
+		it.Tensor = tensors[i]
+	} else {
+		it.Tensor, it.File = w.files[i-len(tensors)], true
+	}
+	return it
+}
+
+// place is an item of the result as it stands in the patch.
+func (w *Writer) place(i int) place {
+	r := &w.regions[i]
+	return place{Item{*r.tensor, r.file, r.Digest, true}, r.begin, int(r.base)}
+}
+
+// Shard announces the next file, of the safetensors layout, as in package packed. The tensors must stay as they are.
 func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.File, error) {
 	f, err := w.Writer.Shard(name, header, tensors, given)
 	if err != nil {
@@ -64,17 +89,18 @@ func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given
 	at := f.Begin() + header
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, t := range tensors {
-		r := &region{place: place{Item: Item{Tensor: t, Known: true}, begin: at, base: -1}}
+	for i := range tensors {
+		t := &tensors[i]
+		r := region{tensor: t, begin: at, base: -1}
 		at = r.end()
 		source := t.Name
 		if old, ok := w.renamed[t.Name]; ok {
 			source = old
 		}
 		if i, ok := w.base.Find(source); ok && t.Bytes() > 0 && w.base.Tensors()[i].DType == t.DType && equal(w.base.Tensors()[i].Shape, t.Shape) {
-			r.leanOn(i, w.items[i])
+			r.base = int32(i)
 		}
-		w.places = append(w.places, r)
+		w.add(r)
 	}
 	return f, nil
 }
@@ -93,51 +119,78 @@ func (w *Writer) Small(name string, data []byte) error {
 
 // region notes a file before its bytes come. It leans on the base's of that name and size.
 func (w *Writer) region(name string, size int64) {
-	it := Item{Tensor: format.Tensor{Name: name, DType: format.U8, Shape: []int64{size}}, File: true, Known: true}
-	r := &region{place: place{Item: it, begin: w.Writer.Content(), base: -1}}
+	t := format.Tensor{Name: name, DType: format.U8, Shape: []int64{size}}
+	r := region{tensor: &t, file: true, begin: w.Writer.Content(), base: -1}
 	info, err := w.base.Beside().Stat(name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil && info.Mode().IsRegular() && info.Size() == size && size > 0 {
-		w.items = append(w.items, &leaning{Item: it})
-		r.leanOn(len(w.items)-1, w.items[len(w.items)-1])
+		r.base = int32(len(w.leaned))
+		w.leaned, w.files = append(w.leaned, leaned{}), append(w.files, t)
 	}
-	w.places = append(w.places, r)
+	w.add(r)
+}
+
+// at is the item of the result that holds a byte of the content; ok is false in a header.
+func (w *Writer) at(offset int64) (i int, r region, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i = sort.Search(len(w.regions), func(i int) bool { return w.regions[i].begin > offset }) - 1
+	if i < 0 || w.regions[i].end() <= offset {
+		return 0, region{}, false
+	}
+	return i, w.regions[i], true
+}
+
+// on is the item of the base that a region leans on, and whether that region is the one that digests it.
+func (w *Writer) on(i int, r region) (it Item, digests bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.item(int(r.base)), w.leaned[r.base].first == int32(i)+1
 }
 
 // lean finds what a block leans on, and digests both.
 func (w *Writer) lean(offset int64, content []byte) (mmapio.View, error) {
-	w.mu.Lock()
-	i := sort.Search(len(w.places), func(i int) bool { return w.places[i].end() > offset })
-	if i == len(w.places) || w.places[i].begin > offset {
-		w.mu.Unlock()
+	i, r, ok := w.at(offset)
+	if !ok {
 		return mmapio.View{}, nil // a header
 	}
-	r := w.places[i]
-	var on *leaning
-	if r.base >= 0 {
-		on = w.items[r.base]
-	}
-	w.mu.Unlock()
 	from := offset - r.begin
-	r.tree.Add(from/ChunkSize, content)
-	if on == nil {
+	own, theirs := Digest(sha256.Sum256(content)), Digest{}
+	note := func(digests bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.regions[i].add(from, r.tensor.Bytes(), own)
+		if digests {
+			w.leaned[r.base].add(from, r.tensor.Bytes(), theirs)
+		}
+	}
+	if r.base < 0 {
+		note(false)
 		return mmapio.View{}, nil
 	}
-	view, err := viewOf(w.base, on.Item, from, int64(len(content)))
+	on, digests := w.on(i, r)
+	view, err := w.viewOf(r, on, from, int64(len(content)))
 	if err != nil {
 		return view, err
 	}
-	err = mmapio.Guard([]mmapio.View{view}, func() error {
-		if on.first == r {
-			on.tree.Add(from/ChunkSize, view.Data)
-		}
-		return nil
-	})
+	if digests {
+		err = mmapio.Guard([]mmapio.View{view}, func() error { theirs = sha256.Sum256(view.Data); return nil })
+	}
 	if err != nil {
 		view.Release()
+		return view, err
 	}
-	return view, err
+	note(digests)
+	return view, nil
+}
+
+// viewOf lends bytes of the item of the base that a region leans on.
+func (w *Writer) viewOf(r region, on Item, off, n int64) (mmapio.View, error) {
+	if on.File {
+		return viewOf(w.base, on, off, n)
+	}
+	return w.base.View(int(r.base), off, n)
 }
 
 // Leaning counts the tensors of the result that lean on one of the base: those that hold the same,
@@ -145,10 +198,10 @@ func (w *Writer) lean(offset int64, content []byte) (mmapio.View, error) {
 func (w *Writer) Leaning() (same, changed int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, r := range w.places {
-		switch {
-		case r.File || r.base < 0:
-		case r.Digest == w.items[r.base].Digest:
+	for i := range w.regions {
+		switch r := &w.regions[i]; {
+		case r.file || r.base < 0:
+		case r.Digest == w.leaned[r.base].Digest:
 			same++
 		default:
 			changed++
@@ -162,18 +215,20 @@ func (w *Writer) Leaning() (same, changed int) {
 func (w *Writer) Files() (same, changed, added []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, r := range w.places {
-		if !r.File {
+	for i := range w.regions {
+		r := &w.regions[i]
+		if !r.file {
 			continue
 		}
-		_, err := w.base.Beside().Stat(r.Name)
+		name := r.tensor.Name
+		_, err := w.base.Beside().Stat(name)
 		switch {
 		case err != nil:
-			added = append(added, r.Name)
-		case r.base >= 0 && r.Digest == w.items[r.base].Digest, r.Bytes() == 0 && w.empty(r.Name):
-			same = append(same, r.Name)
+			added = append(added, name)
+		case r.base >= 0 && r.Digest == w.leaned[r.base].Digest, r.tensor.Bytes() == 0 && w.empty(name):
+			same = append(same, name)
 		default:
-			changed = append(changed, r.Name)
+			changed = append(changed, name)
 		}
 	}
 	return same, changed, added
@@ -189,19 +244,7 @@ func (w *Writer) empty(name string) bool {
 func (w *Writer) Complete() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var items []Item
-	for _, it := range w.items {
-		if it.first != nil {
-			it.Digest, it.Known = it.tree.Sum(), true
-		}
-		items = append(items, it.Item)
-	}
-	var places []place
-	for _, r := range w.places {
-		r.Digest = r.tree.Sum()
-		places = append(places, r.place)
-	}
-	if err := w.Writer.CompleteWith(appendTables(items, places)...); err != nil {
+	if err := w.Writer.CompleteWith(tables(len(w.leaned), w.item, len(w.regions), w.place)...); err != nil {
 		return fmt.Errorf("complete the patch: %w", err)
 	}
 	return nil

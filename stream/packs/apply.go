@@ -29,6 +29,7 @@ func Apply(ctx context.Context, base string, patches []string, out string, o Opt
 	}
 	defer from.Close()
 	paths, bytes := filesOf(from)
+	o.hold(len(from.Tensors())*len(patches), applyTensor)
 	o.fit(append(paths, patches...), 2*bytes)
 	if out == Stream {
 		return nil, errors.New("apply writes its files in no order, and cannot write to a pipe: name a directory")

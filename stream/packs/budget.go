@@ -14,14 +14,37 @@ const (
 	workerMemory = 8 << 20
 )
 
+// Bytes that a command holds for each tensor of an input: its name and place, its block in the index, its digest. A
+// test holds them to it.
+const (
+	packTensor  = 250
+	patchTensor = 220 // of the base, and of the result
+	applyTensor = 700 // of the base, and in the tables of each patch
+)
+
+// hold takes account of so many tensors. What is held of them counts towards the memory up to half of it, and Beyond is
+// told what comes on top.
+func (o *Options) hold(tensors int, each int64) {
+	o.held += int64(tensors) * each
+	if o.Beyond != nil {
+		o.Beyond(o.held - o.within())
+	}
+}
+
+// within is how much of what is held counts towards the memory.
+func (o *Options) within() int64 { return min(o.held, o.memory()/2) }
+
+func (o *Options) memory() int64 {
+	if o.Memory <= 0 {
+		return stream.DefaultMemory
+	}
+	return o.Memory
+}
+
 // fit settles what depends on the memory budget and on how much a command reads and writes: the number of
 // workers, and whether what went by leaves the page cache. paths are the files that it reads.
 func (o *Options) fit(paths []string, bytes int64) {
-	memory := o.Memory
-	if memory <= 0 {
-		memory = stream.DefaultMemory
-	}
-	o.Threads = max(1, min(o.Threads, int((memory-fixedMemory)/workerMemory)))
+	o.Threads = max(1, min(o.Threads, int((o.memory()-o.within()-fixedMemory)/workerMemory)))
 	drop := o.Cache.Drops(bytes)
 	if drop {
 		o.behind = &dropping{paths: paths}

@@ -10,70 +10,89 @@ import (
 )
 
 // chunks has the workers go through the chunks of many items. item says how long the i-th is, what is
-// to be done with each chunk, and what when all are done; it is called in order.
+// to be done with each chunk, and what when all are done; it is called in order, and what it returns is forgotten once
+// it is done. Of several items that fail, the error is that of the first.
 func (o Options) chunks(ctx context.Context, items int, item func(i int) (bytes int64, each func(off, n int64) error, done func() error)) error {
 	type open struct {
+		index      int
 		bytes, off int64
+		left       int64 // bytes that are not done
 		each       func(off, n int64) error
 		done       func() error
 	}
-	inner, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
 	var (
 		mu     sync.Mutex
 		next   int
 		now    *open
-		closed []*open
+		failed error
+		at     = items // the item that failed
 	)
 	take := func() (it *open, off, n int64) {
 		mu.Lock()
 		defer mu.Unlock()
+		if failed != nil {
+			return nil, 0, 0
+		}
 		for now == nil || now.off == now.bytes {
-			if now != nil {
-				closed = append(closed, now)
-				now = nil
-			}
 			if next == items {
 				return nil, 0, 0
 			}
+			now = nil
 			bytes, each, done := item(next)
-			next++
-			if each != nil {
-				now = &open{bytes: bytes, each: each, done: done}
+			switch {
+			case each == nil:
+			case bytes == 0:
+				if failed = done(); failed != nil {
+					at = next
+					return nil, 0, 0
+				}
+			default:
+				now = &open{index: next, bytes: bytes, left: bytes, each: each, done: done}
 			}
+			next++
 		}
 		off = now.off
 		n = min(patch.ChunkSize, now.bytes-off)
 		now.off += n
 		return now, off, n
 	}
+	end := func(it *open, n int64, err error) {
+		mu.Lock()
+		it.left -= n
+		last := it.left == 0
+		mu.Unlock()
+		if err == nil && last {
+			err = it.done()
+		}
+		if err == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if it.index < at {
+			failed, at = err, it.index
+		}
+	}
 	var group errgroup.Group
 	for range o.Threads {
 		group.Go(func() error {
-			for inner.Err() == nil {
+			for ctx.Err() == nil {
 				it, off, n := take()
 				if it == nil {
 					return nil
 				}
-				if err := it.each(off, n); err != nil {
-					stop(err)
-					return err
+				err := it.each(off, n)
+				end(it, n, err)
+				if err == nil {
+					o.advance(n)
 				}
-				o.advance(n)
 			}
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	group.Wait()
+	if failed != nil {
+		return failed
 	}
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	for _, it := range closed {
-		if err := it.done(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return context.Cause(ctx)
 }

@@ -296,6 +296,14 @@ func pipe(in io.Reader) (*inputs, error) {
 	return &inputs{files: []input{f}}, nil
 }
 
+// tensors counts those of all files.
+func (in *inputs) tensors() (n int) {
+	for _, f := range in.files {
+		n += len(f.tensors)
+	}
+	return n
+}
+
 // paths are where the files are; a pipe is nowhere.
 func (in *inputs) paths() (paths []string) {
 	if in.pack != nil {
@@ -312,6 +320,7 @@ func (in *inputs) paths() (paths []string) {
 // holds notes what is in a shard.
 func (f *input) holds(h *safetensors.Header) {
 	f.header, f.metadata = h.DataStart, h.Metadata
+	f.tensors = slices.Grow(f.tensors, len(h.Tensors))
 	for _, e := range h.Tensors {
 		f.tensors = append(f.tensors, e.Tensor)
 	}

@@ -28,6 +28,7 @@ type Options struct {
 
 	Free func(dir string) (bytes int64, known bool) // space below a directory; nil asks the system
 
+	held   int64     // bytes of what is known of each tensor
 	behind *dropping // nil if inputs may stay in the page cache
 }
 
@@ -64,6 +65,7 @@ func Pack(ctx context.Context, in, out string, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer sources.Close()
+	o.hold(sources.tensors(), packTensor)
 	o.fit(sources.paths(), 2*sources.size())
 	dst, err := o.create(out, mmapio.SingleFile)
 	if err != nil {
@@ -166,7 +168,7 @@ type cursor struct {
 
 // block is a piece of a file.
 type block struct {
-	input      input
+	input      *input
 	dst        *packed.File
 	off, bytes int64
 	data       []byte // of a pipe
@@ -180,7 +182,7 @@ func (c *cursor) next() (*block, error) {
 		if c.file == len(c.in.files) {
 			return nil, nil
 		}
-		f := c.in.files[c.file]
+		f := &c.in.files[c.file]
 		switch {
 		case c.open == nil:
 			var err error
@@ -194,7 +196,7 @@ func (c *cursor) next() (*block, error) {
 			}
 		}
 	}
-	b := &block{input: c.in.files[c.file], dst: c.open, off: c.at, bytes: min(c.left, packed.BlockSize)}
+	b := &block{input: &c.in.files[c.file], dst: c.open, off: c.at, bytes: min(c.left, packed.BlockSize)}
 	if err := c.fetch(b); err != nil {
 		return nil, err
 	}
@@ -203,7 +205,7 @@ func (c *cursor) next() (*block, error) {
 }
 
 // begin takes the next run of a file up, and ends the file behind the last. A run that comes again is not read.
-func (c *cursor) begin(f input) error {
+func (c *cursor) begin(f *input) error {
 	bytes, ok := f.run(c.run)
 	if !ok {
 		c.open = nil

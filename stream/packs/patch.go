@@ -50,12 +50,14 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 		return nil, fmt.Errorf("open base: %w", err)
 	}
 	defer from.Close()
+	o.hold(len(from.Tensors()), patchTensor)
 	sources, err := o.sources(result, out)
 	if err != nil {
 		return nil, err
 	}
 	defer sources.Close()
 	sources.asBytes()
+	o.hold(sources.tensors(), patchTensor)
 	paths, bytes := filesOf(from)
 	o.fit(append(paths, sources.paths()...), bytes+2*sources.size())
 	dst, err := o.create(out, mmapio.SingleFile)
@@ -107,7 +109,7 @@ func (r *PatchReport) recast(base format.Checkpoint, in *inputs) (count int) {
 	for _, f := range in.files {
 		for _, t := range f.tensors {
 			i, ok := base.Find(t.Name)
-			if !ok || kindOf(base.Tensors()[i]) == kindOf(t) {
+			if !ok || sameKind(base.Tensors()[i], t) {
 				if ok && t.Bytes() == 0 {
 					r.Same++ // leans on nothing, and has nothing that could differ
 				}
@@ -172,69 +174,42 @@ func beside(base format.Checkpoint) ([]string, error) {
 // compare finds out what was added, removed and renamed: a new tensor that holds what one does which is
 // gone has a new name.
 func (r *PatchReport) compare(ctx context.Context, base format.Checkpoint, in *inputs) (renamed map[string]string, err error) {
-	there := make(map[string]bool)
-	var added []tensorOf
+	gone := newGone(base)
 	for _, f := range in.files {
+		for _, t := range f.tensors {
+			if i, ok := base.Find(t.Name); ok {
+				gone.there(i)
+			}
+		}
+	}
+	gone.sort()
+	renamed = make(map[string]string)
+	for k := range in.files {
+		f := &in.files[k]
 		at := f.header
 		for _, t := range f.tensors {
-			there[t.Name] = true
-			if _, ok := base.Find(t.Name); !ok {
-				added = append(added, tensorOf{t, f, at})
-			}
+			begin := at
 			at += t.Bytes()
-		}
-	}
-	gone := make(map[string][]int) // by type and shape
-	for i, t := range base.Tensors() {
-		if !there[t.Name] {
-			r.Removed = append(r.Removed, t.Name)
-			gone[kindOf(t)] = append(gone[kindOf(t)], i)
-		}
-	}
-	digests := make(map[int]patch.Digest)
-	renamed = make(map[string]string)
-	for _, a := range added {
-		candidates := gone[kindOf(a.Tensor)]
-		if a.input.pipe != nil || a.Bytes() == 0 || len(candidates) == 0 {
-			r.Added = append(r.Added, a.Name)
-			continue
-		}
-		own, err := patch.DigestOf(ctx, a.Bytes(), func(off, n int64) (mmapio.View, error) { return a.input.src.View(a.begin+off, n) })
-		if err != nil {
-			return nil, err
-		}
-		at := -1
-		for k, i := range candidates {
-			d, known := digests[i]
-			if !known {
-				d, err = patch.DigestOf(ctx, a.Bytes(), func(off, n int64) (mmapio.View, error) { return base.View(i, off, n) })
-				if err != nil {
-					return nil, err
-				}
-				digests[i] = d
+			if _, ok := base.Find(t.Name); ok {
+				continue
 			}
-			if d == own {
-				at = k
-				break
+			old := -1
+			if f.pipe == nil {
+				old, err = gone.take(ctx, t, func(off, n int64) (mmapio.View, error) { return f.src.View(begin+off, n) })
 			}
+			if err != nil {
+				return nil, err
+			}
+			if old < 0 {
+				r.Added = append(r.Added, t.Name)
+				continue
+			}
+			name := base.Tensors()[old].Name
+			renamed[t.Name] = name
+			r.Renamed = append(r.Renamed, [2]string{name, t.Name})
 		}
-		if at < 0 {
-			r.Added = append(r.Added, a.Name)
-			continue
-		}
-		old := base.Tensors()[candidates[at]].Name
-		renamed[a.Name] = old
-		r.Renamed = append(r.Renamed, [2]string{old, a.Name})
-		r.Removed = slices.DeleteFunc(r.Removed, func(name string) bool { return name == old })
-		gone[kindOf(a.Tensor)] = slices.Delete(candidates, at, at+1)
 	}
+	r.Removed = append(r.Removed, gone.names()...)
 	slices.SortFunc(r.Renamed, func(a, b [2]string) int { return cmp.Compare(a[0], b[0]) })
 	return renamed, nil
-}
-
-// tensorOf is a tensor in one of the files.
-type tensorOf struct {
-	format.Tensor
-	input input
-	begin int64
 }

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"fmt"
+	"encoding/binary"
+	"slices"
 
 	"weld/format"
 	"weld/format/packed"
@@ -35,7 +36,8 @@ func (in *inputs) findRepeats(ctx context.Context) (count int, err error) {
 	for i := 1; i < len(in.files); i++ {
 		begins[i] = begins[i-1] + in.files[i-1].size
 	}
-	for _, spots := range in.byKind() {
+	for _, alikes := range in.byKind() {
+		spots := *alikes
 		if len(spots) < 2 {
 			continue
 		}
@@ -56,15 +58,21 @@ func (in *inputs) findRepeats(ctx context.Context) (count int, err error) {
 }
 
 // byKind sorts tensors by type and shape, in the order of the content.
-func (in *inputs) byKind() map[string][]spot {
-	kinds := make(map[string][]spot)
+func (in *inputs) byKind() map[string]*[]spot {
+	kinds := make(map[string]*[]spot)
+	var room []byte
 	for i, f := range in.files {
 		off := f.header
 		for k, t := range f.tensors {
 			bytes := t.Bytes()
 			if bytes >= leastRepeated && f.src != nil {
-				kind := kindOf(t)
-				kinds[kind] = append(kinds[kind], spot{int32(i), int32(k), off})
+				room = appendKind(room[:0], t)
+				spots := kinds[string(room)]
+				if spots == nil {
+					spots = new([]spot)
+					kinds[string(room)] = spots
+				}
+				*spots = append(*spots, spot{int32(i), int32(k), off})
 			}
 			off += bytes
 		}
@@ -174,5 +182,14 @@ func equalAt(a safetensors.Source, offA int64, b safetensors.Source, offB, n int
 	return same, err
 }
 
-// kindOf is a tensor's type and shape.
-func kindOf(t format.Tensor) string { return fmt.Sprint(t.DType, t.Shape) }
+// appendKind prints a tensor's type and shape, as a key.
+func appendKind(dst []byte, t format.Tensor) []byte {
+	dst = append(dst, byte(t.DType))
+	for _, n := range t.Shape {
+		dst = binary.AppendVarint(dst, n)
+	}
+	return dst
+}
+
+// sameKind reports whether two tensors have the same type and shape.
+func sameKind(a, b format.Tensor) bool { return a.DType == b.DType && slices.Equal(a.Shape, b.Shape) }

@@ -396,6 +396,7 @@ func (o *Options) verifyOn(ctx context.Context, path, base string, v *Verificati
 	}
 	defer from.Close()
 	paths, bytes := filesOf(from)
+	o.hold(len(from.Tensors()), applyTensor)
 	o.fit(append(paths, path), bytes)
 	a := &application{Options: *o, base: from, dst: &output{name: os.TempDir() + "/x"}}
 	err = errors.Join(a.verify(ctx, path), a.close())
