@@ -36,6 +36,8 @@ func TestKindsFollow(t *testing.T) {
 		"every third":           {`"sliding_window_pattern":3`, ranges{{0, 6}, {0, 3}}, "", ""},
 		"becomes every other":   {`"full_attention_interval":3`, ranges{{1, 3}, {4, 6}}, `"full_attention_interval":2`, ""},
 		"out of step":           {`"no_rope_layer_interval":3`, ranges{{0, 6}, {1, 6}}, "", "no_rope_layer_interval"},
+		"at none of them":       {`"no_rope_layer_interval":6`, ranges{{0, 4}, {1, 2}}, "", ""},
+		"behind the last":       {`"no_rope_layer_interval":3`, ranges{{0, 2}, {0, 2}}, `"no_rope_layer_interval":5`, ""},
 		"two meanings":          {`"global_attn_every_n_layers":3`, ranges{{0, 6}, {3, 6}}, "", ""},
 		"listed in one of them": {`"global_attn_every_n_layers":3,"layer_types":["s","s","f","s","s","f"]`, ranges{{1, 3}, {1, 3}}, `"global_attn_every_n_layers":3,"layer_types":["s","f","s","f"]`, ""},
 		"neither alone":         {`"global_attn_every_n_layers":3`, ranges{{1, 3}, {4, 6}}, "", "global_attn_every_n_layers"},

@@ -7,16 +7,19 @@ import (
 )
 
 // law says by the numbers of a configuration of which of two kinds layer i of n is.
-type law func(v []int64, i, n int64) bool
+type law struct {
+	holds func(v []int64, i, n int64) bool
+	least int64 // number that is written: architectures divide by steps
+}
 
 // Laws that architectures have, as transformers 5.23 computes them.
 var (
-	fromOn   law = func(v []int64, i, _ int64) bool { return i >= v[0] }
-	upTo     law = func(v []int64, i, _ int64) bool { return i <= v[0] || v[0] == -1 }
-	lastOf   law = func(v []int64, i, n int64) bool { return i >= n-v[0] }
-	everyEnd law = func(v []int64, i, _ int64) bool { return v[0] > 0 && (i+1)%v[0] == 0 }
-	every    law = func(v []int64, i, _ int64) bool { return v[0] > 0 && i%v[0] == 0 }
-	periodic law = func(v []int64, i, _ int64) bool { return v[0] > 0 && i%v[0] == v[1] }
+	fromOn   = law{func(v []int64, i, _ int64) bool { return i >= v[0] }, 0}
+	upTo     = law{func(v []int64, i, _ int64) bool { return i <= v[0] || v[0] == -1 }, 0}
+	lastOf   = law{func(v []int64, i, n int64) bool { return i >= n-v[0] }, 0}
+	everyEnd = law{func(v []int64, i, _ int64) bool { return v[0] > 0 && (i+1)%v[0] == 0 }, 1}
+	every    = law{func(v []int64, i, _ int64) bool { return v[0] > 0 && i%v[0] == 0 }, 1}
+	periodic = law{func(v []int64, i, _ int64) bool { return v[0] > 0 && i%v[0] == v[1] }, 1}
 )
 
 // laws are those of single numbers. Where architectures understand a key in different ways, all of them have
@@ -109,9 +112,9 @@ func (w rule) under(values []int64, n int64) []string {
 // kind is a letter for each law: whether it holds.
 func (w rule) kind(values []int64, i, n int64) string {
 	kind := make([]byte, len(w.laws))
-	for k, holds := range w.laws {
+	for k, law := range w.laws {
 		kind[k] = no
-		if holds(values, i, n) {
+		if law.holds(values, i, n) {
 			kind[k] = yes
 		}
 	}
@@ -157,7 +160,7 @@ func (w rule) solve(kinds []string) (values []int64, ok bool) {
 		}
 		return nil, false
 	}
-	for v := range n + 2 {
+	for v := w.laws[0].least; v < n+2; v++ {
 		if values = []int64{v}; w.say(values, kinds) {
 			return values, true
 		}
