@@ -36,17 +36,18 @@ func (f *Finder) Find(name string) (i int, doubt []string, ok bool) {
 			return f.sure(i, key, key(name))
 		}
 	}
+	own := name
 	name = common(name)
 	names := f.byKey[len(f.keys)-1]
-	if _, after, cut := strings.Cut(name, "."); cut {
-		if i, known := names[after]; known {
+	if lead, after, cut := strings.Cut(name, "."); cut {
+		if i, known := names[after]; known && (i == several || !astray(lead, f.tensors[i].Name)) {
 			return f.sure(i, common, after)
 		}
 	}
 	if f.tails == nil {
 		f.tails = index(f.tensors, all(f.tensors), tail)
 	}
-	if i, known := f.tails[name]; known {
+	if i, known := f.tails[name]; known && (i == several || !astray(first(f.tensors[i].Name), own)) {
 		return f.sure(i, tail, name)
 	}
 	return None, nil, false
@@ -58,6 +59,12 @@ func (f *Finder) sure(i int, key func(string) string, is string) (int, []string,
 		return i, nil, true
 	}
 	return None, named(f.tensors, all(f.tensors), key, is), false
+}
+
+// first is the first part of a common name.
+func first(name string) string {
+	part, _, _ := strings.Cut(common(name), ".")
+	return part
 }
 
 // tail is a common name without its first part.

@@ -124,7 +124,7 @@ func (m *Meeting) fuse() {
 		return
 	}
 	wanted, have := index(m.wanted, rest, m.common), index(m.have, left, m.common)
-	for _, f := range m.single(m.fusions(m.wanted, rest, wanted, m.have, have), func(f, piece int) Doubt {
+	for _, f := range m.single(m.fusions(m.wanted, rest, m.have, have), func(f, piece int) Doubt {
 		return Doubt{[]string{m.wanted[f].Name}, []string{m.have[piece].Name}}
 	}) {
 		m.Built[f.tensor] = joined(m.have, f.pieces)
@@ -132,7 +132,7 @@ func (m *Meeting) fuse() {
 			m.taken[j] = true
 		}
 	}
-	for _, f := range m.single(m.fusions(m.have, left, have, m.wanted, wanted), func(f, piece int) Doubt {
+	for _, f := range m.single(m.fusions(m.have, left, m.wanted, wanted), func(f, piece int) Doubt {
 		return Doubt{[]string{m.wanted[piece].Name}, []string{m.have[f].Name}}
 	}) {
 		m.taken[f.tensor] = true
@@ -176,18 +176,16 @@ func (m *Meeting) single(all []fusion, doubt func(tensor, piece int) Doubt) []fu
 func unique(a, b []string) []string { return slices.Compact(append(slices.Clone(a), b...)) }
 
 // fusions finds what fused tensors are made of, but in modules one of whose tensors does not fit: a matrix
-// that is square tells nothing of its layout, the one beside it does. A bias of all experts is that of gpt-oss, whose
-// gates and ups take turns.
-func (m *Meeting) fusions(tensors []format.Tensor, of []int, names map[string]int, others []format.Tensor, known map[string]int) (list []fusion) {
-	found, module, odd := make(map[int][]int), make(map[int]string), make(map[string]bool)
+// that is square tells nothing of its layout, the one beside it does.
+func (m *Meeting) fusions(tensors []format.Tensor, of []int, others []format.Tensor, known map[string]int) (list []fusion) {
+	found, module, odd := make(map[int][]int), make(map[int]string), m.turning(tensors)
 	for _, i := range of {
 		f, ok := fusedAs(i, m.common(tensors[i].Name), tensors[i].Shape)
 		if !ok {
 			continue
 		}
 		pieces, fits := f.pieces(tensors[i].Shape, others, known)
-		_, bias := names[f.module+".gate_up_proj_bias"]
-		if !fits || bias {
+		if !fits {
 			odd[f.module] = true
 		} else if pieces != nil {
 			found[i], module[i] = pieces, f.module
@@ -199,6 +197,19 @@ func (m *Meeting) fusions(tensors []format.Tensor, of []int, names map[string]in
 		}
 	}
 	return list
+}
+
+// turning are the modules with a bias of all experts, whatever has been found of it: that is gpt-oss, whose gates and
+// ups take turns.
+func (m *Meeting) turning(tensors []format.Tensor) map[string]bool {
+	const ending = ".gate_up_proj_bias"
+	odd := make(map[string]bool)
+	for _, t := range tensors {
+		if strings.HasSuffix(t.Name, ending) {
+			odd[strings.TrimSuffix(m.common(t.Name), ending)] = true
+		}
+	}
+	return odd
 }
 
 // joined are whole tensors one after the other.

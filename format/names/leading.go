@@ -13,7 +13,8 @@ const mostLeads = 16
 
 // leading matches what is left where the names of one side are those of the other behind a run of parts that
 // is the same for all: bert.encoder.… beside encoder.…. A run counts if half of the smaller side meets by it
-// with equal shapes, and nothing meets with others; where two runs do, neither is taken.
+// with equal shapes, and nothing meets with others; where two runs do, neither is taken. It has to match as many
+// names as all rules before: where most names meet without it, what is left is of another kind, and no wrapper's.
 func (m *Meeting) leading() {
 	rest, left := m.rest(), m.left()
 	if len(rest) == 0 || len(left) == 0 {
@@ -25,6 +26,8 @@ func (m *Meeting) leading() {
 	for _, l := range leads(m.have, have, m.wanted, wanted) {
 		good = append(good, l.turned())
 	}
+	met := len(m.wanted) - len(rest)
+	good = slices.DeleteFunc(good, func(l meetings) bool { return len(l) < met })
 	switch {
 	case len(good) == 1:
 		for i, j := range good[0] {
@@ -85,7 +88,7 @@ func leads(long []format.Tensor, longNames map[string]int, short []format.Tensor
 			if !ok || i == several || j == several {
 				continue
 			}
-			clash = clash || !slices.Equal(long[i].Shape, short[j].Shape)
+			clash = clash || !slices.Equal(long[i].Shape, short[j].Shape) || astray(lead, short[j].Name)
 			met[i] = j
 		}
 		if !clash && 2*len(met) >= min(len(longNames), len(shortNames)) {
@@ -93,6 +96,20 @@ func leads(long []format.Tensor, longNames map[string]int, short []format.Tensor
 		}
 	}
 	return good
+}
+
+// astray reports that a tensor is not that of a tower, since its name says that it is of a model beside: the layers
+// of vision.layers are not those of model.layers, but may be those of layers.
+func astray(lead, name string) bool {
+	parts := strings.Split(lead, ".")
+	return slices.ContainsFunc(parts, isTower) && bare(name) != unwrapped(name)
+}
+
+// towers begin the common words for what images and sounds go through.
+var towers = []string{"vision", "audio", "speech", "image", "video"}
+
+func isTower(part string) bool {
+	return slices.ContainsFunc(towers, func(begin string) bool { return strings.HasPrefix(part, begin) })
 }
 
 // longest is the name with the most parts, the first of those in the order of letters: the one that can

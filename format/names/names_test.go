@@ -54,16 +54,20 @@ func TestWhole(t *testing.T) {
 		"words":                                        {{"model.layers.0.mlp.gate.weight", "model.layers.0.block_sparse_moe.gate.weight"}, {"model.layers.0.mlp.shared_experts.gate_proj.weight", "model.layers.0.block_sparse_moe.shared_expert.w1.weight"}},
 		"other words are other tensors":                {{"encoder.layers.0.q.weight", "-"}, {"-", "decoder.layers.0.q.weight"}},
 		"projections whose rows are ordered otherwise": {{"layers.0.attention.q_proj.weight", "-"}, {"-", "layers.0.attention.wq.weight"}},
-		"a lead":               {{"encoder.0.q.weight", "bert.encoder.0.q.weight"}, {"embeddings.word.weight", "bert.embeddings.word.weight"}, {"-", "cls.weight"}},
-		"a lead too much":      {{"student.net.encoder.0.q.weight", "encoder.0.q.weight"}, {"student.net.head.weight", "head.weight"}},
-		"a lead of a few":      {{"a.x.weight", "-"}, {"b.weight", "-"}, {"c.weight", "-"}, {"-", "p.a.x.weight"}, {"-", "p.d.weight"}, {"-", "p.e.weight"}},
-		"a lead of another":    {{"a.x.weight 3", "-"}, {"-", "p.a.x.weight 2"}},
-		"tied, by the output":  {{"lm_head.decoder.weight 4 2", "roberta.embeddings.word_embeddings.weight 4 2"}, {"roberta.l.0.q.weight", "roberta.l.0.q.weight"}},
-		"tied, by the input":   {{"model.embed_tokens.weight 4 2", "lm_head.weight 4 2"}},
-		"tied, of other sizes": {{"lm_head.weight 5 2", "-"}, {"-", "model.embed_tokens.weight 4 2"}},
-		"not tied":             {{"lm_head.weight 4 2", "lm_head.weight 4 2"}, {"-", "model.embed_tokens.weight 4 2"}},
-		"not tied on one side": {{"lm_head.weight 4 2", "-"}, {"model.embed_tokens.weight 4 2", "-"}, {"-", "wte.weight 4 2"}},
-		"the same one first":   {{"model.a.weight", "model.a.weight"}, {"a.weight", "a.weight"}, {"module.a.weight", "-"}},
+		"a lead":                          {{"encoder.0.q.weight", "bert.encoder.0.q.weight"}, {"embeddings.word.weight", "bert.embeddings.word.weight"}, {"-", "cls.weight"}},
+		"a lead too much":                 {{"student.net.encoder.0.q.weight", "encoder.0.q.weight"}, {"student.net.head.weight", "head.weight"}},
+		"a lead of a few":                 {{"a.x.weight", "-"}, {"b.weight", "-"}, {"c.weight", "-"}, {"-", "p.a.x.weight"}, {"-", "p.d.weight"}, {"-", "p.e.weight"}},
+		"a lead, where most meet without": {{"model.layers.0.q.weight", "model.layers.0.q.weight"}, {"model.layers.1.q.weight", "model.layers.1.q.weight"}, {"norm.weight", "-"}, {"-", "visual.norm.weight"}},
+		"a tower beside a model":          {{"vision_tower.transformer.layers.0.q.weight", "-"}, {"-", "model.layers.0.q.weight"}},
+		"towers of two kinds":             {{"vision_model.encoder.layers.0.q.weight", "-"}, {"-", "text_model.encoder.layers.0.q.weight"}},
+		"a tower by itself":               {{"encoder.layers.0.q.weight", "vision_model.encoder.layers.0.q.weight"}},
+		"a lead of another":               {{"a.x.weight 3", "-"}, {"-", "p.a.x.weight 2"}},
+		"tied, by the output":             {{"lm_head.decoder.weight 4 2", "roberta.embeddings.word_embeddings.weight 4 2"}, {"roberta.l.0.q.weight", "roberta.l.0.q.weight"}},
+		"tied, by the input":              {{"model.embed_tokens.weight 4 2", "lm_head.weight 4 2"}},
+		"tied, of other sizes":            {{"lm_head.weight 5 2", "-"}, {"-", "model.embed_tokens.weight 4 2"}},
+		"not tied":                        {{"lm_head.weight 4 2", "lm_head.weight 4 2"}, {"-", "model.embed_tokens.weight 4 2"}},
+		"not tied on one side":            {{"lm_head.weight 4 2", "-"}, {"model.embed_tokens.weight 4 2", "-"}, {"-", "wte.weight 4 2"}},
+		"the same one first":              {{"model.a.weight", "model.a.weight"}, {"a.weight", "a.weight"}, {"module.a.weight", "-"}},
 	}
 	for name, pairs := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -138,18 +142,19 @@ func TestBuilt(t *testing.T) {
 		"experts split": {apart, []string{"model.l.0.mlp.experts.gate_up_proj 2 4 3", "model.l.0.mlp.experts.down_proj 2 3 2"}, map[string]string{
 			"l.0.mlp.experts.0.w1.weight": "[{0 0 2 3 false}]", "l.0.mlp.experts.0.w3.weight": "[{0 6 2 3 false}]", "l.0.mlp.experts.1.w1.weight": "[{0 12 2 3 false}]", "l.0.mlp.experts.1.w3.weight": "[{0 18 2 3 false}]",
 			"l.0.mlp.experts.0.w2.weight": "[{1 0 3 2 false}]", "l.0.mlp.experts.1.w2.weight": "[{1 6 3 2 false}]"}},
-		"no gates":                      {[]string{"m.experts.up_proj 1 2 3"}, []string{"m.experts.0.up_proj.weight 2 3"}, map[string]string{"m.experts.up_proj": "[{0 0 2 3 false}]"}},
-		"rows stacked":                  {[]string{"l.0.conv1d.weight 6 1 4"}, []string{"l.0.v_conv1d.weight 3 1 4", "l.0.q_conv1d.weight 1 1 4", "l.0.k_conv1d.weight 2 1 4"}, map[string]string{"l.0.conv1d.weight": "[{1 0 1 4 false} {2 0 2 4 false} {0 0 3 4 false}]"}},
-		"rows apart":                    {[]string{"l.0.up_proj.bias 3", "l.0.gate_proj.bias 3"}, []string{"l.0.gate_up_proj.bias 6"}, map[string]string{"l.0.up_proj.bias": "[{0 3 3 1 false}]", "l.0.gate_proj.bias": "[{0 0 3 1 false}]"}},
-		"one expert too few":            {[]string{"m.experts.up_proj 3 2 3"}, []string{"m.experts.0.up_proj.weight 2 3", "m.experts.2.up_proj.weight 2 3"}, nil},
-		"one expert too many":           {[]string{"m.experts.up_proj 1 2 3"}, []string{"m.experts.0.up_proj.weight 2 3", "m.experts.1.up_proj.weight 2 3"}, nil},
-		"only gates":                    {[]string{"m.experts.gate_up_proj 1 4 3"}, []string{"m.experts.0.gate_proj.weight 2 3"}, nil},
-		"other rows":                    {[]string{"m.experts.gate_up_proj 1 5 3"}, []string{"m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3"}, nil},
-		"the other way round":           {[]string{"m.experts.gate_up_proj 1 3 4"}, []string{"m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3"}, nil},
-		"square, as the one beside it":  {[]string{"m.experts.gate_up_proj 1 4 4", "m.experts.down_proj 1 2 4"}, []string{"m.experts.0.gate_proj.weight 2 4", "m.experts.0.up_proj.weight 2 4", "m.experts.0.down_proj.weight 4 2"}, nil},
-		"gates and ups that take turns": {[]string{"m.experts.gate_up_proj 1 4 3", "m.experts.gate_up_proj_bias 1 4"}, []string{"m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3"}, nil},
-		"turned":                        {[]string{"m.experts.down_proj 2 3 2"}, []string{"m.experts.down_proj 2 2 3"}, map[string]string{"m.experts.down_proj": "[{0 0 3 2 true} {0 6 3 2 true}]"}},
-		"turned, and no expert":         {[]string{"m.conv.weight 2 3 2"}, []string{"m.conv.weight 2 2 3"}, nil},
+		"no gates":                        {[]string{"m.experts.up_proj 1 2 3"}, []string{"m.experts.0.up_proj.weight 2 3"}, map[string]string{"m.experts.up_proj": "[{0 0 2 3 false}]"}},
+		"rows stacked":                    {[]string{"l.0.conv1d.weight 6 1 4"}, []string{"l.0.v_conv1d.weight 3 1 4", "l.0.q_conv1d.weight 1 1 4", "l.0.k_conv1d.weight 2 1 4"}, map[string]string{"l.0.conv1d.weight": "[{1 0 1 4 false} {2 0 2 4 false} {0 0 3 4 false}]"}},
+		"rows apart":                      {[]string{"l.0.up_proj.bias 3", "l.0.gate_proj.bias 3"}, []string{"l.0.gate_up_proj.bias 6"}, map[string]string{"l.0.up_proj.bias": "[{0 3 3 1 false}]", "l.0.gate_proj.bias": "[{0 0 3 1 false}]"}},
+		"one expert too few":              {[]string{"m.experts.up_proj 3 2 3"}, []string{"m.experts.0.up_proj.weight 2 3", "m.experts.2.up_proj.weight 2 3"}, nil},
+		"one expert too many":             {[]string{"m.experts.up_proj 1 2 3"}, []string{"m.experts.0.up_proj.weight 2 3", "m.experts.1.up_proj.weight 2 3"}, nil},
+		"only gates":                      {[]string{"m.experts.gate_up_proj 1 4 3"}, []string{"m.experts.0.gate_proj.weight 2 3"}, nil},
+		"other rows":                      {[]string{"m.experts.gate_up_proj 1 5 3"}, []string{"m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3"}, nil},
+		"the other way round":             {[]string{"m.experts.gate_up_proj 1 3 4"}, []string{"m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3"}, nil},
+		"square, as the one beside it":    {[]string{"m.experts.gate_up_proj 1 4 4", "m.experts.down_proj 1 2 4"}, []string{"m.experts.0.gate_proj.weight 2 4", "m.experts.0.up_proj.weight 2 4", "m.experts.0.down_proj.weight 4 2"}, nil},
+		"gates and ups that take turns":   {[]string{"m.experts.gate_up_proj 1 4 3", "m.experts.gate_up_proj_bias 1 4"}, []string{"m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3"}, nil},
+		"whatever is known of their bias": {[]string{"m.experts.gate_up_proj 1 4 3", "m.experts.gate_up_proj_bias 1 4"}, []string{"m.experts.0.gate_proj.weight 2 3", "m.experts.0.up_proj.weight 2 3", "m.experts.gate_up_proj_bias 1 4"}, nil},
+		"turned":                          {[]string{"m.experts.down_proj 2 3 2"}, []string{"m.experts.down_proj 2 2 3"}, map[string]string{"m.experts.down_proj": "[{0 0 3 2 true} {0 6 3 2 true}]"}},
+		"turned, and no expert":           {[]string{"m.conv.weight 2 3 2"}, []string{"m.conv.weight 2 2 3"}, nil},
 	}
 	for name, c := range cases {
 		m := meet(tensors(c.wanted...), tensors(c.have...))
@@ -176,6 +181,18 @@ func TestFinder(t *testing.T) {
 	}
 	if i, doubt, ok := f.Find("twin.weight"); ok || i != None || !slices.Equal(doubt, []string{"a.twin.weight", "b.twin.weight"}) {
 		t.Errorf("twin.weight: %d, %v, %v", i, doubt, ok)
+	}
+}
+
+// What an adapter changes in a tower is not looked for in the model beside it, nor the other way round.
+func TestFinderAstray(t *testing.T) {
+	for name, list := range map[string][]format.Tensor{
+		"model.vision_tower.transformer.layers.0.q.weight": tensors("model.layers.0.q.weight"),
+		"model.layers.0.q.weight":                          tensors("model.vision_tower.layers.0.q.weight"),
+	} {
+		if i, doubt, ok := NewFinder(list, finder(list)).Find(name); ok {
+			t.Errorf("%s: %d, %v", name, i, doubt)
+		}
 	}
 }
 
