@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/format/lora"
 	"weld/format/names"
 	"weld/format/renamed"
 )
@@ -55,6 +56,9 @@ func (p *Plan) meet(s, like *Source) error {
 			len(s.Tensors()), like.Path, s.Role, fewQuoted(s.Tensors(), m.Unused()), like.Role, fewQuoted(wanted, m.Missing()))}
 	}
 	s.foreign = foreign(s, m)
+	if name, ok := unmerged(s, like, m); ok {
+		return &format.Error{Path: s.Path, Tensor: name, Kind: format.KindUnsupported, Detail: "an adapter's, beside the tensors of the model that it wraps: without it they are those of before training; merge_and_unload before saving makes a model"}
+	}
 	if m.Same() {
 		return nil
 	}
@@ -74,6 +78,20 @@ func (p *Plan) doubtful(s, like *Source, m *names.Meeting) error {
 		errs = append(errs, &format.Error{Path: s.Path, Kind: format.KindNames, Detail: fmt.Sprintf("%v of %s; weld does not choose", d, like.Path)})
 	}
 	return errors.Join(errs...)
+}
+
+// unmerged finds what an adapter adds in a model that was saved in PEFT's wrapper, whose layers stand for those that
+// like has without it.
+func unmerged(s, like *Source, m *names.Meeting) (name string, ok bool) {
+	if s.Role == roleImportance || !slices.ContainsFunc(m.Moves(), func(v names.Move) bool { return strings.Contains(v.From, "base_layer") }) {
+		return "", false
+	}
+	for _, j := range m.Unused() {
+		if name := s.Tensors()[j].Name; lora.Adds(name) {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // meetsAny reports whether any tensor that weld computes with was found.

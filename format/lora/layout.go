@@ -84,3 +84,9 @@ func Adapter(c format.Checkpoint) (whose string, ok bool) {
 	}
 	return l.what, ok
 }
+
+// Adds reports whether a tensor's name is one that only what an adapter adds to a model has.
+func Adds(name string) bool {
+	_, ok := strangeIn(name)
+	return ok
+}
