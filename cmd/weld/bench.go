@@ -83,6 +83,9 @@ func runBench(c *cli.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if err := set.Vacant(cases); err != nil {
+		return err
+	}
 	say("making %d checkpoints of %s in %s", 1+2*models, decimal(bytes), dir)
 	if !c.Bool("keep") {
 		defer set.Remove()

@@ -74,6 +74,12 @@ func benchMany(c *cli.Context, dir string, say func(text string, args ...any)) e
 func measureMany(ctx context.Context, dir string, n int, programs []string, keep bool, say func(text string, args ...any)) (rows []manyRow, err error) {
 	say("making 3 checkpoints of %s in %s", some(n, "tensor"), dir)
 	set := bench.NewMany(dir, n)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil { // what is removed afterwards is nobody else's
+		return nil, err
+	}
 	if !keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}

@@ -25,7 +25,8 @@ type Set struct {
 	Bytes      int64    // of each checkpoint
 	Elements   int64    // likewise
 
-	size int64 // that was asked for
+	size int64    // that was asked for
+	made []string // directories of Make
 }
 
 // shape is the shape of a checkpoint: that of a small Llama, or of a toy where
@@ -116,15 +117,15 @@ func NewSet(dir string, size int64, models int) *Set {
 	return s
 }
 
-// Make writes the checkpoints. Sets of the same size are the same bytes; what is there
-// already stays.
+// Make writes the checkpoints. Sets of the same size are the same bytes; those that are there
+// already stay, and anything else in their place is an error.
 func (s *Set) Make(ctx context.Context) error {
 	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
 		return err
 	}
 	shape := shapeFor(s.size)
 	list, layers := shape.tensors(s.size)
-	m := maker{ctx: ctx, shape: shape, list: list, layers: layers, pool: newPool(1)}
+	m := maker{ctx: ctx, shape: shape, list: list, layers: layers, pool: newPool(1), made: func(dir string) { s.made = append(s.made, dir) }}
 	const own = 1_000_003 // distance in the pool between two checkpoints
 	base := func(dst []float32, at int64) {
 		m.pool.draw(dst, at)
@@ -164,6 +165,7 @@ type maker struct {
 	layers int
 	pool   pool
 	second []float32
+	made   func(dir string)
 }
 
 func (m *maker) scratch(n int) []float32 {
@@ -184,6 +186,9 @@ func (m *maker) write(dir string, metadata map[string]string, value func(dst []f
 	}
 	if there(filepath.Join(dir, layout.Shards[0].Name), layout.Header(0), layout.Shards[0].Size) {
 		return nil
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		return fmt.Errorf("%s is there already, and is not what is measured here: name another directory", dir)
 	}
 	stage, err := mmapio.NewStage(mmapio.OS, dir, mmapio.Directory)
 	if err != nil {
@@ -221,29 +226,45 @@ func (m *maker) write(dir string, metadata map[string]string, value func(dst []f
 	if _, err := fmt.Fprintf(small, config, m.shape.hidden, m.shape.ffn, m.shape.heads, m.shape.heads/4, m.layers, m.shape.vocabulary); err != nil {
 		return err
 	}
-	return stage.Commit(true, nil)
+	if err := stage.Commit(false, nil); err != nil {
+		return err
+	}
+	m.made(dir)
+	return nil
 }
 
 // there reports whether an earlier run has left this file: files appear when they are
 // complete, and what they hold follows from their header.
 func there(path string, want []byte, size int64) bool {
-	file, err := os.Open(path)
+	file, info, err := mmapio.OpenRegular(path)
 	if err != nil {
 		return false
 	}
 	defer file.Close()
 	header := make([]byte, len(want))
-	if _, err := file.ReadAt(header, 0); err != nil || !bytes.Equal(header, want) {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Size() == size
+	_, err = file.ReadAt(header, 0)
+	return err == nil && bytes.Equal(header, want) && info.Size() == size
 }
 
-// Remove deletes the checkpoints.
+// Vacant demands that nothing is under the names that the cases write to.
+func (s *Set) Vacant(cases []Case) error {
+	names := []string{floorName}
+	for _, c := range cases {
+		names = append(names, c.Out)
+	}
+	for _, name := range names {
+		path := filepath.Join(s.Dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s is there already, and would be written to: name another directory", path)
+		}
+	}
+	return nil
+}
+
+// Remove deletes the checkpoints that Make made.
 func (s *Set) Remove() error {
 	var errs []error
-	for _, dir := range append(append([]string{s.Base}, s.Models...), s.Importance...) {
+	for _, dir := range s.made {
 		errs = append(errs, os.RemoveAll(dir))
 	}
 	return errors.Join(errs...)
