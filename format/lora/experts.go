@@ -18,6 +18,8 @@ import (
 type parameter struct {
 	name   string // as the adapter would call it
 	target int
+	shape  []int64
+	pieces []piece // instead of a target, where the base stores experts one by one
 }
 
 // parameters lists those of a site's module.
@@ -29,25 +31,35 @@ func (m *matching) parameters(s *site) (list []parameter) {
 		if name != key && !strings.HasSuffix(name, "."+key) {
 			continue
 		}
-		if target, ok := m.look(name); ok && !seen[target] {
-			seen[target] = true
-			list = append(list, parameter{name, target})
+		p, ok := m.stored(s.module, param)
+		if ok && !seen[p.target] {
+			seen[p.target] = true
+			list = append(list, p)
 		}
 	}
 	return list
+}
+
+// stored finds a parameter of a module in the base.
+func (m *matching) stored(module, param string) (parameter, bool) {
+	name := module + "." + param
+	if target, ok := m.look(name); ok {
+		return parameter{name: name, target: target, shape: m.base.Tensors()[target].Shape}, true
+	}
+	return m.storedApart(module, param)
 }
 
 // absent reports whether a site is one of parameters that the base does not have, and says so.
 func (m *matching) absent(s *site) bool {
 	for _, key := range m.config.parameters {
 		module, param, _ := cutLast(key)
-		if module == "" || !ends(s.module, module) {
+		if !ends(s.module, module) {
 			continue
 		}
 		if _, ok := m.look(s.module + ".weight"); ok {
 			return false // a linear layer that is a target as well
 		}
-		m.fault(s.first, format.KindKey, "%s has no tensor %q (target_parameters); a base whose experts are stored one by one has to be saved as its model has them in memory (transformers 5: save_pretrained with save_original_format=False)",
+		m.fault(s.first, format.KindKey, "%s has no tensor %q (target_parameters); a base whose experts are stored in another way has to be saved as its model has them in memory (transformers 5: save_pretrained with save_original_format=False)",
 			m.base.Path(), clip(s.module+"."+param))
 		return true
 	}
@@ -85,7 +97,11 @@ func (m *matching) experts(s *site, params []parameter) {
 	}
 	k := fitting[0]
 	if k.square && !m.settle(k) {
-		m.fault(a, format.KindUnsupported, "the base's %q has %v, and nothing tells whether its experts are [out, in] or [in, out]", clip(k.name), m.base.Tensors()[k.target].Shape)
+		m.fault(a, format.KindUnsupported, "the base's %q has %v, and nothing tells whether its experts are [out, in] or [in, out]", clip(k.name), k.shape)
+		return
+	}
+	if k.pieces != nil {
+		m.changeApart(k, a, b)
 		return
 	}
 	m.change(k.target, a, k.size, &addition{matrix: k.product(m, a, b), scale: m.config.scale(k.name)})
@@ -95,7 +111,7 @@ func (m *matching) experts(s *site, params []parameter) {
 func (m *matching) listed(params []parameter) string {
 	var words []string
 	for _, p := range params {
-		words = append(words, clip(m.base.Tensors()[p.target].Name)+" "+fmt.Sprint(m.base.Tensors()[p.target].Shape))
+		words = append(words, clip(p.name)+" "+fmt.Sprint(p.shape))
 	}
 	return strings.Join(words, " and ")
 }
@@ -112,7 +128,7 @@ type stack struct {
 
 // stack fits a site's factors to a parameter.
 func (m *matching) stack(s *site, p parameter) (*stack, bool) {
-	a, b, shape := m.shape(s.slots["lora_A"]), m.shape(s.slots["lora_B"]), m.base.Tensors()[p.target].Shape
+	a, b, shape := m.shape(s.slots["lora_A"]), m.shape(s.slots["lora_B"]), p.shape
 	if len(shape) == 2 {
 		shape = append([]int64{1}, shape...)
 	}
@@ -122,7 +138,7 @@ func (m *matching) stack(s *site, p parameter) (*stack, bool) {
 	k := &stack{parameter: p, size: grid{shape[0], shape[1], shape[2]}, rank: m.config.rankOf(p.name), out: b[0], in: a[1]}
 	straight, across := shape[1] == k.out && shape[2] == k.in, shape[1] == k.in && shape[2] == k.out
 	k.turned, k.square = across && !straight, across && straight && k.out > 1
-	if len(m.base.Tensors()[p.target].Shape) == 2 {
+	if len(p.shape) == 2 || p.pieces != nil {
 		k.turned, k.square = false, false
 		across = false
 	}
@@ -138,7 +154,7 @@ func (m *matching) settle(k *stack) bool {
 				continue
 			}
 			other, ok := m.stack(s, p)
-			if !ok || other.square || len(m.base.Tensors()[p.target].Shape) != 3 {
+			if !ok || other.square || p.pieces != nil || len(p.shape) != 3 {
 				continue
 			}
 			if found && other.turned != k.turned {

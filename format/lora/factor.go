@@ -12,6 +12,7 @@ type factor struct {
 	tensor                int
 	dtype                 format.DType
 	slice, position, rank int64 // strides, in elements
+	firstSlice, top       int64 // slice and position at which it begins in its tensor
 
 	perRank     *vector // what index k of the rank is multiplied with
 	perPosition *vector // what position p is multiplied with
@@ -50,9 +51,9 @@ func (f factor) reads() (list []int) {
 func load[T vec.Float](in *room[T], f factor, rank, slice int64, dst []T, lo, hi int64, rankFirst bool) error {
 	var err error
 	if f.position == 1 {
-		err = fromRank(in, f, rank, slice, dst, lo, hi, rankFirst)
+		err = fromRank(in, f, rank, f.firstSlice+slice, dst, f.top+lo, f.top+hi, rankFirst)
 	} else {
-		err = fromPositions(in, f, rank, slice, dst, lo, hi, rankFirst)
+		err = fromPositions(in, f, rank, f.firstSlice+slice, dst, f.top+lo, f.top+hi, rankFirst)
 	}
 	if err == nil && f.perRank != nil {
 		err = multiply(in, *f.perRank, dst, 0, rank, hi-lo, rankFirst)

@@ -28,6 +28,14 @@ var fusions = map[string][]string{
 	"gqkv_proj":    {"gate_proj", "q_proj", "k_proj", "v_proj"},
 }
 
+// StackedIn lists the matrices of an expert that a tensor of all experts holds, one after the other.
+func StackedIn(tensor string) []string {
+	if of := fusions[tensor]; of != nil {
+		return of
+	}
+	return []string{tensor}
+}
+
 // experts names the module that has the experts of a layer: experts.7.up_proj.weight is a matrix of one of them,
 // experts.up_proj a tensor [experts, rows, cols] of all.
 const experts = "experts"
