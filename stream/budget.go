@@ -48,7 +48,7 @@ func (p *Plan) heldBytes() int64 {
 	for i := range p.Sources {
 		most = max(most, len(p.Sources[i].Tensors()))
 	}
-	return listedBytes*p.lists + plannedBytes*int64(most)
+	return listedBytes*p.lists + (plannedBytes+p.results)*int64(most)
 }
 
 // hold takes account of one more input: its tensors are listed together with those of an earlier one, if these are

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"weld/format"
 	"weld/format/model"
@@ -55,6 +56,7 @@ func (d *Diff) Same() bool { return len(d.Tensors) == 0 && len(d.OnlyA) == 0 && 
 func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, error) {
 	method := &comparison{}
 	p := &Plan{
+		results: foundBytes,
 		Recipe:  &recipe.Recipe{Method: &recipe.Method{Name: "diff"}, Models: []recipe.Model{named(a), named(b)}},
 		Options: o.withDefaults(),
 		method:  method,
@@ -71,13 +73,7 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 		return nil, err
 	}
 	p.pair(d)
-	for _, i := range p.jobs {
-		a, b := p.dtypes(p.Tensors[i])
-		if a != b {
-			a = format.Invalid
-		}
-		method.stages = append(method.stages, fuse.NewDiffStage(a))
-	}
+	method.plan, method.found, method.told = p, d, make([]bool, len(p.jobs))
 	if err := p.divide(); err != nil {
 		return nil, err
 	}
@@ -89,10 +85,8 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 	if err := p.unchanged(); err != nil {
 		return nil, err
 	}
-	for job, st := range method.stages {
-		d.add(p, p.Tensors[p.jobs[job]], st.Result)
-	}
-	slices.SortStableFunc(d.Tensors, func(a, b TensorDiff) int {
+	method.finish()
+	slices.SortFunc(d.Tensors, func(a, b TensorDiff) int {
 		return cmp.Or(cmp.Compare(b.severity(), a.severity()), cmp.Compare(b.Nonfinite, a.Nonfinite), cmp.Compare(a.Name, b.Name))
 	})
 	d.Notes = append(d.Notes, p.Notes...)
@@ -130,7 +124,9 @@ const comparedNothing = "nothing"
 // pair plans the comparison of every tensor that both checkpoints have.
 func (p *Plan) pair(d *Diff) {
 	a, b := p.models[0], p.models[1]
-	sides := [2]*share{{model: 0}, {model: 1}}
+	sides, same := [2]*share{{model: 0}, {model: 1}}, new(origins)
+	p.Tensors, p.jobs = make([]Output, 0, len(a.Tensors())), make([]int32, 0, len(a.Tensors()))
+	parts := make([]part, 0, 2*len(a.Tensors()))
 	for i, t := range a.Tensors() {
 		j, ok := b.Find(t.Name)
 		if !ok {
@@ -144,7 +140,8 @@ func (p *Plan) pair(d *Diff) {
 			continue
 		}
 		p.jobs = append(p.jobs, int32(len(p.Tensors)))
-		p.Tensors = append(p.Tensors, Output{Tensor: t, origins: &origins{}, base: -1, parts: []part{{sides[0], int32(i), -1}, {sides[1], int32(j), -1}}})
+		parts = append(parts, part{sides[0], int32(i), -1}, part{sides[1], int32(j), -1})
+		p.Tensors = append(p.Tensors, Output{Tensor: t, origins: same, base: -1, parts: parts[len(parts)-2 : len(parts) : len(parts)]})
 	}
 	for _, t := range b.Tensors() {
 		if _, ok := a.Find(t.Name); !ok {
@@ -171,9 +168,6 @@ func (d *Diff) add(p *Plan, t Output, r fuse.Difference) {
 		return
 	}
 	d.Equal++
-	if r.NonfiniteA > 0 {
-		d.EqualNonfinite = append(d.EqualNonfinite, t.Name)
-	}
 }
 
 // distanceOf is nil where no values are compared, and where only those differ that are not finite: a distance of 0
@@ -183,24 +177,84 @@ func distanceOf(r fuse.Difference) *Distance {
 	if !known || r.Nonfinite > 0 && r.Max == 0 {
 		return nil
 	}
-	d := &Distance{Max: r.Max, Mean: mean}
-	if relative, known := r.Relative(); known {
-		d.Relative = &relative
+	d := new(struct { // one piece of memory
+		Distance
+		relative, cosine float64
+	})
+	d.Max, d.Mean = r.Max, mean
+	if d.relative, known = r.Relative(); known {
+		d.Relative = &d.relative
 	}
-	if cosine, known := r.Cosine(); known {
-		d.Cosine = &cosine
+	if d.cosine, known = r.Cosine(); known {
+		d.Cosine = &d.cosine
 	}
-	return d
+	return &d.Distance
 }
 
-// comparison is the method of a diff: one stage for each tensor, nothing to write.
-type comparison struct{ stages []*fuse.DiffStage }
+// foundBytes is what a diff holds of a tensor that differs, while its list grows.
+const foundBytes = 250
 
-func (c *comparison) Next() *fuse.Pass          { return nil }
-func (c *comparison) Reads() fuse.Reads         { return fuse.Reads{Models: true} }
-func (c *comparison) Expected() int             { return 0 }
-func (c *comparison) Fuse(job int) []fuse.Stage { return []fuse.Stage{c.stages[job]} }
-func (c *comparison) Results() []fuse.Result    { return nil }
+// comparison is the method of a diff: one stage for each tensor, which is there while its tensor is read; nothing to
+// write.
+type comparison struct {
+	plan *Plan
+
+	mu        sync.Mutex
+	found     *Diff
+	told      []bool  // by job: it is in found
+	nonfinite []int32 // jobs of tensors that are equal, and not finite
+}
+
+// compared is the stage of one tensor, which ends with what was found.
+type compared struct {
+	*fuse.DiffStage
+	of  *comparison
+	job int
+}
+
+// End implements [fuse.Stage].
+func (c compared) End() error {
+	c.of.add(c.job, c.Result)
+	return c.DiffStage.End()
+}
+
+func (c *comparison) Fuse(job int) []fuse.Stage {
+	a, b := c.plan.dtypes(c.plan.Tensors[c.plan.jobs[job]])
+	if a != b {
+		a = format.Invalid
+	}
+	return []fuse.Stage{compared{fuse.NewDiffStage(a), c, job}}
+}
+
+// add files what was found of a tensor.
+func (c *comparison) add(job int, r fuse.Difference) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	equal := c.found.Equal
+	c.found.add(c.plan, c.plan.Tensors[c.plan.jobs[job]], r)
+	if c.found.Equal > equal && r.NonfiniteA > 0 {
+		c.nonfinite = append(c.nonfinite, int32(job))
+	}
+	c.told[job] = true
+}
+
+// finish files the tensors without elements, and names those that are not finite in the order of the checkpoint.
+func (c *comparison) finish() {
+	for job, told := range c.told {
+		if !told {
+			c.add(job, fuse.Difference{})
+		}
+	}
+	slices.Sort(c.nonfinite)
+	for _, job := range c.nonfinite {
+		c.found.EqualNonfinite = append(c.found.EqualNonfinite, c.plan.Tensors[c.plan.jobs[job]].Name)
+	}
+}
+
+func (c *comparison) Next() *fuse.Pass       { return nil }
+func (c *comparison) Reads() fuse.Reads      { return fuse.Reads{Models: true} }
+func (c *comparison) Expected() int          { return 0 }
+func (c *comparison) Results() []fuse.Result { return nil }
 func (c *comparison) Cost() fuse.Cost {
 	return fuse.Cost{Scratch: 2 * fuse.TileElements * 8, Job: func(int) int64 { return 1 << 10 }}
 }

@@ -89,3 +89,33 @@ func TestManyTensors(t *testing.T) {
 		}
 	}
 }
+
+// A diff holds of each tensor that differs less than it says, and what it allocates grows with the tensors.
+func TestDiffOfManyTensors(t *testing.T) {
+	measure := func(n int) (held, allocated int64) {
+		m := many(t, n)
+		var before, compared, after runtime.MemStats
+		settle()
+		runtime.ReadMemStats(&before)
+		d, err := stream.CompareCheckpoints(t.Context(), m.Models[0], m.Models[1], stream.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&compared)
+		settle()
+		runtime.ReadMemStats(&after)
+		if len(d.Tensors) != n {
+			t.Fatalf("%d of %d tensors differ", len(d.Tensors), n)
+		}
+		return int64(after.HeapAlloc) - int64(before.HeapAlloc), int64(compared.TotalAlloc) - int64(before.TotalAlloc)
+	}
+	const small, large = 2_000, 20_000
+	held, allocated := measure(small)
+	heldMore, allocatedMore := measure(large)
+	if n := (heldMore - held) / (large - small); n > 250 {
+		t.Errorf("a diff holds %d bytes for each tensor", n)
+	}
+	if n := (allocatedMore - allocated) / (large - small); n > 2_450 {
+		t.Errorf("a diff allocates %d bytes for each tensor", n)
+	}
+}

@@ -64,6 +64,7 @@ type Plan struct {
 	rows       int64             // of the output's vocabulary, likewise; else 0
 	target     target
 	lists      int64 // tensors in the lists of all inputs, those that are shared once
+	results    int64 // bytes of what is found of each tensor, where that is held
 }
 
 // roleImportance is the role of an importance file.

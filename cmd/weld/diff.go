@@ -39,7 +39,9 @@ func diff(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(c, d)
+		shown := *d
+		shown.Tensors = []stream.TensorDiff{} // printed one by one, since there may be a million
+		return printLongJSON(c.App.Writer, shown, "tensors", len(d.Tensors), func(i int) any { return d.Tensors[i] })
 	}
 	printNotes(c, d.Notes)
 	printDiff(c.App.Writer, d)
@@ -60,12 +62,8 @@ func printDiff(w io.Writer, d *stream.Diff) {
 		say(w, "no difference in %s\n", some(d.Equal, "tensor"))
 		return
 	}
-	var rows [][]string
-	for _, t := range d.Tensors {
-		rows = append(rows, diffRow(t))
-	}
-	if len(rows) > 0 {
-		table(w, "tensor|differ|not finite|max|mean|relative|cosine|", rows)
+	if n := len(d.Tensors); n > 0 {
+		columns(w, "tensor|differ|not finite|max|mean|relative|cosine|", n, func(i int) []string { return diffRow(d.Tensors[i]) }) // what could not be written, results keeps
 	}
 	for _, name := range d.OnlyA {
 		say(w, "only in %s: %s\n", d.A, name)

@@ -63,7 +63,7 @@ func inspect(c *cli.Context) error {
 	found := look(ck)
 	tensor := func(i int) tensorContents { return tensorAt(ck, found, i) }
 	if c.Bool("json") {
-		return printLongJSON(c.App.Writer, found, found.Count, func(i int) any { return tensor(i) })
+		return printLongJSON(c.App.Writer, found, "tensors", found.Count, func(i int) any { return tensor(i) })
 	}
 	w := c.App.Writer
 	err = columns(w, "tensor|dtype|shape|size|file", found.Count, func(i int) []string {

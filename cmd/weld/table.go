@@ -49,21 +49,22 @@ func columns(w io.Writer, header string, n int, row func(i int) []string) error 
 	return out.Flush()
 }
 
-// printLongJSON prints a value whose last member is an empty list, with n items in it, which are made when they are
+// printLongJSON prints a value that has an empty list of that name, with n items in it, which are made when they are
 // printed.
-func printLongJSON(w io.Writer, value any, n int, item func(i int) any) error {
+func printLongJSON(w io.Writer, value any, list string, n int, item func(i int) any) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	shown := escapedJSON{out} // gets whole texts: a buffer's end may lie inside a character
 	text, err := indented(value, "")
 	if err != nil {
 		return err
 	}
-	text, ends := bytes.CutSuffix(text, []byte("[]\n}"))
-	if !ends {
-		return fmt.Errorf("%T has no empty list at its end", value)
+	before := fmt.Sprintf("\n  %q: [", list) // no text has a line in it that begins so
+	text, rest, found := bytes.Cut(text, []byte(before+"]"))
+	if !found {
+		return fmt.Errorf("%T has no empty list %q", value, list)
 	}
 	shown.Write(text)
-	out.WriteByte('[')
+	out.WriteString(before)
 	for i := range n {
 		text, err := indented(item(i), "    ")
 		if err != nil {
@@ -78,7 +79,9 @@ func printLongJSON(w io.Writer, value any, n int, item func(i int) any) error {
 	if n > 0 {
 		out.WriteString("\n  ")
 	}
-	out.WriteString("]\n}\n")
+	out.WriteByte(']')
+	shown.Write(rest)
+	out.WriteByte('\n')
 	return out.Flush()
 }
 

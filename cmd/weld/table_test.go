@@ -40,12 +40,13 @@ func TestLongJSON(t *testing.T) {
 	type list struct {
 		Path  string `json:"path"`
 		Items []item `json:"items"`
+		After string `json:"after"`
 	}
 	for n := range 4 {
-		l := list{Path: "<a>\u202e", Items: []item{}}
+		l := list{Path: "<a>\u202e", Items: []item{}, After: "\n  \"items\": []\u202e"}
 		var got, want bytes.Buffer
 		make := func(i int) any { return item{strings.Repeat("ü\u200b", i<<14), []int64{int64(i)}} }
-		if err := printLongJSON(&got, l, n, make); err != nil {
+		if err := printLongJSON(&got, l, "items", n, make); err != nil {
 			t.Fatal(err)
 		}
 		for i := range n {
