@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"weld/format"
@@ -64,9 +60,8 @@ type salvaging struct {
 	Options
 	a      *packed.Archive
 	dst    *output
-	bad    []bool            // blocks
-	where  map[string]string // shards of saved tensors
-	shared map[string]bool   // files of the checkpoint; others hold tensors that no index lists
+	bad    []bool                     // blocks
+	saved  map[string][]format.Tensor // of each file that holds tensors
 	report Salvage
 }
 
@@ -76,7 +71,7 @@ func (s *salvaging) lose(place int64, file, tensor, what string) {
 
 func (s *salvaging) run(ctx context.Context) error {
 	s.bad = make([]bool, s.a.Blocks())
-	s.where, s.shared = make(map[string]string), s.members()
+	s.saved = make(map[string][]format.Tensor)
 	s.Progress.Begin(stream.Step{Name: "look for damage", Index: 1, Count: 2, Bytes: int64(s.a.Blocks())})
 	if err := s.blocks(ctx, s.a, func(i int, err error) { s.bad[i] = err != nil }); err != nil {
 		return err
@@ -85,50 +80,15 @@ func (s *salvaging) run(ctx context.Context) error {
 		return err
 	}
 	s.Progress.Begin(stream.Step{Name: "salvage", Index: 2, Count: 2, Bytes: s.a.Content()})
-	var index *packed.FileInfo
 	for i, f := range s.a.Files() {
-		if f.Name == safetensors.IndexName {
-			index = &f // once it is known what is left
-			continue
+		if safetensors.IsIndex(f.Name) {
+			continue // once it is known what is left
 		}
 		if err := s.file(ctx, i, f); err != nil {
 			return err
 		}
 	}
-	if index != nil || len(s.report.Shards) > 0 && s.shards() > 1 {
-		return s.index(ctx, index)
-	}
-	return nil
-}
-
-// members are the shards that the pack's index names; without one, or with one that cannot be read, all files that are
-// in no folder.
-func (s *salvaging) members() map[string]bool {
-	names := make(map[string]bool)
-	i, ok := s.a.Find(safetensors.IndexName)
-	if ok && s.a.Files()[i].Size <= safetensors.MaxHeader {
-		src := s.a.Source(i)
-		raw := make([]byte, src.Size())
-		if _, err := src.ReadAt(raw, 0); err == nil {
-			if index, err := safetensors.ParseIndex(src.Path(), raw); err == nil {
-				for _, name := range index.Shards() {
-					names[name] = true
-				}
-				return names
-			}
-		}
-	}
-	for _, f := range s.a.Files() {
-		names[f.Name] = !strings.Contains(f.Name, "/")
-	}
-	return names
-}
-
-// saved notes where a tensor of the checkpoint is.
-func (s *salvaging) saved(tensor string, f packed.FileInfo) {
-	if _, taken := s.where[tensor]; !taken && s.shared[f.Name] {
-		s.where[tensor] = f.Name
-	}
+	return s.indexes(ctx)
 }
 
 // needed is how many bytes will be written, but for headers and an index that are made anew.
@@ -151,9 +111,6 @@ func (s *salvaging) needed() (bytes int64) {
 	return bytes
 }
 
-// shards is how many files hold saved tensors.
-func (s *salvaging) shards() int { return len(slices.Compact(slices.Sorted(maps.Values(s.where)))) }
-
 // whole reports whether all blocks of a part of the content are; if not, where one is that is not.
 func (s *salvaging) whole(begin, bytes int64) (ok bool, place int64) {
 	for i := s.a.BlockAt(begin); bytes > 0 && i < s.a.Blocks(); i++ {
@@ -175,7 +132,7 @@ func (s *salvaging) file(ctx context.Context, i int, f packed.FileInfo) error {
 	if ok {
 		if header != nil {
 			for _, t := range header.Tensors {
-				s.saved(t.Name, f)
+				s.saved[f.Name] = append(s.saved[f.Name], t.Tensor)
 			}
 			s.report.Tensors += len(header.Tensors)
 		}
@@ -241,8 +198,8 @@ func (s *salvaging) shard(ctx context.Context, i int, f packed.FileInfo, h *safe
 			continue
 		}
 		saved, from = append(saved, e.Tensor), append(from, begin)
-		s.saved(e.Name, f)
 	}
+	s.saved[f.Name] = saved
 	s.report.Shards = append(s.report.Shards, f.Name)
 	s.report.Tensors += len(saved)
 	layout, err := safetensors.NewLayout(saved, h.Metadata, 1<<62)
@@ -265,34 +222,4 @@ func (s *salvaging) shard(ctx context.Context, i int, f packed.FileInfo, h *safe
 		}
 	}
 	return w.Close()
-}
-
-// index writes the index: as it was, if all is saved, and else anew.
-func (s *salvaging) index(ctx context.Context, f *packed.FileInfo) error {
-	if f != nil && len(s.report.Shards) == 0 {
-		if ok, _ := s.whole(f.Begin, f.Size); ok && len(s.report.Lost) == 0 {
-			i, _ := s.a.Find(f.Name)
-			return s.file(ctx, i, *f)
-		}
-	}
-	index := safetensors.Index{}
-	for i, file := range s.a.Files() {
-		if h := s.header(i, file); h != nil {
-			for _, e := range h.Tensors {
-				if s.where[e.Name] == file.Name {
-					index.TotalSize += e.End - e.Begin
-				}
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.where)) {
-		index.WeightMap = append(index.WeightMap, safetensors.Weight{Name: name, Shard: s.where[name]})
-	}
-	out, err := s.dst.file(safetensors.IndexName, 0)
-	if err != nil {
-		return err
-	}
-	s.report.Shards = append(s.report.Shards, safetensors.IndexName)
-	_, err = io.WriteString(out, string(index.Append(nil)))
-	return err
 }
