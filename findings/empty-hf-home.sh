@@ -10,16 +10,10 @@
 # Matters: models are downloaded again for every directory that a program is started in, and a tool that takes
 #          empty for unset looks in another place than the client downloads to.
 set -euo pipefail
-if [[ -z ${VENV:-} ]]; then
-	tmp=$(mktemp -d)
-	trap 'rm -rf "$tmp"' EXIT
-	VENV=$tmp/venv
-	python3 -m venv "$VENV"
-	"$VENV/bin/pip" install -q --disable-pip-version-check huggingface_hub==2.4.0
-fi
+. "$(dirname "$0")/venv" huggingface_hub==2.4.0
 cache() {
 	env -i PATH="$PATH" HOME=/home/me V=\$W W=/w "$@" \
-		"$VENV/bin/python" -c 'from huggingface_hub import constants; print(constants.HF_HUB_CACHE)'
+		"$python" -c 'from huggingface_hub import constants; print(constants.HF_HUB_CACHE)'
 }
 expect() {
 	local want=$1 got

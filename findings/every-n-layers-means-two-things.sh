@@ -4,17 +4,9 @@
 # Seen:   modernbert [0, 3, 6], afmoe [2, 5, 8] of 9 layers (transformers 5.23.0).
 # Why it matters: a tool that stacks or prunes layers, or converts a model to another runtime, by the key alone gives the wrong layers a
 #         sliding window, which no missing tensor and no error shows. Stacks whose slices begin at multiples of n are right in both.
-#
-#     findings/every-n-layers-means-two-things.sh      (VENV=… to use packages that are there)
 set -euo pipefail
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-if [[ -z ${VENV:-} ]]; then
-	python3 -m venv "$tmp/venv"
-	VENV=$tmp/venv
-	"$VENV/bin/pip" install -q transformers==5.23.0
-fi
-"$VENV/bin/python" - <<'PY'
+. "$(dirname "$0")/venv" transformers==5.23.0
+"$python" - <<'PY'
 import sys
 
 from transformers import AutoConfig

@@ -6,17 +6,9 @@
 #         (mergekit 0.1.5, transformers 5.23.0, torch 2.15.0).
 # Why it matters: GLM-4.5 and DeepSeek-V3 ship that layer for speculative decoding; servers that are told by the configuration to use it
 #         do not find it. Whoever merges such a model has to copy the layer over, or merge it apart, and set the number to 0 otherwise.
-#
-#     findings/mergekit-leaves-out-prediction-layers.sh      (VENV=… to use packages that are there)
 set -euo pipefail
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-if [[ -z ${VENV:-} ]]; then
-	python3 -m venv "$tmp/venv"
-	VENV=$tmp/venv
-	"$VENV/bin/pip" install -q mergekit==0.1.5 transformers==5.23.0 torch==2.15.0 safetensors
-fi
-cat >"$tmp/finding.py" <<'PY'
+. "$(dirname "$0")/venv" mergekit==0.1.5 transformers==5.23.0 torch==2.15.0 safetensors==0.8.0
+cat >"$work/finding.py" <<'PY'
 import json, os, pathlib, subprocess, sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -56,4 +48,4 @@ spoken = [line for line in (done.stdout + done.stderr).splitlines() if behind in
 print("said of them:", spoken or "nothing")
 sys.exit(not (done.returncode == 0 and lost and not kept and number == 1 and not spoken))
 PY
-"$VENV/bin/python" "$tmp/finding.py" "$tmp"
+"$python" "$work/finding.py" "$work"

@@ -9,7 +9,7 @@
 # Seen: shape (3, 4, 6) where (6, 4, 3) is the weight's; not equal after reshape.
 # Why it matters: an adapter of LyCORIS with the same names and shapes means something else, and so does any reader that does what is documented.
 set -euo pipefail
-. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0
+. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0 numpy
 "$python" - <<'PY'
 import sys
 import torch

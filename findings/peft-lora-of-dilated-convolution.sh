@@ -10,7 +10,7 @@
 # Why it matters: B·A is what the file holds, but no weight of the dilated layer gives the function that was trained: merging
 #   such an adapter is wrong whoever does it, and a checkpoint does not say that a layer is dilated.
 set -euo pipefail
-. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0
+. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0 numpy
 "$python" - <<'PY'
 import sys, warnings
 warnings.filterwarnings("ignore")

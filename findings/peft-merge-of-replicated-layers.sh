@@ -10,7 +10,7 @@
 # Why it matters: layer_replication exists to train a deeper model from shared layers; the checkpoint that people publish of it is
 #   another model. What the live model computes needs every copy written by itself.
 set -euo pipefail
-. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0
+. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0 numpy
 "$python" - <<'PY'
 import sys, warnings
 warnings.filterwarnings("ignore")

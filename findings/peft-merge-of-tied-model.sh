@@ -11,7 +11,7 @@
 # Why it matters: the merged checkpoint is another model than the one that was evaluated, by as much as the logits themselves;
 #   PEFT warns of "complications" only. What the live model computes needs two tensors and tie_word_embeddings false.
 set -euo pipefail
-. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0
+. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0 numpy
 "$python" - <<'PY'
 import copy, sys, warnings
 warnings.filterwarnings("ignore")

@@ -11,7 +11,7 @@
 # Why it matters: whoever reads such a file without the model's class (converters, servers, mergers) has to find the parameter by shape,
 #   and cannot where two fit.
 set -euo pipefail
-. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0
+. "$(dirname "$0")/venv" peft==0.21.2 transformers==5.23.0 torch==2.15.0 numpy
 "$python" - <<'PY'
 import sys, warnings
 warnings.filterwarnings("ignore")

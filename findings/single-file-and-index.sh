@@ -9,15 +9,9 @@
 # Seen:    transformers 1.0, mergekit 2.0
 # Matters: a merge made with mergekit is of other weights than those that were tested with transformers.
 set -euo pipefail
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-if [[ -z ${VENV:-} ]]; then
-	VENV=$tmp/venv
-	python3 -m venv "$VENV"
-	"$VENV/bin/pip" install -q --disable-pip-version-check transformers==5.23.0 mergekit==0.1.5 torch safetensors
-fi
-cd "$tmp"
-"$VENV/bin/python" - <<'PYTHON'
+. "$(dirname "$0")/venv" mergekit==0.1.5 transformers==5.23.0 torch==2.15.0 safetensors==0.8.0
+cd "$work"
+"$python" - <<'PYTHON'
 import json, torch
 from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel

@@ -10,18 +10,10 @@
 # Seen:   mixtral: 3 names in memory are in no file, 19 of the file not in memory; camembert: 1 and 1.
 # Matters: per-parameter statistics (importance, Fisher, optimizer states, LoRA targets) that are kept under the names in memory fit no file
 #         that the same model is saved to, and DDP-style "strip a prefix" is not enough.
-#
-# VENV=DIR uses the Python there; else a venv is made in a temporary folder.
 set -euo pipefail
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-if [[ -z ${VENV:-} ]]; then
-	VENV=$tmp/venv
-	python3 -m venv "$VENV"
-	"$VENV/bin/pip" install -q torch==2.15.0 transformers==5.23.0 numpy safetensors
-fi
-cd "$tmp"
-HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error "$VENV/bin/python" - <<'PY'
+. "$(dirname "$0")/venv" transformers==5.23.0 torch==2.15.0 safetensors==0.8.0 numpy
+cd "$work"
+"$python" - <<'PY'
 import sys
 import safetensors.torch
 import transformers

@@ -6,18 +6,11 @@
 #   The largest weight is 448, the largest code of E4M3, instead of the model's own 0.8.
 # Why it matters: ModelOpt's FP8 checkpoints (quant_method "modelopt") are on the Hub in numbers. Who loads one to decode it, to
 #   train on it or to compare a merge with it, computes with codes. Any program that reads such files has to know schemes itself.
-# Usage: VENV=/path/to/venv findings/transformers-unknown-quantization.sh   (without VENV the packages are installed into a temporary one)
 # Seen: "largest weight 448.0, the model's own 0.848; logits differ by 5.6"
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-if [ -z "${VENV:-}" ]; then
-  VENV=$work/venv
-  python3 -m venv "$VENV"
-  "$VENV/bin/pip" install -q torch==2.15.0 transformers==5.23.0 safetensors==0.8.0
-fi
+. "$(dirname "$0")/venv" transformers==5.23.0 torch==2.15.0 safetensors==0.8.0
 cd "$work"
-"$VENV/bin/python" - <<'PY'
+"$python" - <<'PY'
 import json
 import torch
 from safetensors.torch import load_file, save_file

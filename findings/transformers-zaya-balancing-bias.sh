@@ -8,18 +8,10 @@
 # Seen:   saved [0.5, 1.5, 2.5, 3.5, 4.5], in the file the same, loaded [0.5, 1.5, 2.5, 3.5, -1.0]
 # Matters: a model whose balancing was trained routes otherwise after it was saved and loaded once; whoever checks a merge by loading it
 #         finds a difference in a tensor that the merge has right.
-#
-# VENV=DIR uses the Python there; else a venv is made in a temporary folder.
 set -euo pipefail
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-if [[ -z ${VENV:-} ]]; then
-	VENV=$tmp/venv
-	python3 -m venv "$VENV"
-	"$VENV/bin/pip" install -q torch==2.15.0 transformers==5.23.0 numpy safetensors
-fi
-cd "$tmp"
-HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error "$VENV/bin/python" - <<'PY'
+. "$(dirname "$0")/venv" transformers==5.23.0 torch==2.15.0 safetensors==0.8.0 numpy
+cd "$work"
+"$python" - <<'PY'
 import sys
 import safetensors.torch
 import torch
