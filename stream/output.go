@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"weld/format"
 	"weld/format/hub"
 	"weld/format/lora"
@@ -144,7 +146,7 @@ func (p *Plan) layOut() error {
 	t.size = t.layout.Size()
 	parent := filepath.Dir(filepath.Clean(p.Out))
 	if free, ok := mmapio.FreeSpace(parent); ok && free < t.leastSize() {
-		return fmt.Errorf("output %s: %d bytes are needed, %d are free in %s", p.Out, t.leastSize(), free, parent)
+		return fmt.Errorf("output %s: %s are needed, %s are free in %s", p.Out, humanize.Bytes(uint64(t.leastSize())), humanize.Bytes(uint64(free)), parent)
 	}
 	return p.listSidecars()
 }

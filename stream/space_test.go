@@ -42,7 +42,7 @@ func TestNoSpace(t *testing.T) {
 		if err == nil {
 			p.Close()
 		}
-		if err == nil || !strings.Contains(err.Error(), "bytes are needed") {
+		if err == nil || !strings.Contains(err.Error(), "B are needed, ") {
 			t.Errorf("%s: %v", out, err)
 		}
 	}

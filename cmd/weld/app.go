@@ -131,6 +131,12 @@ commands that do the same to yours.
 		ExitErrHandler:            func(*cli.Context, error) {}, // report does it
 		OnUsageError:              onUsageError,
 		Action: func(c *cli.Context) error {
+			if c.Args().First() == "help" {
+				if name := c.Args().Get(1); c.App.Command(name) != nil {
+					return cli.ShowCommandHelp(c, name)
+				}
+				return cli.ShowAppHelp(c)
+			}
 			if c.Args().Present() {
 				return usagef("unknown command %q; weld --help lists them", c.Args().First())
 			}
@@ -149,6 +155,9 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 	name := "weld"
 	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "weld" {
 		name += " " + c.Command.Name
+	}
+	if flag, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		err = fmt.Errorf("unknown flag --%s", strings.TrimLeft(flag, "-"))
 	}
 	return usagef("%w; %s --help lists the flags", err, name)
 }

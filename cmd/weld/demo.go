@@ -265,9 +265,12 @@ func (d *demonstration) print(w io.Writer, forget [3]demoRow) {
 	}
 	table(w, "|"+strings.Join(d.tests.Tasks, "|")+"|mean", rows)
 	fmt.Fprintf(w, "\nForgetting %s, lambda %s:", forgotten, forgetLambda)
-	for _, r := range forget {
+	for i, r := range forget {
 		target, others := d.split(r, forgotten)
-		fmt.Fprintf(w, " %s %.1f (the others %.1f);", r.Name, 100*target, 100*others)
+		if i > 0 {
+			fmt.Fprint(w, ";")
+		}
+		fmt.Fprintf(w, " %s %.1f (the others %.1f)", r.Name, 100*target, 100*others)
 	}
 	fmt.Fprintf(w, "\n\nThe best lambda was chosen on the test images, which favours task arithmetic. This is\none training of ten; examples/digits/README.md has the others' means.\n")
 	if peak, ok := peakMemory(); ok {

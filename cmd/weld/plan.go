@@ -49,7 +49,7 @@ func plan(c *cli.Context) error {
 	say(w, "memory %s: %s with spans of %s, %s kernels\n", memory, some(p.Budget.Workers, "worker"), binary(p.Budget.Span), summary.Kernels)
 	var rows [][]string
 	for _, t := range p.Largest(5) {
-		rows = append(rows, []string{t.Name, t.DType.String(), fmt.Sprint(t.Shape), decimal(t.Bytes()), t.Action.String()})
+		rows = append(rows, []string{t.Name, t.DType.String(), shape(t.Shape), decimal(t.Bytes()), t.Action.String()})
 	}
 	table(w, "largest|dtype|shape|size|", rows)
 	if len(summary.Differences) > 0 {

@@ -65,6 +65,9 @@ func unreadable(name string) error {
 	if o := formatOf(name); o != nil {
 		detail = fmt.Sprintf("this is %s, and weld reads safetensors; %s", o.format, o.advise(name))
 	}
+	if strings.HasSuffix(strings.ToLower(name), ".weldpatch") {
+		detail = "a patch, which is no checkpoint by itself: weld apply BASE PATCH OUT makes one"
+	}
 	return &format.Error{Path: name, Kind: format.KindUnsupported, Detail: detail}
 }
 

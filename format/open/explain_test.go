@@ -30,6 +30,7 @@ func TestExplain(t *testing.T) {
 		{"m m/training_args.bin", format.KindMissing, "no other safetensors file in this directory"},
 		{"m/x.bin m/x.bin", format.KindUnsupported, "this is PyTorch's own format, and weld reads safetensors"},
 		{"m/README.md m/README.md", format.KindUnsupported, Readable},
+		{"m/x.weldpatch m/x.weldpatch", format.KindUnsupported, "a patch, which is no checkpoint by itself: weld apply BASE PATCH OUT makes one"},
 		{"own/model", format.KindMissing, "hf download own/model"},
 		{"own/tokenizer", format.KindMissing, "the snapshot in the Hub cache is incomplete; to complete it, run: hf download own/tokenizer --revision c0ffee"},
 		{"own/half", format.KindMissing, "a shard that " + safetensors.IndexName + " names is not there; the snapshot in the Hub cache is incomplete, and a download was interrupted; to complete it, run: hf download own/half --revision c0ffee"},

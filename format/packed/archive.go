@@ -50,11 +50,8 @@ func OpenPatch(path string, how ...mmapio.Reading) (*Archive, error) {
 
 func open(path string, how []mmapio.Reading) (*Archive, error) {
 	file, err := mmapio.Open(path, how...)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, Missing(path)
-	}
 	if err != nil {
-		return nil, err
+		return nil, Unopened(path, err)
 	}
 	return OpenStored(file)
 }
@@ -351,9 +348,16 @@ func (s *Source) Unchanged() error { return s.a.Unchanged() }
 // Close does nothing.
 func (s *Source) Close() error { return nil }
 
-// Missing is the error for a pack or a patch that is not there.
-func Missing(path string) error {
-	return &format.Error{Path: path, Kind: format.KindMissing, Detail: "no such file"}
+// Unopened is the error for a pack or a patch that could not be opened, for what is the matter.
+func Unopened(path string, err error) error {
+	var odd *mmapio.NotRegularError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &format.Error{Path: path, Kind: format.KindMissing, Detail: "no such file"}
+	case errors.As(err, &odd) && odd.Mode.IsDir():
+		return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "a directory, where a pack or a patch is expected"}
+	}
+	return err
 }
 
 // IsName reports whether a file name is that of a pack.

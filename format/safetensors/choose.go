@@ -1,7 +1,9 @@
 package safetensors
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -180,6 +182,9 @@ func (c choice) missing(dir format.Folder, name string, err error) error {
 	}
 	if target, readErr := os.Readlink(dir.Join(name)); readErr == nil {
 		detail = "a link to " + target + ", which is not there"
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // the detail says it
 	}
 	return &format.Error{Path: dir.Join(name), Kind: format.KindMissing, Detail: detail, Err: err}
 }

@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -113,6 +114,9 @@ func TestOpenIndex(t *testing.T) {
 		if err := c.Close(); err != nil || open != 0 {
 			t.Errorf("%v, %d left open", err, open)
 		}
+	}
+	if err := (choice{index: "i.json"}).missing(dir, "s", fs.ErrNotExist); err.Error() != dir.Join("s")+": a shard that i.json names is not there" {
+		t.Errorf("a shard that is not there: %v", err)
 	}
 	if _, err := OpenIndex(dir, "y.safetensors.index.json", get); format.KindOf(err) != format.KindMissing {
 		t.Errorf("an index that is not there: %v", err)

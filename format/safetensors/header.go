@@ -63,6 +63,9 @@ func readRaw(path string, r io.ReaderAt, size int64) ([]byte, error) {
 		if err := foreign(path, r, size); err != nil {
 			return nil, err
 		}
+		if size == 0 {
+			return nil, &format.Error{Path: path, Kind: format.KindTruncated, Detail: "the file is empty: download or copy it again"}
+		}
 		return nil, &format.Error{Path: path, Kind: format.KindTruncated,
 			Detail: fmt.Sprintf("expected a header length of %d bytes, found a file of %d", lengthSize, size)}
 	}
@@ -167,7 +170,7 @@ func (h *Header) cover(path string, size int64) error {
 			return fault(format.KindOverlap, e.Name, "expected it to begin at data offset %d, where tensor %q ends, found %d",
 				end, excerpt(h.Tensors[i-1].Name), e.Begin)
 		case e.End > size:
-			return fault(format.KindTruncated, e.Name, "expected data up to offset %d, found %d bytes of data in the file", e.End, size)
+			return fault(format.KindTruncated, e.Name, "expected data up to offset %d, found %d bytes of data in the file, which is cut short: download or copy it again", e.End, size)
 		default:
 			end = e.End
 		}

@@ -133,7 +133,7 @@ func TestHeaderFaults(t *testing.T) {
 		{`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}}`, 4, format.KindOffsets, "a", `expected two data_offsets, found 3`},
 		{`{"b":{"dtype":"U8","shape":[4],"data_offsets":[8,12]},` + a + `}`, 12, format.KindGap, "b", `expected it to begin at data offset 4, where tensor "a" ends, found 8`},
 		{`{"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]},` + a + `}`, 12, format.KindOverlap, "b", `expected it to begin at data offset 4, where tensor "a" ends, found 2`},
-		{`{` + a + `}`, 3, format.KindTruncated, "a", `expected data up to offset 4, found 3 bytes of data in the file`},
+		{`{` + a + `}`, 3, format.KindTruncated, "a", `expected data up to offset 4, found 3 bytes of data in the file, which is cut short: download or copy it again`},
 		{`{` + a + `}`, 6, format.KindGap, "", `expected the file to end with the last tensor, at byte 65, found 2 more bytes`},
 		{`{"__metadata__":{"n":3}}`, 0, format.KindMetadata, "", `byte 29: expected a string as __metadata__ "n", found a number`},
 		{`{"a":{"` + strings.Repeat("é", 1000) + `":1}}`, 0, format.KindKey, "a", `found the key "` + strings.Repeat("é", 30) + `…"`},
@@ -143,6 +143,13 @@ func TestHeaderFaults(t *testing.T) {
 		if !errors.As(err, &fault) || fault.Kind != c.kind || fault.Tensor != c.tensor || fault.Path != "dir/m.safetensors" || !strings.Contains(fault.Detail, c.want) {
 			t.Errorf("%s\ngot %v (%q)\nwant %s (%q)", c.header, err, format.KindOf(err), c.want, c.kind)
 		}
+	}
+}
+
+// TestEmpty demands that an empty file, which a download that broke off leaves, is called that.
+func TestEmpty(t *testing.T) {
+	if _, err := readRaw("x", strings.NewReader(""), 0); err == nil || err.Error() != "x: the file is empty: download or copy it again" {
+		t.Error(err)
 	}
 }
 

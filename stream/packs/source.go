@@ -89,11 +89,8 @@ func (o Options) scan(in, step string) (*source, error) {
 	} else {
 		s.file = in
 		f, info, err := mmapio.OpenRegular(in)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, packed.Missing(in)
-		}
 		if err != nil {
-			return nil, err
+			return nil, packed.Unopened(in, err)
 		}
 		r, s.Closer, s.size = f, f, info.Size()
 	}

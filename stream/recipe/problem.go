@@ -30,7 +30,8 @@ type Problem struct {
 func (p Problem) String() string {
 	switch {
 	case p.Flag != "":
-		return p.Flag + ": " + p.Text
+		name := strings.ReplaceAll(strings.TrimPrefix(p.Flag, "--"), "-", "_")
+		return p.Flag + ": " + strings.TrimPrefix(p.Text, name+": ")
 	case p.Line > 0:
 		return fmt.Sprintf("%s:%d: %s", p.Origin, p.Line, p.Text)
 	case p.Origin != "":

@@ -247,7 +247,7 @@ func TestProblemsOfFlags(t *testing.T) {
 		{"method only", recipe.Draft{Method: sta}, []string{"--method: sta needs a base model (--base PATH)", "--method: no model is given (--model PATH)"}},
 		{"unknown method", recipe.Draft{Method: set("method", "stq")}, []string{`--method: unknown merge method "stq" (did you mean sta?)`}},
 		{"range", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("density", "1.5"), set("importance", "g")}},
-			[]string{`--density: density: "1.5" is not a number from 0 to 1`}},
+			[]string{`--density: "1.5" is not a number from 0 to 1`}},
 		{"no importance", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}},
 			[]string{"--model: score weight needs an importance file for a; without one, score magnitude ranks by the size of the update"}},
 		{"another method's key", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("scale", "2"), set("importance", "g")}},
