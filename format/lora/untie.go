@@ -35,7 +35,7 @@ func (m *matching) untie(base format.Checkpoint) (format.Checkpoint, error) {
 	case how == unsaid && len(heads) == 0:
 		m.note("%s: no %s says whether %s ties an output layer to %s, which the adapter changes; if it does, the output layer changes with it", m.adapter.Path(), hub.ConfigName, base.Path(), pair.Embedding)
 		return base, nil
-	case m.together() && len(embeddings) > 0:
+	case len(embeddings) > 0 && m.together(heads):
 		m.drop(heads)
 		m.note("%s: %s and %s were trained as one: they change together, and the model stays tied", m.adapter.Path(), pair.Embedding, pair.Head)
 		return base, nil
@@ -57,9 +57,11 @@ func (m *matching) note(text string, args ...any) {
 }
 
 // together reports whether what an adapter holds for an output layer is what it holds for the embedding that
-// stands for it: so it is under ensure_weight_tying, but for magnitudes, and in adapters of nothing but rows.
-func (m *matching) together() bool {
-	return m.config.tied && !m.config.dora || m.config.method == methodTokens
+// stands for it: so it is under ensure_weight_tying, but for magnitudes, and in adapters of nothing but rows. Where PEFT
+// does not tie in spite of the word, as with embeddings by other names than embed_tokens (GPT-2, BLOOM), the adapter holds nothing
+// for the output layer.
+func (m *matching) together(heads []touch) bool {
+	return m.config.tied && !m.config.dora && len(heads) > 0 || m.config.method == methodTokens
 }
 
 // changedOf says which of two tensors an adapter changes.
