@@ -18,6 +18,9 @@ import (
 // Float is the type that tensors are computed with.
 type Float = vec.Float
 
+// FewBytes cost less to copy than to map.
+const FewBytes = 4 << 10
+
 // Checkpoint is a set of tensors, open for reading. Its methods may be called
 // from any goroutine.
 type Checkpoint interface {
@@ -37,7 +40,8 @@ type Checkpoint interface {
 	FileOf(i int) int
 	// View lends bytes [off, off+n) of tensor i; n is at most mmapio.MaxView.
 	View(i int, off, n int64) (mmapio.View, error)
-	// Peek lends a few bytes of which no neighbours will be wanted.
+	// Peek lends a few bytes, by copying them where mapping them costs more. Up to [FewBytes], or where no neighbours
+	// will be wanted, it is the faster one.
 	Peek(i int, off, n int64) (mmapio.View, error)
 	// ViewCost bounds the memory that a view of n bytes takes.
 	ViewCost(n int64) int64

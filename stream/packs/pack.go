@@ -251,7 +251,11 @@ func (b *block) copy() error {
 		_, err := b.dst.WriteAt(b.data, b.off)
 		return err
 	}
-	view, err := b.input.src.View(b.off, b.bytes)
+	lend := b.input.src.View
+	if b.bytes <= format.FewBytes {
+		lend = b.input.src.Peek
+	}
+	view, err := lend(b.off, b.bytes)
 	if err != nil {
 		return err
 	}
