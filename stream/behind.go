@@ -46,12 +46,13 @@ func (s stack) spare() string {
 	return fmt.Sprintf(" (layers %d to %d are stored behind the %d that its config.json counts)", s.layers, s.layers+s.behind-1, s.layers)
 }
 
-// positions tells where the tensors of a checkpoint lie for gradients, and notes what they do not count.
+// positions tells where the tensors of a checkpoint lie for gradients, and notes what they do not count, where the
+// recipe has any.
 func (m *matcher) positions(s *Source) func(name string) float64 {
 	layers := make(map[string]int64)
 	for _, run := range m.stacks(s) {
 		layers[run.prefix] = run.layers
-		if run.behind > 0 {
+		if run.behind > 0 && m.Recipe.Varies() {
 			m.note("%s: gradients run over %d layers%s; what is behind is merged as the last layer is", s.Path, run.layers, run.spare())
 		}
 		if run.lacks > 0 && m.Recipe.Varies() {
