@@ -26,7 +26,7 @@ type checkpoint struct {
 	metadata      map[string]string
 	changed       map[int]shownTensor
 	notes         []string
-	lent          buffers
+	lent          mmapio.Buffers
 	singles       workshop[float32]
 	doubles       workshop[float64]
 }
@@ -127,19 +127,19 @@ func (c *checkpoint) computed(i int, l *layer, off, n int64) (mmapio.View, error
 	}
 	width := int64(l.shown.Bits() / 8)
 	lo, hi := off/width, (off+n+width-1)/width
-	buf := c.lent.borrow((hi - lo) * width)
+	buf := c.lent.Borrow((hi - lo) * width)
 	var err error
 	if l.shown == format.F64 {
-		err = compute(&c.doubles, l, buf.data, lo)
+		err = compute(&c.doubles, l, buf.Data, lo)
 	} else {
-		err = compute(&c.singles, l, buf.data, lo)
+		err = compute(&c.singles, l, buf.Data, lo)
 	}
 	if err != nil {
 		buf.TakeBack(nil, 0)
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: apply the adapter: %w", c.Path(), t.Name, err)
 	}
 	begin := off - lo*width
-	return mmapio.Lend(buf.data[begin:begin+n:begin+n], buf, 0), nil
+	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
 }
 
 // ViewCost implements [format.Checkpoint]: what a sum takes, and what the views of both

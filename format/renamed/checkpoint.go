@@ -23,7 +23,7 @@ type checkpoint struct {
 	tensors []format.Tensor
 	from    []tensor
 	byName  map[string]int
-	lent    buffers
+	lent    mmapio.Buffers
 	turns   bool
 	gathers bool
 }

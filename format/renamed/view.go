@@ -44,12 +44,12 @@ func (s *checkpoint) lend(i int, off, n int64, from lender) (mmapio.View, error)
 	if p := f.pieces[k]; !p.Turned && off+n <= f.ends[k]*g.width {
 		return from(p.Tensor, p.At*g.width+off-begin, n)
 	}
-	buf := s.lent.borrow(n)
-	if err := g.fill(buf.data, off, k); err != nil {
+	buf := s.lent.Borrow(n)
+	if err := g.fill(buf.Data, off, k); err != nil {
 		buf.TakeBack(nil, 0)
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: %w", s.Path(), t.Name, err)
 	}
-	return mmapio.Lend(buf.data, buf, 0), nil
+	return mmapio.Lend(buf.Data, buf, 0), nil
 }
 
 // holding is the piece that holds an element.
