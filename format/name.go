@@ -38,3 +38,18 @@ func device(name string) bool {
 	}
 	return ok && port != "" && strings.Contains("0 1 2 3 4 5 6 7 8 9 ¹ ² ³", port)
 }
+
+// Apart takes a model and its adapters apart at the + between them, but for those in paths that are there as they
+// are written: of such paths the longest is meant.
+func Apart(name string, isThere func(path string) bool) (parts []string) {
+	words := strings.Split(name, "+")
+	for len(words) > 0 {
+		n := len(words)
+		for n > 1 && !isThere(strings.Join(words[:n], "+")) {
+			n--
+		}
+		parts = append(parts, strings.Join(words[:n], "+"))
+		words = words[n:]
+	}
+	return parts
+}

@@ -54,23 +54,11 @@ func Named(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 
 // Split reads path+adapter+…. A + belongs to a path where the path exists with it.
 func Split(name string) (path string, adapters []string) {
-	parts := strings.Split(name, "+")
-	for len(parts) > 0 {
-		n := longest(parts)
-		adapters = append(adapters, strings.Join(parts[:n], "+"))
-		parts = parts[n:]
-	}
-	return adapters[0], adapters[1:]
-}
-
-// longest is how many parts, joined again, are a path that exists; 1 if none are.
-func longest(parts []string) int {
-	for n := len(parts); n > 1; n-- {
-		if _, err := os.Stat(strings.Join(parts[:n], "+")); err == nil {
-			return n
-		}
-	}
-	return 1
+	parts := format.Apart(name, func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	})
+	return parts[0], parts[1:]
 }
 
 // plain refuses a base that stores its values as codes, to which nothing can be added.

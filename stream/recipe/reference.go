@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"weld/format"
 )
 
 // reference is how a recipe names a model: a path, or name@revision, and the adapters
@@ -50,23 +52,15 @@ func (x reference) orNone() reference {
 	return x
 }
 
-// apart takes a model and its adapters apart at the +, but for those in paths that are there as they are
-// written: of such paths the longest is meant.
+// apart takes a model and its adapters apart, and tells where a path is read that could be both.
 func (r *resolver) apart(s Setting) []string {
-	words := strings.Split(s.Text, "+")
-	var parts []string
-	for len(words) > 0 {
-		n := len(words)
-		for n > 1 && !r.isThere(strings.Join(words[:n], "+")) {
-			n--
-		}
-		if n > 1 && !slices.ContainsFunc(words[:n], func(word string) bool { return !r.isThere(word) }) {
-			path := strings.Join(words[:n], "+")
+	parts := format.Apart(s.Text, r.isThere)
+	for _, path := range parts {
+		words := strings.Split(path, "+")
+		if len(words) > 1 && !slices.ContainsFunc(words, func(word string) bool { return !r.isThere(word) }) {
 			r.pass(s.Where, "%q is there, and is read as a path; so are %s: a model with adapters of these names is written {model: PATH, lora: PATH}",
-				path, strings.Join(words[:n], ", "))
+				path, strings.Join(words, ", "))
 		}
-		parts = append(parts, strings.Join(words[:n], "+"))
-		words = words[n:]
 	}
 	return parts
 }
