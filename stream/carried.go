@@ -11,13 +11,14 @@ import (
 var indispensable = []string{".json", ".model", ".jinja", ".txt", ".py", ".tiktoken"}
 
 // checkCarried looks for pointers among the files that are carried: an output with the pointer of a
-// tokenizer has none. Pictures and the like are carried as they are, with a note.
+// tokenizer has none. Pictures and the like are carried as they are, with a note. It counts what all of them take.
 func (p *Plan) checkCarried(beside format.Folder, names []string) error {
 	for _, name := range names {
 		info, err := beside.Stat(name)
 		if err != nil {
 			return err
 		}
+		p.target.carried += info.Size()
 		if info.Size() > format.ForeignHead {
 			continue
 		}

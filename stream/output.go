@@ -102,6 +102,7 @@ type target struct {
 	container container
 	layout    *safetensors.Layout // whose tensors are those of the plan
 	sidecars  []string            // carried from beside the reference
+	carried   int64               // bytes of them
 	size      int64
 }
 
@@ -144,11 +145,22 @@ func (p *Plan) layOut() error {
 	}
 	t.layout.Settle()
 	t.size = t.layout.Size()
-	parent := filepath.Dir(filepath.Clean(p.Out))
-	if free, ok := mmapio.FreeSpace(parent); ok && free < t.leastSize() {
-		return fmt.Errorf("output %s: %s are needed, %s are free in %s", p.Out, humanize.Bytes(uint64(t.leastSize())), humanize.Bytes(uint64(free)), parent)
+	if err := p.checkSpace(); err != nil { // before what lies beside the reference is looked at
+		return err
 	}
-	return p.listSidecars()
+	if err := p.listSidecars(); err != nil {
+		return err
+	}
+	return p.checkSpace()
+}
+
+// checkSpace demands that the disk can hold the output.
+func (p *Plan) checkSpace() error {
+	parent := filepath.Dir(filepath.Clean(p.Out))
+	if free, ok := mmapio.FreeSpace(parent); ok && free < p.target.leastSize() {
+		return fmt.Errorf("output %s: %s are needed, %s are free in %s", p.Out, humanize.Bytes(uint64(p.target.leastSize())), humanize.Bytes(uint64(free)), parent)
+	}
+	return nil
 }
 
 // metadata is what the output says about itself.
@@ -347,7 +359,7 @@ func (t *target) leastSize() int64 {
 	case packPatch:
 		return 0
 	}
-	return t.size
+	return t.size + t.carried
 }
 
 // output is an output being written.

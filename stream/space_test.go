@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,5 +46,37 @@ func TestNoSpace(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "B are needed, ") {
 			t.Errorf("%s: %v", out, err)
 		}
+	}
+}
+
+// What is carried takes room as well.
+func TestNoSpaceForWhatIsCarried(t *testing.T) {
+	dir := t.TempDir()
+	free, ok := mmapio.FreeSpace(dir)
+	if !ok {
+		t.Skip("the system does not tell free space")
+	}
+	entries, _ := safetensors.Arrange([]format.Tensor{{Name: "w", DType: format.U8, Shape: []int64{8}}})
+	header := safetensors.Header{Tensors: entries}
+	model, words := filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "vocab.txt")
+	if err := errors.Join(os.WriteFile(model, append(header.AppendFile(nil), make([]byte, 8)...), 0o666), os.WriteFile(words, nil, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(words, 2*free+1<<30); err != nil {
+		t.Skip(err)
+	}
+	r, err := Schema().Resolve(&recipe.Draft{
+		Method: recipe.Setting{Text: "passthrough"},
+		Models: []recipe.DraftModel{{Path: recipe.Setting{Text: dir}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPlan(r, filepath.Join(dir, "out"), Options{})
+	if err == nil {
+		p.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), " are needed") {
+		t.Error(err)
 	}
 }
