@@ -87,7 +87,10 @@ func CompareCheckpoints(ctx context.Context, a, b string, o Options) (*Diff, err
 	}
 	method.finish()
 	slices.SortFunc(d.Tensors, func(a, b TensorDiff) int {
-		return cmp.Or(cmp.Compare(b.severity(), a.severity()), cmp.Compare(b.Nonfinite, a.Nonfinite), cmp.Compare(a.Name, b.Name))
+		if c := cmp.Or(cmp.Compare(b.severity(), a.severity()), cmp.Compare(b.Nonfinite, a.Nonfinite)); c != 0 {
+			return c // names are compared where nothing else tells: they lie anywhere in memory
+		}
+		return cmp.Compare(a.Name, b.Name)
 	})
 	d.Notes = append(d.Notes, p.Notes...)
 	return d, nil
