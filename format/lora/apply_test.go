@@ -322,6 +322,7 @@ type imagined struct {
 }
 
 func (c imagined) Path() string             { return "imagined" }
+func (c imagined) Beside() format.Folder    { return format.Folder{} }
 func (c imagined) Tensors() []format.Tensor { return c.tensors }
 func (c imagined) Find(name string) (int, bool) {
 	i := slices.IndexFunc(c.tensors, func(t format.Tensor) bool { return t.Name == name })

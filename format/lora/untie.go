@@ -22,7 +22,7 @@ func (m *matching) untie(base format.Checkpoint) (format.Checkpoint, error) {
 	at := names.NewFinder(base.Tensors(), base.Find)
 	pair, embedding, ok := headOf(base)
 	if !ok {
-		return base, nil
+		return base, m.tiedUnknown(at, base)
 	}
 	how, err := tyingOf(base, pair.Head)
 	if err != nil {

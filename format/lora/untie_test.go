@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -24,5 +25,17 @@ func TestEnsuredInVain(t *testing.T) {
 	_, head := numbers(t, c, "lm_head.weight")
 	if !slices.Equal(embedding, saved.values) || !slices.Equal(head, wte.values) {
 		t.Errorf("embedding %v and output layer %v", embedding, head)
+	}
+}
+
+// An output layer that is tied by a name that weld does not know would change without a word.
+func TestTiedUnknown(t *testing.T) {
+	base := arrays{"backbone.embeddings.weight": random(1, f32, 7, 4)}.open(t, "model.safetensors", nil)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(base.Path()), "config.json"), []byte(`{"architectures": ["MambaForCausalLM"], "vocab_size": 7}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	adapter := arrays{prefix + "backbone.embeddings.weight": random(2, f32, 7, 4)}.open(t, "adapter_model.safetensors", nil)
+	if _, err := Apply(base, adapter, settings{}.raw()); err == nil || !strings.Contains(err.Error(), "ties an output layer") {
+		t.Errorf("%v", err)
 	}
 }
