@@ -84,6 +84,7 @@ type recovery struct {
 func (r *recovery) run() error {
 	pos, size := int64(headerSize), r.file.Size()
 	var head [recordSize]byte
+	ended := false // the index or the end was met
 	for pos+recordSize <= size {
 		if _, err := r.file.ReadAt(head[:], pos); err != nil {
 			return err
@@ -91,7 +92,7 @@ func (r *recovery) run() error {
 		h, fault := parseRecord(head[:])
 		next := pos + recordSize + int64(h.payload)
 		if fault == "" && next <= size && h.offset >= r.size() {
-			if h.tag == tagIndex || h.tag == tagEnd {
+			if ended = h.tag == tagIndex || h.tag == tagEnd; ended {
 				break
 			}
 			if fault := r.full(); fault != "" {
@@ -108,14 +109,20 @@ func (r *recovery) run() error {
 			return err
 		}
 		r.lost = append(r.lost, Lost{pos, found})
+		if found == size && fault == "" && h.tag == tagIndex && h.offset == r.size() {
+			ended = true
+		}
 		pos = found
+	}
+	if k := len(r.lost); !ended && (k == 0 || r.lost[k-1].End < size) { // cut between two records
+		r.lost = append(r.lost, Lost{pos, size})
 	}
 	n := len(r.files)
 	if n == 0 {
 		return nil
 	}
 	end := r.files[n-1].Begin + r.files[n-1].Size
-	if k := len(r.lost); k > 0 && r.lost[k-1].End == size && r.size() == end {
+	if k := len(r.lost); k > 0 && ended && r.lost[k-1].End == size && r.size() == end {
 		r.lost = r.lost[:k-1] // the index alone
 	}
 	r.gap(end)

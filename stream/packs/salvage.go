@@ -46,7 +46,11 @@ func SalvagePack(ctx context.Context, in, out string, o Options) (*Salvage, erro
 	}
 	s := &salvaging{Options: o, a: a, dst: dst, report: Salvage{Out: out, Files: []string{}, Shards: []string{}, Lost: []Damage{}}}
 	for _, l := range lost {
-		s.lose(l.Place, "", "", fmt.Sprintf("no record in %d bytes", l.End-l.Place))
+		what := fmt.Sprintf("no record in %d bytes", l.End-l.Place)
+		if l.End == a.Info().Size() {
+			what = "the pack ends here, before its index: what followed is lost"
+		}
+		s.lose(l.Place, "", "", what)
 	}
 	if err := dst.finish(ctx, s.run(ctx)); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"path"
 	"slices"
+	"strings"
 
 	"weld/format/packed"
 	"weld/format/safetensors"
@@ -26,10 +27,11 @@ func (s *salvaging) indexes(ctx context.Context) error {
 			return err
 		}
 	}
-	if indexed || len(s.report.Shards) == 0 {
+	if indexed || len(s.report.Lost) == 0 {
 		return nil
 	}
-	if index, shards := s.left(s.beside(".")); shards > 1 { // whose own is lost
+	index, shards := s.left(s.beside("."))
+	if shards > 1 || shards == 1 && strings.Contains(index.WeightMap[0].Shard, "-of-") { // whose own is lost
 		return s.anew(safetensors.IndexName, index)
 	}
 	return nil

@@ -73,6 +73,51 @@ func TestSalvageIndexes(t *testing.T) {
 	}
 }
 
+// A pack that is cut anywhere before its index has lost something, and says so; what is left of its shards can
+// be read.
+func TestSalvageCut(t *testing.T) {
+	ctx, tmp := context.Background(), t.TempDir()
+	pack := filepath.Join(tmp, "x.weld")
+	if _, err := Pack(ctx, write(t, tensors(), 1, nil), pack, options(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(pack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cuts []int
+	index, at := 0, 16
+	for _, r := range recordsOf(whole) {
+		if string(r[:4]) == "INDX" {
+			index = at
+		}
+		cuts = append(cuts, at, at+1, at+31, at+40)
+		at += len(r)
+	}
+	for _, cut := range cuts {
+		if cut >= index+32 {
+			continue
+		}
+		out := filepath.Join(tmp, "rest")
+		s, err := SalvagePack(ctx, put(t, filepath.Join(tmp, "cut.weld"), whole[:cut]), out, options(nil, nil))
+		if err != nil || s.Unharmed() {
+			t.Errorf("cut after %d of %d bytes: %+v, %v", cut, len(whole), s, err)
+			continue
+		}
+		if s.Tensors > 0 {
+			c, err := open.Checkpoint(out)
+			if err != nil {
+				t.Errorf("cut after %d bytes: %v", cut, err)
+			} else {
+				c.Close()
+			}
+		}
+		if err := os.RemoveAll(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // damaged is a pack with a flip in the largest tensor of a folder, and, if that is asked for, in its index.
 func damaged(t *testing.T, pack, folder, index string, indexToo bool) (data []byte, tensor string) {
 	t.Helper()
