@@ -346,9 +346,18 @@ func (s site) carryOne(r *record, old, name string, isDir bool) error {
 	case there.IsDir() && isDir:
 		return s.carry(r, old, name)
 	default:
-		to += ".old"
+		to = spare(to)
 	}
 	return s.fs.RenameNew(from, to)
+}
+
+// spare is a name beside one that is taken: NAME.old, NAME.old2 and so on.
+func spare(path string) string {
+	name := path + ".old"
+	for n := 2; exists(name); n++ {
+		name = fmt.Sprintf("%s.old%d", path, n)
+	}
+	return name
 }
 
 // leftOver adds to an error where the old output is, if it is not gone.

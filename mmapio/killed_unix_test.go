@@ -191,7 +191,7 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
-// TestSameNameAppears has the user write a file anew that waits to be carried over.
+// TestSameNameAppears has the user write a file anew that waits to be carried over, and one with the name that it gets then.
 func TestSameNameAppears(t *testing.T) {
 	p := publications["replaced directory"]
 	for n := 1; ; n++ {
@@ -203,10 +203,11 @@ func TestSameNameAppears(t *testing.T) {
 			continue
 		}
 		writeFile(t, filepath.Join(final, "notes"), "newer")
+		writeFile(t, filepath.Join(final, "notes.old"), "old")
 		if err := Resume(quick, final); err != nil {
 			t.Fatal(err)
 		}
-		want := tree{"notes": "newer", "notes.old": "mine"}
+		want := tree{"notes": "newer", "notes.old": "old", "notes.old2": "mine"}
 		for name, data := range p.want {
 			if name != "notes" {
 				want[name] = data

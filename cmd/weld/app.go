@@ -83,7 +83,7 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		return exitInterrupted // whoever read the output has gone, and wants no message
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "weld: interrupted; nothing was written under the output's name")
+		fmt.Fprintln(stderr, "weld: interrupted; nothing is left half done")
 		return exitInterrupted
 	}
 	lines(stderr, "weld: ", err.Error())
