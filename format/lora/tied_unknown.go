@@ -3,12 +3,16 @@ package lora
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"weld/format"
 	"weld/format/hub"
 	"weld/format/names"
 )
+
+// numbered is the name of a tensor inside a layer.
+var numbered = regexp.MustCompile(`\.[0-9]+\.`)
 
 // tiedUnknown refuses an adapter that changes the embedding of a model that may tie an output layer to it by names
 // that weld does not know (Mamba, T5, BART, masked language models): what would become of that layer is not clear.
@@ -28,14 +32,17 @@ func (m *matching) tiedUnknown(at *names.Finder, base format.Checkpoint) error {
 	if !headed(config) && !strings.Contains(strings.Join(c.Architectures, " "), "ForMaskedLM") {
 		return nil
 	}
-	matrices := 0 // over the vocabulary
+	over := func(t format.Tensor) bool { // the vocabulary; a width inside a layer may be the same number
+		return len(t.Shape) == 2 && t.Shape[0] == vocabulary && !numbered.MatchString(t.Name)
+	}
+	matrices := 0
 	for _, t := range base.Tensors() {
-		if len(t.Shape) == 2 && t.Shape[0] == vocabulary {
+		if over(t) {
 			matrices++
 		}
 	}
 	for _, t := range base.Tensors() {
-		if matrices != 1 || len(t.Shape) != 2 || t.Shape[0] != vocabulary {
+		if matrices != 1 || !over(t) {
 			continue
 		}
 		i, _ := base.Find(t.Name)
