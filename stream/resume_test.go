@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"weld/format/safetensors"
@@ -24,9 +25,12 @@ func TestRefusedMergeResumes(t *testing.T) {
 		out := filepath.Join(parent, "dir")
 		write(t, filepath.Join(out, safetensors.SingleName), newFamily(1, small()[:1]...).base.file(nil))
 		write(t, filepath.Join(out, "notes.txt"), []byte("mine"))
-		exchanged := false
+		var exchanged atomic.Bool // the workers write while the hook is asked
 		dying := hooked(func(op, path string) error {
-			if exchanged = exchanged || op == "exchange" || op == "rename" && path == out; exchanged && op == "readdir" {
+			if op == "exchange" || op == "rename" && path == out {
+				exchanged.Store(true)
+			}
+			if op == "readdir" && exchanged.Load() {
 				return errInjected
 			}
 			return nil
