@@ -9,7 +9,8 @@ type Schema []Method
 type Method struct {
 	Name      string
 	Summary   string // one line
-	Source    string // the paper or formula
+	Source    string // the paper, or the page that describes it
+	Formula   string // in plain text, of several lines without indentation; the symbols are those of docs/methods.md
 	Base      Need
 	BaseIs    BaseRole
 	Own       bool // weld's, not one of mergekit's methods
