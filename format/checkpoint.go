@@ -40,9 +40,9 @@ type Checkpoint interface {
 	FileOf(i int) int
 	// View lends bytes [off, off+n) of tensor i; n is at most mmapio.MaxView.
 	View(i int, off, n int64) (mmapio.View, error)
-	// Peek lends a few bytes, by copying them where mapping them costs more. Up to [FewBytes], or where no neighbours
+	// Read is View by a copy of the bytes, where View maps them. Up to [FewBytes], or where no neighbours
 	// will be wanted, it is the faster one.
-	Peek(i int, off, n int64) (mmapio.View, error)
+	Read(i int, off, n int64) (mmapio.View, error)
 	// ViewCost bounds the memory that a view of n bytes takes.
 	ViewCost(n int64) int64
 	// Advise tells the system about bytes [off, off+n) of tensor i.

@@ -17,8 +17,8 @@
 //
 // # Writing
 //
-// [NewStage] begins an output beside its final name. Files made in the stage
-// appear under the final name together, when [Stage.Commit] has brought them to
+// [NewStaging] begins an output beside its final name. Files made in the staging directory
+// appear under the final name together, when [Staging.Commit] has brought them to
 // the disk, or never. All of it goes through an [FS], so that every failure can be
 // rehearsed.
 //

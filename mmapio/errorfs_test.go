@@ -55,7 +55,7 @@ func (e *errorFS) Lock(path string) (io.Closer, error) {
 	return errorLock{c, e, path}, nil
 }
 
-func (e *errorFS) MakeDir(path string) (HeldDir, error) {
+func (e *errorFS) MakeDir(path string) (OpenDir, error) {
 	if err := e.step("mkdir", path); err != nil {
 		return nil, err
 	}
@@ -122,9 +122,9 @@ func (e *errorFS) SyncDir(dir string) error {
 	return e.step("sync", dir)
 }
 
-// errorDir is a [HeldDir] that fails with its file system.
+// errorDir is a [OpenDir] that fails with its file system.
 type errorDir struct {
-	HeldDir
+	OpenDir
 	fs   *errorFS
 	path string
 }
@@ -134,7 +134,7 @@ func (d errorDir) Create(name string) (OutputFile, error) {
 	if err := d.fs.step("create", path); err != nil {
 		return nil, err
 	}
-	f, err := d.HeldDir.Create(name)
+	f, err := d.OpenDir.Create(name)
 	if err != nil {
 		return nil, err
 	}
@@ -145,14 +145,14 @@ func (d errorDir) Stat(name string) (os.FileInfo, error) {
 	if err := d.fs.step("stat", filepath.Join(d.path, name)); err != nil {
 		return nil, err
 	}
-	return d.HeldDir.Stat(name)
+	return d.OpenDir.Stat(name)
 }
 
 func (d errorDir) Remove(name string) error {
 	if err := d.fs.step("remove", filepath.Join(d.path, name)); err != nil {
 		return err
 	}
-	return d.HeldDir.Remove(name)
+	return d.OpenDir.Remove(name)
 }
 
 func (d errorDir) Sync(name string) error {

@@ -46,7 +46,7 @@ func ExampleFile_View() {
 	// Output: "way to the needle, a" has the needle at 11
 }
 
-func ExampleStage() {
+func ExampleStaging() {
 	dir, err := os.MkdirTemp("", "stage")
 	if err != nil {
 		log.Fatal(err)
@@ -54,7 +54,7 @@ func ExampleStage() {
 	defer os.RemoveAll(dir)
 	final := filepath.Join(dir, "merged")
 
-	stage, err := mmapio.NewStage(mmapio.OS, final, mmapio.Directory)
+	stage, err := mmapio.NewStaging(mmapio.OS, final, mmapio.Directory)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func ExampleStage() {
 	data, err := os.ReadFile(filepath.Join(final, "weights"))
 	fmt.Printf("after it: %q, %v\n", data, err)
 
-	stage, err = mmapio.NewStage(mmapio.OS, final, mmapio.Directory)
+	stage, err = mmapio.NewStaging(mmapio.OS, final, mmapio.Directory)
 	if err != nil {
 		log.Fatal(err)
 	}

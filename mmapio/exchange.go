@@ -11,9 +11,9 @@ import (
 
 // A directory is replaced in steps, any of which can be the last that a process does:
 //
-//  1. a record beside the stage says which directory is new, which is old, and what of the old
+//  1. a record beside the staging directory says which directory is new, which is old, and what of the old
 //     one the new one stands for; it is on the disk before anything moves;
-//  2. stage and output swap their names, in one step where the system can, else by way of
+//  2. staging directory and output swap their names, in one step where the system can, else by way of
 //     a third name;
 //  3. what the new one does not stand for moves over to it, the rest of the old one is removed,
 //     and then the record.
@@ -29,11 +29,11 @@ type site struct {
 
 func siteOf(fs FS, final string) site {
 	final = place(final)
-	return site{fs: fs, final: final, dir: StagePath(final)}
+	return site{fs: fs, final: final, dir: StagingPath(final)}
 }
 
 // place is where a final name leads. What a link points at is replaced, not the link,
-// and the working directory has its stage beside it, not inside.
+// and the working directory has its staging directory beside it, not inside.
 func place(final string) string {
 	if real, err := filepath.EvalSymlinks(final); err == nil {
 		final = real
@@ -194,8 +194,8 @@ func (s site) forget() error {
 	return s.fs.SyncDir(filepath.Dir(s.final))
 }
 
-// replaceDir puts the stage into the place of the directory under the final name.
-func (s *Stage) replaceDir(superseded func(name string) bool) error {
+// replaceDir puts the staging directory into the place of the directory under the final name.
+func (s *Staging) replaceDir(superseded func(name string) bool) error {
 	r, err := s.writeRecord(superseded)
 	if err == nil {
 		err = s.seal()
@@ -218,10 +218,10 @@ func (s *Stage) replaceDir(superseded func(name string) bool) error {
 	return s.complete(r)
 }
 
-// writeRecord brings the record to the disk. It is written in the stage, and moved to its
+// writeRecord brings the record to the disk. It is written in the staging directory, and moved to its
 // place when it is whole.
-func (s *Stage) writeRecord(superseded func(name string) bool) (*record, error) {
-	r := &record{New: s.held.ID()}
+func (s *Staging) writeRecord(superseded func(name string) bool) (*record, error) {
+	r := &record{New: s.opened.ID()}
 	var err error
 	if r.Old, err = s.fs.Identify(s.final); err != nil {
 		return nil, err
@@ -235,7 +235,7 @@ func (s *Stage) writeRecord(superseded func(name string) bool) (*record, error) 
 		panic(err) // strings always marshal
 	}
 	const name = ".weld-exchange"
-	f, err := s.held.Create(name)
+	f, err := s.opened.Create(name)
 	if err != nil {
 		return nil, err
 	}
@@ -253,14 +253,14 @@ func (s *Stage) writeRecord(superseded func(name string) bool) (*record, error) 
 }
 
 // replaced lists what of a directory in the old output the new one stands for.
-func (s *Stage) replaced(dir string, superseded func(name string) bool) (names []string, err error) {
+func (s *Staging) replaced(dir string, superseded func(name string) bool) (names []string, err error) {
 	entries, err := s.fs.ReadDir(filepath.Join(s.final, dir))
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name())
-		fresh, err := s.held.Stat(name)
+		fresh, err := s.opened.Stat(name)
 		switch {
 		case err != nil && !errors.Is(err, os.ErrNotExist):
 			return nil, err
@@ -278,9 +278,9 @@ func (s *Stage) replaced(dir string, superseded func(name string) bool) (names [
 	return names, nil
 }
 
-// swap puts the stage into the place of the old output. If it fails, the old one is back in its
+// swap puts the staging directory into the place of the old output. If it fails, the old one is back in its
 // place, or aside.
-func (s *Stage) swap() error {
+func (s *Staging) swap() error {
 	err := s.fs.Exchange(s.dir, s.final)
 	if err == nil {
 		s.moved = true

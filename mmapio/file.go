@@ -124,9 +124,9 @@ func (e *unmappedError) notice() {
 	notice("map "+e.err.Error(), "%s cannot be mapped (%v): it, and whatever else cannot be, is read with pread", e.path, e.err)
 }
 
-// Peek lends bytes of which no neighbours will be wanted: a copy, on any system, since
-// mapping a few bytes costs more than copying them.
-func (f *File) Peek(off, n int64) (View, error) {
+// Read lends a copy, on any system: of bytes of which no neighbours will be wanted, since mapping
+// a few of them costs more than copying them.
+func (f *File) Read(off, n int64) (View, error) {
 	if err := f.covers(off, n); err != nil || n == 0 {
 		return View{}, err
 	}

@@ -47,7 +47,7 @@ func checkView(t *testing.T, f *File, off int64, want []byte) {
 		return
 	}
 	defer copied.Close()
-	for name, lend := range map[string]func(off, n int64) (View, error){"View": f.View, "Peek": f.Peek, "copied View": copied.View} {
+	for name, lend := range map[string]func(off, n int64) (View, error){"View": f.View, "Read": f.Read, "copied View": copied.View} {
 		v, err := lend(off, int64(len(want)))
 		if err != nil {
 			t.Errorf("%s(%d, %d): %v", name, off, len(want), err)

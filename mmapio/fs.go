@@ -7,14 +7,14 @@ import (
 	"os"
 )
 
-// FS is what a [Stage] does to the file system, as an interface so that every
+// FS is what a [Staging] does to the file system, as an interface so that every
 // failure can be rehearsed. [OS] is the real one.
 type FS interface {
 	// Lock keeps others from locking a name until the returned Closer is closed. It makes
 	// a file of that name, and never follows a link there.
 	Lock(path string) (io.Closer, error)
 	// MakeDir makes a directory that must not exist yet, and holds it.
-	MakeDir(path string) (HeldDir, error)
+	MakeDir(path string) (OpenDir, error)
 	// Identify tells what a name stands for from all else on its file system, for other
 	// processes too. Links are not followed.
 	Identify(path string) (string, error)
@@ -33,9 +33,9 @@ type FS interface {
 	SyncDir(dir string) error
 }
 
-// HeldDir is a directory that is held open: what is done in it is done there, wherever it is
+// OpenDir is a directory that is held open: what is done in it is done there, wherever it is
 // moved and whatever takes its name.
-type HeldDir interface {
+type OpenDir interface {
 	// ID is what Identify says of the directory.
 	ID() string
 	// Create makes an empty file that must not exist yet, and the directories inside that

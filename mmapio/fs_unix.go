@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// heldWhileRenamed: a directory can be renamed while it is held.
-const heldWhileRenamed = true
+// renamesOpenDirs: a directory can be renamed while it is held.
+const renamesOpenDirs = true
 
 // lockFile takes an advisory lock that ends with the process, so that what a killed
 // run left can be told from what a running one writes.
@@ -48,7 +48,7 @@ func lockBy(path string, flock func(fd, how int) error) (io.Closer, error) {
 			return nil, errors.Join(failed(err), f.Close())
 		}
 		if isAt(f, path) {
-			return heldLock{f}, nil
+			return fileLock{f}, nil
 		}
 		f.Close() // the holder before has removed it since it was opened
 	}
@@ -68,10 +68,10 @@ func isAt(f *os.File, path string) bool {
 	return err == nil && os.SameFile(held, named)
 }
 
-// heldLock removes its file before it lets go of it, if it is still there.
-type heldLock struct{ file *os.File }
+// fileLock removes its file before it lets go of it, if it is still there.
+type fileLock struct{ file *os.File }
 
-func (l heldLock) Close() error {
+func (l fileLock) Close() error {
 	var err error
 	if isAt(l.file, l.file.Name()) {
 		err = os.Remove(l.file.Name())

@@ -27,8 +27,8 @@ func lockFile(path string) (io.Closer, error) {
 	return os.NewFile(uintptr(h), path), nil
 }
 
-// heldWhileRenamed: a directory that is open may not be renamed.
-const heldWhileRenamed = false
+// renamesOpenDirs: a directory that is open may not be renamed.
+const renamesOpenDirs = false
 
 // identify has the serial number of the volume and the file's on it.
 func identify(path string) (string, error) {

@@ -20,7 +20,7 @@ type dyingFS struct {
 	errorFS
 	dieAt int
 	ops   int
-	lock  heldLock
+	lock  fileLock
 }
 
 // quick is the operating system's file system, but does not wait for the disk.
@@ -39,7 +39,7 @@ func dying(n int, plain bool) *dyingFS {
 func (d *dyingFS) Lock(path string) (io.Closer, error) {
 	c, err := d.errorFS.Lock(path)
 	if err == nil {
-		d.lock = c.(errorLock).Closer.(heldLock)
+		d.lock = c.(errorLock).Closer.(fileLock)
 	}
 	return c, err
 }
@@ -61,14 +61,14 @@ func (d *dyingFS) publish(p publication, final string) (where string, err error)
 var next = map[string]func(final string) error{
 	"resume": func(final string) error { return Resume(quick, final) },
 	"a run that is given up": func(final string) error {
-		s, err := NewStage(quick, final, Directory)
+		s, err := NewStaging(quick, final, Directory)
 		if err != nil {
 			return err
 		}
 		return s.Discard()
 	},
 	"another command": func(final string) error {
-		s, err := NewStage(quick, final, SingleFile)
+		s, err := NewStaging(quick, final, SingleFile)
 		if err != nil {
 			return err
 		}
@@ -174,16 +174,16 @@ func TestResumeRefuses(t *testing.T) {
 		if where, _ := dying(n, false).publish(p, final); where == "" {
 			t.Fatal("never died with a record")
 		}
-		if exists(siteOf(quick, final).recordPath()) && !exists(filepath.Join(StagePath(final), ".weld-exchange")) && readFile(t, filepath.Join(final, "index")) == "i" {
+		if exists(siteOf(quick, final).recordPath()) && !exists(filepath.Join(StagingPath(final), ".weld-exchange")) && readFile(t, filepath.Join(final, "index")) == "i" {
 			if err := os.RemoveAll(final); err != nil {
 				t.Fatal(err)
 			}
 			tree{"mine": "other"}.write(t, final)
-			stage := readTree(t, StagePath(final))
+			stage := readTree(t, StagingPath(final))
 			if err := Resume(quick, final); err == nil {
 				t.Error("an output that nobody knows was taken for one that was left")
 			}
-			if !readTree(t, StagePath(final)).equal(stage) || !readTree(t, final).equal(tree{"mine": "other"}) {
+			if !readTree(t, StagingPath(final)).equal(stage) || !readTree(t, final).equal(tree{"mine": "other"}) {
 				t.Error("something was moved")
 			}
 			return
@@ -280,7 +280,7 @@ func TestStrangersInTheWay(t *testing.T) {
 // supersedes: what is in them is the user's.
 func TestDirectoryWhereAFileComes(t *testing.T) {
 	_, final := outputDir(t, tree{"config/mine": "1", "shard-9/mine": "2", "index": "old"})
-	s, err := NewStage(quick, final, Directory)
+	s, err := NewStaging(quick, final, Directory)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// writerOf makes a second process of this test binary hold the stage for a name.
+// writerOf makes a second process of this test binary hold the staging directory for a name.
 const writerOf = "WELD_TEST_WRITER_OF"
 
 func TestMain(m *testing.M) {
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 // holdStage begins an output, says so, and waits for its end.
 func holdStage(final string) int {
-	s, err := NewStage(OS, final, Directory)
+	s, err := NewStaging(OS, final, Directory)
 	if err != nil {
 		return 1
 	}
@@ -61,7 +61,7 @@ func TestLockOfAnotherProcess(t *testing.T) {
 	if err := p.publish(OS, final); !errors.Is(err, ErrLocked) {
 		t.Errorf("beside a living writer: %v, want ErrLocked", err)
 	}
-	half := filepath.Join(StagePath(final), "half")
+	half := filepath.Join(StagingPath(final), "half")
 	if _, err := os.Stat(half); err != nil {
 		t.Errorf("the living writer lost its file: %v", err)
 	}
@@ -85,11 +85,11 @@ func TestLockOfAnotherProcess(t *testing.T) {
 func TestLockOfTheSameProcess(t *testing.T) {
 	dir, final := outputDir(t, nil)
 	for range 3 {
-		s, err := NewStage(OS, final, Directory)
+		s, err := NewStaging(OS, final, Directory)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := NewStage(OS, final, Directory); !errors.Is(err, ErrLocked) {
+		if _, err := NewStaging(OS, final, Directory); !errors.Is(err, ErrLocked) {
 			t.Errorf("a second stage: %v, want ErrLocked", err)
 		}
 		if _, err := s.Create("still works", 0); err != nil {
@@ -102,7 +102,7 @@ func TestLockOfTheSameProcess(t *testing.T) {
 	checkAlone(t, dir)
 }
 
-// TestLockedThroughout tries to begin another stage before every single operation
+// TestLockedThroughout tries to begin another staging directory before every single operation
 // of a publication, also while directories change their names.
 func TestLockedThroughout(t *testing.T) {
 	eachPublication(t, func(t *testing.T, p publication, plain bool) {
@@ -112,7 +112,7 @@ func TestLockedThroughout(t *testing.T) {
 			if op == "lock" {
 				return
 			}
-			s, err := NewStage(OS, final, p.kind)
+			s, err := NewStaging(OS, final, p.kind)
 			if !errors.Is(err, ErrLocked) {
 				t.Errorf("before %s %s: %v, want ErrLocked", op, path, err)
 			}
@@ -139,8 +139,8 @@ func TestLockRace(t *testing.T) {
 		go func() {
 			var err error
 			for won := 0; won < 10 && err == nil; {
-				var s *Stage
-				if s, err = NewStage(OS, final, Directory); errors.Is(err, ErrLocked) {
+				var s *Staging
+				if s, err = NewStaging(OS, final, Directory); errors.Is(err, ErrLocked) {
 					err = nil
 					continue
 				}

@@ -277,7 +277,7 @@ func (w *worker) borrow(tensor int, t *Output, reads fuse.Reads, lo, hi int64) e
 			size := int64(dtype.Bits() / 8)
 			lend := s.View
 			if w.span.Tiling.IsSparse() || (hi-lo)*size <= smallOperand {
-				lend = s.Peek
+				lend = s.Read
 			}
 			var err error
 			if *view, err = lend(i, lo*size, (hi-lo)*size); err != nil {

@@ -36,7 +36,7 @@ func (f hookFS) Lock(path string) (io.Closer, error) {
 	return hookLock{lock, path, f.hook}, err
 }
 
-func (f hookFS) MakeDir(path string) (mmapio.HeldDir, error) {
+func (f hookFS) MakeDir(path string) (mmapio.OpenDir, error) {
 	if err := f.hook("mkdir", path); err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (f hookFS) SyncDir(dir string) error {
 }
 
 type hookDir struct {
-	mmapio.HeldDir
+	mmapio.OpenDir
 	path string
 	hook func(op, path string) error
 }
@@ -111,7 +111,7 @@ func (d hookDir) Create(name string) (mmapio.OutputFile, error) {
 	if err := d.hook("create", path); err != nil {
 		return nil, err
 	}
-	file, err := d.HeldDir.Create(name)
+	file, err := d.OpenDir.Create(name)
 	return hookFile{file, path, d.hook}, err
 }
 
@@ -119,21 +119,21 @@ func (d hookDir) Stat(name string) (os.FileInfo, error) {
 	if err := d.hook("stat", filepath.Join(d.path, name)); err != nil {
 		return nil, err
 	}
-	return d.HeldDir.Stat(name)
+	return d.OpenDir.Stat(name)
 }
 
 func (d hookDir) Remove(name string) error {
 	if err := d.hook("remove", filepath.Join(d.path, name)); err != nil {
 		return err
 	}
-	return d.HeldDir.Remove(name)
+	return d.OpenDir.Remove(name)
 }
 
 func (d hookDir) Sync(name string) error {
 	if err := d.hook("syncdir", filepath.Join(d.path, name)); err != nil {
 		return err
 	}
-	return d.HeldDir.Sync(name)
+	return d.OpenDir.Sync(name)
 }
 
 type hookLock struct {
@@ -357,14 +357,14 @@ func TestStageOfOthers(t *testing.T) {
 	p := newFamily(1, small()...).save(t)
 	q := ask("task_arithmetic")
 	out := p.out("dir")
-	write(t, filepath.Join(mmapio.StagePath(out), "sub", "left"), []byte("x"))
+	write(t, filepath.Join(mmapio.StagingPath(out), "sub", "left"), []byte("x"))
 	p.must(t, q, out, Options{})
 	if files := tree(t, out); len(files) != 2 {
 		t.Errorf("%d files", len(files))
 	}
 
 	out = p.out("other")
-	stage, err := mmapio.NewStage(mmapio.OS, out, mmapio.Directory)
+	stage, err := mmapio.NewStaging(mmapio.OS, out, mmapio.Directory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +372,7 @@ func TestStageOfOthers(t *testing.T) {
 	if _, err := p.merge(t, context.Background(), q, out, Options{}); !errors.Is(err, mmapio.ErrLocked) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := os.Stat(mmapio.StagePath(out)); err != nil {
+	if _, err := os.Stat(mmapio.StagingPath(out)); err != nil {
 		t.Error(err)
 	}
 }
@@ -396,7 +396,7 @@ func TestOutputAppears(t *testing.T) {
 		if files := tree(t, out); len(files) != 1 {
 			t.Errorf("%s: %d files", name, len(files))
 		}
-		if _, err := os.Stat(mmapio.StagePath(out)); err == nil {
+		if _, err := os.Stat(mmapio.StagingPath(out)); err == nil {
 			t.Errorf("%s: the stage is left", name)
 		}
 	}

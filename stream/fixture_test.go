@@ -442,7 +442,7 @@ func (p place) must(t testing.TB, q request, out string, o Options) *Report {
 // nothingAt demands that no output and no stage is there.
 func nothingAt(t testing.TB, out string) {
 	t.Helper()
-	for _, path := range []string{out, mmapio.StagePath(out)} {
+	for _, path := range []string{out, mmapio.StagingPath(out)} {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is there (%v)", path, err)
 		}

@@ -366,7 +366,7 @@ func (t *target) leastSize() int64 {
 type output struct {
 	format.Writer
 	plan  *Plan
-	stage *mmapio.Stage
+	stage *mmapio.Staging
 	pack  packWriter        // nil if the output is neither pack nor patch
 	base  format.Checkpoint // of a patch
 }
@@ -377,7 +377,7 @@ func (p *Plan) create() (*output, error) {
 	if p.target.container == directory {
 		kind = mmapio.Directory
 	}
-	stage, err := mmapio.NewStage(p.Options.FS, p.Out, kind)
+	stage, err := mmapio.NewStaging(p.Options.FS, p.Out, kind)
 	if err != nil {
 		return nil, err
 	}

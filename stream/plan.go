@@ -278,12 +278,12 @@ func (p *Plan) sameBytes(m *Source, j int, t Output) bool {
 		p.noteTensor(m.Path, t.Name, "%v, %d bytes, not compared; copied from %s", t.DType, t.Bytes(), t.from.Path)
 		return true
 	}
-	a, err := t.from.Peek(int(t.index), 0, t.Bytes())
+	a, err := t.from.Read(int(t.index), 0, t.Bytes())
 	if err != nil {
 		return true // the run will say what is wrong with it
 	}
 	defer a.Release()
-	b, err := m.Peek(j, 0, t.Bytes())
+	b, err := m.Read(j, 0, t.Bytes())
 	if err != nil {
 		return true
 	}

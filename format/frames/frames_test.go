@@ -87,7 +87,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 		v.Release()
 	}
-	if lent, idle := reader.Held(); lent != 0 || idle > idleFrames {
+	if lent, idle := reader.Buffers(); lent != 0 || idle > idleFrames {
 		t.Errorf("%d frames are lent, %d idle", lent, idle)
 	}
 	var spare int64
@@ -116,7 +116,7 @@ func TestDecodeFails(t *testing.T) {
 			}
 		}
 	}
-	if lent, _ := reader.Held(); lent != 0 {
+	if lent, _ := reader.Buffers(); lent != 0 {
 		t.Errorf("%d frames are still lent", lent)
 	}
 }

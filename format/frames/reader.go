@@ -204,8 +204,8 @@ func (r *Reader) giveBack(i int) {
 	}
 }
 
-// Held is how many decoded frames are lent, and how many wait for the next reader.
-func (r *Reader) Held() (lent, idle int) {
+// Buffers is how many decoded frames are lent, and how many wait for the next reader.
+func (r *Reader) Buffers() (lent, idle int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.cache) - len(r.idle), len(r.idle)

@@ -257,8 +257,8 @@ func (w *Writer) Abort(err error) {
 	w.fail(err)
 }
 
-// Held is how many frames are under way, and how many buffers wait for the next ones.
-func (w *Writer) Held() (frames, spare int) {
+// Buffers is how many frames are under way, and how many buffers wait for the next ones.
+func (w *Writer) Buffers() (frames, spare int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.frames), len(w.spare)

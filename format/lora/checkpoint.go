@@ -105,13 +105,13 @@ func (c *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 	return from.View(j, off, n)
 }
 
-// Peek implements [format.Checkpoint]. A sum has no neighbours that cost less.
-func (c *checkpoint) Peek(i int, off, n int64) (mmapio.View, error) {
+// Read implements [format.Checkpoint]. A sum has no neighbours that cost less.
+func (c *checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
 	if l := c.changed[i].layer; l != nil {
 		return c.computed(i, l, off, n)
 	}
 	from, j := c.source(i)
-	return from.Peek(j, off, n)
+	return from.Read(j, off, n)
 }
 
 // computed lends a buffer with the elements that bytes [off, off+n) have a part in.

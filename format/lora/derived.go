@@ -50,8 +50,8 @@ func (d *derived) View(i int, off, n int64) (mmapio.View, error) {
 	return d.Checkpoint.View(d.of[i], off, n)
 }
 
-func (d *derived) Peek(i int, off, n int64) (mmapio.View, error) {
-	return d.Checkpoint.Peek(d.of[i], off, n)
+func (d *derived) Read(i int, off, n int64) (mmapio.View, error) {
+	return d.Checkpoint.Read(d.of[i], off, n)
 }
 
 func (d *derived) Advise(a mmapio.Advice, i int, off, n int64) {

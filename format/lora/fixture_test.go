@@ -156,6 +156,6 @@ func (f failing) View(i int, off, n int64) (mmapio.View, error) {
 	return f.lend(f.Checkpoint.View, i, off, n)
 }
 
-func (f failing) Peek(i int, off, n int64) (mmapio.View, error) {
-	return f.lend(f.Checkpoint.Peek, i, off, n)
+func (f failing) Read(i int, off, n int64) (mmapio.View, error) {
+	return f.lend(f.Checkpoint.Read, i, off, n)
 }

@@ -165,7 +165,7 @@ func TestRanges(t *testing.T) {
 				}
 				lend := c.View
 				if n%3 == 0 {
-					lend = c.Peek
+					lend = c.Read
 				}
 				got, err := lent(c, i, lo, hi-lo, lend)
 				if err != nil {

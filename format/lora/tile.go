@@ -23,7 +23,7 @@ func (t tile) elements() int64 { return t.rows() * t.cols() }
 const (
 	tileElements = 128 << 10 // most elements of a tile
 	pieceBytes   = 256 << 10 // most bytes of one view of a tensor
-	peekBytes    = 16 << 10  // most bytes of a view that is a copy
+	copiedBytes  = 16 << 10  // most bytes of a view that is a copy
 	rowPart      = 2048      // columns that are summed at a time, so that they sit in L1
 )
 
@@ -111,8 +111,8 @@ func pieces(from format.Checkpoint, tensor int, d format.DType, lo, n int64, vis
 	for end := lo + n; lo < end; {
 		n := min(end-lo, pieceBytes/size)
 		lend := from.View
-		if n*size <= peekBytes {
-			lend = from.Peek
+		if n*size <= copiedBytes {
+			lend = from.Read
 		}
 		view, err := lend(tensor, lo*size, n*size)
 		if err != nil {

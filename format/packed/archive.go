@@ -327,8 +327,8 @@ func (s *Source) View(off, n int64) (mmapio.View, error) {
 	return s.a.reader.View(s.f.Begin+off, n)
 }
 
-// Peek is View: a block is decoded whole anyway.
-func (s *Source) Peek(off, n int64) (mmapio.View, error) { return s.View(off, n) }
+// Read is View: a block is decoded whole anyway.
+func (s *Source) Read(off, n int64) (mmapio.View, error) { return s.View(off, n) }
 
 // ViewCost bounds the memory that a view of n bytes takes.
 func (s *Source) ViewCost(n int64) int64 { return s.a.reader.ViewCost(n) }

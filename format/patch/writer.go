@@ -191,7 +191,7 @@ func (w *Writer) viewOf(r region, on Item, off, n int64) (mmapio.View, error) {
 		return viewOf(w.base, on, off, n)
 	}
 	if n <= format.FewBytes {
-		return w.base.Peek(int(r.base), off, n)
+		return w.base.Read(int(r.base), off, n)
 	}
 	return w.base.View(int(r.base), off, n)
 }

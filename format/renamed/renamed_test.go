@@ -105,7 +105,7 @@ func compare(t *testing.T, c format.Checkpoint, want map[string][]byte) {
 		}
 		for lo := range int64(len(whole)) + 1 {
 			for hi := lo; hi <= int64(len(whole)); hi++ {
-				for _, lend := range []func(int, int64, int64) (mmapio.View, error){c.View, c.Peek} {
+				for _, lend := range []func(int, int64, int64) (mmapio.View, error){c.View, c.Read} {
 					v, err := lend(i, lo, hi-lo)
 					if err != nil {
 						t.Fatal(err)

@@ -16,9 +16,9 @@ func (s *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 	return s.lend(i, off, n, s.Checkpoint.View)
 }
 
-// Peek implements [format.Checkpoint].
-func (s *checkpoint) Peek(i int, off, n int64) (mmapio.View, error) {
-	return s.lend(i, off, n, s.Checkpoint.Peek)
+// Read implements [format.Checkpoint].
+func (s *checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
+	return s.lend(i, off, n, s.Checkpoint.Read)
 }
 
 // lender is how views are taken of the checkpoint's own tensors.

@@ -26,7 +26,7 @@ type Source interface {
 	Info() os.FileInfo
 	Size() int64
 	View(off, n int64) (mmapio.View, error)
-	Peek(off, n int64) (mmapio.View, error)
+	Read(off, n int64) (mmapio.View, error)
 	Advise(a mmapio.Advice, off, n int64)
 	Unchanged() error
 	Close() error
@@ -356,12 +356,12 @@ func (c *Checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 	return c.shards[c.shardOf(i)].View(c.begins[i]+off, n)
 }
 
-// Peek implements [format.Checkpoint].
-func (c *Checkpoint) Peek(i int, off, n int64) (mmapio.View, error) {
+// Read implements [format.Checkpoint].
+func (c *Checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
 	if err := c.covers(i, off, n); err != nil {
 		return mmapio.View{}, err
 	}
-	return c.shards[c.shardOf(i)].Peek(c.begins[i]+off, n)
+	return c.shards[c.shardOf(i)].Read(c.begins[i]+off, n)
 }
 
 // covers refuses what reaches beyond tensor i.

@@ -131,8 +131,8 @@ func (z *File) Close() error {
 	return z.file.Close()
 }
 
-// Peek is View: a frame is decoded whole anyway.
-func (z *File) Peek(off, n int64) (mmapio.View, error) { return z.View(off, n) }
+// Read is View: a frame is decoded whole anyway.
+func (z *File) Read(off, n int64) (mmapio.View, error) { return z.View(off, n) }
 
 // Advise tells the system about the frames of a range of the content.
 func (z *File) Advise(a mmapio.Advice, off, n int64) {

@@ -241,7 +241,7 @@ func checkRange(t *testing.T, z *File, data []byte, off, n int) {
 // checkIdle demands that no frame is lent, and few are kept.
 func checkIdle(t *testing.T, z *File) {
 	t.Helper()
-	if lent, idle := z.Held(); lent != 0 || idle > 2 {
+	if lent, idle := z.Buffers(); lent != 0 || idle > 2 {
 		t.Errorf("%d frames are lent, %d are kept; want none, and at most 2", lent, idle)
 	}
 }

@@ -58,7 +58,7 @@ func TestWindow(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if held, _ := w.Held(); out.Len() != 0 || held != ahead-1 {
+		if held, _ := w.Buffers(); out.Len() != 0 || held != ahead-1 {
 			t.Errorf("%d bytes are out, %d frames are held", out.Len(), held)
 		}
 		done := make([]bool, len(cuts))
@@ -76,7 +76,7 @@ func TestWindow(t *testing.T) {
 				t.Errorf("frame %d did not wait", i)
 			}
 		}
-		if held, _ := w.Held(); held != ahead-1 {
+		if held, _ := w.Buffers(); held != ahead-1 {
 			t.Errorf("%d frames are held while others wait", held)
 		}
 		if err := fill(0); err != nil {
@@ -219,7 +219,7 @@ func TestBuffersAreBounded(t *testing.T) {
 		if _, err := w.WriteAt(data[from:cut], from); err != nil {
 			t.Fatal(err)
 		}
-		if _, spare := w.Held(); spare > 2*frames.Window(workers) {
+		if _, spare := w.Buffers(); spare > 2*frames.Window(workers) {
 			t.Fatalf("%d buffers are kept after %d frames", spare, i+1)
 		}
 		from = cut

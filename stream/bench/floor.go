@@ -30,7 +30,7 @@ func Floor(ctx context.Context, inputs []format.File, out string, written int64,
 		files = append(files, f)
 		longest = max(longest, f.Size())
 	}
-	stage, err := mmapio.NewStage(mmapio.OS, out, mmapio.SingleFile)
+	stage, err := mmapio.NewStaging(mmapio.OS, out, mmapio.SingleFile)
 	if err != nil {
 		return err
 	}

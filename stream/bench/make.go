@@ -190,7 +190,7 @@ func (m *maker) write(dir string, metadata map[string]string, value func(dst []f
 	if _, err := os.Lstat(dir); err == nil {
 		return fmt.Errorf("%s is there already, and is not what is measured here: name another directory", dir)
 	}
-	stage, err := mmapio.NewStage(mmapio.OS, dir, mmapio.Directory)
+	stage, err := mmapio.NewStaging(mmapio.OS, dir, mmapio.Directory)
 	if err != nil {
 		return err
 	}

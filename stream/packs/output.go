@@ -19,7 +19,7 @@ import (
 // output is where results go: files that appear together when they are complete, or a pipe.
 type output struct {
 	name   string
-	stage  *mmapio.Stage
+	stage  *mmapio.Staging
 	pipe   io.Writer
 	force  bool
 	single bool // holds one file, of its own name
@@ -44,7 +44,7 @@ func errSeveral(out string) error {
 
 // create begins an output. What is in the way must be a file or a directory, as the output is, and needs
 // Force.
-func (o Options) create(name string, kind mmapio.StageKind) (*output, error) {
+func (o Options) create(name string, kind mmapio.StagingKind) (*output, error) {
 	if name == Stream {
 		return &output{name: name, pipe: o.Out, single: true}, nil
 	}
@@ -67,7 +67,7 @@ func (o Options) create(name string, kind mmapio.StageKind) (*output, error) {
 	if parent, err := os.Stat(filepath.Dir(filepath.Clean(name))); err != nil || !parent.IsDir() {
 		return nil, fmt.Errorf("output %s: there is no directory %s", name, filepath.Dir(filepath.Clean(name)))
 	}
-	stage, err := mmapio.NewStage(fs, name, kind)
+	stage, err := mmapio.NewStaging(fs, name, kind)
 	if err != nil {
 		return nil, err
 	}

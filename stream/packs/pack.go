@@ -253,7 +253,7 @@ func (b *block) copy() error {
 	}
 	lend := b.input.src.View
 	if b.bytes <= format.FewBytes {
-		lend = b.input.src.Peek
+		lend = b.input.src.Read
 	}
 	view, err := lend(b.off, b.bytes)
 	if err != nil {

@@ -16,7 +16,7 @@ type lookingFS struct {
 	look func()
 }
 
-func (f lookingFS) MakeDir(path string) (mmapio.HeldDir, error) {
+func (f lookingFS) MakeDir(path string) (mmapio.OpenDir, error) {
 	f.look()
 	return f.FS.MakeDir(path)
 }

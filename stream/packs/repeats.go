@@ -127,7 +127,7 @@ func (a *alike) previous(k int32) (int32, bool) {
 // probe digests some bytes of a tensor; varied is false if they are all of one value, of up to eight bytes.
 func (a *alike) probe(s spot) (p probe, varied bool, err error) {
 	n := min(probeBytes, a.bytes)
-	v, err := a.in.source(s).Peek(s.off+(a.bytes-n)/2/8*8, n)
+	v, err := a.in.source(s).Read(s.off+(a.bytes-n)/2/8*8, n)
 	if err != nil {
 		return p, false, err
 	}

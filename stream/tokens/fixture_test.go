@@ -390,7 +390,7 @@ func checkRanges(t testing.TB, c format.Checkpoint, i int, all []byte) {
 		n := r.Int64N(int64(len(all)) - off + 1)
 		lend := c.View
 		if k%2 == 1 {
-			lend = c.Peek
+			lend = c.Read
 		}
 		v, err := lend(i, off, n)
 		if err != nil {

@@ -196,7 +196,7 @@ func (x *matrix) read(dst []byte, off int64, peek bool) error {
 func (p *part) borrow(off, n int64, peek bool, use func(data []byte)) error {
 	lend := p.View
 	if peek {
-		lend = p.Peek
+		lend = p.Read
 	}
 	view, err := lend(p.index, off, n)
 	if err != nil {

@@ -162,10 +162,10 @@ func (w *gathered) View(i int, off, n int64) (mmapio.View, error) {
 	return w.gather(i, off, n, false)
 }
 
-// Peek implements [format.Checkpoint].
-func (w *gathered) Peek(i int, off, n int64) (mmapio.View, error) {
+// Read implements [format.Checkpoint].
+func (w *gathered) Read(i int, off, n int64) (mmapio.View, error) {
 	if w.matrices[i] == nil {
-		return w.Checkpoint.Peek(i, off, n)
+		return w.Checkpoint.Read(i, off, n)
 	}
 	return w.gather(i, off, n, true)
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// mischief is what others do to a stage while it is written.
+// mischief is what others do to a staging directory while it is written.
 var mischief = map[string]func(stage string) error{
 	"removed": os.RemoveAll,
 	"renamed": func(stage string) error { return os.Rename(stage, stage+"-elsewhere") },
@@ -32,7 +32,7 @@ var mischief = map[string]func(stage string) error{
 	},
 }
 
-// eachFile does something to all files in a stage; there must be one.
+// eachFile does something to all files in a staging directory; there must be one.
 func eachFile(stage string, do func(path string) error) error {
 	found := os.ErrNotExist
 	err := filepath.WalkDir(stage, func(path string, e os.DirEntry, err error) error {
@@ -53,7 +53,7 @@ func publishing(op, path, final string) bool {
 // beforeEachOperation publishes again and again, and has something done before each operation up to the
 // one that publishes.
 func beforeEachOperation(t *testing.T, p publication, plain bool, do func(final string) error, check func(where, dir, final string, err error)) {
-	for n := 4; ; n++ { // when the name is locked and the stage is made
+	for n := 4; ; n++ { // when the name is locked and the staging directory is made
 		dir := filepath.Join(quickDir(t), "parent")
 		final := filepath.Join(dir, "out")
 		if err := os.Mkdir(dir, 0o777); err != nil {
@@ -82,7 +82,7 @@ func beforeEachOperation(t *testing.T, p publication, plain bool, do func(final 
 	}
 }
 
-// TestMischief has something happen to the stage before each operation of a run: it fails, and
+// TestMischief has something happen to the staging directory before each operation of a run: it fails, and
 // what was there before stays. Only what happens to a file before it is made is no matter.
 func TestMischief(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -90,7 +90,7 @@ func TestMischief(t *testing.T) {
 	}
 	for what, do := range mischief {
 		eachPublication(t, func(t *testing.T, p publication, plain bool) {
-			beforeEachOperation(t, p, plain, func(final string) error { return do(StagePath(final)) }, func(where, _, final string, err error) {
+			beforeEachOperation(t, p, plain, func(final string) error { return do(StagingPath(final)) }, func(where, _, final string, err error) {
 				if (what == "a file cut short" || what == "linked") && err == nil && readTree(t, final).equal(p.want) {
 					return // it was written afterwards, or the link led to it
 				}
@@ -135,7 +135,7 @@ func TestParentMoves(t *testing.T) {
 	}
 }
 
-// TestFilesAreNotMadeElsewhere has the stage go before the small files are made: they must not
+// TestFilesAreNotMadeElsewhere has the staging directory go before the small files are made: they must not
 // bring it back.
 func TestFilesAreNotMadeElsewhere(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -143,14 +143,14 @@ func TestFilesAreNotMadeElsewhere(t *testing.T) {
 	}
 	for _, do := range []func(string) error{os.RemoveAll, mischief["renamed"], mischief["made anew"]} {
 		dir, final := outputDir(t, tree{"model": "old"})
-		s, err := NewStage(OS, final, Directory)
+		s, err := NewStaging(OS, final, Directory)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Create("weights", 100); err != nil {
 			t.Fatal(err)
 		}
-		if err := do(StagePath(final)); err != nil {
+		if err := do(StagingPath(final)); err != nil {
 			t.Fatal(err)
 		}
 		_, err = s.Create("sub/config.json", 0)
@@ -206,7 +206,7 @@ func TestTakenAtTheLastMoment(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoStage puts links, files and links to nowhere where the stage, its lock and its record go.
+// TestWhatIsNoStage puts links, files and links to nowhere where the staging directory, its lock and its record go.
 func TestWhatIsNoStage(t *testing.T) {
 	for _, at := range []string{"", ".lock", ".json"} {
 		for _, what := range []string{"link to a directory", "link to a file", "dangling link", "file", "directory"} {
@@ -217,7 +217,7 @@ func TestWhatIsNoStage(t *testing.T) {
 				dir, final := outputDir(t, tree{"model": "old"})
 				mine := filepath.Join(dir, "mine")
 				tree{"diary": "dear", "deep/er": "x"}.write(t, mine)
-				path := StagePath(final) + at
+				path := StagingPath(final) + at
 				var err error
 				switch what {
 				case "link to a directory":

@@ -81,7 +81,7 @@ func (tr tree) equal(other tree) bool {
 
 // publication is one way of making an output.
 type publication struct {
-	kind    StageKind
+	kind    StagingKind
 	old     tree // what is there before
 	fresh   tree // what is written; a single file under "model"
 	want    tree // what is there afterwards
@@ -105,7 +105,7 @@ var publications = map[string]publication{
 
 // publish makes the output. One file is closed early, one has its size reserved.
 func (p publication) publish(fs FS, final string) error {
-	s, err := NewStage(fs, final, p.kind)
+	s, err := NewStaging(fs, final, p.kind)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (p publication) publish(fs FS, final string) error {
 	return s.Commit(p.replace, superseded)
 }
 
-func (p publication) fill(s *Stage) error {
+func (p publication) fill(s *Staging) error {
 	for i, name := range slices.Sorted(maps.Keys(p.fresh)) {
 		data := []byte(p.fresh[name])
 		if i == 0 {
@@ -281,7 +281,7 @@ func checkOldOrNew(t *testing.T, where string, p publication, final string, err 
 	if got.equal(p.old) || got.equal(p.want) {
 		return
 	}
-	for _, rest := range []string{StagePath(final), StagePath(final) + "-old"} {
+	for _, rest := range []string{StagingPath(final), StagingPath(final) + "-old"} {
 		if !strings.Contains(err.Error(), "the rest of the old one is in "+rest) {
 			continue
 		}
@@ -344,7 +344,7 @@ func TestBrokenForGood(t *testing.T) {
 func TestDiscard(t *testing.T) {
 	for name, p := range publications {
 		dir, final := outputDir(t, p.old)
-		s, err := NewStage(OS, final, p.kind)
+		s, err := NewStaging(OS, final, p.kind)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -367,7 +367,7 @@ func TestDiscard(t *testing.T) {
 func TestDiscardAfterCommit(t *testing.T) {
 	dir, final := outputDir(t, nil)
 	p := publications["directory"]
-	s, err := NewStage(OS, final, Directory)
+	s, err := NewStaging(OS, final, Directory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +383,7 @@ func TestDiscardAfterCommit(t *testing.T) {
 func TestSingleFileNeedsOneFile(t *testing.T) {
 	for _, names := range [][]string{nil, {"a", "b"}} {
 		dir, final := outputDir(t, nil)
-		s, err := NewStage(OS, final, SingleFile)
+		s, err := NewStaging(OS, final, SingleFile)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -401,7 +401,7 @@ func TestSingleFileNeedsOneFile(t *testing.T) {
 
 func TestNamesStayInside(t *testing.T) {
 	dir, final := outputDir(t, nil)
-	s, err := NewStage(OS, final, Directory)
+	s, err := NewStaging(OS, final, Directory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,13 +421,13 @@ func TestNamesStayInside(t *testing.T) {
 
 func TestNoParentDirectory(t *testing.T) {
 	final := filepath.Join(t.TempDir(), "none", "out")
-	if _, err := NewStage(OS, final, Directory); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := NewStaging(OS, final, Directory); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want ErrNotExist", err)
 	}
 }
 
 // TestLinkedNames publishes under a name that is a link: what it points at is
-// replaced, and the stage is there, where a rename can reach.
+// replaced, and the staging directory is there, where a rename can reach.
 func TestLinkedNames(t *testing.T) {
 	for _, name := range []string{"replaced file", "replaced directory"} {
 		p := publications[name]
@@ -437,11 +437,11 @@ func TestLinkedNames(t *testing.T) {
 		if err := os.Symlink(target, link); err != nil {
 			t.Skip(err)
 		}
-		s, err := NewStage(OS, target, p.kind)
+		s, err := NewStaging(OS, target, p.kind)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := NewStage(OS, link, p.kind); !errors.Is(err, ErrLocked) {
+		if _, err := NewStaging(OS, link, p.kind); !errors.Is(err, ErrLocked) {
 			t.Errorf("%s: the link and its target are written at once: %v", name, err)
 		}
 		if err := s.Discard(); err != nil {
@@ -479,7 +479,7 @@ func TestDanglingLink(t *testing.T) {
 	checkAlone(t, dir, "link")
 }
 
-// TestWorkingDirectory publishes to ".", beside which the stage must be.
+// TestWorkingDirectory publishes to ".", beside which the staging directory must be.
 func TestWorkingDirectory(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a working directory cannot be renamed")
@@ -499,7 +499,7 @@ func TestWorkingDirectory(t *testing.T) {
 func TestWriteAtConcurrently(t *testing.T) {
 	data := noise(1 << 20)
 	_, final := outputDir(t, nil)
-	s, err := NewStage(OS, final, SingleFile)
+	s, err := NewStaging(OS, final, SingleFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -531,7 +531,7 @@ func TestWriteAtConcurrently(t *testing.T) {
 // may show early, and what is never written reads as zero.
 func TestReservedSize(t *testing.T) {
 	_, final := outputDir(t, nil)
-	s, err := NewStage(OS, final, SingleFile)
+	s, err := NewStaging(OS, final, SingleFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -554,7 +554,7 @@ func TestReservedSize(t *testing.T) {
 func TestDurableBeforeVisible(t *testing.T) {
 	for name, p := range publications {
 		_, final := outputDir(t, p.old)
-		stage, parent := StagePath(final), filepath.Dir(final)
+		stage, parent := StagingPath(final), filepath.Dir(final)
 		var done []string
 		disk := &errorFS{FS: OS, before: func(op, path string) { done = append(done, op+" "+path) }}
 		if err := p.publish(disk, final); err != nil {

@@ -11,49 +11,49 @@ import (
 	"syscall"
 )
 
-// Stage is an output under construction: a directory beside the final name, in
-// which files are written, and which [Stage.Commit] puts into place. The directory is
+// Staging is an output under construction: a directory beside the final name, in
+// which files are written, and which [Staging.Commit] puts into place. The directory is
 // made once and held open: when it, a file in it or the directory around it is removed,
 // renamed or replaced, the output is given up and the old one stays. A process
-// that dies leaves the stage behind and the final name untouched; the next stage
+// that dies leaves the staging directory behind and the final name untouched; the next staging directory
 // for the same name clears it away. Create, Sync, Commit and Discard are for one
 // goroutine at a time, but Discard may interrupt Sync; the files may be written to
 // from several.
-type Stage struct {
+type Staging struct {
 	site
-	kind  StageKind
-	held  HeldDir // of site.dir, as it was made
-	lock  io.Closer
-	files []*stagedFile
-	done  bool
-	moved bool // the directory is the output now
+	kind   StagingKind
+	opened OpenDir // of site.dir, as it was made
+	lock   io.Closer
+	files  []*stagedFile
+	done   bool
+	moved  bool // the directory is the output now
 }
 
-// StageKind says what appears under the final name.
-type StageKind int
+// StagingKind says what appears under the final name.
+type StagingKind int
 
 const (
 	// SingleFile publishes the one file that was created.
-	SingleFile StageKind = iota
+	SingleFile StagingKind = iota
 	// Directory publishes a directory with all of them.
 	Directory
 )
 
-// ErrExists is wrapped by the error of a commit or a stage whose final name is
+// ErrExists is wrapped by the error of a commit or a staging directory whose final name is
 // taken.
 var ErrExists = errors.New("already exists")
 
-// StagePath is where the stage for a final name lives.
-func StagePath(final string) string {
+// StagingPath is where the staging directory for a final name lives.
+func StagingPath(final string) string {
 	final = filepath.Clean(final)
 	return filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".weld-tmp")
 }
 
-// NewStage makes the stage for an output. It completes an exchange that an earlier process
+// NewStaging makes the staging directory for an output. It completes an exchange that an earlier process
 // died in, clears what else one left there, and fails with [ErrLocked] while a
-// living one writes. A link or a file in the place of the stage is refused.
-func NewStage(fs FS, final string, kind StageKind) (*Stage, error) {
-	s := &Stage{site: siteOf(fs, final), kind: kind}
+// living one writes. A link or a file in the place of the staging directory is refused.
+func NewStaging(fs FS, final string, kind StagingKind) (*Staging, error) {
+	s := &Staging{site: siteOf(fs, final), kind: kind}
 	failed := func(err error) error { return fmt.Errorf("prepare output %s: %w", s.final, err) }
 	var err error
 	if s.lock, err = fs.Lock(s.lockPath()); err != nil {
@@ -65,7 +65,7 @@ func NewStage(fs FS, final string, kind StageKind) (*Stage, error) {
 	return s, nil
 }
 
-func (s *Stage) begin() error {
+func (s *Staging) begin() error {
 	if err := s.settle(); err != nil {
 		return err
 	}
@@ -73,12 +73,12 @@ func (s *Stage) begin() error {
 		return err
 	}
 	var err error
-	s.held, err = s.fs.MakeDir(s.dir)
+	s.opened, err = s.fs.MakeDir(s.dir)
 	return err
 }
 
-// clear removes the stage of a dead process.
-func (s *Stage) clear() error {
+// clear removes the staging directory of a dead process.
+func (s *Staging) clear() error {
 	switch info, err := os.Lstat(s.dir); {
 	case errors.Is(err, os.ErrNotExist):
 		return nil
@@ -96,19 +96,19 @@ func inTheWay(path string) error {
 }
 
 // Create makes a file of the output, size bytes long; 0 for one that grows. The
-// name may lead into a subdirectory. The file belongs to the stage, which syncs and
+// name may lead into a subdirectory. The file belongs to the staging directory, which syncs and
 // closes it.
-func (s *Stage) Create(name string, size int64) (OutputFile, error) {
+func (s *Staging) Create(name string, size int64) (OutputFile, error) {
 	if !filepath.IsLocal(name) {
 		return nil, fmt.Errorf("%q is not a name inside the output %s", name, s.final)
 	}
-	file, err := s.held.Create(name)
+	file, err := s.opened.Create(name)
 	if err != nil {
 		return nil, errors.Join(s.inPlace(), err)
 	}
 	f := &stagedFile{OutputFile: file, name: name}
 	s.files = append(s.files, f)
-	if f.info, err = s.held.Stat(name); err != nil {
+	if f.info, err = s.opened.Stat(name); err != nil {
 		return nil, errors.Join(s.inPlace(), err)
 	}
 	if size > 0 {
@@ -119,10 +119,10 @@ func (s *Stage) Create(name string, size int64) (OutputFile, error) {
 	return f, nil
 }
 
-// inPlace demands that the stage's name still leads to the directory that is held.
-func (s *Stage) inPlace() error {
+// inPlace demands that the staging directory's name still leads to the directory that is held.
+func (s *Staging) inPlace() error {
 	id, err := s.fs.Identify(s.dir)
-	if err == nil && id != s.held.ID() {
+	if err == nil && id != s.opened.ID() {
 		err = errors.New("something else has its name")
 	}
 	if err != nil {
@@ -133,7 +133,7 @@ func (s *Stage) inPlace() error {
 
 // Sync brings what was written to the disk. It is part of Commit; those who want to
 // stop waiting for a slow disk call it first, from a goroutine of its own.
-func (s *Stage) Sync() error {
+func (s *Staging) Sync() error {
 	for _, f := range s.files {
 		if err := f.flush(); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (s *Stage) Sync() error {
 }
 
 // SyncUntil is Sync, which can take long, unless ctx ends before.
-func (s *Stage) SyncUntil(ctx context.Context) error {
+func (s *Staging) SyncUntil(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.Sync() }()
 	select {
@@ -162,8 +162,8 @@ func (s *Stage) SyncUntil(ctx context.Context) error {
 // A directory that is replaced keeps its other files: whatever the new one does
 // not have and superseded does not name moves over, in subdirectories too. Where that
 // fails, the new output is complete and in place, and the error says where the rest of
-// the old one is; the next stage under that name, or [Resume], moves it over.
-func (s *Stage) Commit(replace bool, superseded func(name string) bool) error {
+// the old one is; the next staging directory under that name, or [Resume], moves it over.
+func (s *Staging) Commit(replace bool, superseded func(name string) bool) error {
 	err := s.commit(replace, superseded)
 	if err != nil {
 		err = fmt.Errorf("commit output %s: %w", s.final, err)
@@ -171,7 +171,7 @@ func (s *Stage) Commit(replace bool, superseded func(name string) bool) error {
 	return errors.Join(err, s.Discard())
 }
 
-func (s *Stage) commit(replace bool, superseded func(name string) bool) error {
+func (s *Staging) commit(replace bool, superseded func(name string) bool) error {
 	if err := s.Sync(); err != nil {
 		return err
 	}
@@ -194,10 +194,10 @@ func (s *Stage) commit(replace bool, superseded func(name string) bool) error {
 	return s.publishDir()
 }
 
-// seal closes the files and demands that they are in the stage and the stage is in its place. It looks
+// seal closes the files and demands that they are in the staging directory and the staging directory is in its place. It looks
 // before they are closed, while no others can have their identities, and as the last thing
 // before they are published.
-func (s *Stage) seal() error {
+func (s *Staging) seal() error {
 	if err := s.whole(); err != nil {
 		return err
 	}
@@ -209,21 +209,21 @@ func (s *Stage) seal() error {
 	return s.whole()
 }
 
-// whole demands that the stage and all files in it are the ones that were made.
-func (s *Stage) whole() error {
+// whole demands that the staging directory and all files in it are the ones that were made.
+func (s *Staging) whole() error {
 	if err := s.inPlace(); err != nil {
 		return err
 	}
 	for _, f := range s.files {
-		if err := f.inPlace(s.held); err != nil {
+		if err := f.inPlace(s.opened); err != nil {
 			return errors.Join(s.inPlace(), err)
 		}
 	}
 	return nil
 }
 
-// syncDirs makes the names in the stage durable.
-func (s *Stage) syncDirs() error {
+// syncDirs makes the names in the staging directory durable.
+func (s *Staging) syncDirs() error {
 	dirs := []string{"."}
 	for _, f := range s.files {
 		for dir := filepath.Dir(f.name); dir != "."; dir = filepath.Dir(dir) {
@@ -232,7 +232,7 @@ func (s *Stage) syncDirs() error {
 	}
 	slices.Sort(dirs)
 	for _, dir := range slices.Compact(dirs) {
-		if err := s.held.Sync(dir); err != nil {
+		if err := s.opened.Sync(dir); err != nil {
 			return err
 		}
 	}
@@ -240,7 +240,7 @@ func (s *Stage) syncDirs() error {
 }
 
 // publishFile moves the one file to the final name.
-func (s *Stage) publishFile(replace bool) error {
+func (s *Staging) publishFile(replace bool) error {
 	if len(s.files) != 1 {
 		return fmt.Errorf("a single-file output has %d files", len(s.files))
 	}
@@ -261,8 +261,8 @@ func (s *Stage) publishFile(replace bool) error {
 	return s.fs.SyncDir(filepath.Dir(s.final))
 }
 
-// publishDir moves the stage to the final name, where nothing is, or an empty directory.
-func (s *Stage) publishDir() error {
+// publishDir moves the staging directory to the final name, where nothing is, or an empty directory.
+func (s *Staging) publishDir() error {
 	if err := s.seal(); err != nil {
 		return err
 	}
@@ -272,10 +272,10 @@ func (s *Stage) publishDir() error {
 	return s.fs.SyncDir(filepath.Dir(s.final))
 }
 
-// rename moves the stage.
-func (s *Stage) rename(from, to string) error {
-	if !heldWhileRenamed {
-		if err := s.held.Close(); err != nil {
+// rename moves the staging directory.
+func (s *Staging) rename(from, to string) error {
+	if !renamesOpenDirs {
+		if err := s.opened.Close(); err != nil {
 			return err
 		}
 	}
@@ -290,11 +290,11 @@ func (s *Stage) rename(from, to string) error {
 	return err
 }
 
-// arrived demands that it is the stage that has the final name now: between the last look and the
+// arrived demands that it is the staging directory that has the final name now: between the last look and the
 // move another could have taken its place.
-func (s *Stage) arrived() error {
+func (s *Staging) arrived() error {
 	id, err := s.fs.Identify(s.final)
-	if err == nil && id != s.held.ID() {
+	if err == nil && id != s.opened.ID() {
 		s.moved = false
 		err = fmt.Errorf("%s is another directory than the one that was written: something took the stage's place", s.final)
 	}
@@ -302,7 +302,7 @@ func (s *Stage) arrived() error {
 }
 
 // taken explains why a move to the final name failed.
-func (s *Stage) taken(err error) error {
+func (s *Staging) taken(err error) error {
 	if errors.Is(err, os.ErrExist) || errors.Is(err, syscall.ENOTDIR) {
 		return errors.Join(&os.PathError{Op: "publish", Path: s.final, Err: ErrExists}, err)
 	}
@@ -311,7 +311,7 @@ func (s *Stage) taken(err error) error {
 
 // occupied tells whether something is under the final name that the output may
 // replace; it is an error if it may not. An empty directory is nothing.
-func (s *Stage) occupied(replace bool) (bool, error) {
+func (s *Staging) occupied(replace bool) (bool, error) {
 	info, err := os.Lstat(s.final)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
@@ -333,9 +333,9 @@ func (s *Stage) occupied(replace bool) (bool, error) {
 	return false, &os.PathError{Op: "publish", Path: s.final, Err: ErrExists}
 }
 
-// Discard ends the stage and removes what it holds. After a commit it does
+// Discard ends the staging directory and removes what it holds. After a commit it does
 // nothing; it may be called twice.
-func (s *Stage) Discard() error {
+func (s *Staging) Discard() error {
 	if s.done {
 		return nil
 	}
@@ -347,27 +347,27 @@ func (s *Stage) Discard() error {
 	if !s.moved {
 		errs = append(errs, s.remove())
 	}
-	if heldWhileRenamed || !s.moved {
-		errs = append(errs, s.held.Close())
+	if renamesOpenDirs || !s.moved {
+		errs = append(errs, s.opened.Close())
 	}
 	return errors.Join(append(errs, s.lock.Close())...)
 }
 
-// remove removes the stage: under its name, or, if that leads elsewhere by now, the files that
+// remove removes the staging directory: under its name, or, if that leads elsewhere by now, the files that
 // were written, wherever the directory is.
-func (s *Stage) remove() error {
+func (s *Staging) remove() error {
 	switch id, err := s.fs.Identify(s.dir); {
-	case err == nil && id == s.held.ID():
+	case err == nil && id == s.opened.ID():
 		return s.fs.RemoveAll(s.dir)
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
-	if id, err := s.fs.Identify(s.final); err == nil && id == s.held.ID() {
+	if id, err := s.fs.Identify(s.final); err == nil && id == s.opened.ID() {
 		return nil // it is the output, whatever the rename said
 	}
 	var errs []error
 	for _, f := range s.files {
-		if err := s.held.Remove(f.name); !errors.Is(err, os.ErrNotExist) {
+		if err := s.opened.Remove(f.name); !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// stagedFile is a file of a [Stage]: it knows who it is and how long it was written, so that
+// stagedFile is a file of a [Staging]: it knows who it is and how long it was written, so that
 // no other file is published in its place.
 type stagedFile struct {
 	OutputFile
@@ -22,7 +22,7 @@ type stagedFile struct {
 }
 
 // inPlace demands that the file's name leads to it, and that it is as long as it was written.
-func (f *stagedFile) inPlace(dir HeldDir) error {
+func (f *stagedFile) inPlace(dir OpenDir) error {
 	now, err := dir.Stat(f.name)
 	switch {
 	case err != nil:
@@ -86,7 +86,7 @@ func (f *stagedFile) wrote(off, n int64) {
 }
 
 // Close brings the file to the disk and closes it early, when it is complete; the
-// stage will not do it again.
+// staging directory will not do it again.
 func (f *stagedFile) Close() error {
 	if f.closed {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// osDir is a [HeldDir] of the operating system.
+// osDir is a [OpenDir] of the operating system.
 type osDir struct {
 	root *os.Root
 	id   string
@@ -14,7 +14,7 @@ type osDir struct {
 }
 
 // MakeDir implements [FS].
-func (fs osFS) MakeDir(path string) (HeldDir, error) {
+func (fs osFS) MakeDir(path string) (OpenDir, error) {
 	if err := os.Mkdir(path, 0o777); err != nil {
 		return nil, err
 	}
