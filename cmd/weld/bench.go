@@ -65,7 +65,7 @@ func runBench(c *cli.Context) error {
 	if c.Bool("keep") && c.NArg() == 0 {
 		return usagef("--keep needs a DIR to keep the checkpoints in")
 	}
-	dir, done, err := benchPlace(c)
+	dir, done, err := benchDir(c)
 	if err != nil {
 		return err
 	}
@@ -126,9 +126,9 @@ func caseNames(c *cli.Context) []string {
 // ramDisk is where files live in memory, on Linux.
 const ramDisk = "/dev/shm"
 
-// benchPlace is where bench works, and what to do about it afterwards. A directory that is named
+// benchDir is where bench works, and what to do about it afterwards. A directory that is named
 // need not be there yet.
-func benchPlace(c *cli.Context) (dir string, done func(), err error) {
+func benchDir(c *cli.Context) (dir string, done func(), err error) {
 	switch c.NArg() {
 	case 0:
 		parent := ""

@@ -30,7 +30,7 @@ type manyRow struct {
 // manyLimit is how long a command may take.
 const manyLimit = 5 * time.Minute
 
-// manyCommands are what is measured; BASE, A, B and DIR stand for the checkpoints and a place for outputs. What one
+// manyCommands are what is measured; BASE, A, B and DIR stand for the checkpoints and a directory for outputs. What one
 // leaves there, a later one reads.
 var manyCommands = []struct{ name, line string }{
 	{"plan (linear)", "plan -q --method linear --model A --model B DIR/out"},
@@ -91,12 +91,12 @@ func measureMany(ctx context.Context, dir string, n int, programs []string, keep
 		if err := os.Mkdir(out, 0o777); err != nil {
 			return rows, err
 		}
-		places := map[string]string{"BASE": set.Base, "A": set.Models[0], "B": set.Models[1]}
+		paths := map[string]string{"BASE": set.Base, "A": set.Models[0], "B": set.Models[1]}
 		for _, command := range manyCommands {
 			var args []string
 			for _, word := range strings.Fields(command.line) {
-				if place, ok := places[word]; ok {
-					word = place
+				if path, ok := paths[word]; ok {
+					word = path
 				}
 				args = append(args, strings.Replace(word, "DIR/", out+string(filepath.Separator), 1))
 			}

@@ -69,7 +69,7 @@ func demo(c *cli.Context) error {
 	default:
 		return usagef("at most one directory is expected, %d given: weld demo [DIR]", c.NArg())
 	}
-	if err := demoPlace(dir); err != nil {
+	if err := vacantForDemo(dir); err != nil {
 		return err
 	}
 	if err := digits.Unpack(dir); err != nil {
@@ -95,8 +95,8 @@ func demo(c *cli.Context) error {
 	return nil
 }
 
-// demoPlace refuses a directory that holds something else.
-func demoPlace(dir string) error {
+// vacantForDemo refuses a directory that holds something else.
+func vacantForDemo(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if os.IsNotExist(err) || err == nil && len(entries) == 0 {
 		return nil

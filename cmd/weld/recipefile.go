@@ -23,13 +23,13 @@ func readRecipe(ctx context.Context, name string) ([]byte, error) {
 		return untilInterrupt(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(os.Stdin, recipe.MaxSize+1)) })
 	}
 	file, info, err := mmapio.OpenRegular(name)
-	var odd *mmapio.NotRegularError
+	var irregular *mmapio.NotRegularError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, usagef("recipe %s: no such file", name)
-	case errors.As(err, &odd) && odd.Mode.IsDir():
+	case errors.As(err, &irregular) && irregular.Mode.IsDir():
 		return nil, noRecipe(name, "a directory")
-	case errors.As(err, &odd):
+	case errors.As(err, &irregular):
 		return nil, usagef("recipe %w; - stands for stdin", err)
 	case err != nil:
 		return nil, fmt.Errorf("read recipe: %w", err)
@@ -64,27 +64,6 @@ func noRecipe(name, what string) error {
 func isBinary(data []byte) bool {
 	head := data[:min(len(data), format.ForeignHead)]
 	return bytes.IndexByte(head, 0) >= 0 && !bytes.HasPrefix(head, []byte("\xff\xfe")) && !bytes.HasPrefix(head, []byte("\xfe\xff"))
-}
-
-// untilInterrupt runs what only reads, until it is done or ctx ends. It does not wait for a read that cannot be asked
-// to stop, as from a file system that does not answer: nothing has to be cleaned up after it.
-func untilInterrupt[T any](ctx context.Context, do func() (T, error)) (T, error) {
-	type outcome struct {
-		value T
-		err   error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		value, err := do()
-		done <- outcome{value, err}
-	}()
-	select {
-	case o := <-done:
-		return o.value, o.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
 }
 
 // originOf is what messages call a recipe.

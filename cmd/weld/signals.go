@@ -36,3 +36,24 @@ func notify(to chan<- os.Signal, signals ...os.Signal) {
 		}
 	}
 }
+
+// untilInterrupt runs what only reads, until it is done or ctx ends. It does not wait for a read that cannot be asked
+// to stop, as from a file system that does not answer: nothing has to be cleaned up after it.
+func untilInterrupt[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := do()
+		done <- outcome{value, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}

@@ -23,20 +23,13 @@ func verifyCommand() *cli.Command {
 	}
 }
 
-// damageError is the error of a command that found damage and has said so.
-type damageError struct{ error }
-
 func verify(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usagef("one path is expected, %d given: weld verify PATH", c.NArg())
 	}
-	o, err := packOptions(c)
-	if err != nil {
-		return err
-	}
-	stop := watch(c, o.Progress)
-	v, err := packs.Verify(c.Context, c.Args().First(), c.String("base"), o)
-	stop()
+	v, err := packWork(c, func(o packs.Options) (*packs.Verification, error) {
+		return packs.Verify(c.Context, c.Args().First(), c.String("base"), o)
+	})
 	if err != nil {
 		return err
 	}
@@ -59,30 +52,6 @@ func verify(c *cli.Context) error {
 			hint = "; weld unpack --salvage restores the rest"
 		}
 		return damageError{fmt.Errorf("%s is damaged in %s%s", named(v.Path, "stdin"), some(n, "place"), hint)}
-	}
-	return nil
-}
-
-// salvage restores what is left of a pack.
-func salvage(c *cli.Context, in, out string, o packs.Options) error {
-	stop := watch(c, o.Progress)
-	s, err := packs.SalvagePack(c.Context, in, out, o)
-	stop()
-	if err != nil {
-		return err
-	}
-	if c.Bool("json") {
-		if err := printJSON(c, s); err != nil {
-			return err
-		}
-	} else {
-		for _, d := range s.Lost {
-			say(c.App.Writer, "lost: %s\n", d)
-		}
-		say(c.App.Writer, "%s: %s as they were, %d written anew, %s, %.1f s\n", s.Out, some(len(s.Files), "file"), len(s.Shards), some(s.Tensors, "tensor"), s.Seconds)
-	}
-	if !s.Unharmed() {
-		return damageError{fmt.Errorf("%d parts of %s are lost", len(s.Lost), in)}
 	}
 	return nil
 }
