@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -206,6 +207,28 @@ func TestOutputIsAnInput(t *testing.T) {
 	}
 }
 
+// A link elsewhere that leads below the output's directory leads to an input that --force would delete.
+func TestOutputHoldsWhatALinkLeadsTo(t *testing.T) {
+	f := newFamily(1, small()...)
+	p := f.save(t)
+	out := filepath.Join(t.TempDir(), "out")
+	f.base.save(t, filepath.Join(out, "deep", safetensors.SingleName))
+	before := tree(t, out)
+	elsewhere := t.TempDir()
+	for _, base := range []string{
+		link(t, filepath.Join(out, "deep"), filepath.Join(elsewhere, "folder")),
+		link(t, filepath.Join(out, "deep", safetensors.SingleName), filepath.Join(elsewhere, "file.safetensors")),
+	} {
+		p.base = base
+		if err := p.fails(t, ask("task_arithmetic"), out, Options{Force: true}); !strings.Contains(err.Error(), "is the place of the base "+base) {
+			t.Error(err)
+		}
+		if !maps.Equal(tree(t, out), before) {
+			t.Errorf("%s: the input is not what it was", base)
+		}
+	}
+}
+
 func TestOutputPlace(t *testing.T) {
 	p := newFamily(1, small()...).save(t)
 	q := ask("linear")
@@ -294,6 +317,37 @@ func TestTooLittleMemory(t *testing.T) {
 				t.Errorf("%s to %s needs %d MiB", name, out, least)
 			}
 		}
+	}
+}
+
+// The budget has what the most demanding tensor holds, and an eighth of it is left for what nobody counts.
+func TestMemoryIsForTheLargestTensor(t *testing.T) {
+	p := newFamily(2, append(small(), describe("huge", format.BF16, 2000, 1000))...).save(t)
+	q := ask("breadcrumbs", "density=0.4", "gamma=0.1") // a search above and one below, in each model
+	const threads = 2
+	enough := func(memory int64) Options { return Options{Memory: memory, Threads: threads} }
+	m := needs.FindStringSubmatch(p.fails(t, q, p.out("x"), enough(20<<20)).Error())
+	if m == nil {
+		t.Fatal("it is not said how much is needed")
+	}
+	least, _ := strconv.ParseInt(m[2], 10, 64)
+	for _, memory := range []int64{least << 20, DefaultMemory} {
+		plan := p.plan(t, q, p.out("x"), enough(memory))
+		cost, largest := plan.method.Cost(), int64(0)
+		for i := range plan.jobs {
+			largest = max(largest, cost.Job(i))
+		}
+		b := plan.Budget
+		if largest < 16<<20 {
+			t.Fatalf("a tensor that holds %d bytes is none to plan for", largest)
+		}
+		if b.Jobs < largest {
+			t.Errorf("of %d bytes, %d are for what a tensor holds, and one holds %d", memory, b.Jobs, largest)
+		}
+		if counted := runtimeMemory + b.Jobs + int64(b.Workers)*b.Span + b.Shelf; b.Shelf > 0 && counted > memory-memory/8 {
+			t.Errorf("of %d bytes, %d are given away: %+v", memory, counted, b)
+		}
+		plan.Close()
 	}
 }
 

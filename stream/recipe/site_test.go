@@ -30,6 +30,24 @@ func TestGradients(t *testing.T) {
 	}
 }
 
+// Rounding leads nowhere beyond the values on both sides: between two equal ones there is nothing but these. Without
+// the clamp, 0.1 becomes 0.10000000000000002 in the second of 24 layers.
+func TestGradientsStayBetweenTheirEnds(t *testing.T) {
+	for hundredths := range 100 {
+		end := float64(hundredths) / 100
+		r := understood(t, fmt.Sprintf("merge_method: linear\nmodels: [{model: a}]\nparameters: {weight: [%v, %v, 1]}\n", end, end))
+		for layers := 2; layers < 70; layers++ {
+			for layer := range layers {
+				at := float64(layer) / float64(layers-1)
+				_, models := r.At(recipe.Site{T: at})
+				if got := models[0].Number("weight"); got < end || got > 1 || at <= 0.5 && got != end {
+					t.Fatalf("[%v, %v, 1] in layer %d of %d: %v", end, end, layer, layers, got)
+				}
+			}
+		}
+	}
+}
+
 // What is no number changes in steps; the last value is reached in the last layer.
 func TestSteps(t *testing.T) {
 	r := understood(t, "merge_method: linear\nmodels: [{model: a}]\nparameters: {mode: [a, b], normalize: [true, false, true]}\n")
