@@ -18,60 +18,22 @@ import (
 // Float is the type that tensors are computed with.
 type Float = vec.Float
 
-// FewBytes cost less to copy than to map.
-const FewBytes = 4 << 10
-
-// Checkpoint is a set of tensors, open for reading. Its methods may be called
-// from any goroutine.
+// Checkpoint is a set of tensors, open for reading. Its methods may be called from
+// any goroutine. What only some checkpoints can do or say are the optional interfaces
+// below it ([Accompanied] and so on); the functions beside them ask for it, and have the right
+// answer where it is not there.
 type Checkpoint interface {
 	// Path is what the user called it: a file or a directory.
 	Path() string
-	// Beside is where the other files are that belong to the checkpoint, if there are any.
-	Beside() Folder
 	// Tensors lists the tensors in the order of their bytes. The slice is shared.
 	Tensors() []Tensor
 	// Find returns the index of a tensor by name.
 	Find(name string) (i int, ok bool)
-	// Metadata is what the container says about itself.
-	Metadata() map[string]string
-	// Files lists the files behind the checkpoint, in order.
-	Files() []File
-	// FileOf is the index in Files of the file that holds tensor i.
-	FileOf(i int) int
 	// View lends bytes [off, off+n) of tensor i; n is at most mmapio.MaxView.
 	View(i int, off, n int64) (mmapio.View, error)
-	// Read is View by a copy of the bytes, where View maps them. Up to [FewBytes], or where no neighbours
-	// will be wanted, it is the faster one.
-	Read(i int, off, n int64) (mmapio.View, error)
-	// ViewCost bounds the memory that a view of n bytes takes.
-	ViewCost(n int64) int64
-	// Advise tells the system about bytes [off, off+n) of tensor i.
-	Advise(a mmapio.Advice, i int, off, n int64)
-	// Stored is the file that holds the bytes of tensor i as they are, and where they begin
-	// in it; nil if the container transforms them.
-	Stored(i int) (file *mmapio.File, begin int64)
-	// Unchanged fails if any file is no longer what it was when opened.
-	Unchanged() error
+	// Files lists the files that the bytes come from, in order; none if it is not read from files.
+	Files() []File
 	Close() error
-}
-
-// Noted is a [Checkpoint] that has something to say to whoever named it: how it was found, and what it
-// may not be.
-type Noted interface{ Notes() []string }
-
-// Notes are those of a checkpoint, if it has any.
-func Notes(c Checkpoint) []string {
-	if n, ok := c.(Noted); ok {
-		return n.Notes()
-	}
-	return nil
-}
-
-// Sharer is a Checkpoint that can hold its list of tensors together with another one that lists the same, as
-// models of one architecture do.
-type Sharer interface {
-	// Share reports whether it does, from now on.
-	Share(other Checkpoint) bool
 }
 
 // File is one file behind a checkpoint.
@@ -79,6 +41,16 @@ type File struct {
 	Path   string
 	Info   os.FileInfo
 	Digest [sha256.Size]byte // of everything but tensor data: headers and indexes
+}
+
+// Unchanged fails if a file of a checkpoint is no longer what it was when it was opened.
+func Unchanged(c Checkpoint) error {
+	for _, f := range c.Files() {
+		if err := mmapio.Unchanged(f.Path, f.Info); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Writer takes the bytes of tensors that were announced when it was made. WriteAt

@@ -29,7 +29,7 @@ func (p *Plan) bareAdapters() (problems []error) {
 
 // trainedOn is the base that an adapter's configuration names.
 func trainedOn(s *Source) string {
-	beside := s.Beside()
+	beside := format.Beside(s.Checkpoint)
 	if !beside.Exists() {
 		beside = format.Directory(filepath.Dir(s.Checkpoint.Path()))
 	}

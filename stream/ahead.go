@@ -3,6 +3,7 @@ package stream
 import (
 	"sync"
 
+	"weld/format"
 	"weld/mmapio"
 	"weld/stream/fuse"
 )
@@ -48,11 +49,11 @@ func (r *readAhead) took(bytes int64) {
 // advise tells the system about elements [lo, hi) of a tensor's operands.
 func (p *Plan) advise(a mmapio.Advice, t *Output, reads fuse.Reads, lo, hi int64) {
 	if t.Action == Copy {
-		t.from.Advise(a, int(t.index), lo, hi-lo)
+		format.Advise(t.from.Checkpoint, a, int(t.index), lo, hi-lo)
 		return
 	}
 	p.eachOperand(t, reads, func(s *Source, i int) {
 		size := int64(unit(s.Tensors()[i].DType).Bits() / 8)
-		s.Advise(a, i, lo*size, (hi-lo)*size)
+		format.Advise(s.Checkpoint, a, i, lo*size, (hi-lo)*size)
 	})
 }

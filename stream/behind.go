@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"weld/format"
 	"weld/format/hub"
 	"weld/stream/recipe"
 )
@@ -14,7 +15,7 @@ import (
 
 // configOf is the configuration of a source; nil where there is none.
 func (p *Plan) configOf(s *Source) ([]byte, error) {
-	beside := s.Beside()
+	beside := format.Beside(s.Checkpoint)
 	if !beside.Exists() {
 		return nil, nil
 	}

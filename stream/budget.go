@@ -54,9 +54,8 @@ func (p *Plan) heldBytes() int64 {
 // hold takes account of one more input: its tensors are listed together with those of an earlier one, if these are
 // the same.
 func (p *Plan) hold(i int) {
-	own, shares := p.Sources[i].Checkpoint.(format.Sharer)
-	for j := 0; shares && j < i; j++ {
-		if own.Share(p.Sources[j].Checkpoint) {
+	for j := range i {
+		if format.Share(p.Sources[i].Checkpoint, p.Sources[j].Checkpoint) {
 			return
 		}
 	}
@@ -181,7 +180,7 @@ func (p *Plan) windowBytes(workers int) int64 {
 // viewOverhead is what one worker's views take beyond the bytes that they show.
 func (p *Plan) viewOverhead() (n int64) {
 	for i := range p.Sources {
-		n += p.Sources[i].ViewCost(0) + pageSlack
+		n += format.ViewCost(p.Sources[i].Checkpoint, 0) + pageSlack
 	}
 	return n
 }

@@ -241,7 +241,7 @@ func (w *worker) copy(sp span, t *Output, lo, hi int64) error {
 }
 
 func (w *worker) copyTo(out *output, sp span, t *Output, lo, hi int64) error {
-	if file, begin := t.from.Stored(int(t.index)); file != nil {
+	if file, begin := format.Stored(t.from.Checkpoint, int(t.index)); file != nil {
 		err := out.CopyAt(sp.tensor, lo, file, begin+lo, hi-lo)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
@@ -275,12 +275,13 @@ func (w *worker) borrow(tensor int, t *Output, reads fuse.Reads, lo, hi int64) e
 		dtype := unit(s.Tensors()[i].DType)
 		if view.Data == nil {
 			size := int64(dtype.Bits() / 8)
-			lend := s.View
-			if w.span.Tiling.IsSparse() || (hi-lo)*size <= smallOperand {
-				lend = s.Read
-			}
 			var err error
-			if *view, err = lend(i, lo*size, (hi-lo)*size); err != nil {
+			if w.span.Tiling.IsSparse() || (hi-lo)*size <= smallOperand {
+				*view, err = format.Read(s.Checkpoint, i, lo*size, (hi-lo)*size)
+			} else {
+				*view, err = s.View(i, lo*size, (hi-lo)*size)
+			}
+			if err != nil {
 				return fuse.Operand{}, err
 			}
 		}

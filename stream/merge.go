@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"weld/format"
 	"weld/stream/fuse"
 )
 
@@ -66,7 +67,7 @@ func (p *Plan) measure(ctx context.Context) (passes int, err error) {
 // unchanged demands that the inputs are still what the plan was made from.
 func (p *Plan) unchanged() error {
 	for i := range p.Sources {
-		if err := p.Sources[i].Unchanged(); err != nil {
+		if err := format.Unchanged(p.Sources[i].Checkpoint); err != nil {
 			return err
 		}
 	}

@@ -232,7 +232,7 @@ func (p *Plan) checkPlace() error {
 
 // listSidecars finds the files that a directory carries over from the reference.
 func (p *Plan) listSidecars() error {
-	beside := p.reference().Beside()
+	beside := format.Beside(p.reference().Checkpoint)
 	if !p.target.container.holdsFiles() {
 		if len(p.files) > 0 {
 			p.note("output %s: the recipe's tokenizer goes into an output directory only; a file holds the tensors alone", p.Out)
@@ -504,7 +504,7 @@ func (o *output) complete(ctx context.Context) error {
 	}
 	err := o.pack.Complete()
 	if err == nil && o.base != nil {
-		err = o.base.Unchanged()
+		err = format.Unchanged(o.base)
 	}
 	return err
 }
@@ -543,7 +543,7 @@ func (o *output) writeSidecars(ctx context.Context) error {
 
 // carry copies one of the small files; config.json follows what the output is.
 func (o *output) carry(ctx context.Context, name string) error {
-	beside := o.plan.reference().Beside()
+	beside := format.Beside(o.plan.reference().Checkpoint)
 	if name == hub.ConfigName {
 		data, err := beside.Read(name, hub.MaxSidecar)
 		if err != nil {

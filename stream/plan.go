@@ -227,7 +227,7 @@ func (p *Plan) needsImportance() bool {
 // or the default.
 func statisticOf(s *Source, told string) (scoring.Statistic, error) {
 	if told == "" {
-		told = s.Metadata()[scoring.StatisticKey]
+		told = format.Metadata(s.Checkpoint)[scoring.StatisticKey]
 	}
 	if told == "" {
 		return scoring.MeanAbsGrad, nil
@@ -278,12 +278,12 @@ func (p *Plan) sameBytes(m *Source, j int, t Output) bool {
 		p.noteTensor(m.Path, t.Name, "%v, %d bytes, not compared; copied from %s", t.DType, t.Bytes(), t.from.Path)
 		return true
 	}
-	a, err := t.from.Read(int(t.index), 0, t.Bytes())
+	a, err := format.Read(t.from.Checkpoint, int(t.index), 0, t.Bytes())
 	if err != nil {
 		return true // the run will say what is wrong with it
 	}
 	defer a.Release()
-	b, err := m.Read(j, 0, t.Bytes())
+	b, err := format.Read(m.Checkpoint, j, 0, t.Bytes())
 	if err != nil {
 		return true
 	}

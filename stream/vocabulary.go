@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"weld/format"
 	"weld/format/hub"
 	"weld/stream/recipe"
 	"weld/stream/tokens"
@@ -50,7 +51,7 @@ func (p *Plan) noteTokenizers() {
 		if m.Path == ref.Path {
 			continue
 		}
-		if how := tokens.Difference(m.Beside(), ref.Beside()); how != "" {
+		if how := tokens.Difference(format.Beside(m.Checkpoint), format.Beside(ref.Checkpoint)); how != "" {
 			p.note("%s: its tokenizer is not that of %s: %s; rows of embeddings are merged by their ids, and by tokens with tokenizer_source: union, or base", m.Path, ref.Path, how)
 		}
 	}
@@ -76,7 +77,7 @@ func (p *Plan) vocabularies() (models []tokens.Model, base int) {
 func ofVocabulary(s *Source) tokens.Model {
 	c := s.Checkpoint
 	tied := func(head string) (int, bool) { return tiedTo(c, head) }
-	return tokens.Model{Path: s.Path, Folder: s.Beside(), Checkpoint: c, Tied: tied}
+	return tokens.Model{Path: s.Path, Folder: format.Beside(c), Checkpoint: c, Tied: tied}
 }
 
 func (p *Plan) vocabularySpec(t *recipe.Tokenizer, base int) tokens.Spec {
@@ -136,7 +137,7 @@ func (p *Plan) template(models []tokens.Model) error {
 	config := p.files[configName]
 	if config == nil {
 		var err error
-		if config, err = p.reference().Beside().Read(configName, hub.MaxSidecar); err != nil {
+		if config, err = format.Beside(p.reference().Checkpoint).Read(configName, hub.MaxSidecar); err != nil {
 			return fmt.Errorf("chat_template: %w", err)
 		}
 	}

@@ -83,7 +83,7 @@ func inspect(c *cli.Context) error {
 }
 
 func look(ck format.Checkpoint) contents {
-	found := contents{Path: ck.Path(), Count: len(ck.Tensors()), Metadata: ck.Metadata(), Tensors: []tensorContents{}}
+	found := contents{Path: ck.Path(), Count: len(ck.Tensors()), Metadata: format.Metadata(ck), Tensors: []tensorContents{}}
 	for _, f := range ck.Files() {
 		found.Files = append(found.Files, fileContents{filepath.Base(f.Path), f.Info.Size()})
 	}
@@ -101,7 +101,7 @@ func tensorAt(ck format.Checkpoint, found contents, i int) tensorContents {
 	if dims == nil {
 		dims = []int64{}
 	}
-	return tensorContents{t.Name, t.DType.String(), dims, t.Bytes(), found.Files[ck.FileOf(i)].Name}
+	return tensorContents{t.Name, t.DType.String(), dims, t.Bytes(), found.Files[format.FileOf(ck, i)].Name}
 }
 
 // shape prints dimensions as 4096×11008.

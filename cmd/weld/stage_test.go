@@ -53,7 +53,7 @@ func shards(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	n := int64(number(ts, args[1]))
 	size := max((total+n-1)/n, largest)
-	ts.Check(writeCheckpoint(filepath.Join(dir, "model-sharded"), ck.Tensors(), ck.Metadata(), size, func(i int) []byte {
+	ts.Check(writeCheckpoint(filepath.Join(dir, "model-sharded"), ck.Tensors(), format.Metadata(ck), size, func(i int) []byte {
 		view, err := ck.View(i, 0, ck.Tensors()[i].Bytes())
 		ts.Check(err)
 		defer view.Release()

@@ -79,12 +79,12 @@ func TestWhole(t *testing.T) {
 		if want := files[prefix+from]; tensor.DType != want.dtype || !bytes.Equal(data, want.bytes) {
 			t.Errorf("%s is %v %x, want %v %x", name, tensor.DType, data, want.dtype, want.bytes)
 		}
-		file, begin := c.Stored(i)
-		if wantFile, wantBegin := a.Stored(j); file != wantFile || begin != wantBegin {
+		file, begin := format.Stored(c, i)
+		if wantFile, wantBegin := format.Stored(a, j); file != wantFile || begin != wantBegin {
 			t.Errorf("%s is stored at %d", name, begin)
 		}
-		if c.FileOf(i) != 1 {
-			t.Errorf("%s is in file %d", name, c.FileOf(i))
+		if format.FileOf(c, i) != 1 {
+			t.Errorf("%s is in file %d", name, format.FileOf(c, i))
 		}
 	}
 	// The embedding's product is added to what replaces it.
@@ -94,8 +94,8 @@ func TestWhole(t *testing.T) {
 	if _, got := content(t, c, "embed.weight"); !bytes.Equal(got, want) {
 		t.Errorf("the embedding is %x, want %x", got, want)
 	}
-	if i, _ := c.Find("embed.weight"); c.FileOf(i) != 1 {
-		t.Errorf("the embedding is in file %d", c.FileOf(i))
+	if i, _ := c.Find("embed.weight"); format.FileOf(c, i) != 1 {
+		t.Errorf("the embedding is in file %d", format.FileOf(c, i))
 	}
 }
 
@@ -112,7 +112,11 @@ func (c *counted) Advise(a mmapio.Advice, i int, off, n int64) {
 
 func (c *counted) Close() error { c.asked = append(c.asked, "close"); return c.closing }
 
-func (c *counted) Unchanged() error { c.asked = append(c.asked, "unchanged"); return c.closing }
+func (c *counted) Unwrap() format.Checkpoint { return c.Checkpoint }
+
+func (c *counted) FileOf(i int) int { return format.FileOf(c.Checkpoint, i) }
+
+func (c *counted) Stored(i int) (*mmapio.File, int64) { return format.Stored(c.Checkpoint, i) }
 
 // listed are the tensors of a checkpoint, with the types that they are shown in, and that the model has them in.
 func listed(c format.Checkpoint) string {
@@ -133,10 +137,10 @@ func TestBoth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := b.Path() + "+" + a.Path(); c.Path() != want || c.Beside().Path() != b.Beside().Path() {
-		t.Errorf("path %q, directory %q", c.Path(), c.Beside().Path())
+	if want := b.Path() + "+" + a.Path(); c.Path() != want || format.Beside(c).Path() != format.Beside(b).Path() {
+		t.Errorf("path %q, directory %q", c.Path(), format.Beside(c).Path())
 	}
-	if got := fmt.Sprint(c.Metadata()); got != "map[format:pt x:base y:adapter]" {
+	if got := fmt.Sprint(format.Metadata(c)); got != "map[format:pt x:base y:adapter]" {
 		t.Error(got)
 	}
 	if got := listed(c); got != "[{k.weight BF16 [4 6] BF16} {q.weight F32 [4 6] BF16}]" {
@@ -153,32 +157,32 @@ func TestBoth(t *testing.T) {
 	if want := sha256.Sum256(append(digest[:], config...)); files[1].Digest != want {
 		t.Error("the digest is not that of header and configuration")
 	}
-	if file, begin := c.Stored(1); file != nil || begin != 0 {
+	if file, begin := format.Stored(c, 1); file != nil || begin != 0 {
 		t.Error("a sum is stored")
 	}
-	if file, _ := c.Stored(0); file == nil || c.FileOf(0) != 0 || c.FileOf(1) != 0 {
+	if file, _ := format.Stored(c, 0); file == nil || format.FileOf(c, 0) != 0 || format.FileOf(c, 1) != 0 {
 		t.Error("the base's tensor is not stored")
 	}
-	if cost := c.ViewCost(1000); cost < 1000+c.(*checkpoint).singles.cost() || c.ViewCost(0) >= cost {
+	if cost := format.ViewCost(c, 1000); cost < 1000+c.(*checkpoint).singles.cost() || format.ViewCost(c, 0) >= cost {
 		t.Errorf("a view costs %d", cost)
 	}
-	c.Advise(mmapio.Soon, 0, 3, 5)
-	c.Advise(mmapio.Soon, 1, 0, 40)
-	c.Advise(mmapio.Soon, 1, 40, 56)
-	c.Advise(mmapio.Done, 1, 0, 40)
-	c.Advise(mmapio.Done, 1, 40, 56)
-	if err := c.Unchanged(); err != nil {
+	format.Advise(c, mmapio.Soon, 0, 3, 5)
+	format.Advise(c, mmapio.Soon, 1, 0, 40)
+	format.Advise(c, mmapio.Soon, 1, 40, 56)
+	format.Advise(c, mmapio.Done, 1, 0, 40)
+	format.Advise(c, mmapio.Done, 1, 40, 56)
+	if err := format.Unchanged(c); err != nil {
 		t.Error(err)
 	}
 	a.closing, b.closing = errors.New("a"), errors.New("b")
 	if err := c.Close(); !errors.Is(err, a.closing) || !errors.Is(err, b.closing) {
 		t.Errorf("Close says %v", err)
 	}
-	if got := strings.Join(b.asked, ", "); got != "0 k.weight 3+5, 0 q.weight 0+20, 0 q.weight 20+28, 1 q.weight 0+20, 1 q.weight 20+28, unchanged, close" {
+	if got := strings.Join(b.asked, ", "); got != "0 k.weight 3+5, 0 q.weight 0+20, 0 q.weight 20+28, 1 q.weight 0+20, 1 q.weight 20+28, close" {
 		t.Errorf("the base was asked for %s", got)
 	}
 	const factors = "base_model.model.q.lora_B.weight 0+32, %[1]d base_model.model.q.lora_A.weight 0+48"
-	if got := strings.Join(a.asked, ", "); got != fmt.Sprintf("%[1]d "+factors, 0)+", "+fmt.Sprintf("%[1]d "+factors, 1)+", unchanged, close" {
+	if got := strings.Join(a.asked, ", "); got != fmt.Sprintf("%[1]d "+factors, 0)+", "+fmt.Sprintf("%[1]d "+factors, 1)+", close" {
 		t.Errorf("the adapter was asked for %s", got)
 	}
 }
@@ -192,13 +196,13 @@ func TestUnchanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Unchanged(); err != nil {
+		if err := format.Unchanged(c); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chtimes([]string{b.Path(), a.Path()}[which], time.Time{}, time.Unix(1, 0)); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Unchanged(); err == nil {
+		if err := format.Unchanged(c); err == nil {
 			t.Errorf("file %d: a change is not noticed", which)
 		}
 	}

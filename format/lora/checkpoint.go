@@ -51,8 +51,8 @@ func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []sho
 			c.singles.expect(one.layer.needs())
 		}
 	}
-	maps.Copy(c.metadata, adapter.Metadata())
-	maps.Copy(c.metadata, base.Metadata())
+	maps.Copy(c.metadata, format.Metadata(adapter))
+	maps.Copy(c.metadata, format.Metadata(base))
 	added := slices.Clone(adapter.Files())
 	if len(added) > 0 { // the configuration is the adapter's header as well
 		added[0].Digest = sha256.Sum256(append(added[0].Digest[:], config...))
@@ -64,8 +64,8 @@ func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []sho
 // Path implements [format.Checkpoint]: both paths, as mergekit writes them.
 func (c *checkpoint) Path() string { return c.base.Path() + "+" + c.adapter.Path() }
 
-// Beside implements [format.Checkpoint]: what stands beside the base belongs to the result.
-func (c *checkpoint) Beside() format.Folder { return c.base.Beside() }
+// Beside implements [format.Accompanied]: what stands beside the base belongs to the result.
+func (c *checkpoint) Beside() format.Folder { return format.Beside(c.base) }
 
 // Tensors implements [format.Checkpoint].
 func (c *checkpoint) Tensors() []format.Tensor { return c.tensors }
@@ -73,19 +73,19 @@ func (c *checkpoint) Tensors() []format.Tensor { return c.tensors }
 // Find implements [format.Checkpoint].
 func (c *checkpoint) Find(name string) (int, bool) { return c.base.Find(name) }
 
-// Metadata implements [format.Checkpoint]: the base's word wins.
+// Metadata implements [format.Described]: the base's word wins.
 func (c *checkpoint) Metadata() map[string]string { return c.metadata }
 
 // Files implements [format.Checkpoint]: the base's, then the adapter's, of which the first
 // has the configuration in its digest.
 func (c *checkpoint) Files() []format.File { return c.files }
 
-// FileOf implements [format.Checkpoint]: of a sum, where the larger part is.
+// FileOf implements [format.Sharded]: of a sum, where the larger part is.
 func (c *checkpoint) FileOf(i int) int {
 	if one, ok := c.changed[i]; ok && one.whole != none {
-		return len(c.base.Files()) + c.adapter.FileOf(one.whole)
+		return len(c.base.Files()) + format.FileOf(c.adapter, one.whole)
 	}
-	return c.base.FileOf(i)
+	return format.FileOf(c.base, i)
 }
 
 // source is where the tensor lies that is shown as i, or that a product is added to.
@@ -105,13 +105,13 @@ func (c *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 	return from.View(j, off, n)
 }
 
-// Read implements [format.Checkpoint]. A sum has no neighbours that cost less.
+// Read implements [format.Copied]. A sum has no neighbours that cost less.
 func (c *checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
 	if l := c.changed[i].layer; l != nil {
 		return c.computed(i, l, off, n)
 	}
 	from, j := c.source(i)
-	return from.Read(j, off, n)
+	return format.Read(from, j, off, n)
 }
 
 // computed lends a buffer with the elements that bytes [off, off+n) have a part in.
@@ -142,55 +142,47 @@ func (c *checkpoint) computed(i int, l *layer, off, n int64) (mmapio.View, error
 	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
 }
 
-// ViewCost implements [format.Checkpoint]: what a sum takes, and what the views of both
+// ViewCost implements [format.Costly]: what a sum takes, and what the views of both
 // checkpoints take meanwhile.
 func (c *checkpoint) ViewCost(n int64) int64 {
-	cost := max(c.base.ViewCost(n), c.adapter.ViewCost(n))
+	cost := max(format.ViewCost(c.base, n), format.ViewCost(c.adapter, n))
 	room := c.singles.cost() + c.doubles.cost()
 	if room == 0 {
 		return cost
 	}
 	const ends = 2 * 8 // elements of which a part is shown
-	return max(cost, n+ends+room+c.base.ViewCost(pieceBytes)+c.adapter.ViewCost(pieceBytes))
+	return max(cost, n+ends+room+format.ViewCost(c.base, pieceBytes)+format.ViewCost(c.adapter, pieceBytes))
 }
 
-// Advise implements [format.Checkpoint]. The factors, which all ranges need, are wanted
+// Advise implements [format.Advised]. The factors, which all ranges need, are wanted
 // from the first and done with at the last.
 func (c *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 	from, j := c.source(i)
 	l := c.changed[i].layer
 	if l == nil {
-		from.Advise(a, j, off, n)
+		format.Advise(from, a, j, off, n)
 		return
 	}
 	shown, stored := int64(l.shown.Bits()), int64(l.source.Bits())
 	lo, hi := off*8/shown, (off+n)*8/shown
-	from.Advise(a, j, lo*stored/8, (hi-lo)*stored/8)
+	format.Advise(from, a, j, lo*stored/8, (hi-lo)*stored/8)
 	first, last := off == 0, off+n == c.tensors[i].Bytes()
 	if a == mmapio.Soon && first || a == mmapio.Done && last {
 		for _, d := range l.steps {
 			for _, k := range d.reads() {
-				c.adapter.Advise(a, k, 0, c.adapter.Tensors()[k].Bytes())
+				format.Advise(c.adapter, a, k, 0, c.adapter.Tensors()[k].Bytes())
 			}
 		}
 	}
 }
 
-// Stored implements [format.Checkpoint].
+// Stored implements [format.Verbatim].
 func (c *checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
 	if c.changed[i].layer != nil {
 		return nil, 0
 	}
 	from, j := c.source(i)
-	return from.Stored(j)
-}
-
-// Unchanged implements [format.Checkpoint].
-func (c *checkpoint) Unchanged() error {
-	if err := c.base.Unchanged(); err != nil {
-		return err
-	}
-	return c.adapter.Unchanged()
+	return format.Stored(from, j)
 }
 
 // Close implements [format.Checkpoint].

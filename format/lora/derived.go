@@ -22,7 +22,7 @@ type derived struct {
 
 // derive begins a derived checkpoint. rewrite makes its config.json of the other's.
 func derive(c format.Checkpoint, rewrite func([]byte) []byte) *derived {
-	d := &derived{Checkpoint: c, byName: make(map[string]int), beside: c.Beside()}
+	d := &derived{Checkpoint: c, byName: make(map[string]int), beside: format.Beside(c)}
 	if d.beside.Exists() {
 		d.beside = format.FolderOf(d.beside.Path(), rewritten{d.beside, rewrite})
 	}
@@ -39,8 +39,11 @@ func (d *derived) show(i int, name string) {
 
 func (d *derived) Beside() format.Folder    { return d.beside }
 func (d *derived) Tensors() []format.Tensor { return d.tensors }
-func (d *derived) Notes() []string          { return format.Notes(d.Checkpoint) }
-func (d *derived) FileOf(i int) int         { return d.Checkpoint.FileOf(d.of[i]) }
+func (d *derived) FileOf(i int) int         { return format.FileOf(d.Checkpoint, d.of[i]) }
+
+// Unwrap implements [format.Wrapper].
+func (d *derived) Unwrap() format.Checkpoint { return d.Checkpoint }
+
 func (d *derived) Find(name string) (int, bool) {
 	i, ok := d.byName[name]
 	return i, ok
@@ -51,15 +54,15 @@ func (d *derived) View(i int, off, n int64) (mmapio.View, error) {
 }
 
 func (d *derived) Read(i int, off, n int64) (mmapio.View, error) {
-	return d.Checkpoint.Read(d.of[i], off, n)
+	return format.Read(d.Checkpoint, d.of[i], off, n)
 }
 
 func (d *derived) Advise(a mmapio.Advice, i int, off, n int64) {
-	d.Checkpoint.Advise(a, d.of[i], off, n)
+	format.Advise(d.Checkpoint, a, d.of[i], off, n)
 }
 
 func (d *derived) Stored(i int) (file *mmapio.File, begin int64) {
-	return d.Checkpoint.Stored(d.of[i])
+	return format.Stored(d.Checkpoint, d.of[i])
 }
 
 // rewritten is a folder whose config.json is another than the one that lies there.

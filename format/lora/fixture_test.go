@@ -157,5 +157,5 @@ func (f failing) View(i int, off, n int64) (mmapio.View, error) {
 }
 
 func (f failing) Read(i int, off, n int64) (mmapio.View, error) {
-	return f.lend(f.Checkpoint.Read, i, off, n)
+	return f.lend(func(i int, off, n int64) (mmapio.View, error) { return format.Read(f.Checkpoint, i, off, n) }, i, off, n)
 }

@@ -26,7 +26,7 @@ func golden(t *testing.T, name string) (c, base, want format.Checkpoint) {
 		return c
 	}
 	want = opened("adapters", name, "want.safetensors")
-	base = opened("models", want.Metadata()["base"])
+	base = opened("models", format.Metadata(want)["base"])
 	config, err := os.ReadFile(filepath.Join("testdata", "adapters", name, ConfigName))
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestTied(t *testing.T) {
 	} {
 		got, _, _ := golden(t, name)
 		_, head := got.Find("lm_head.weight")
-		config, err := got.Beside().Read(hub.ConfigName, 1<<20)
+		config, err := format.Beside(got).Read(hub.ConfigName, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,18 +132,18 @@ func TestTied(t *testing.T) {
 // A replicated model's configuration counts its layers.
 func TestReplicatedConfig(t *testing.T) {
 	c, _, _ := golden(t, "replication")
-	config, err := c.Beside().Read(hub.ConfigName, 1<<20)
+	config, err := format.Beside(c).Read(hub.ConfigName, 1<<20)
 	if err != nil || !strings.Contains(string(config), `"num_hidden_layers": 4`) {
 		t.Errorf("%s %v", config, err)
 	}
 	if notes := strings.Join(format.Notes(c), "\n"); !strings.Contains(notes, "the model has 4 layers, made of the 3 of") {
 		t.Errorf("notes %q", notes)
 	}
-	info, err := c.Beside().Stat(hub.ConfigName)
+	info, err := format.Beside(c).Stat(hub.ConfigName)
 	if err != nil || info.Size() != int64(len(config)) {
 		t.Errorf("%v %v, want %d bytes", info, err, len(config))
 	}
-	if _, err := c.Beside().Stat("gone"); err == nil {
+	if _, err := format.Beside(c).Stat("gone"); err == nil {
 		t.Error("a file that is not there has a size")
 	}
 }

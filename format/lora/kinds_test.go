@@ -192,7 +192,7 @@ func TestKinds(t *testing.T) {
 					t.Fatalf("bytes [%d, %d) differ from the whole's: %v", lo, hi, err)
 				}
 			}
-			if cost := c.ViewCost(1); cost > 64<<20 {
+			if cost := format.ViewCost(c, 1); cost > 64<<20 {
 				t.Errorf("a view costs %d", cost)
 			}
 		})

@@ -17,7 +17,7 @@ var numbered = regexp.MustCompile(`\.[0-9]+\.`)
 // tiedUnknown refuses an adapter that changes the embedding of a model that may tie an output layer to it by names
 // that weld does not know (Mamba, T5, BART, masked language models): what would become of that layer is not clear.
 func (m *matching) tiedUnknown(at *names.Finder, base format.Checkpoint) error {
-	config, err := base.Beside().Read(hub.ConfigName, hub.MaxSidecar)
+	config, err := format.Beside(base).Read(hub.ConfigName, hub.MaxSidecar)
 	if err != nil {
 		return err
 	}

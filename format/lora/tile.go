@@ -105,16 +105,20 @@ func read[T vec.Float](from format.Checkpoint, tensor int, d format.DType, dst [
 	})
 }
 
+// borrow lends bytes of a tensor, by a copy where they are few.
+func borrow(from format.Checkpoint, tensor int, off, n int64) (mmapio.View, error) {
+	if n <= copiedBytes {
+		return format.Read(from, tensor, off, n)
+	}
+	return from.View(tensor, off, n)
+}
+
 // pieces has n elements from element lo on visited, a few at a time, in order.
 func pieces(from format.Checkpoint, tensor int, d format.DType, lo, n int64, visit func(stored []byte, n int)) error {
 	size := int64(d.Bits() / 8)
 	for end := lo + n; lo < end; {
 		n := min(end-lo, pieceBytes/size)
-		lend := from.View
-		if n*size <= copiedBytes {
-			lend = from.Read
-		}
-		view, err := lend(tensor, lo*size, n*size)
+		view, err := borrow(from, tensor, lo*size, n*size)
 		if err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ const (
 // tyingOf reads it from the configuration, or, where that says nothing, from the architecture: many tie
 // by default, and their files have no output layer then.
 func tyingOf(base format.Checkpoint, head string) (tying, error) {
-	config, err := base.Beside().Read(hub.ConfigName, hub.MaxSidecar)
+	config, err := format.Beside(base).Read(hub.ConfigName, hub.MaxSidecar)
 	if err != nil {
 		return apart, err
 	}

@@ -42,7 +42,7 @@ func openAdapter(name string, how []mmapio.Reading) (c format.Checkpoint, config
 	if err := lora.CheckLayout(c); err != nil {
 		return nil, nil, errors.Join(err, c.Close())
 	}
-	beside := c.Beside()
+	beside := format.Beside(c)
 	if !beside.Exists() {
 		beside = format.Directory(filepath.Dir(c.Path()))
 	}

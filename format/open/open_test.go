@@ -82,8 +82,8 @@ func TestCheckpoint(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if want := filepath.Join(dir, sidecars); sidecars != "" && c.Beside().Path() != want || sidecars == "" && c.Beside().Path() != "" {
-			t.Errorf("%s: its files are in %q", name, c.Beside().Path())
+		if want := filepath.Join(dir, sidecars); sidecars != "" && format.Beside(c).Path() != want || sidecars == "" && format.Beside(c).Path() != "" {
+			t.Errorf("%s: its files are in %q", name, format.Beside(c).Path())
 		}
 		i, ok := c.Find("a")
 		v, err := c.View(i, 1, 2)

@@ -63,11 +63,8 @@ func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 // Files implements [format.Checkpoint]: it is one.
 func (c *checkpoint) Files() []format.File { return c.files }
 
-// FileOf implements [format.Checkpoint].
+// FileOf implements [format.Sharded].
 func (c *checkpoint) FileOf(int) int { return 0 }
-
-// Unchanged implements [format.Checkpoint].
-func (c *checkpoint) Unchanged() error { return c.archive.Unchanged() }
 
 // Close implements [format.Checkpoint].
 func (c *checkpoint) Close() error { return c.archive.Close() }

@@ -73,7 +73,7 @@ func (p *Patch) On(base format.Checkpoint) error {
 	tensors := 0
 	for _, it := range p.items {
 		if it.File {
-			if info, err := base.Beside().Stat(it.Name); err != nil || info.Size() != it.Bytes() {
+			if info, err := format.Beside(base).Stat(it.Name); err != nil || info.Size() != it.Bytes() {
 				return other("", "no file %s of %d bytes beside it", it.Name, it.Bytes())
 			}
 			continue
@@ -113,7 +113,7 @@ func (p *Patch) View(i int, off, n int64) (mmapio.View, error) {
 // viewOf lends bytes of a tensor of a checkpoint, or of a file beside it.
 func viewOf(c format.Checkpoint, it Item, off, n int64) (mmapio.View, error) {
 	if it.File {
-		data, err := c.Beside().Range(it.Name, off, n)
+		data, err := format.Beside(c).Range(it.Name, off, n)
 		return mmapio.View{Data: data}, err
 	}
 	t, ok := c.Find(it.Name)

@@ -121,7 +121,7 @@ func (w *Writer) Small(name string, data []byte) error {
 func (w *Writer) region(name string, size int64) {
 	t := format.Tensor{Name: name, DType: format.U8, Shape: []int64{size}}
 	r := region{tensor: &t, file: true, begin: w.Writer.Content(), base: -1}
-	info, err := w.base.Beside().Stat(name)
+	info, err := format.Beside(w.base).Stat(name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil && info.Mode().IsRegular() && info.Size() == size && size > 0 {
@@ -191,7 +191,7 @@ func (w *Writer) viewOf(r region, on Item, off, n int64) (mmapio.View, error) {
 		return viewOf(w.base, on, off, n)
 	}
 	if n <= format.FewBytes {
-		return w.base.Read(int(r.base), off, n)
+		return format.Read(w.base, int(r.base), off, n)
 	}
 	return w.base.View(int(r.base), off, n)
 }
@@ -224,7 +224,7 @@ func (w *Writer) Files() (same, changed, added []string) {
 			continue
 		}
 		name := r.tensor.Name
-		_, err := w.base.Beside().Stat(name)
+		_, err := format.Beside(w.base).Stat(name)
 		switch {
 		case err != nil:
 			added = append(added, name)
@@ -239,7 +239,7 @@ func (w *Writer) Files() (same, changed, added []string) {
 
 // empty reports whether the base's file of that name is; nothing leans on such.
 func (w *Writer) empty(name string) bool {
-	info, err := w.base.Beside().Stat(name)
+	info, err := format.Beside(w.base).Stat(name)
 	return err == nil && info.Size() == 0
 }
 

@@ -10,7 +10,7 @@ import (
 // Beside reads what is said of a checkpoint's scheme. What stands in the directory of a single file may be of something else: it is a
 // second witness, and none where it cannot be read.
 func Beside(c format.Checkpoint) (d Declared, err error) {
-	beside := c.Beside()
+	beside := format.Beside(c)
 	if files := c.Files(); !beside.Exists() && len(files) > 0 {
 		beside = format.Directory(filepath.Dir(files[0].Path))
 		d.Config, _ = beside.Read(hub.ConfigName, hub.MaxSidecar)

@@ -2,7 +2,6 @@ package renamed
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"weld/format"
@@ -123,28 +122,28 @@ func (s *checkpoint) Find(name string) (int, bool) {
 	return i, ok
 }
 
-// Metadata implements [format.Checkpoint].
-func (s *checkpoint) Metadata() map[string]string { return maps.Clone(s.Checkpoint.Metadata()) }
+// Unwrap implements [format.Wrapper].
+func (s *checkpoint) Unwrap() format.Checkpoint { return s.Checkpoint }
 
-// FileOf implements [format.Checkpoint]: of several pieces, where the first is.
+// FileOf implements [format.Sharded]: of several pieces, where the first is.
 func (s *checkpoint) FileOf(i int) int {
 	if f := s.from[i]; f.whole == names.None {
-		return s.Checkpoint.FileOf(f.pieces[0].Tensor)
+		return format.FileOf(s.Checkpoint, f.pieces[0].Tensor)
 	}
-	return s.Checkpoint.FileOf(s.from[i].whole)
+	return format.FileOf(s.Checkpoint, s.from[i].whole)
 }
 
-// Stored implements [format.Checkpoint]: what is put together lies nowhere as it is, but for a single block.
+// Stored implements [format.Verbatim]: what is put together lies nowhere as it is, but for a single block.
 func (s *checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
 	f := s.from[i]
 	if f.whole != names.None {
-		return s.Checkpoint.Stored(f.whole)
+		return format.Stored(s.Checkpoint, f.whole)
 	}
 	if len(f.pieces) > 1 || f.pieces[0].Turned {
 		return nil, 0
 	}
 	p := f.pieces[0]
-	file, begin = s.Checkpoint.Stored(p.Tensor)
+	file, begin = format.Stored(s.Checkpoint, p.Tensor)
 	if file == nil {
 		return nil, 0
 	}

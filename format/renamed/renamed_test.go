@@ -105,7 +105,7 @@ func compare(t *testing.T, c format.Checkpoint, want map[string][]byte) {
 		}
 		for lo := range int64(len(whole)) + 1 {
 			for hi := lo; hi <= int64(len(whole)); hi++ {
-				for _, lend := range []func(int, int64, int64) (mmapio.View, error){c.View, c.Read} {
+				for _, lend := range []func(int, int64, int64) (mmapio.View, error){c.View, func(i int, off, n int64) (mmapio.View, error) { return format.Read(c, i, off, n) }} {
 					v, err := lend(i, lo, hi-lo)
 					if err != nil {
 						t.Fatal(err)
@@ -130,7 +130,7 @@ func TestJoined(t *testing.T) {
 	if !ok {
 		t.Fatal("not found")
 	}
-	if file, _ := c.Stored(i); file != nil {
+	if file, _ := format.Stored(c, i); file != nil {
 		t.Error("what is put together is said to lie in a file")
 	}
 }
@@ -144,7 +144,7 @@ func TestSplit(t *testing.T) {
 	}
 	compare(t, c, want)
 	i, _ := c.Find("l.0.experts.1.up_proj.weight")
-	file, begin := c.Stored(i)
+	file, begin := format.Stored(c, i)
 	if file == nil {
 		t.Fatal("a part lies nowhere")
 	}
@@ -203,7 +203,7 @@ func TestTurnedBlocks(t *testing.T) {
 			}
 		}
 	}
-	if cost := c.ViewCost(20 * cols * 2); cost < 20*cols*2+turnBytes {
+	if cost := format.ViewCost(c, 20*cols*2); cost < 20*cols*2+turnBytes {
 		t.Errorf("a view is said to cost %d", cost)
 	}
 }

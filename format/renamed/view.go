@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 
+	"weld/format"
 	"weld/format/names"
 	"weld/mmapio"
 )
@@ -13,21 +14,33 @@ const turnBytes = 1 << 20
 
 // View implements [format.Checkpoint].
 func (s *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
-	return s.lend(i, off, n, s.Checkpoint.View)
+	return s.lend(i, off, n, false)
 }
 
-// Read implements [format.Checkpoint].
+// Read implements [format.Copied].
 func (s *checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
-	return s.lend(i, off, n, s.Checkpoint.Read)
+	return s.lend(i, off, n, true)
 }
 
-// lender is how views are taken of the checkpoint's own tensors.
-type lender func(i int, off, n int64) (mmapio.View, error)
+// lender lends views of the checkpoint's own tensors: mapped, or copied where that is wanted.
+type lender struct {
+	format.Checkpoint
+	copied bool
+}
 
-func (s *checkpoint) lend(i int, off, n int64, from lender) (mmapio.View, error) {
+func (s lender) lend(i int, off, n int64) (mmapio.View, error) {
+	if s.copied {
+		return format.Read(s.Checkpoint, i, off, n)
+	}
+	return s.View(i, off, n)
+}
+
+// lend lends bytes of a shown tensor.
+func (s *checkpoint) lend(i int, off, n int64, copied bool) (mmapio.View, error) {
+	from := lender{s.Checkpoint, copied}
 	f := s.from[i]
 	if f.whole != names.None {
-		return from(f.whole, off, n)
+		return from.lend(f.whole, off, n)
 	}
 	t := &s.tensors[i]
 	switch size := t.Bytes(); {
@@ -38,11 +51,11 @@ func (s *checkpoint) lend(i int, off, n int64, from lender) (mmapio.View, error)
 	case n == 0:
 		return mmapio.View{}, nil
 	}
-	g := gathering{tensor: f, width: s.width(i), lend: from}
+	g := gathering{tensor: f, width: s.width(i), from: from}
 	k := f.holding(off / g.width)
 	begin := g.begins(k)
 	if p := f.pieces[k]; !p.Turned && off+n <= f.ends[k]*g.width {
-		return from(p.Tensor, p.At*g.width+off-begin, n)
+		return from.lend(p.Tensor, p.At*g.width+off-begin, n)
 	}
 	buf := s.lent.Borrow(n)
 	if err := g.fill(buf.Data, off, k); err != nil {
@@ -61,7 +74,7 @@ func (f tensor) holding(element int64) int {
 type gathering struct {
 	tensor
 	width int64 // bytes of an element
-	lend  lender
+	from  lender
 }
 
 // begins is the byte at which a piece begins.
@@ -92,7 +105,7 @@ func (g gathering) fill(dst []byte, off int64, k int) error {
 }
 
 func (g gathering) copy(dst []byte, tensor int, off int64) error {
-	view, err := g.lend(tensor, off, int64(len(dst)))
+	view, err := g.from.lend(tensor, off, int64(len(dst)))
 	if err != nil {
 		return err
 	}
@@ -114,7 +127,7 @@ func (g gathering) turn(dst []byte, p names.Piece, at int64) error {
 	for c := int64(0); c < p.Cols; c += lines {
 		count := min(lines, p.Cols-c)
 		begin := (p.At + c*p.Rows + first) * g.width
-		view, err := g.lend(p.Tensor, begin, (count-1)*line+run)
+		view, err := g.from.lend(p.Tensor, begin, (count-1)*line+run)
 		if err != nil {
 			return err
 		}
@@ -151,14 +164,14 @@ func (g gathering) scatter(dst, src []byte, p names.Piece, row, c, count int64) 
 	}
 }
 
-// ViewCost implements [format.Checkpoint]: a buffer, and the views that it is filled from meanwhile.
+// ViewCost implements [format.Costly]: a buffer, and the views that it is filled from meanwhile.
 func (s *checkpoint) ViewCost(n int64) int64 {
-	cost := s.Checkpoint.ViewCost(n)
+	cost := format.ViewCost(s.Checkpoint, n)
 	if !s.gathers {
 		return cost
 	}
 	if s.turns {
-		cost = max(cost, s.Checkpoint.ViewCost(s.turned()))
+		cost = max(cost, format.ViewCost(s.Checkpoint, s.turned()))
 	}
 	return cost + n
 }
@@ -175,11 +188,11 @@ func (s *checkpoint) turned() (most int64) {
 	return most
 }
 
-// Advise implements [format.Checkpoint].
+// Advise implements [format.Advised].
 func (s *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 	f := s.from[i]
 	if f.whole != names.None {
-		s.Checkpoint.Advise(a, f.whole, off, n)
+		format.Advise(s.Checkpoint, a, f.whole, off, n)
 		return
 	}
 	if n <= 0 {
@@ -191,10 +204,10 @@ func (s *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 		lo, hi := max(off, g.begins(k))-g.begins(k), min(off+n, f.ends[k]*g.width)-g.begins(k)
 		if p.Turned { // all lines have a part in every row
 			if whole := p.Elements() * g.width; a == mmapio.Soon && lo == 0 || a == mmapio.Done && hi == whole {
-				s.Checkpoint.Advise(a, p.Tensor, p.At*g.width, whole)
+				format.Advise(s.Checkpoint, a, p.Tensor, p.At*g.width, whole)
 			}
 			continue
 		}
-		s.Checkpoint.Advise(a, p.Tensor, p.At*g.width+lo, hi-lo)
+		format.Advise(s.Checkpoint, a, p.Tensor, p.At*g.width+lo, hi-lo)
 	}
 }

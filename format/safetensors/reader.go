@@ -317,7 +317,7 @@ func (c *Checkpoint) shardOf(i int) int {
 // Path implements [format.Checkpoint].
 func (c *Checkpoint) Path() string { return c.path }
 
-// Beside implements [format.Checkpoint].
+// Beside implements [format.Accompanied].
 func (c *Checkpoint) Beside() format.Folder { return c.beside }
 
 // Tensors implements [format.Checkpoint].
@@ -336,7 +336,7 @@ func (c *Checkpoint) Find(name string) (int, bool) {
 	return next, true
 }
 
-// Metadata implements [format.Checkpoint]: the first shard's word wins.
+// Metadata implements [format.Described]: the first shard's word wins.
 func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
 
 // Notes implements [format.Noted].
@@ -345,7 +345,7 @@ func (c *Checkpoint) Notes() []string { return c.notes }
 // Files implements [format.Checkpoint].
 func (c *Checkpoint) Files() []format.File { return c.files }
 
-// FileOf implements [format.Checkpoint].
+// FileOf implements [format.Sharded].
 func (c *Checkpoint) FileOf(i int) int { return c.shardOf(i) }
 
 // View implements [format.Checkpoint].
@@ -356,7 +356,7 @@ func (c *Checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 	return c.shards[c.shardOf(i)].View(c.begins[i]+off, n)
 }
 
-// Read implements [format.Checkpoint].
+// Read implements [format.Copied].
 func (c *Checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
 	if err := c.covers(i, off, n); err != nil {
 		return mmapio.View{}, err
@@ -372,13 +372,13 @@ func (c *Checkpoint) covers(i int, off, n int64) error {
 	return nil
 }
 
-// Stored implements [format.Checkpoint].
+// Stored implements [format.Verbatim].
 func (c *Checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
 	file, _ = c.shards[c.shardOf(i)].Source.(*mmapio.File)
 	return file, c.begins[i]
 }
 
-// ViewCost implements [format.Checkpoint].
+// ViewCost implements [format.Costly].
 func (c *Checkpoint) ViewCost(n int64) int64 {
 	cost := n
 	for _, s := range c.shards {
@@ -389,24 +389,9 @@ func (c *Checkpoint) ViewCost(n int64) int64 {
 	return cost
 }
 
-// Advise implements [format.Checkpoint].
+// Advise implements [format.Advised].
 func (c *Checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 	c.shards[c.shardOf(i)].Advise(a, c.begins[i]+off, n)
-}
-
-// Unchanged implements [format.Checkpoint].
-func (c *Checkpoint) Unchanged() error {
-	for _, s := range c.shards {
-		if err := s.Unchanged(); err != nil {
-			return err
-		}
-	}
-	for _, f := range c.files[len(c.shards):] { // the index, which is not kept open
-		if err := mmapio.Unchanged(f.Path, f.Info); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Close implements [format.Checkpoint].

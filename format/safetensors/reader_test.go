@@ -296,7 +296,7 @@ func TestUnchanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Unchanged(); err != nil {
+		if err := format.Unchanged(c); err != nil {
 			t.Error(err)
 		}
 		path := filepath.Join(dir, name)
@@ -304,7 +304,7 @@ func TestUnchanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		var changed *mmapio.ChangedError
-		if err := c.Unchanged(); !errors.As(err, &changed) || changed.Path != path {
+		if err := format.Unchanged(c); !errors.As(err, &changed) || changed.Path != path {
 			t.Errorf("%s: %v", name, err)
 		}
 		c.Close()

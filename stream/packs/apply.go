@@ -206,7 +206,7 @@ func (a *application) write(ctx context.Context) error {
 	if err := a.restore(ctx, last, files); err != nil {
 		return err
 	}
-	if err := a.base.Unchanged(); err != nil {
+	if err := format.Unchanged(a.base); err != nil {
 		return err
 	}
 	a.tell(last)

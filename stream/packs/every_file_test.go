@@ -178,10 +178,10 @@ func repeating(t *testing.T) string {
 	defer c.Close()
 	i, _ := c.Find("model.embed_tokens.weight")
 	k, _ := c.Find("lm_head.weight")
-	if len(c.Files()) < 3 || c.FileOf(i) == c.FileOf(k) {
+	if len(c.Files()) < 3 || format.FileOf(c, i) == format.FileOf(c, k) {
 		t.Fatal("embedding and head lie in one shard")
 	}
-	shard, err := os.ReadFile(c.Files()[c.FileOf(i)].Path)
+	shard, err := os.ReadFile(c.Files()[format.FileOf(c, i)].Path)
 	if err != nil {
 		t.Fatal(err)
 	}

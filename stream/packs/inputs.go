@@ -371,7 +371,7 @@ func (in *inputs) size() (n int64) {
 // Unchanged fails if any file is no longer what it was when opened, or a pipe goes on.
 func (in *inputs) Unchanged() error {
 	if in.sum != nil {
-		return in.sum.Unchanged()
+		return format.Unchanged(in.sum)
 	}
 	for _, f := range in.files {
 		if f.pipe != nil {

@@ -195,7 +195,7 @@ func TestPackUnpack(t *testing.T) {
 		v.Release()
 		w.Release()
 	}
-	if text, err := fs.ReadFile(b.Beside(), "additional_chat_templates/rag.jinja"); err != nil || string(text) != "{{ x }}" {
+	if text, err := fs.ReadFile(format.Beside(b), "additional_chat_templates/rag.jinja"); err != nil || string(text) != "{{ x }}" {
 		t.Errorf("beside the pack: %q, %v", text, err)
 	}
 }

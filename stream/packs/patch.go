@@ -87,7 +87,7 @@ func (o Options) patch(ctx context.Context, base format.Checkpoint, in *inputs, 
 	if err := o.copyBlocks(ctx, in, w); err != nil {
 		return err
 	}
-	if err := errors.Join(in.Unchanged(), base.Unchanged()); err != nil {
+	if err := errors.Join(in.Unchanged(), format.Unchanged(base)); err != nil {
 		return err
 	}
 	if err := w.Complete(); err != nil {
@@ -138,8 +138,8 @@ func (r *PatchReport) besides(base format.Checkpoint, in *inputs) error {
 			}
 		}
 	}
-	r.Metadata = !maps.Equal(metadata, base.Metadata())
-	if !base.Beside().Exists() {
+	r.Metadata = !maps.Equal(metadata, format.Metadata(base))
+	if !format.Beside(base).Exists() {
 		return nil
 	}
 	names, err := beside(base)
@@ -158,13 +158,13 @@ func (r *PatchReport) besides(base format.Checkpoint, in *inputs) error {
 // their names tell.
 func beside(base format.Checkpoint) ([]string, error) {
 	if info, err := os.Stat(base.Path()); err == nil && (info.IsDir() || packed.IsName(base.Path())) {
-		l, err := list(base.Beside(), func(string) bool { return false })
+		l, err := list(format.Beside(base), func(string) bool { return false })
 		if err != nil {
 			return nil, err
 		}
 		return l.files, nil
 	}
-	names, _, err := hub.Sidecars(base.Beside())
+	names, _, err := hub.Sidecars(format.Beside(base))
 	if err != nil {
 		return nil, fmt.Errorf("list the files beside the weights of %s: %w", base.Path(), err)
 	}

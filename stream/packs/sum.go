@@ -33,7 +33,7 @@ func (in *inputs) summed(path string, adapters []string, how mmapio.Reading) err
 	}
 	in.sum = c
 	in.Notes = append(in.Notes, format.Notes(c)...)
-	if beside := c.Beside(); beside.Exists() {
+	if beside := format.Beside(c); beside.Exists() {
 		names, skipped, err := hub.Sidecars(beside)
 		if err != nil {
 			return fmt.Errorf("list the files beside the weights of %s: %w", beside.Path(), err)

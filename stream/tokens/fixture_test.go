@@ -390,7 +390,7 @@ func checkRanges(t testing.TB, c format.Checkpoint, i int, all []byte) {
 		n := r.Int64N(int64(len(all)) - off + 1)
 		lend := c.View
 		if k%2 == 1 {
-			lend = c.Read
+			lend = func(i int, off, n int64) (mmapio.View, error) { return format.Read(c, i, off, n) }
 		}
 		v, err := lend(i, off, n)
 		if err != nil {
@@ -400,7 +400,7 @@ func checkRanges(t testing.TB, c format.Checkpoint, i int, all []byte) {
 			t.Fatalf("%s: bytes [%d, %d) differ from the whole", c.Tensors()[i].Name, off, off+n)
 		}
 		v.Release()
-		c.Advise(mmapio.Soon, i, off, n)
+		format.Advise(c, mmapio.Soon, i, off, n)
 	}
 }
 

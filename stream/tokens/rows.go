@@ -106,7 +106,7 @@ func (x *matrix) check() error {
 func (x *matrix) cost() (n int64) {
 	for _, p := range x.parts {
 		if p.Checkpoint != nil {
-			n = max(n, p.ViewCost(chunkBytes))
+			n = max(n, format.ViewCost(p.Checkpoint, chunkBytes))
 		}
 	}
 	return n + 32*segment + 32*min(x.tensor().RowLen(), longestRow) + chunkBytes
@@ -194,11 +194,7 @@ func (x *matrix) read(dst []byte, off int64, peek bool) error {
 
 // borrow shows bytes of the part to use, at most chunkBytes.
 func (p *part) borrow(off, n int64, peek bool, use func(data []byte)) error {
-	lend := p.View
-	if peek {
-		lend = p.Read
-	}
-	view, err := lend(p.index, off, n)
+	view, err := p.lend(off, n, peek)
 	if err != nil {
 		return err
 	}
@@ -207,6 +203,13 @@ func (p *part) borrow(off, n int64, peek bool, use func(data []byte)) error {
 		use(view.Data)
 		return nil
 	})
+}
+
+func (p *part) lend(off, n int64, peek bool) (mmapio.View, error) {
+	if peek {
+		return format.Read(p.Checkpoint, p.index, off, n)
+	}
+	return p.View(p.index, off, n)
 }
 
 // copy takes bytes as they are.
@@ -332,7 +335,7 @@ func (x *matrix) advise(a mmapio.Advice, off, n int64) {
 	}
 	_ = x.eachRun(off, n, func(s source, lo, hi, skip int64) error {
 		if p := x.parts[x.self]; int(s.model) == x.self && hi-lo >= leastAdvice {
-			p.Advise(a, p.index, int64(s.row)*size+skip, hi-lo)
+			format.Advise(p.Checkpoint, a, p.index, int64(s.row)*size+skip, hi-lo)
 		}
 		return nil
 	})

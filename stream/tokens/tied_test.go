@@ -86,8 +86,8 @@ func checkHead(t *testing.T, c format.Checkpoint, model Model, tied bool) {
 	if StandsIn(c, i) != tied || StandsIn(c, 0) || StandsIn(model.Checkpoint, 0) {
 		t.Errorf("%s: a head that stands in: %v, want %v", model.Path, !tied, tied)
 	}
-	if f, _ := c.Stored(i); f != nil || c.FileOf(i) != 0 {
-		t.Errorf("%s: %v, file %d", model.Path, f, c.FileOf(i))
+	if f, _ := format.Stored(c, i); f != nil || format.FileOf(c, i) != 0 {
+		t.Errorf("%s: %v, file %d", model.Path, f, format.FileOf(c, i))
 	}
 	if j, ok := c.Find(embeddingName); !ok || j == i {
 		t.Errorf("%s: the embedding is tensor %d", model.Path, j)

@@ -154,16 +154,16 @@ func TestIdentity(t *testing.T) {
 		t.Error(c.Tensors()[i])
 	}
 	if i, _ := c.Find("lm_head.weight"); true {
-		if f, _ := c.Stored(i); f != nil {
+		if f, _ := format.Stored(c, i); f != nil {
 			t.Error("stored")
 		}
 		if i, _ := c.Find("model.norm.weight"); true {
-			if f, _ := c.Stored(i); f == nil {
+			if f, _ := format.Stored(c, i); f == nil {
 				t.Error("not stored")
 			}
 		}
-		if c.ViewCost(10) < 10+chunkBytes {
-			t.Error(c.ViewCost(10))
+		if format.ViewCost(c, 10) < 10+chunkBytes {
+			t.Error(format.ViewCost(c, 10))
 		}
 	}
 }

@@ -146,12 +146,15 @@ func (w *gathered) Find(name string) (i int, ok bool) {
 	return w.Checkpoint.Find(name)
 }
 
-// FileOf implements [format.Checkpoint]: a head is where its embedding is.
+// Unwrap implements [format.Wrapper].
+func (w *gathered) Unwrap() format.Checkpoint { return w.Checkpoint }
+
+// FileOf implements [format.Sharded]: a head is where its embedding is.
 func (w *gathered) FileOf(i int) int {
 	if StandsIn(w, i) {
 		i = w.heads[i-(len(w.tensors)-len(w.heads))].index
 	}
-	return w.Checkpoint.FileOf(i)
+	return format.FileOf(w.Checkpoint, i)
 }
 
 // View implements [format.Checkpoint].
@@ -162,10 +165,10 @@ func (w *gathered) View(i int, off, n int64) (mmapio.View, error) {
 	return w.gather(i, off, n, false)
 }
 
-// Read implements [format.Checkpoint].
+// Read implements [format.Copied].
 func (w *gathered) Read(i int, off, n int64) (mmapio.View, error) {
 	if w.matrices[i] == nil {
-		return w.Checkpoint.Read(i, off, n)
+		return format.Read(w.Checkpoint, i, off, n)
 	}
 	return w.gather(i, off, n, true)
 }
@@ -205,25 +208,25 @@ type loan struct {
 
 func (l *loan) TakeBack([]byte, int64) { l.w.buffers.Put(l.buffer) }
 
-// ViewCost implements [format.Checkpoint].
+// ViewCost implements [format.Costly].
 func (w *gathered) ViewCost(n int64) int64 {
-	return max(w.Checkpoint.ViewCost(n), n+bufferStep+w.overhead)
+	return max(format.ViewCost(w.Checkpoint, n), n+bufferStep+w.overhead)
 }
 
-// Advise implements [format.Checkpoint]: it passes on what is said of the model's own
+// Advise implements [format.Advised]: it passes on what is said of the model's own
 // rows, where enough of them are together.
 func (w *gathered) Advise(a mmapio.Advice, i int, off, n int64) {
 	if x := w.matrices[i]; x != nil {
 		x.advise(a, off, n)
 		return
 	}
-	w.Checkpoint.Advise(a, i, off, n)
+	format.Advise(w.Checkpoint, a, i, off, n)
 }
 
-// Stored implements [format.Checkpoint].
+// Stored implements [format.Verbatim].
 func (w *gathered) Stored(i int) (file *mmapio.File, begin int64) {
 	if w.matrices[i] != nil {
 		return nil, 0
 	}
-	return w.Checkpoint.Stored(i)
+	return format.Stored(w.Checkpoint, i)
 }

@@ -70,7 +70,7 @@ func LoadTests(dir string) (*Tests, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tests{Tasks: strings.Split(ck.Metadata()["tasks"], ",")}
+	t := &Tests{Tasks: strings.Split(format.Metadata(ck)["tasks"], ",")}
 	if t.labels, err = bytesOf(ck, "labels"); err != nil {
 		return nil, err
 	}
