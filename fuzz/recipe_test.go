@@ -167,7 +167,7 @@ func unplaced(values recipe.Values) recipe.Values {
 		if key == recipe.PresetKey {
 			continue
 		}
-		v.Where = recipe.Place{}
+		v.Where = recipe.Position{}
 		bare[key] = v
 	}
 	return bare

@@ -249,7 +249,7 @@ func (m *matcher) takeWhole(out *Output, s site) {
 // addParts finds the tensor in every model that takes part, and returns the parameters that they share. The error is
 // [errDropped] where the tensor is to be left out.
 func (m *matcher) addParts(out *Output, t format.Tensor, s site) (recipe.Values, error) {
-	at := recipe.Site{Slice: max(m.slice, 0), Output: s.name, Inputs: s.names, T: s.position}
+	at := recipe.TensorRef{Slice: max(m.slice, 0), Output: s.name, Inputs: s.names, T: s.position}
 	shared, own := m.Recipe.At(at)
 	m.filters.See(at, s.sources())
 	out.parts = m.partsOf(len(s.inputs))

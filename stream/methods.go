@@ -15,8 +15,8 @@ import (
 func Schema() recipe.Schema { return withMissing(slices.Clone(schema)) }
 
 // Recipes reads recipes by the [Schema], beside the paths that are there.
-func Recipes() recipe.Reader {
-	return recipe.Reader{Schema: Schema(), Exists: func(path string) bool {
+func Recipes() recipe.Parser {
+	return recipe.Parser{Schema: Schema(), Exists: func(path string) bool {
 		_, err := os.Lstat(path)
 		return err == nil
 	}}
@@ -253,15 +253,15 @@ func taskArithmetic(name, summary, source, normalize string, more ...recipe.Para
 }
 
 // checkDella refuses probabilities outside of 0 to 1.
-func checkDella(r *recipe.Recipe, report func(recipe.Place, string)) {
+func checkDella(r *recipe.Recipe, report func(recipe.Position, string)) {
 	for _, m := range r.Models {
 		e, d := m.Params["epsilon"], m.Params["density"]
-		if e.Where == (recipe.Place{}) && d.Where == (recipe.Place{}) || !m.Params.Has("epsilon") || d.Varies || e.Varies || d.Number <= 0 || d.Number >= 1 {
+		if e.Where == (recipe.Position{}) && d.Where == (recipe.Position{}) || !m.Params.Has("epsilon") || d.Varies || e.Varies || d.Number <= 0 || d.Number >= 1 {
 			continue
 		}
 		if d.Number+e.Number >= 1 || d.Number-e.Number <= 0 {
 			where := e.Where
-			if where == (recipe.Place{}) {
+			if where == (recipe.Position{}) {
 				where = d.Where
 			}
 			report(where, fmt.Sprintf("density %g and epsilon %g: elements are kept with probabilities from density - epsilon to density + epsilon, which have to lie between 0 and 1", d.Number, e.Number))
@@ -270,7 +270,7 @@ func checkDella(r *recipe.Recipe, report func(recipe.Place, string)) {
 }
 
 // checkFisher demands an importance file of every model, and weights to divide by.
-func checkFisher(r *recipe.Recipe, report func(recipe.Place, string)) {
+func checkFisher(r *recipe.Recipe, report func(recipe.Position, string)) {
 	var weights float64
 	for _, m := range r.Models {
 		weights += m.Params.Number("weight")
@@ -286,7 +286,7 @@ func checkFisher(r *recipe.Recipe, report func(recipe.Place, string)) {
 }
 
 // checkSTA finds contradictions between the keys of sta.
-func checkSTA(r *recipe.Recipe, report func(recipe.Place, string)) {
+func checkSTA(r *recipe.Recipe, report func(recipe.Position, string)) {
 	if r.Slices != nil {
 		report(r.Slices[0].Where, "sta ranks over whole models, which slices and modules are not: merge first, and put layers or modules of the result together with passthrough")
 	}
@@ -296,7 +296,7 @@ func checkSTA(r *recipe.Recipe, report func(recipe.Place, string)) {
 			report(m.Where, "score "+score.String()+" needs an importance file for "+m.Path+"; without one, score magnitude ranks by the size of the update")
 		}
 		t, d := m.Params["threshold"], m.Params["density"]
-		switch given := d.Where != (recipe.Place{}); {
+		switch given := d.Where != (recipe.Position{}); {
 		case !m.Params.Has("threshold"):
 		case given && d.Where.OfModel == t.Where.OfModel:
 			report(t.Where, "threshold and density exclude each other")
@@ -312,13 +312,13 @@ func checkSTA(r *recipe.Recipe, report func(recipe.Place, string)) {
 }
 
 // checkLinear refuses a division by 0: where no filter matches, in the first layer of each slice.
-func checkLinear(r *recipe.Recipe, report func(recipe.Place, string)) {
+func checkLinear(r *recipe.Recipe, report func(recipe.Position, string)) {
 	for slice := range max(1, len(r.Slices)) {
 		where := r.Models[0].Where
 		if r.Slices != nil {
 			where = r.Slices[slice].Where
 		}
-		shared, models := r.At(recipe.Site{Slice: slice})
+		shared, models := r.At(recipe.TensorRef{Slice: slice})
 		var sum float64
 		for _, own := range models {
 			sum += own.Number("weight")

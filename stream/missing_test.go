@@ -203,8 +203,8 @@ func TestMissingInSlicesAndModules(t *testing.T) {
 func TestMissingAtTheTop(t *testing.T) {
 	const recipe = "merge_method: linear\nmodels: [{model: a}, {model: b}]\nmissing: drop\n"
 	r, err := Schema().Parse("recipe.yml", []byte(recipe))
-	if err != nil || r.Params.Text("missing") != "drop" || len(r.Idle) > 0 {
-		t.Errorf("%v, notes %q", err, r.Idle)
+	if err != nil || r.Params.Text("missing") != "drop" || len(r.Unused) > 0 {
+		t.Errorf("%v, notes %q", err, r.Unused)
 	}
 	if _, err := Schema().Parse("recipe.yml", []byte(recipe+"parameters: {missing: base}\n")); err == nil || !strings.Contains(err.Error(), `3: "missing" is given twice`) {
 		t.Errorf("given twice: %v", err)

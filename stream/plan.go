@@ -131,7 +131,7 @@ func (a Action) String() string { return [...]string{"fuse", "copy"}[a] }
 // plan must be closed.
 func NewPlan(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	p := &Plan{Recipe: r, Out: out, Options: o.withDefaults()}
-	p.Notes = append(p.Notes, r.Idle...)
+	p.Notes = append(p.Notes, r.Unused...)
 	problems := append(p.open(), p.bareAdapters()...)
 	if len(problems) == 0 {
 		problems = p.recognise()

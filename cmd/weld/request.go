@@ -107,7 +107,7 @@ func asked(c *cli.Context) (resolve func(overrides ...recipe.Setting) (*recipe.R
 // draft writes flags down as a recipe.
 func draft(c *cli.Context) *recipe.Draft {
 	text := func(flag string) recipe.Setting {
-		return recipe.Setting{Key: strings.ReplaceAll(flag, "-", "_"), Text: c.String(flag), Where: recipe.Place{Flag: "--" + flag}}
+		return recipe.Setting{Key: strings.ReplaceAll(flag, "-", "_"), Text: c.String(flag), Where: recipe.Position{Flag: "--" + flag}}
 	}
 	d := &recipe.Draft{Method: text("method"), Base: text("base"), DType: text("dtype")}
 	if c.IsSet("out-dtype") {
@@ -123,7 +123,7 @@ func draft(c *cli.Context) *recipe.Draft {
 		if !c.IsSet(flag) {
 			continue
 		}
-		s := recipe.Setting{Key: p.Key, Where: recipe.Place{Flag: "--" + flag}}
+		s := recipe.Setting{Key: p.Key, Where: recipe.Position{Flag: "--" + flag}}
 		switch {
 		case p.Kind == recipe.Bool:
 			s.Text = fmt.Sprint(c.Bool(flag))

@@ -30,7 +30,7 @@ func sweeps(c *cli.Context) ([][]recipe.Setting, error) {
 		var longer [][]recipe.Setting
 		for _, before := range combinations {
 			for _, value := range strings.Split(list, ",") {
-				s := recipe.Setting{Key: key, Text: strings.TrimSpace(value), Where: recipe.Place{Flag: "--sweep"}}
+				s := recipe.Setting{Key: key, Text: strings.TrimSpace(value), Where: recipe.Position{Flag: "--sweep"}}
 				if s.Text == "" {
 					return nil, usagef("--sweep %q: a value is empty", text)
 				}

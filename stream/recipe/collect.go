@@ -33,7 +33,7 @@ type layer map[string]rules
 // collect reads the settings of a scope.
 func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
 	out := make(layer)
-	first := make(map[string]Place)
+	first := make(map[string]Position)
 	for _, set := range settings {
 		p, known := m.param(set.Key)
 		switch {
@@ -141,7 +141,7 @@ func (r *resolver) parsed(p Param, s Setting, w word, in scope) (g gradient, ok 
 }
 
 // plain is a place without what it is said of, for messages.
-func (p Place) plain() Place { return Place{Line: p.Line, Flag: p.Flag} }
+func (p Position) plain() Position { return Position{Line: p.Line, Flag: p.Flag} }
 
 // PresetKey is the global key that names a preset.
 const PresetKey = "preset"

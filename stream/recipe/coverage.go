@@ -27,7 +27,7 @@ type watched struct {
 type written struct {
 	key    string
 	filter string // "" for the list
-	where  Place
+	where  Position
 }
 
 // gap is where a list of filters has nothing to say.
@@ -61,7 +61,7 @@ func (r *Recipe) Coverage() *Coverage {
 }
 
 // See looks at a tensor that is merged from some of the sources of its site.
-func (c *Coverage) See(s Site, sources iter.Seq[int]) {
+func (c *Coverage) See(s TensorRef, sources iter.Seq[int]) {
 	if c.none || s.Slice >= len(c.recipe.scopes) {
 		return
 	}
@@ -103,7 +103,7 @@ func (c *Coverage) see(e *entry, name, output string) {
 // known of them.
 func (c *Coverage) Report() (problems Problems, notes []string) {
 	say := func(w written, text string, args ...any) Problem {
-		return Problem{Origin: c.recipe.Origin, Place: w.where, Text: fmt.Sprintf(text, args...)}
+		return Problem{Origin: c.recipe.Origin, Position: w.where, Text: fmt.Sprintf(text, args...)}
 	}
 	var noted []Problem
 	for w, g := range c.bare {
@@ -136,6 +136,6 @@ func counted(first string, n int) string {
 }
 
 // Problem is something that is wrong with a recipe which its inputs brought to light.
-func (r *Recipe) Problem(where Place, text string, args ...any) Problems {
-	return Problems{{Origin: r.Origin, Place: where.plain(), Text: fmt.Sprintf(text, args...)}}
+func (r *Recipe) Problem(where Position, text string, args ...any) Problems {
+	return Problems{{Origin: r.Origin, Position: where.plain(), Text: fmt.Sprintf(text, args...)}}
 }

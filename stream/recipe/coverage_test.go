@@ -14,13 +14,13 @@ func covered(t *testing.T, text string, names ...string) (problems, said []strin
 	r := parse(t, text)
 	c := r.Coverage()
 	for _, name := range names {
-		c.See(recipe.Site{Output: name, Inputs: []string{name, name}}, slices.Values([]int{0, 1}))
+		c.See(recipe.TensorRef{Output: name, Inputs: []string{name, name}}, slices.Values([]int{0, 1}))
 	}
 	wrong, notes := c.Report()
 	for _, p := range wrong {
 		problems = append(problems, strings.TrimPrefix(p.String(), r.Origin+":"))
 	}
-	for _, note := range append(r.Idle, notes...) {
+	for _, note := range append(r.Unused, notes...) {
 		said = append(said, strings.TrimPrefix(note, r.Origin+":"))
 	}
 	return problems, said
@@ -65,7 +65,7 @@ func TestWhatNoFilterMatches(t *testing.T) {
 func TestFiltersOfOthers(t *testing.T) {
 	r := parse(t, "merge_method: ties\nbase_model: base\nmodels:\n- {model: a, parameters: {weight: {filter: mlp, value: 1}}}\n- {model: b, parameters: {weight: 1}}\n")
 	c := r.Coverage()
-	c.See(recipe.Site{Output: "x", Inputs: []string{"x", "x"}}, slices.Values([]int{1}))
+	c.See(recipe.TensorRef{Output: "x", Inputs: []string{"x", "x"}}, slices.Values([]int{1}))
 	if problems, notes := c.Report(); problems != nil || notes != nil {
 		t.Errorf("%v %v", problems, notes)
 	}

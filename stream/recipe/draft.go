@@ -30,7 +30,7 @@ type DraftModule struct {
 	Models []DraftModel
 	Slices []DraftSlice // instead of models
 	Params []Setting
-	Where  Place
+	Where  Position
 
 	faulty bool // neither models nor slices, which is reported already
 }
@@ -46,7 +46,7 @@ type DraftSlice struct {
 	Sources []DraftSource
 	Base    Setting // in place of the recipe's
 	Params  []Setting
-	Where   Place
+	Where   Position
 }
 
 // DraftSource is a model of which a slice takes the layers from First up to, but
@@ -59,7 +59,7 @@ type DraftSource struct {
 // Setting is a key with a value, and where it stands.
 type Setting struct {
 	Key, Text string
-	Where     Place
+	Where     Position
 	Literal   bool       // a path in which + is a letter like any other
 	rules     []word     // a gradient or filters in place of Text
 	ref       *reference // a model written as a mapping, in place of Text
@@ -80,7 +80,7 @@ func (s Setting) given() bool { return s.Text != "" || s.faulty }
 // model.
 func (d *Draft) Mismatch(s Setting, n int) {
 	text := fmt.Sprintf("given %d times for %d models: give it once for each, or once for all", n, len(d.Models))
-	d.mismatches = append(d.mismatches, Problem{Origin: d.Origin, Place: s.Where, Text: text})
+	d.mismatches = append(d.mismatches, Problem{Origin: d.Origin, Position: s.Where, Text: text})
 }
 
 // encoding refuses paths that a recipe cannot hold.

@@ -31,7 +31,7 @@ var carried = map[string]string{
 }
 
 // passed notes one of the carried keys; carriers are those that occur where it was found.
-func (r *resolver) passed(key string, where Place, carriers ...string) bool {
+func (r *resolver) passed(key string, where Position, carriers ...string) bool {
 	if r.own || !slices.Contains(carriers, key) {
 		return false
 	}
@@ -41,7 +41,7 @@ func (r *resolver) passed(key string, where Place, carriers ...string) bool {
 
 // misplaced notes a parameter of some method that stands beside parameters instead of among
 // them. A weight there is an error, as what it leaves out of parameters is in mergekit.
-func (r *resolver) misplaced(key string, where Place) bool {
+func (r *resolver) misplaced(key string, where Position) bool {
 	if r.own || key == "weight" || !r.schema.foreign(key) {
 		return false
 	}
@@ -50,10 +50,10 @@ func (r *resolver) misplaced(key string, where Place) bool {
 }
 
 // pass notes what has no effect.
-func (r *resolver) pass(where Place, text string, args ...any) {
-	line := Problem{Origin: r.origin, Place: where, Text: fmt.Sprintf(text, args...)}.String()
-	if !slices.Contains(r.idle, line) {
-		r.idle = append(r.idle, line)
+func (r *resolver) pass(where Position, text string, args ...any) {
+	line := Problem{Origin: r.origin, Position: where, Text: fmt.Sprintf(text, args...)}.String()
+	if !slices.Contains(r.unused, line) {
+		r.unused = append(r.unused, line)
 	}
 }
 

@@ -22,8 +22,8 @@ func TestPassedOver(t *testing.T) {
 		{"merge_method: linear\nslices:\n  - sources:\n      - model: a\n        layer_range: [0, 1]\n        revision: v1\n", "6: revision has no effect here"},
 	} {
 		r := understood(t, test.text)
-		if len(r.Idle) != 1 || !strings.HasPrefix(r.Idle[0], "recipe.yml:"+test.note) {
-			t.Errorf("%s%q, want %q", test.text, r.Idle, test.note)
+		if len(r.Unused) != 1 || !strings.HasPrefix(r.Unused[0], "recipe.yml:"+test.note) {
+			t.Errorf("%s%q, want %q", test.text, r.Unused, test.note)
 		}
 		if p := r.Params["lambda"]; p.Number > 1 {
 			t.Errorf("%slambda is %v", test.text, p.Number)

@@ -131,7 +131,7 @@ func readsBack(t *testing.T, r *recipe.Recipe) {
 }
 
 // sites are some tensors of every slice.
-func sites(r *recipe.Recipe) (all []recipe.Site) {
+func sites(r *recipe.Recipe) (all []recipe.TensorRef) {
 	for slice := range max(1, len(r.Slices)) {
 		n := len(r.Models)
 		if r.Slices != nil {
@@ -142,7 +142,7 @@ func sites(r *recipe.Recipe) (all []recipe.Site) {
 			for k := range inputs {
 				inputs[k] = name
 			}
-			all = append(all, recipe.Site{Slice: slice, Output: name, Inputs: inputs, T: float64(i) / 3})
+			all = append(all, recipe.TensorRef{Slice: slice, Output: name, Inputs: inputs, T: float64(i) / 3})
 		}
 	}
 	return all
@@ -255,7 +255,7 @@ slices:
 		if s.Where.Line != lines[i] {
 			t.Errorf("slice %d: line %d, want %d", i, s.Where.Line, lines[i])
 		}
-		s.Where = recipe.Place{}
+		s.Where = recipe.Position{}
 		if !reflect.DeepEqual(s, want[i]) {
 			t.Errorf("slice %d: %+v, want %+v", i, s, want[i])
 		}
@@ -263,8 +263,8 @@ slices:
 	if r.Varies() {
 		t.Error("nothing varies")
 	}
-	shared, models := r.At(recipe.Site{Slice: 0})
-	again, others := r.At(recipe.Site{Slice: 2, Output: "x", T: 0.5})
+	shared, models := r.At(recipe.TensorRef{Slice: 0})
+	again, others := r.At(recipe.TensorRef{Slice: 2, Output: "x", T: 0.5})
 	if !one(shared, again) || !one(models[1], others[0]) {
 		t.Error("where nothing varies, the maps are not the same")
 	}
@@ -310,7 +310,7 @@ parameters:
 		t.Errorf("weight %+v", w)
 	}
 	for name, want := range map[string]bool{"x.mlp.y": false, "x.attn": true} {
-		if shared, _ := r.At(recipe.Site{Output: name}); shared.Bool("normalize") != want {
+		if shared, _ := r.At(recipe.TensorRef{Output: name}); shared.Bool("normalize") != want {
 			t.Errorf("%s: normalize %v", name, !want)
 		}
 	}
@@ -391,9 +391,9 @@ func unplacedTokenizer(t *recipe.Tokenizer) *recipe.Tokenizer {
 		return nil
 	}
 	bare := *t
-	bare.Where, bare.Tokens = recipe.Place{}, nil
+	bare.Where, bare.Tokens = recipe.Position{}, nil
 	for _, token := range t.Tokens {
-		token.Where = recipe.Place{}
+		token.Where = recipe.Position{}
 		bare.Tokens = append(bare.Tokens, token)
 	}
 	return &bare

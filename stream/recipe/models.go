@@ -6,7 +6,7 @@ import "slices"
 type listed struct {
 	reference
 	own   layer
-	where Place
+	where Position
 }
 
 // models reads the list of models. Parameters of a base that is passed over are checked and

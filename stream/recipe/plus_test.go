@@ -30,7 +30,7 @@ func TestPlusInPaths(t *testing.T) {
 		{"a+b+c+d", "a+b c+d", "a+b", []string{"c+d"}, false},
 		{"./x/a+b", "./x/a+b", "./x/a+b", nil, false},
 	} {
-		in := recipe.Reader{Schema: mergekit, Exists: func(path string) bool { return slices.Contains(strings.Fields(c.there), path) }}
+		in := recipe.Parser{Schema: mergekit, Exists: func(path string) bool { return slices.Contains(strings.Fields(c.there), path) }}
 		check := func(form, path string, lora []string, notes []string) {
 			t.Helper()
 			if path != c.path || !reflect.DeepEqual(lora, c.lora) || (len(notes) > 0) != c.note {
@@ -41,26 +41,26 @@ func TestPlusInPaths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check("base", r.Base, r.BaseLora, r.Idle)
+		check("base", r.Base, r.BaseLora, r.Unused)
 		r, err = in.Parse("r.yml", []byte("merge_method: passthrough\nslices: [{sources: [{model: "+c.text+", layer_range: [0, 1]}]}]\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		check("slice", r.Models[0].Path, r.Models[0].Lora, r.Idle)
+		check("slice", r.Models[0].Path, r.Models[0].Lora, r.Unused)
 		r, err = in.Resolve(&recipe.Draft{
 			Method: recipe.Setting{Text: "linear"},
-			Models: []recipe.DraftModel{{Path: recipe.Setting{Text: c.text, Where: recipe.Place{Flag: "--model"}}}},
+			Models: []recipe.DraftModel{{Path: recipe.Setting{Text: c.text, Where: recipe.Position{Flag: "--model"}}}},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		check("--model", r.Models[0].Path, r.Models[0].Lora, r.Idle)
+		check("--model", r.Models[0].Path, r.Models[0].Lora, r.Unused)
 		again, err := mergekit.Parse("again.yml", r.YAML())
 		if err != nil || again.Models[0].Path != c.path || !reflect.DeepEqual(again.Models[0].Lora, c.lora) {
 			t.Errorf("%s, read again where nothing is there: %+v, %v", c.text, again.Models, err)
 		}
 	}
-	in := recipe.Reader{Schema: mergekit, Exists: func(path string) bool { return path == "c++" }}
+	in := recipe.Parser{Schema: mergekit, Exists: func(path string) bool { return path == "c++" }}
 	if _, err := in.Parse("r.yml", []byte("merge_method: linear\nmodels: [{model: d++}]\n")); err == nil {
 		t.Error("d++ names no adapter, and is no path that is there")
 	}

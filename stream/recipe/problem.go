@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Place is where something was written: a line of the recipe, or a flag.
-type Place struct {
+// Position is where something was written: a line of the recipe, or a flag.
+type Position struct {
 	Line    int
 	Flag    string
 	OfModel bool // said of one model, not of all
 }
 
-func (p Place) String() string {
+func (p Position) String() string {
 	if p.Flag != "" {
 		return "as " + p.Flag
 	}
@@ -23,7 +23,7 @@ func (p Place) String() string {
 // Problem is one thing that is wrong with a recipe.
 type Problem struct {
 	Origin string
-	Place
+	Position
 	Text string
 }
 
@@ -57,13 +57,13 @@ type resolver struct {
 	problems Problems
 	schema   Schema
 	own      bool     // the recipe is for a method of weld's own
-	idle     []string // what has no effect
+	unused   []string // what has no effect
 	visited  int      // entries of the YAML tree, those behind aliases each time
 	exists   func(path string) bool
 }
 
-func (r *resolver) report(where Place, text string, args ...any) {
-	r.problems = append(r.problems, Problem{Origin: r.origin, Place: where, Text: fmt.Sprintf(text, args...)})
+func (r *resolver) report(where Position, text string, args ...any) {
+	r.problems = append(r.problems, Problem{Origin: r.origin, Position: where, Text: fmt.Sprintf(text, args...)})
 }
 
 // err returns the problems in the order of their lines, each once: what is wrong with

@@ -21,7 +21,7 @@ var foreign = map[string]string{
 // draft reads the top level; nil if there is nothing to read.
 func (r *resolver) draft(n *yaml.Node) *Draft {
 	if n.Tag == "!!null" {
-		r.report(Place{}, "the recipe is empty")
+		r.report(Position{}, "the recipe is empty")
 		return nil
 	}
 	d := &Draft{Origin: r.origin}
@@ -29,7 +29,7 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	var body inputs
 	var source Setting
 	var params []Setting // at the top
-	ok := r.mapping(n, "a recipe", func(key string, where Place, value *yaml.Node) {
+	ok := r.mapping(n, "a recipe", func(key string, where Position, value *yaml.Node) {
 		switch key {
 		case "merge_method":
 			d.Method = r.setting(key, value)
@@ -84,7 +84,7 @@ type inputs struct {
 }
 
 // readInputs reads one of the three forms. As in mergekit, an empty one counts as absent.
-func (r *resolver) readInputs(in *inputs, key string, where Place, value *yaml.Node) {
+func (r *resolver) readInputs(in *inputs, key string, where Position, value *yaml.Node) {
 	value = r.follow(value)
 	if null(value) || (value.Kind != yaml.ScalarNode && len(value.Content) == 0) {
 		return
@@ -107,9 +107,9 @@ func (r *resolver) readInputs(in *inputs, key string, where Place, value *yaml.N
 // readModules reads the modules. A single one says what a recipe could say by itself, and is
 // read as that; several are parts of a model that are merged apart.
 func (r *resolver) readModules(in *inputs, n *yaml.Node) {
-	ok := r.mapping(n, "modules", func(name string, where Place, value *yaml.Node) {
+	ok := r.mapping(n, "modules", func(name string, where Position, value *yaml.Node) {
 		var inner inputs
-		ok := r.mapping(value, "a module", func(key string, where Place, value *yaml.Node) { r.readModule(&inner, key, where, value) })
+		ok := r.mapping(value, "a module", func(key string, where Position, value *yaml.Node) { r.readModule(&inner, key, where, value) })
 		if ok && inner.form == "" {
 			r.report(where, "module %q has neither models nor slices", name)
 		}
@@ -124,7 +124,7 @@ func (r *resolver) readModules(in *inputs, n *yaml.Node) {
 }
 
 // readModule reads one key of a module.
-func (r *resolver) readModule(in *inputs, key string, where Place, value *yaml.Node) {
+func (r *resolver) readModule(in *inputs, key string, where Position, value *yaml.Node) {
 	switch key {
 	case "models", "slices":
 		r.readInputs(in, key, where, value)
@@ -139,15 +139,15 @@ func (r *resolver) readModule(in *inputs, key string, where Place, value *yaml.N
 // readModels reads the list of models; faulty if there is none.
 func (r *resolver) readModels(n *yaml.Node) (models []DraftModel, faulty bool) {
 	if n.Kind != yaml.SequenceNode {
-		r.report(Place{Line: n.Line}, "models is a list: - model: PATH …")
+		r.report(Position{Line: n.Line}, "models is a list: - model: PATH …")
 		return nil, true
 	}
 	for _, item := range n.Content {
 		if !r.spend(item) {
 			break
 		}
-		m := DraftModel{Path: Setting{Key: "model", Where: Place{Line: item.Line}}}
-		ok := r.mapping(item, "a model", func(key string, where Place, value *yaml.Node) {
+		m := DraftModel{Path: Setting{Key: "model", Where: Position{Line: item.Line}}}
+		ok := r.mapping(item, "a model", func(key string, where Position, value *yaml.Node) {
 			switch key {
 			case "model":
 				m.Path = r.referenceNode(key, value)
@@ -172,7 +172,7 @@ func (r *resolver) settings(n *yaml.Node) []Setting {
 		return nil
 	}
 	var all []Setting
-	r.mapping(n, "parameters", func(key string, _ Place, value *yaml.Node) {
+	r.mapping(n, "parameters", func(key string, _ Position, value *yaml.Node) {
 		all = append(all, r.parameter(key, value))
 	})
 	return all
@@ -181,7 +181,7 @@ func (r *resolver) settings(n *yaml.Node) []Setting {
 // parameter reads a value, a gradient, or filters.
 func (r *resolver) parameter(key string, n *yaml.Node) Setting {
 	n = r.follow(n)
-	s := Setting{Key: key, Where: Place{Line: n.Line}}
+	s := Setting{Key: key, Where: Position{Line: n.Line}}
 	switch {
 	case n.Kind == yaml.ScalarNode:
 		return r.setting(key, n)
@@ -216,11 +216,11 @@ func (r *resolver) filtered(key string, n *yaml.Node) (w word, ok bool) {
 		return w, false
 	}
 	if n = r.follow(n); n.Kind != yaml.MappingNode {
-		r.report(Place{Line: n.Line}, "%s mixes values and filters: a list holds either the values of a gradient, or {filter: PART OF A NAME, value: …}", key)
+		r.report(Position{Line: n.Line}, "%s mixes values and filters: a list holds either the values of a gradient, or {filter: PART OF A NAME, value: …}", key)
 		return w, false
 	}
 	before, valued, filter := len(r.problems), false, ""
-	r.mapping(n, key, func(k string, where Place, value *yaml.Node) {
+	r.mapping(n, key, func(k string, where Position, value *yaml.Node) {
 		switch k {
 		case "filter":
 			filter = r.optional(k, value, r.setting).Text
@@ -233,7 +233,7 @@ func (r *resolver) filtered(key string, n *yaml.Node) (w word, ok bool) {
 		}
 	})
 	if !valued {
-		r.report(Place{Line: n.Line}, "%s has a mapping without a value: {filter: PART OF A NAME, value: …}", key)
+		r.report(Position{Line: n.Line}, "%s has a mapping without a value: {filter: PART OF A NAME, value: …}", key)
 	}
 	if w.filter = filter; filter == "*" {
 		w.filter = "" // mergekit's word for every name
@@ -249,7 +249,7 @@ func (r *resolver) gradient(key string, n *yaml.Node) (w word, ok bool) {
 		items = n.Content
 	}
 	if len(items) == 0 {
-		r.report(Place{Line: n.Line}, "%s is an empty list: a gradient has at least one value", key)
+		r.report(Position{Line: n.Line}, "%s is an empty list: a gradient has at least one value", key)
 		return w, false
 	}
 	ok = true
@@ -278,7 +278,7 @@ func null(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!n
 // setting reads one scalar.
 func (r *resolver) setting(key string, n *yaml.Node) Setting {
 	n = r.follow(n)
-	s := Setting{Key: key, Where: Place{Line: n.Line}, faulty: true}
+	s := Setting{Key: key, Where: Position{Line: n.Line}, faulty: true}
 	switch {
 	case n.Kind != yaml.ScalarNode:
 		r.report(s.Where, "%s takes one value, not a list or a mapping", key)

@@ -18,9 +18,9 @@ type Recipe struct {
 	Tokenizer    *Tokenizer // nil: the base's files
 	ChatTemplate string     // "": the tokenizer's own; else auto, the name of a template, Jinja, or the path of a .jinja file
 
-	// Idle says, a line each, what has no effect: parameters of other methods and the like, which
+	// Unused says, a line each, what has no effect: parameters of other methods and the like, which
 	// mergekit passes over too, and published recipes have.
-	Idle []string
+	Unused []string
 
 	scopes []scoped // of each slice, or one
 	all    *entry   // what is said of no slice and no model
@@ -31,7 +31,7 @@ type Model struct {
 	Path   string   // or name@revision
 	Lora   []string // adapters that are added to it, in this order
 	Params Values
-	Where  Place
+	Where  Position
 }
 
 // Module is a part of a model that is merged by itself, such as the vision tower: its slices are
@@ -39,7 +39,7 @@ type Model struct {
 type Module struct {
 	Name        string // as mergekit calls it, or the prefix of its tensors' names
 	First, Last int
-	Where       Place
+	Where       Position
 }
 
 // Slice is a run of layers of the output. Its layers follow those of the slice before
@@ -49,7 +49,7 @@ type Slice struct {
 	Sources  []SliceSource // all with as many layers; the base first where it is [BaseFirst]
 	Base     string        // the base of this slice, if it is another than the recipe's
 	BaseLora []string
-	Where    Place
+	Where    Position
 }
 
 // SliceSource is a model of which a slice takes the layers from First up to, but

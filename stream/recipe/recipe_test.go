@@ -190,7 +190,7 @@ func TestPlaces(t *testing.T) {
 	if at := r.Models[1].Where.Line; at != 7 {
 		t.Errorf("second model: line %d, want 7", at)
 	}
-	if at := r.Params["normalize"].Where; at != (recipe.Place{}) {
+	if at := r.Params["normalize"].Where; at != (recipe.Position{}) {
 		t.Errorf("a default has the place %+v", at)
 	}
 }
@@ -227,7 +227,7 @@ func TestManyModels(t *testing.T) {
 
 // What is wrong with flags names the flag, and proposes flags.
 func TestProblemsOfFlags(t *testing.T) {
-	at := func(flag string) recipe.Place { return recipe.Place{Flag: flag} }
+	at := func(flag string) recipe.Position { return recipe.Position{Flag: flag} }
 	set := func(key, text string) recipe.Setting {
 		return recipe.Setting{Key: key, Text: text, Where: at("--" + strings.ReplaceAll(key, "_", "-"))}
 	}
@@ -273,7 +273,7 @@ func TestMismatch(t *testing.T) {
 		Method: recipe.Setting{Text: "linear"},
 		Models: []recipe.DraftModel{{Path: recipe.Setting{Text: "a"}}, {Path: recipe.Setting{Text: "b"}}},
 	}
-	d.Mismatch(recipe.Setting{Key: "weight", Where: recipe.Place{Flag: "--weight"}}, 3)
+	d.Mismatch(recipe.Setting{Key: "weight", Where: recipe.Position{Flag: "--weight"}}, 3)
 	r, err := stream.Schema().Resolve(&d)
 	const want = "--weight: given 3 times for 2 models: give it once for each, or once for all"
 	if ps := problems(t, r, err); len(ps) != 1 || ps[0].String() != want {
@@ -299,7 +299,7 @@ func unplaced(values recipe.Values) recipe.Values {
 	bare := make(recipe.Values)
 	for key, v := range values {
 		if key != recipe.PresetKey {
-			v.Where = recipe.Place{}
+			v.Where = recipe.Position{}
 			bare[key] = v
 		}
 	}

@@ -73,9 +73,9 @@ func (r *resolver) referenceNode(key string, n *yaml.Node) Setting {
 	if n.Kind != yaml.MappingNode {
 		return r.setting(key, n)
 	}
-	s := Setting{Key: key, Where: Place{Line: n.Line}, ref: &reference{}}
+	s := Setting{Key: key, Where: Position{Line: n.Line}, ref: &reference{}}
 	before, named := len(r.problems), false
-	r.mapping(n, "a model", func(key string, where Place, value *yaml.Node) {
+	r.mapping(n, "a model", func(key string, where Position, value *yaml.Node) {
 		switch key {
 		case "model":
 			s.ref.path, named = r.located("model", value), true
@@ -124,7 +124,7 @@ func (r *resolver) located(key string, n *yaml.Node) string {
 		s := r.setting(key, n)
 		path, faulty = s.Text, s.faulty
 	} else {
-		r.mapping(n, key, func(k string, where Place, value *yaml.Node) {
+		r.mapping(n, key, func(k string, where Position, value *yaml.Node) {
 			switch {
 			case k != "path" && k != "revision":
 				keys := []string{"path", "revision"}
@@ -139,7 +139,7 @@ func (r *resolver) located(key string, n *yaml.Node) string {
 		})
 	}
 	if path == "" && !faulty {
-		r.report(Place{Line: n.Line}, "%s without a path", key)
+		r.report(Position{Line: n.Line}, "%s without a path", key)
 	}
 	if revision != "" {
 		path += "@" + revision

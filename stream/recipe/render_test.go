@@ -142,7 +142,7 @@ func replacesDensity(r *recipe.Recipe) bool {
 
 func randomDraft(r *rand.Rand, m recipe.Method) *recipe.Draft {
 	set := func(key, text string) recipe.Setting {
-		return recipe.Setting{Key: key, Text: text, Where: recipe.Place{Flag: "--" + key}}
+		return recipe.Setting{Key: key, Text: text, Where: recipe.Position{Flag: "--" + key}}
 	}
 	d := &recipe.Draft{Method: set("merge_method", m.Name)}
 	if m.Base == recipe.Required || r.IntN(2) == 0 {

@@ -8,10 +8,10 @@ import (
 
 // Resolve checks a draft and completes it with presets and defaults. The error is
 // [Problems].
-func (s Schema) Resolve(d *Draft) (*Recipe, error) { return Reader{Schema: s}.Resolve(d) }
+func (s Schema) Resolve(d *Draft) (*Recipe, error) { return Parser{Schema: s}.Resolve(d) }
 
-// Reader reads recipes by a schema where paths can be looked at.
-type Reader struct {
+// Parser reads recipes by a schema where paths can be looked at.
+type Parser struct {
 	Schema
 	// Exists reports whether a path is there. A + in a model's name is then a letter like any other
 	// where there is a path of that name.
@@ -19,7 +19,7 @@ type Reader struct {
 }
 
 // Resolve is [Schema.Resolve].
-func (in Reader) Resolve(d *Draft) (*Recipe, error) {
+func (in Parser) Resolve(d *Draft) (*Recipe, error) {
 	r := &resolver{origin: d.Origin, schema: in.Schema, exists: in.Exists}
 	recipe := in.resolve(r, d)
 	if err := r.err(); err != nil {
@@ -60,7 +60,7 @@ func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
 	if len(r.problems) == 0 {
 		b.check()
 	}
-	b.out.Idle = r.idle
+	b.out.Unused = r.unused
 	return b.out
 }
 
@@ -98,7 +98,7 @@ func (b *builder) entry(perModel bool, narrowFirst ...layer) *entry {
 
 // demand reports required keys that have no value. Whether filters leave one out for some tensors is
 // known when there are tensors: [Coverage].
-func (b *builder) demand(e *entry, perModel bool, where Place, of string) {
+func (b *builder) demand(e *entry, perModel bool, where Position, of string) {
 	for _, p := range b.method.Params {
 		if !p.Required || p.PerModel != perModel {
 			continue
@@ -113,7 +113,7 @@ func (b *builder) demand(e *entry, perModel bool, where Place, of string) {
 func (b *builder) isBase(x, base reference) bool { return base.path != "" && x.same(base) }
 
 // count checks how many models there are, the base left out where it is a reference.
-func (b *builder) count(n int, where, tooMany Place, of string) {
+func (b *builder) count(n int, where, tooMany Position, of string) {
 	m := b.method
 	switch {
 	case n < m.MinModels:
@@ -141,7 +141,7 @@ func (b *builder) check() {
 		before[i] = keysOf(m.Params)
 	}
 	shared := keysOf(b.out.Params)
-	b.method.Check(b.out, func(where Place, text string) { b.report(where.plain(), "%s", text) })
+	b.method.Check(b.out, func(where Position, text string) { b.report(where.plain(), "%s", text) })
 	for slice, in := range b.out.scopes {
 		dropped(shared, b.out.Params, in.shared)
 		for k, e := range in.sources {

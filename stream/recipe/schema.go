@@ -20,7 +20,7 @@ type Method struct {
 	// Presets are named sets of values, in place of the defaults.
 	Presets map[string]map[string]string
 	// Check finds what is wrong across keys, when each by itself is right.
-	Check func(r *Recipe, report func(where Place, text string))
+	Check func(r *Recipe, report func(where Position, text string))
 }
 
 // Need says whether something has to be there.

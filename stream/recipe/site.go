@@ -2,8 +2,8 @@ package recipe
 
 import "maps"
 
-// Site is one output tensor, as far as parameters depend on it.
-type Site struct {
+// TensorRef is one output tensor, as far as parameters depend on it.
+type TensorRef struct {
 	Slice  int      // index in the recipe's slices; 0 where it has none
 	Output string   // its name in the output
 	Inputs []string // its name in each source of the slice, or in each model
@@ -21,7 +21,7 @@ type scoped struct {
 // is absent where no filter matches and there is no default. The maps are shared
 // between tensors that have the same values: do not change them. Several goroutines
 // may call At.
-func (r *Recipe) At(s Site) (shared Values, models []Values) {
+func (r *Recipe) At(s TensorRef) (shared Values, models []Values) {
 	if s.Slice >= len(r.scopes) { // a recipe that no schema made
 		for _, m := range r.Models {
 			models = append(models, m.Params)

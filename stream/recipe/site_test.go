@@ -23,7 +23,7 @@ func TestGradients(t *testing.T) {
 		{`["1e-1", .3]`, 0.5, 0.2}, {"[0, 1]", -1, 0}, {"[0, 1]", 2, 1}, {"[0, 1]", math.NaN(), 0},
 	} {
 		r := understood(t, "merge_method: linear\nmodels: [{model: a}]\nparameters: {weight: "+test.list+"}\n")
-		_, models := r.At(recipe.Site{T: test.t})
+		_, models := r.At(recipe.TensorRef{T: test.t})
 		if got := models[0].Number("weight"); math.Abs(got-test.want) > 1e-15 {
 			t.Errorf("%s at %v: %v, want %v", test.list, test.t, got, test.want)
 		}
@@ -39,7 +39,7 @@ func TestGradientsStayBetweenTheirEnds(t *testing.T) {
 		for layers := 2; layers < 70; layers++ {
 			for layer := range layers {
 				at := float64(layer) / float64(layers-1)
-				_, models := r.At(recipe.Site{T: at})
+				_, models := r.At(recipe.TensorRef{T: at})
 				if got := models[0].Number("weight"); got < end || got > 1 || at <= 0.5 && got != end {
 					t.Fatalf("[%v, %v, 1] in layer %d of %d: %v", end, end, layer, layers, got)
 				}
@@ -56,7 +56,7 @@ func TestSteps(t *testing.T) {
 		mode      string
 		normalize bool
 	}{{0, "a", true}, {0.49, "a", true}, {0.5, "a", false}, {0.99, "a", false}, {1, "b", true}} {
-		shared, _ := r.At(recipe.Site{T: test.t})
+		shared, _ := r.At(recipe.TensorRef{T: test.t})
 		if shared.Text("mode") != test.mode || shared.Bool("normalize") != test.normalize {
 			t.Errorf("at %v: %s, %v", test.t, shared.Text("mode"), shared.Bool("normalize"))
 		}
@@ -95,7 +95,7 @@ parameters:
 		{"embed", "embed", 1, 7, 1},
 		{"", "", 1, 7, 1},
 	} {
-		shared, models := r.At(recipe.Site{Output: test.output, Inputs: []string{test.input}, T: 0.5})
+		shared, models := r.At(recipe.TensorRef{Output: test.output, Inputs: []string{test.input}, T: 0.5})
 		if shared.Number("lambda") != test.lambda || models[0].Number("weight") != test.weight || models[0].Number("density") != test.density {
 			t.Errorf("%s from %s: %v, %v", test.output, test.input, texts(shared), texts(models[0]))
 		}
@@ -133,7 +133,7 @@ func TestWholeNumbers(t *testing.T) {
 func TestValuesAreShared(t *testing.T) {
 	r := understood(t, "merge_method: linear\nmodels: [{model: a, parameters: {weight: [{filter: mlp, value: 2}, {value: 3}]}}]\nparameters: {normalize: [true, false]}\n")
 	at := func(name string, t float64) (recipe.Values, recipe.Values) {
-		shared, models := r.At(recipe.Site{Output: name, Inputs: []string{name}, T: t})
+		shared, models := r.At(recipe.TensorRef{Output: name, Inputs: []string{name}, T: t})
 		return shared, models[0]
 	}
 	s1, m1 := at("layers.1.mlp.a", 0.5)
@@ -246,7 +246,7 @@ func TestPrecedence(t *testing.T) {
 		for range 30 {
 			i, at := r.IntN(n), r.Float64()
 			pick := func() string { return names[r.IntN(len(names))] }
-			site := recipe.Site{Slice: i, Output: pick(), Inputs: []string{pick(), pick(), pick()}, T: at}
+			site := recipe.TensorRef{Slice: i, Output: pick(), Inputs: []string{pick(), pick(), pick()}, T: at}
 			shared, models := rec.At(site)
 			check := func(what string, got float64, name string, scopes ...said) {
 				if want, ok := value(scopes, name, at); !ok || math.Abs(got-want) > 1e-12 {
@@ -295,7 +295,7 @@ parameters: {weight: 2, normalize: false}
 		normalize bool
 		weights   []float64
 	}{{false, []float64{3, 7}}, {true, []float64{3}}, {false, []float64{5, 2}}} {
-		shared, models := r.At(recipe.Site{Slice: slice})
+		shared, models := r.At(recipe.TensorRef{Slice: slice})
 		if shared.Bool("normalize") != want.normalize || len(models) != len(want.weights) {
 			t.Fatalf("slice %d: normalize %v, %d models", slice, shared.Bool("normalize"), len(models))
 		}

@@ -14,7 +14,7 @@ const maxLayer = 1 << 20
 // readSlices reads the list of slices; faulty if there is none.
 func (r *resolver) readSlices(n *yaml.Node) (all []DraftSlice, faulty bool) {
 	if n.Kind != yaml.SequenceNode {
-		r.report(Place{Line: n.Line}, "slices is a list: - sources: [{model: PATH, layer_range: [0, 8]}]")
+		r.report(Position{Line: n.Line}, "slices is a list: - sources: [{model: PATH, layer_range: [0, 8]}]")
 		return nil, true
 	}
 	for _, item := range n.Content {
@@ -27,9 +27,9 @@ func (r *resolver) readSlices(n *yaml.Node) (all []DraftSlice, faulty bool) {
 }
 
 func (r *resolver) readSlice(n *yaml.Node) DraftSlice {
-	s := DraftSlice{Where: Place{Line: n.Line}}
+	s := DraftSlice{Where: Position{Line: n.Line}}
 	before := len(r.problems)
-	ok := r.mapping(n, "a slice", func(key string, where Place, value *yaml.Node) {
+	ok := r.mapping(n, "a slice", func(key string, where Position, value *yaml.Node) {
 		switch key {
 		case "sources":
 			s.Sources = r.readSources(value)
@@ -53,7 +53,7 @@ func (r *resolver) readSlice(n *yaml.Node) DraftSlice {
 
 func (r *resolver) readSources(n *yaml.Node) (all []DraftSource) {
 	if n = r.follow(n); n.Kind != yaml.SequenceNode {
-		r.report(Place{Line: n.Line}, "sources is a list: - {model: PATH, layer_range: [0, 8]}")
+		r.report(Position{Line: n.Line}, "sources is a list: - {model: PATH, layer_range: [0, 8]}")
 		return nil
 	}
 	for _, item := range n.Content {
@@ -67,9 +67,9 @@ func (r *resolver) readSources(n *yaml.Node) (all []DraftSource) {
 
 func (r *resolver) readSource(n *yaml.Node) DraftSource {
 	var s DraftSource
-	s.Path = Setting{Key: "model", Where: Place{Line: n.Line}}
+	s.Path = Setting{Key: "model", Where: Position{Line: n.Line}}
 	ranged := false
-	ok := r.mapping(n, "a source", func(key string, where Place, value *yaml.Node) {
+	ok := r.mapping(n, "a source", func(key string, where Position, value *yaml.Node) {
 		switch key {
 		case "model":
 			s.Path = r.referenceNode(key, value)
@@ -104,7 +104,7 @@ func (r *resolver) layerRange(n *yaml.Node) (first, last int) {
 		}
 	}
 	if n.Kind != yaml.SequenceNode || len(n.Content) != 2 || len(ends) != 2 || ends[0] < 0 || ends[0] >= ends[1] || ends[1] > maxLayer {
-		r.report(Place{Line: n.Line}, "layer_range is no range of layers: [FIRST, LAST], LAST not included, such as [0, 8] for the first eight")
+		r.report(Position{Line: n.Line}, "layer_range is no range of layers: [FIRST, LAST], LAST not included, such as [0, 8] for the first eight")
 		return 0, 0
 	}
 	return ends[0], ends[1]

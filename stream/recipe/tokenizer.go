@@ -13,7 +13,7 @@ type Tokenizer struct {
 	Source          string // base, union, or a model's path, which need not be merged
 	Tokens          []TokenSource
 	PadToMultipleOf int // rows of the vocabulary's tensors; 0: as many as tokens
-	Where           Place
+	Where           Position
 }
 
 // TokenSource says where the row of one token comes from.
@@ -24,7 +24,7 @@ type TokenSource struct {
 	TokenID     *int   // of OtherToken: the row, or
 	SourceToken string // the token that has it
 	Force       bool   // in every model, also where it has the token itself
-	Where       Place
+	Where       Position
 }
 
 // TokenKind is where a row comes from.
@@ -54,7 +54,7 @@ type draftTokenizer struct {
 	source Setting
 	tokens []draftToken
 	pad    int
-	where  Place
+	where  Position
 }
 
 type draftToken struct {
@@ -75,12 +75,12 @@ func (r *resolver) eitherTokenizer(source Setting, t *draftTokenizer) *draftToke
 }
 
 // readTokenizer reads the section; nil if there is none.
-func (r *resolver) readTokenizer(where Place, n *yaml.Node) *draftTokenizer {
+func (r *resolver) readTokenizer(where Position, n *yaml.Node) *draftTokenizer {
 	if null(r.follow(n)) {
 		return nil
 	}
 	t := &draftTokenizer{where: where}
-	r.mapping(n, "tokenizer", func(key string, where Place, value *yaml.Node) {
+	r.mapping(n, "tokenizer", func(key string, where Position, value *yaml.Node) {
 		switch key {
 		case "source":
 			t.source = r.referenceNode(key, value)
@@ -110,12 +110,12 @@ func (r *resolver) readTokens(n *yaml.Node) (all []draftToken) {
 	if null(r.follow(n)) {
 		return nil
 	}
-	r.mapping(n, "tokens", func(token string, where Place, value *yaml.Node) {
+	r.mapping(n, "tokens", func(token string, where Position, value *yaml.Node) {
 		t := draftToken{TokenSource: TokenSource{Token: token, Where: where}}
 		if token == "" {
 			r.report(where, "a token without a text")
 		}
-		r.mapping(value, "a token", func(key string, where Place, value *yaml.Node) {
+		r.mapping(value, "a token", func(key string, where Position, value *yaml.Node) {
 			switch key {
 			case "source":
 				r.tokenSource(&t, value)
@@ -167,7 +167,7 @@ func reads(n *yaml.Node, keys ...string) bool {
 func (r *resolver) row(t *draftToken, n *yaml.Node) {
 	var kind, token Setting
 	before := len(r.problems)
-	r.mapping(n, "source", func(key string, where Place, value *yaml.Node) {
+	r.mapping(n, "source", func(key string, where Position, value *yaml.Node) {
 		switch key {
 		case "kind":
 			kind = r.setting(key, value)
@@ -189,7 +189,7 @@ func (r *resolver) row(t *draftToken, n *yaml.Node) {
 		return
 	}
 	t.SourceToken = token.Text
-	where := Place{Line: n.Line}
+	where := Position{Line: n.Line}
 	one := (token.given()) != (t.TokenID != nil)
 	switch {
 	case kind.Text != kindZero && kind.Text != kindModelToken:

@@ -16,7 +16,7 @@ type Value struct {
 	Text   string
 	Number float64
 	Bool   bool
-	Where  Place // zero for a default
+	Where  Position // zero for a default
 	// Varies says that the value depends on the tensor or the slice; what stands here is
 	// that of the first layer where no filter matches. [Recipe.At] has the others.
 	Varies bool

@@ -24,29 +24,29 @@ const maxEntries = 1 << 20
 // Parse reads a recipe in YAML; origin is its name in messages. Overrides replace what it says
 // of their keys. The error is [Problems].
 func (s Schema) Parse(origin string, data []byte, overrides ...Setting) (*Recipe, error) {
-	return Reader{Schema: s}.Parse(origin, data, overrides...)
+	return Parser{Schema: s}.Parse(origin, data, overrides...)
 }
 
 // Parse is [Schema.Parse].
-func (in Reader) Parse(origin string, data []byte, overrides ...Setting) (*Recipe, error) {
+func (in Parser) Parse(origin string, data []byte, overrides ...Setting) (*Recipe, error) {
 	s := in.Schema
 	r := &resolver{origin: origin, schema: s, exists: in.Exists}
 	if len(data) > MaxSize {
-		r.report(Place{}, "a recipe of %d bytes is over the limit of %d", len(data), MaxSize)
+		r.report(Position{}, "a recipe of %d bytes is over the limit of %d", len(data), MaxSize)
 		return nil, r.err()
 	}
 	var doc, more yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(versionless(data)))
 	switch err := decoder.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		r.report(Place{}, "the recipe is empty")
+		r.report(Position{}, "the recipe is empty")
 		return nil, r.err()
 	case err != nil:
 		r.syntax(err)
 		return nil, r.err()
 	}
 	if err := decoder.Decode(&more); err == nil {
-		r.report(Place{Line: more.Line}, "a second document: a file holds one recipe")
+		r.report(Position{Line: more.Line}, "a second document: a file holds one recipe")
 	} else if !errors.Is(err, io.EOF) {
 		r.syntax(err)
 	}
@@ -83,14 +83,14 @@ func (r *resolver) syntax(err error) {
 		if countedFromZero.MatchString(m[2]) {
 			line++
 		}
-		r.report(Place{Line: line}, "not YAML: %s", m[2])
+		r.report(Position{Line: line}, "not YAML: %s", m[2])
 		return
 	}
-	r.report(Place{}, "not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	r.report(Position{}, "not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
 // visitor is told a key, where it stands, and its value.
-type visitor func(key string, where Place, value *yaml.Node)
+type visitor func(key string, where Position, value *yaml.Node)
 
 // mapping visits the keys of a mapping in order, then those of the mappings that it
 // takes in with <<; a key that stands twice is a problem. ok is false where there is
@@ -98,14 +98,14 @@ type visitor func(key string, where Place, value *yaml.Node)
 func (r *resolver) mapping(n *yaml.Node, what string, visit visitor) (ok bool) {
 	n = r.follow(n)
 	if n.Kind != yaml.MappingNode {
-		r.report(Place{Line: n.Line}, "%s is a mapping of keys to values", what)
+		r.report(Position{Line: n.Line}, "%s is a mapping of keys to values", what)
 		return false
 	}
 	seen := make(map[string]int)
 	var taken []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		where := Place{Line: key.Line}
+		where := Position{Line: key.Line}
 		switch line, twice := seen[key.Value]; {
 		case !r.spend(key):
 			return true
@@ -136,7 +136,7 @@ func (r *resolver) take(n *yaml.Node, seen map[string]int, visit visitor, depth 
 		return
 	}
 	if depth == aliasDepth || (n.Kind != yaml.MappingNode && n.Kind != yaml.SequenceNode) {
-		r.report(Place{Line: line}, "<< takes in a mapping, or a list of mappings")
+		r.report(Position{Line: line}, "<< takes in a mapping, or a list of mappings")
 		return
 	}
 	var taken []*yaml.Node
@@ -156,7 +156,7 @@ func (r *resolver) take(n *yaml.Node, seen map[string]int, visit visitor, depth 
 			continue
 		}
 		seen[key.Value] = key.Line
-		visit(key.Value, Place{Line: key.Line}, value)
+		visit(key.Value, Position{Line: key.Line}, value)
 	}
 	for _, value := range taken {
 		r.take(value, seen, visit, depth+1)
@@ -167,7 +167,7 @@ func (r *resolver) take(n *yaml.Node, seen map[string]int, visit visitor, depth 
 // stand for more than any machine holds.
 func (r *resolver) spend(n *yaml.Node) bool {
 	if r.visited++; r.visited == maxEntries {
-		r.report(Place{Line: n.Line}, "the aliases of the recipe stand for more than %d entries", maxEntries)
+		r.report(Position{Line: n.Line}, "the aliases of the recipe stand for more than %d entries", maxEntries)
 	}
 	return r.visited < maxEntries
 }
@@ -176,7 +176,7 @@ func (r *resolver) spend(n *yaml.Node) bool {
 func (r *resolver) follow(n *yaml.Node) *yaml.Node {
 	for depth := 0; n.Kind == yaml.AliasNode; depth++ {
 		if depth == aliasDepth {
-			r.report(Place{Line: n.Line}, "alias *%s leads nowhere", n.Value)
+			r.report(Position{Line: n.Line}, "alias *%s leads nowhere", n.Value)
 			return &yaml.Node{Kind: yaml.ScalarNode, Line: n.Line}
 		}
 		n = n.Alias
