@@ -79,7 +79,7 @@ func FuzzQuantile(f *testing.F) {
 		if math.Float32bits(got) != math.Float32bits(want) {
 			t.Fatalf("the score of rank %d of %d is %v (%#08x), got %v (%#08x)", k, len(s), want, math.Float32bits(want), got, math.Float32bits(got))
 		}
-		kept := int64(scoring.Cut{T: got}.Kept(s))
+		kept := int64(scoring.Threshold{T: got}.Kept(s))
 		switch {
 		case got > 0 && kept < k:
 			t.Errorf("threshold %v keeps %d of %d scores, fewer than %d", got, kept, len(s), k)

@@ -3,10 +3,12 @@
 // A [Score] turns a tile's values into importance scores, with the [Statistic]
 // that says what an importance file holds; the first-order Taylor term |θ·g| of
 // Selective Task Arithmetic (arXiv 2411.16139) is the default. A [Normalization]
-// makes the scores of different tensors comparable. A [Quantile] finds the exact
-// k-th largest score of any number of tiles in two passes and fixed memory, [Find] that
-// of scores at hand, and the [Cut] that follows from it is the mask. Where a sample tells
-// about where it lies, [Held] keeps the scores there, so that one pass is enough.
+// makes the scores of different tensors comparable.
+//
+// A [Quantile] finds the exact k-th largest score of any number of tiles in two passes and fixed
+// memory; [Find] finds that of scores in memory. The [Threshold] that follows from it is the
+// mask. Two things save passes: a [RawHistogram] counts scores before their divisor is known, and
+// [Candidates] keep the scores inside a [Bracket] that a sample gave.
 //
 // All scores are float32, finite and at least 0; their order is then the order of
 // their bits, which is what the histograms count.

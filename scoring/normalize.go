@@ -36,12 +36,11 @@ func ParseNormalization(name string) (Normalization, error) {
 
 func (n Normalization) String() string { return normalizationNames[n] }
 
-// Estimable reports whether a sample tells the divisor within bounds. An extreme value it
-// does not tell.
+// Estimable reports whether a sample bounds the divisor. It does not where the divisor is an extreme value.
 func (n Normalization) Estimable() bool { return n != ByMax && n != ByRange }
 
-// Summary is what is known of a range of scores.
-type Summary struct {
+// Aggregate is the number, sums and extremes of a range of scores.
+type Aggregate struct {
 	N        int64
 	Sum      float64
 	Squares  float64 // sum of squares; only for ByL2
@@ -49,8 +48,8 @@ type Summary struct {
 }
 
 // Summarize measures one tile, as far as n needs it; the sum is always there.
-func (n Normalization) Summarize(s []float32) Summary {
-	sum := Summary{N: int64(len(s)), Sum: vec.Sum(s)}
+func (n Normalization) Summarize(s []float32) Aggregate {
+	sum := Aggregate{N: int64(len(s)), Sum: vec.Sum(s)}
 	switch n {
 	case ByL2:
 		sum.Squares = vec.SumSquares(s)
@@ -61,16 +60,16 @@ func (n Normalization) Summarize(s []float32) Summary {
 }
 
 // Mean is the mean score, rounded once to float32; 0 where there are none.
-func (s Summary) Mean() float32 {
+func (s Aggregate) Mean() float32 {
 	if s.N == 0 {
 		return 0
 	}
 	return float32(s.Sum / float64(s.N))
 }
 
-// Add appends the summary of the elements that follow. Sums are rounded at every
+// Add appends the aggregate of the elements that follow. Sums are rounded at every
 // step: add in index order.
-func (s *Summary) Add(next Summary) {
+func (s *Aggregate) Add(next Aggregate) {
 	if s.N == 0 {
 		*s = next
 		return
@@ -92,7 +91,7 @@ var Identity = Scale{Divisor: 1}
 
 // Scale derives the divisor from a tensor's total: one float32 value, or 0 where
 // that is not a positive finite number.
-func (n Normalization) Scale(total Summary) Scale {
+func (n Normalization) Scale(total Aggregate) Scale {
 	var sc Scale
 	switch n {
 	case Raw:

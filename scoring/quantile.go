@@ -43,7 +43,7 @@ func NewCounts() *Counts {
 	return &Counts{bins: make([]uint32, wideBins), keys: make([]uint32, 0, keyRoom)}
 }
 
-// fit makes room for a tile.
+// fit sees to buffers for a tile.
 func (c *Counts) fit(n int) {
 	if len(c.inside) < n {
 		c.inside = make([]float32, n)
@@ -54,12 +54,12 @@ func (c *Counts) fit(n int) {
 func (c *Counts) Full(n int) bool { return len(c.keys)+n > cap(c.keys) }
 
 // Quantile finds the k-th largest of a multiset of scores that is far too large to be
-// held or sorted: exactly, ties included, in fixed memory.
+// kept or sorted: exactly, ties included, in fixed memory.
 //
 // Scores are float32, finite and at least 0, so they order as their bits do. The
 // search keeps an interval of bits that holds the k-th largest. In each pass over the
 // scores it counts those above the interval, and those in each of the equal bins that the
-// interval is cut into; the bin that holds the k-th largest is the next interval. A
+// interval is divided into; the bin that holds the k-th largest is the next interval. A
 // bin of one value ends the search.
 //
 // Without help that takes two passes, one for each half of the bits. [Quantile.Narrow] begins
@@ -68,7 +68,7 @@ func (c *Counts) Full(n int) bool { return len(c.keys)+n > cap(c.keys) }
 // the result.
 //
 // A pass shows every score once, through Count into a [Counts] and from there through
-// Add, or through a [Table]; then [Quantile.Next] ends it.
+// Add, or through a [RawHistogram]; then [Quantile.Next] ends it.
 type Quantile struct {
 	k      int64  // rank from the top, 1-based
 	lo, hi uint32 // the k-th largest has bits in [lo, hi)

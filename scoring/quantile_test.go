@@ -133,16 +133,16 @@ func TestRawCut(t *testing.T) {
 	for _, sc := range []Scale{Identity, {Divisor: 3}, {Divisor: 1e-30}, {Divisor: 1e30}, {Shift: 0.25, Divisor: 0.3}, {}} {
 		for range 200 {
 			raw := math.Float32frombits(r.Uint32N(0x7f000000))
-			cut := Cut{T: sc.One(raw)}
+			threshold := Threshold{T: sc.One(raw)}
 			for step := -3; step <= 3; step++ {
 				s := math.Float32frombits(uint32(max(int64(bitsOf(raw))+int64(step), 0)))
 				if sc.Shift > s {
 					continue
 				}
 				norm := sc.One(s)
-				want := norm >= cut.T && norm > 0
-				if got := cut.Raw(sc).Kept([]float32{s}) == 1; got != want {
-					t.Fatalf("%+v, T %v: raw score %v is kept: %v, want %v", sc, cut.T, s, got, want)
+				want := norm >= threshold.T && norm > 0
+				if got := threshold.Raw(sc).Kept([]float32{s}) == 1; got != want {
+					t.Fatalf("%+v, T %v: raw score %v is kept: %v, want %v", sc, threshold.T, s, got, want)
 				}
 			}
 		}
@@ -175,21 +175,21 @@ func TestRank(t *testing.T) {
 func TestCutKeepsTiesAndDropsZeros(t *testing.T) {
 	s := []float32{0, 1, 2, 2, 3, 0}
 	for _, test := range []struct {
-		cut  Cut
-		want []float32
+		threshold Threshold
+		want      []float32
 	}{
-		{Cut{T: 2}, []float32{0, 0, 12, 13, 14, 0}},
-		{Cut{T: 0}, []float32{0, 11, 12, 13, 14, 0}}, // a score of 0 is never kept
-		{CutAll, []float32{10, 11, 12, 13, 14, 15}},
-		{CutNone, []float32{0, 0, 0, 0, 0, 0}},
+		{Threshold{T: 2}, []float32{0, 0, 12, 13, 14, 0}},
+		{Threshold{T: 0}, []float32{0, 11, 12, 13, 14, 0}}, // a score of 0 is never kept
+		{KeepAll, []float32{10, 11, 12, 13, 14, 15}},
+		{KeepNone, []float32{0, 0, 0, 0, 0, 0}},
 	} {
 		x := []float32{10, 11, 12, 13, 14, 15}
-		kept := Select(test.cut, x, s)
+		kept := Select(test.threshold, x, s)
 		if !slices.Equal(x, test.want) {
-			t.Errorf("%+v kept %v, want %v", test.cut, x, test.want)
+			t.Errorf("%+v kept %v, want %v", test.threshold, x, test.want)
 		}
-		if n := test.cut.Kept(s); n != kept {
-			t.Errorf("%+v: Select says %d, Kept says %d", test.cut, kept, n)
+		if n := test.threshold.Kept(s); n != kept {
+			t.Errorf("%+v: Select says %d, Kept says %d", test.threshold, kept, n)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestNormalizations(t *testing.T) {
 		{ByRange, []float32{0, 0.2, 0.4, 1}},
 		{ByL2, div(s, float32(math.Sqrt(50)))},
 	} {
-		var total Summary
+		var total Aggregate
 		total.Add(test.n.Summarize(s[:3]))
 		total.Add(test.n.Summarize(s[3:]))
 		got := slices.Clone(s)
@@ -84,7 +84,7 @@ func TestNormalizationOfDegenerateTensors(t *testing.T) {
 	big := float32(math.MaxFloat32)
 	for _, s := range [][]float32{{0, 0}, {5, 5}, {}, {big, big}} {
 		for _, n := range []Normalization{ByMean, ByMax, ByRange, ByL2} {
-			var total Summary
+			var total Aggregate
 			if len(s) > 0 {
 				total.Add(n.Summarize(s))
 			}

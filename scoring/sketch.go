@@ -174,7 +174,7 @@ type estimator struct {
 	scales   []*Scale
 	share    float64
 	scores   []float32
-	finder   Finder
+	finder   KthFinder
 }
 
 // quantile is that of one replicate, or of the whole sample where it is negative.

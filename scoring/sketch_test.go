@@ -21,7 +21,7 @@ func tensors(r *rand.Rand, draw func() float32) [][]float32 {
 }
 
 // searched finds a model's quantile as a merge does: sketches, a bracket, tables, and single
-// counts of the tensors that a table did not settle.
+// counts of the tensors that a histogram did not settle.
 func searched(r *rand.Rand, n Normalization, model [][]float32, k int64, spoil func(*Sketch)) (value float32, settled, passes int) {
 	var total int64
 	for _, s := range model {
@@ -49,17 +49,17 @@ func searched(r *rand.Rand, n Normalization, model [][]float32, k int64, spoil f
 	c := NewCounts()
 	for t, s := range model {
 		exact[t] = n.Scale(n.Summarize(s))
-		table := n.NewTable(sketches[t], b, 8<<20)
-		if table != nil {
-			table.Open()
+		histogram := n.NewRawHistogram(sketches[t], b, 8<<20)
+		if histogram != nil {
+			histogram.Open()
 			for tile := range slices.Chunk(s, 1000+r.IntN(5000)) {
 				if c.Full(len(tile)) {
-					table.Add(c)
+					histogram.Add(c)
 				}
-				table.Count(c, tile)
+				histogram.Count(c, tile)
 			}
-			table.Add(c)
-			if table.Settle(q, exact[t]) {
+			histogram.Add(c)
+			if histogram.Settle(q, exact[t]) {
 				settled++
 				continue
 			}
@@ -152,8 +152,8 @@ func TestTableOf16BitProducts(t *testing.T) {
 		lo := int64(len(s)) / k.Blocks() * i
 		ByMean.Put(k, i, s[lo:lo+BlockElements])
 	}
-	table := ByMean.NewTable(k, Bracket{1, 2}, 1<<20)
-	if table == nil || table.grain != 8 || table.Bytes() > 4*(3<<15) {
-		t.Errorf("%+v", table)
+	histogram := ByMean.NewRawHistogram(k, Bracket{1, 2}, 1<<20)
+	if histogram == nil || histogram.grain != 8 || histogram.Bytes() > 4*(3<<15) {
+		t.Errorf("%+v", histogram)
 	}
 }

@@ -59,7 +59,7 @@ func (p *Plan) noteTokenizers() {
 
 // vocabularies lists the models for package tokens, and which of them is the base: −1 for none.
 // A base that is not one of the models follows them.
-func (p *Plan) vocabularies() (models []tokens.Model, base int) {
+func (p *Plan) vocabularies() (models []tokens.TokenizedModel, base int) {
 	base = -1
 	for i, m := range p.models {
 		models = append(models, ofVocabulary(m))
@@ -74,16 +74,16 @@ func (p *Plan) vocabularies() (models []tokens.Model, base int) {
 	return models, base
 }
 
-func ofVocabulary(s *Source) tokens.Model {
+func ofVocabulary(s *Source) tokens.TokenizedModel {
 	c := s.Checkpoint
 	tied := func(head string) (int, bool) { return tiedTo(c, head) }
-	return tokens.Model{Path: s.Path, Folder: format.Beside(c), Checkpoint: c, Tied: tied}
+	return tokens.TokenizedModel{Path: s.Path, Folder: format.Beside(c), Checkpoint: c, Tied: tied}
 }
 
 func (p *Plan) vocabularySpec(t *recipe.Tokenizer, base int) tokens.Spec {
 	spec := tokens.Spec{Source: t.Source, PadToMultipleOf: t.PadToMultipleOf, Read: p.Options.Read}
 	for _, x := range t.Tokens {
-		from := tokens.TokenSource{Token: x.Token, Force: x.Force, FromModel: -1, FromID: -1}
+		from := tokens.RowSource{Token: x.Token, Force: x.Force, FromModel: -1, FromID: -1}
 		if x.Kind == recipe.TokenZero {
 			from.Zero = true
 		}
@@ -129,7 +129,7 @@ func (p *Plan) wrap(v *tokens.Vocabulary, base int) error {
 }
 
 // template finds the chat template for the output.
-func (p *Plan) template(models []tokens.Model) error {
+func (p *Plan) template(models []tokens.TokenizedModel) error {
 	if p.Recipe.ChatTemplate == "" {
 		return nil
 	}

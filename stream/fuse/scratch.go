@@ -11,7 +11,7 @@ type Scratch struct {
 	singles pool[float32]
 	doubles pool[float64]
 	counts  []*scoring.Counts
-	held    []*scoring.HeldRun
+	held    []*scoring.CandidateRun
 	mask    [(TileElements + 2*vec.MaskBlock) / 32]uint32 // of a tile, wherever in a block it begins
 	rows    rowMemory
 }
@@ -64,10 +64,10 @@ func (s *Scratch) histograms(n int) []*scoring.Counts {
 }
 
 // heldRun lends what the worker holds of the i-th selection of a group.
-func (s *Scratch) heldRun(group, i int) *scoring.HeldRun {
+func (s *Scratch) heldRun(group, i int) *scoring.CandidateRun {
 	at := group*cutsOfGroup + i
 	for len(s.held) <= at {
-		s.held = append(s.held, new(scoring.HeldRun))
+		s.held = append(s.held, new(scoring.CandidateRun))
 	}
 	return s.held[at]
 }
@@ -76,7 +76,7 @@ func (s *Scratch) heldRun(group, i int) *scoring.HeldRun {
 // holds of each.
 const (
 	cutsOfGroup = 2
-	heldTiles   = scoring.HeldRunBytes/(8*TileElements) + 1
+	heldTiles   = scoring.CandidateRunBytes/(8*TileElements) + 1
 )
 
 // single views x as float32: itself, or rounded into a tile of the scratch.

@@ -120,12 +120,12 @@ type masking struct {
 	scale   scoring.Scale
 	known   bool // scale is: it was measured, or there is nothing to measure
 	sketch  *scoring.Sketch
-	table   *scoring.Table // counts scores while they are summed up
-	waiting bool           // the scores have yet to be counted, or have to be again
-	mean    float32        // raw mean score, if tensors are kept or dropped whole
-	rows    []float32      // raw mean scores of long rows, while a chain runs
-	ranking *ranking       // decides the cut
-	ratio   float32        // of the rescaling
+	table   *scoring.RawHistogram // counts scores while they are summed up
+	waiting bool                  // the scores have yet to be counted, or have to be again
+	mean    float32               // raw mean score, if tensors are kept or dropped whole
+	rows    []float32             // raw mean scores of long rows, while a chain runs
+	ranking *ranking              // decides the cut
+	ratio   float32               // of the rescaling
 	kept    atomic.Int64
 }
 
@@ -141,7 +141,7 @@ const (
 // ranking finds one cut; a stage adds to it from several goroutines.
 type ranking struct {
 	elements int64
-	cut      scoring.Cut
+	cut      scoring.Threshold
 	mu       sync.Mutex
 	quantile *scoring.Quantile // nil where the cut is known
 }
@@ -181,11 +181,11 @@ func (m *sta) newRanking(model int, n int64) *ranking {
 	r := &ranking{elements: n}
 	switch k := scoring.Rank(o.Density, n); {
 	case o.Fixed:
-		r.cut = scoring.Cut{T: o.Threshold}
+		r.cut = scoring.Threshold{T: o.Threshold}
 	case o.Density >= 1:
-		r.cut = scoring.CutAll
+		r.cut = scoring.KeepAll
 	case k == 0:
-		r.cut = scoring.CutNone
+		r.cut = scoring.KeepNone
 	default:
 		r.quantile = scoring.NewQuantile(k)
 	}
@@ -229,7 +229,7 @@ func (r *ranking) advance() bool {
 	if r.quantile.Next() {
 		return true
 	}
-	r.cut = scoring.Cut{T: r.quantile.Value()}
+	r.cut = scoring.Threshold{T: r.quantile.Value()}
 	r.quantile = nil
 	return false
 }

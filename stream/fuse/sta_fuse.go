@@ -49,7 +49,7 @@ func (st *fuseStage[T]) End() error {
 
 func (st *fuseStage[T]) Span(s *Scratch, sp *Span) error {
 	kept := make([]int64, len(st.models))
-	cuts := make([]scoring.Cut, len(st.models))
+	cuts := make([]scoring.Threshold, len(st.models))
 	for m := range cuts {
 		cuts[m] = st.models[m].ranking.cut.Raw(st.rankScale(m))
 	}
@@ -67,7 +67,7 @@ func (st *fuseStage[T]) Span(s *Scratch, sp *Span) error {
 }
 
 // tile computes θ₀ + λ · Σ wₜ · mₜ ⊙ δₜ for one tile.
-func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, cuts []scoring.Cut, vote *election[T], kept []int64) error {
+func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, cuts []scoring.Threshold, vote *election[T], kept []int64) error {
 	base := loadBase[T](s, sp, t)
 	sum := newCombination[T](st.Combine, s, t.Len())
 	if st.Consensus {
@@ -117,13 +117,13 @@ func (st *fuseStage[T]) tile(s *Scratch, sp *Span, t Tile, cuts []scoring.Cut, v
 }
 
 // adds reports whether what model m's cut keeps is added as it is.
-func (x *tensor) adds(m int, cut scoring.Cut) bool {
+func (x *tensor) adds(m int, cut scoring.Threshold) bool {
 	k := &x.models[m]
 	return x.Combine == Sum && !x.Consensus && x.comparesRaw() && k.part == ranked && k.ratio == 1 && !cut.All
 }
 
 // addMasked adds w·m⊙δ to sum, mask and sum in one pass, and returns how many elements were kept.
-func addMasked[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T], cut scoring.Cut, sum []T) (kept int, err error) {
+func addMasked[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T], cut scoring.Threshold, sum []T) (kept int, err error) {
 	rank, odd := rawScores(x, s, sp, t, m, v)
 	if odd.count > 0 {
 		if err := oddScore(x, t, m, odd.first, sp, s, v); err != nil {
@@ -136,7 +136,7 @@ func addMasked[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v va
 // maskDelta zeroes what model m's cut does not keep of v.delta, and returns the
 // normalised scores, where the combination needs them, and how many elements were
 // kept. The cut is for scores that rankScale has not normalised.
-func maskDelta[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T], cut scoring.Cut) (scores []float32, kept int, err error) {
+func maskDelta[T vec.Float](x *tensor, s *Scratch, sp *Span, t Tile, m int, v values[T], cut scoring.Threshold) (scores []float32, kept int, err error) {
 	if !x.usesScores(m) {
 		return nil, t.Len(), nil
 	}

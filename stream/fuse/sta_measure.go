@@ -43,13 +43,13 @@ func measuring[T vec.Float](x *tensor, what measurement) Stage {
 // where a table says which.
 type summaryStage[T vec.Float] struct {
 	*tensor
-	totals []scoring.Summary
-	order  []inOrder[scoring.Summary]
+	totals []scoring.Aggregate
+	order  []inOrder[scoring.Aggregate]
 }
 
 func newSummaryStage[T vec.Float](x *tensor) Stage {
 	n := len(x.models)
-	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Summary, n), order: make([]inOrder[scoring.Summary], n)}
+	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Aggregate, n), order: make([]inOrder[scoring.Aggregate], n)}
 	for m := range st.order {
 		st.order[m].fold = st.totals[m].Add
 		if t := x.models[m].table; t != nil {
@@ -73,7 +73,7 @@ func (st *summaryStage[T]) Span(s *Scratch, sp *Span) error {
 			k.table.Add(counts)
 			k.ranking.mu.Unlock()
 		}
-		tiles := make([]scoring.Summary, 0, sp.Last-sp.First)
+		tiles := make([]scoring.Aggregate, 0, sp.Last-sp.First)
 		for t := range sp.Tiles {
 			s.reset()
 			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))
@@ -116,20 +116,20 @@ func (st *summaryStage[T]) End() error {
 // rowStage measures the mean raw score of each row, where a row takes several tiles.
 type rowStage[T vec.Float] struct {
 	*tensor
-	row   []scoring.Summary // the row being summed, for each model
-	order []inOrder[scoring.Summary]
+	row   []scoring.Aggregate // the row being summed, for each model
+	order []inOrder[scoring.Aggregate]
 }
 
 func newRowStage[T vec.Float](x *tensor) Stage {
-	st := &rowStage[T]{tensor: x, row: make([]scoring.Summary, len(x.models)), order: make([]inOrder[scoring.Summary], len(x.models))}
+	st := &rowStage[T]{tensor: x, row: make([]scoring.Aggregate, len(x.models)), order: make([]inOrder[scoring.Aggregate], len(x.models))}
 	for m := range x.models {
 		k := &x.models[m]
 		k.rows = make([]float32, 0, x.job.Tiling.Rows())
-		st.order[m].fold = func(tile scoring.Summary) {
+		st.order[m].fold = func(tile scoring.Aggregate) {
 			st.row[m].Add(tile)
 			if st.row[m].N == x.job.Tiling.RowLen() {
 				k.rows = append(k.rows, st.row[m].Mean())
-				st.row[m] = scoring.Summary{}
+				st.row[m] = scoring.Aggregate{}
 			}
 		}
 	}
@@ -144,7 +144,7 @@ func (st *rowStage[T]) Span(s *Scratch, sp *Span) error {
 		if st.models[m].part != ranked {
 			continue
 		}
-		tiles := make([]scoring.Summary, 0, sp.Last-sp.First)
+		tiles := make([]scoring.Aggregate, 0, sp.Last-sp.First)
 		for t := range sp.Tiles {
 			s.reset()
 			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))

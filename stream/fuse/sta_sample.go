@@ -46,7 +46,7 @@ func (m *sta) bracket(model int) {
 	for i := range m.tensors {
 		k := &m.tensors[i].models[model]
 		if !k.known && k.sketch != nil && m.tables(i) {
-			k.table = m.Normalization.NewTable(k.sketch, b, m.TableBytes/int64(len(m.Models)))
+			k.table = m.Normalization.NewRawHistogram(k.sketch, b, m.TableBytes/int64(len(m.Models)))
 		}
 		k.sketch = nil
 	}

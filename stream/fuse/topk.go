@@ -17,14 +17,14 @@ type topK struct {
 
 	sketch   *scoring.Sketch
 	mu       sync.Mutex
-	held     *scoring.Held     // scores that may be the least selected; nil if they are too many
-	quantile *scoring.Quantile // the search without them
-	varied   atomic.Int64      // scores that are not 0
-	least    float32           // the k-th largest score
-	wanted   int64             // elements with that score that are selected
-	some     bool              // not all of them are
-	numbered bool              // ties are known
-	ties     []int64           // for each tile, elements with that score in the tiles before; then all
+	held     *scoring.Candidates // scores that may be the least selected; nil if they are too many
+	quantile *scoring.Quantile   // the search without them
+	varied   atomic.Int64        // scores that are not 0
+	least    float32             // the k-th largest score
+	wanted   int64               // elements with that score that are selected
+	some     bool                // not all of them are
+	numbered bool                // ties are known
+	ties     []int64             // for each tile, elements with that score in the tiles before; then all
 }
 
 // newTopK selects k of the tensor's elements.
@@ -42,7 +42,7 @@ func topKBytes(j *Job) int64 {
 	return n + max(mostHeld*4, scoring.BracketBytes) + sketchBytes
 }
 
-// heldTileBytes is what [scoring.Held] notes of each tile.
+// heldTileBytes is what [scoring.Candidates] notes of each tile.
 const heldTileBytes = 32
 
 // all and none are selections without a search.
@@ -175,7 +175,7 @@ func (st *topKSample[T]) End() error {
 			}
 			b := scoring.Raw.Bracket([]*scoring.Sketch{c.sketch}, []*scoring.Scale{nil}, k, c.n)
 			if n := int64(c.sketch.Inside(b) * float64(c.n)); n < mostHeld*3/4 {
-				c.held = scoring.NewHeld(b, min(n+n/4, mostHeld), mostHeld)
+				c.held = scoring.NewCandidates(b, min(n+n/4, mostHeld), mostHeld)
 			} else {
 				c.quantile = scoring.NewQuantile(k)
 				c.quantile.Narrow(b)
@@ -236,7 +236,7 @@ func (st *topKHold[T]) Span(s *Scratch, sp *Span) error {
 }
 
 // hold adds what a worker found.
-func (c *topK) hold(run *scoring.HeldRun) {
+func (c *topK) hold(run *scoring.CandidateRun) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.held.Add(run)

@@ -66,9 +66,9 @@ type spareScores struct{ pool, finders sync.Pool }
 
 // find is [scoring.Find].
 func (s *spareScores) find(scores []float32, k int64) (float32, scoring.Ties) {
-	f, ok := s.finders.Get().(*scoring.Finder)
+	f, ok := s.finders.Get().(*scoring.KthFinder)
 	if !ok {
-		f = new(scoring.Finder)
+		f = new(scoring.KthFinder)
 	}
 	defer s.finders.Put(f)
 	return f.Find(scores, k)

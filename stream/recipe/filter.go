@@ -10,7 +10,7 @@ import (
 // is in every name.
 type rule struct {
 	filter string
-	kind   Kind
+	kind   ValueKind
 	values gradient
 	unsaid bool // the method's default, which nobody wrote
 }

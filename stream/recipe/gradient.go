@@ -11,7 +11,7 @@ import (
 type gradient []Value
 
 // at is the value where t says, 0 being the first layer and 1 the last.
-func (g gradient) at(t float64, kind Kind) Value {
+func (g gradient) at(t float64, kind ValueKind) Value {
 	if !(t > 0) { // NaN too
 		return g[0]
 	}
@@ -29,7 +29,7 @@ func (g gradient) at(t float64, kind Kind) Value {
 }
 
 // flat reports a gradient that is the same everywhere.
-func (g gradient) flat(kind Kind) bool {
+func (g gradient) flat(kind ValueKind) bool {
 	for _, v := range g[1:] {
 		if v.Number != g[0].Number || kind != Number && v.Text != g[0].Text {
 			return false

@@ -51,7 +51,7 @@ const (
 type Param struct {
 	Key      string
 	PerModel bool // stands among a model's parameters; among the global ones it serves all models
-	Kind     Kind
+	Kind     ValueKind
 	Choices  []string // of a Choice
 	Min, Max float64  // of a Number, both included
 	Integer  bool     // a Number without a fraction, which cannot run through a gradient
@@ -68,11 +68,11 @@ type Param struct {
 	Help      string
 }
 
-// Kind is the type of a value.
-type Kind int
+// ValueKind is the type of a value.
+type ValueKind int
 
 const (
-	Number Kind = iota
+	Number ValueKind = iota
 	Bool
 	Choice
 	Path

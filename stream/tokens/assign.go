@@ -111,7 +111,7 @@ func (v *Vocabulary) assignRows(name string, g *group) (*assignment, error) {
 }
 
 // toldRow finds the row that the recipe names for row r.
-func (v *Vocabulary) toldRow(name string, g *group, told TokenSource, r int32) (source, error) {
+func (v *Vocabulary) toldRow(name string, g *group, told RowSource, r int32) (source, error) {
 	m := told.FromModel
 	if g.tensor[m] < 0 {
 		return source{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("token %q is to have a row of it, and the model lacks it", clip(told.Token))}

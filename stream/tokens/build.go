@@ -26,12 +26,12 @@ type Vocabulary struct {
 	// Notes say what a user should know.
 	Notes []string
 
-	models  []Model
+	models  []TokenizedModel
 	base    int
 	token   []bool    // by row: it belongs to a token
 	own     [][]int32 // by model and row: the model's row, −1 for none; shared between models
 	used    []int64   // by model: rows that an embedding must have
-	sources map[int32]TokenSource
+	sources map[int32]RowSource
 	groups  map[string]*group
 
 	mu     sync.Mutex
@@ -41,7 +41,7 @@ type Vocabulary struct {
 // Build decides on the output's vocabulary and what each model contributes to it. base
 // is the index of the base model, −1 if there is none: the first model then gives the
 // tokenizer, but is no preferred source of rows.
-func Build(spec Spec, models []Model, base int) (*Vocabulary, error) {
+func Build(spec Spec, models []TokenizedModel, base int) (*Vocabulary, error) {
 	if len(models) == 0 || base < -1 || base >= len(models) {
 		return nil, fmt.Errorf("tokenizer: base %d of %d models", base, len(models))
 	}
@@ -49,7 +49,7 @@ func Build(spec Spec, models []Model, base int) (*Vocabulary, error) {
 		return nil, err
 	}
 	b := &builder{spec: spec, models: models, lead: max(base, 0), known: make(map[[sha256.Size]byte]*tokenizer)}
-	b.v = &Vocabulary{models: models, base: base, sources: make(map[int32]TokenSource), tables: make(map[tableKey]*table)}
+	b.v = &Vocabulary{models: models, base: base, sources: make(map[int32]RowSource), tables: make(map[tableKey]*table)}
 	for _, step := range []func() error{b.load, b.limit, b.choose, b.add, b.write, b.permute, b.resolve, b.group} {
 		if err := step(); err != nil {
 			return nil, err
@@ -61,7 +61,7 @@ func Build(spec Spec, models []Model, base int) (*Vocabulary, error) {
 // builder holds what only the building needs: the tokens themselves.
 type builder struct {
 	spec   Spec
-	models []Model
+	models []TokenizedModel
 	lead   int // the model that gives the tokenizer: the base, or the first
 	known  map[[sha256.Size]byte]*tokenizer
 	v      *Vocabulary
@@ -143,7 +143,7 @@ func (b *builder) limit() error {
 }
 
 // rowsOfEmbeddings is the number of rows of a model's largest embedding; 0 if it has none.
-func rowsOfEmbeddings(m Model) (rows int64) {
+func rowsOfEmbeddings(m TokenizedModel) (rows int64) {
 	for _, t := range m.Tensors() {
 		if IsEmbedding(t) && len(t.Shape) > 1 {
 			rows = max(rows, t.Shape[0])

@@ -80,7 +80,7 @@ func write(t testing.TB, dir, name, data string) {
 }
 
 // make writes the model and opens it.
-func (y toy) make(t testing.TB, seed uint64) Model {
+func (y toy) make(t testing.TB, seed uint64) TokenizedModel {
 	t.Helper()
 	dir := t.TempDir()
 	rows := y.rows
@@ -113,7 +113,7 @@ func (y toy) make(t testing.TB, seed uint64) Model {
 	return save(t, dir, tensors, seed)
 }
 
-func save(t testing.TB, dir string, tensors []format.Tensor, seed uint64) Model {
+func save(t testing.TB, dir string, tensors []format.Tensor, seed uint64) TokenizedModel {
 	t.Helper()
 	layout, err := safetensors.NewLayout(tensors, nil, 1<<30)
 	if err != nil {
@@ -153,10 +153,10 @@ func save(t testing.TB, dir string, tensors []format.Tensor, seed uint64) Model 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return Model{Path: dir, Folder: format.Directory(dir), Checkpoint: c}
+	return TokenizedModel{Path: dir, Folder: format.Directory(dir), Checkpoint: c}
 }
 
-func makeAll(t testing.TB, toys ...toy) (models []Model) {
+func makeAll(t testing.TB, toys ...toy) (models []TokenizedModel) {
 	t.Helper()
 	for i, y := range toys {
 		models = append(models, y.make(t, uint64(i+1)))
@@ -164,7 +164,7 @@ func makeAll(t testing.TB, toys ...toy) (models []Model) {
 	return models
 }
 
-func build(t testing.TB, spec Spec, models []Model, base int) *Vocabulary {
+func build(t testing.TB, spec Spec, models []TokenizedModel, base int) *Vocabulary {
 	t.Helper()
 	v, err := Build(spec, models, base)
 	if err != nil {
@@ -219,7 +219,7 @@ func round(d format.DType, row []float64) []float64 {
 type naive struct {
 	t      testing.TB
 	toys   []toy
-	models []Model
+	models []TokenizedModel
 	base   int
 	spec   Spec
 	out    map[string]int // of the output
@@ -254,7 +254,7 @@ func (n naive) matrix(m int, name string) [][]float64 {
 	i, _ := n.models[m].Find(name)
 	dtype := n.models[m].Tensors()[i].DType
 	length := int(n.models[m].Tensors()[i].RowLen())
-	told := make(map[string]TokenSource)
+	told := make(map[string]RowSource)
 	for _, s := range n.spec.Tokens {
 		told[s.Token] = s
 	}

@@ -18,14 +18,14 @@ const (
 type Spec struct {
 	Source          string // [SourceBase], [SourceUnion], or a model as in the recipe
 	PadToMultipleOf int    // rows of the output are a multiple of it; 0 and 1 pad nothing
-	Tokens          []TokenSource
+	Tokens          []RowSource
 	Read            mmapio.Reading // of a source that is none of the models
 }
 
-// TokenSource says where the row of one token comes from; the token is added to the
+// RowSource says where the row of one token comes from; the token is added to the
 // vocabulary if it is not there. Without Zero and with FromModel −1 it says no more than
 // that the token is to be there.
-type TokenSource struct {
+type RowSource struct {
 	Token     string
 	Force     bool   // in every model, those included that have the token
 	Zero      bool   // a row of zeros
@@ -34,8 +34,8 @@ type TokenSource struct {
 	FromID    int    // the row of that number; −1 for none
 }
 
-// Model is one input: its checkpoint, and where its tokenizer files are.
-type Model struct {
+// TokenizedModel is one input: its checkpoint, and where its tokenizer files are.
+type TokenizedModel struct {
 	Path   string // as in the recipe
 	Folder format.Folder
 	format.Checkpoint
@@ -44,7 +44,7 @@ type Model struct {
 	Tied func(head string) (i int, ok bool)
 }
 
-func (t TokenSource) automatic() bool { return !t.Zero && t.FromModel < 0 }
+func (t RowSource) automatic() bool { return !t.Zero && t.FromModel < 0 }
 
 // check reports what no input could make right.
 func (s Spec) check(models int) error {

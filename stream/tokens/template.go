@@ -19,7 +19,7 @@ const TemplateAuto = "auto"
 // as chat_template.jinja, which newer versions of transformers read, and tokenizerConfig,
 // if that is not nil, with the template in it, for older ones. There are none if the spec is
 // empty, or "auto" finds no template.
-func ChatTemplate(spec string, models []Model, tokenizerConfig []byte) (files map[string][]byte, err error) {
+func ChatTemplate(spec string, models []TokenizedModel, tokenizerConfig []byte) (files map[string][]byte, err error) {
 	text, named := chat.Template(spec)
 	switch {
 	case named:
@@ -62,7 +62,7 @@ func ChatTemplate(spec string, models []Model, tokenizerConfig []byte) (files ma
 }
 
 // commonTemplate finds the template that most models have.
-func commonTemplate(models []Model) (best string, err error) {
+func commonTemplate(models []TokenizedModel) (best string, err error) {
 	count, order := make(map[string]int), []string(nil)
 	for _, m := range models {
 		if !m.Folder.Exists() {

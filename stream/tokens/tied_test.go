@@ -25,7 +25,7 @@ func (h headed) Find(name string) (int, bool) {
 }
 
 // tie says what stands for the head of a model.
-func tie(m *Model) {
+func tie(m *TokenizedModel) {
 	c := m.Checkpoint
 	m.Tied = func(head string) (int, bool) {
 		if head != headName {
@@ -53,7 +53,7 @@ func TestTied(t *testing.T) {
 					tie(&models[i])
 					whole[i].Checkpoint = headed{models[i].Checkpoint}
 				}
-				spec := Spec{Source: SourceUnion, PadToMultipleOf: 16, Tokens: []TokenSource{
+				spec := Spec{Source: SourceUnion, PadToMultipleOf: 16, Tokens: []RowSource{
 					{Token: "new", FromModel: tied[0], FromToken: "a", FromID: -1}, {Token: "a", FromModel: 1, FromID: -1, Force: true}}}
 				v := build(t, spec, models, base)
 				n := naive{t: t, toys: toys, models: whole, base: base, spec: spec, out: outIDs(t, v), size: 16}
@@ -74,7 +74,7 @@ func TestTied(t *testing.T) {
 }
 
 // checkHead looks at how a model's head is shown.
-func checkHead(t *testing.T, c format.Checkpoint, model Model, tied bool) {
+func checkHead(t *testing.T, c format.Checkpoint, model TokenizedModel, tied bool) {
 	t.Helper()
 	i, ok := c.Find(headName)
 	if !ok || c.Tensors()[i].Name != headName {

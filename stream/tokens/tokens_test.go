@@ -15,7 +15,7 @@ import (
 	"weld/mmapio"
 )
 
-func tokenOf(token string) TokenSource { return TokenSource{Token: token, FromModel: -1, FromID: -1} }
+func tokenOf(token string) RowSource { return RowSource{Token: token, FromModel: -1, FromID: -1} }
 
 // three are models with vocabularies that differ in every way: order, size, own tokens.
 func three(dtypes ...format.DType) []toy {
@@ -36,7 +36,7 @@ func TestRows(t *testing.T) {
 	all := [][]format.DType{
 		{format.F32}, {format.BF16}, {format.F16}, {format.F64}, {format.F8E4M3}, {format.F32, format.BF16, format.F16}, {format.F64, format.F32, format.BF16},
 	}
-	sources := []TokenSource{
+	sources := []RowSource{
 		{Token: "a", FromModel: 1, FromID: -1, Force: true},
 		{Token: "b", FromModel: 2, FromID: 11, Force: true},
 		{Token: "x", FromModel: 1, FromID: -1},
@@ -50,7 +50,7 @@ func TestRows(t *testing.T) {
 		made := makeAll(t, three(dtypes...)...)
 		for _, source := range []string{SourceBase, SourceUnion} {
 			for _, pad := range []int{0, 16} {
-				for _, told := range [][]TokenSource{nil, sources} {
+				for _, told := range [][]RowSource{nil, sources} {
 					for _, base := range []int{0, -1, 1} {
 						t.Run(fmt.Sprint(dtypes, source, pad, len(told), base), func(t *testing.T) {
 							toys := three(dtypes...)
@@ -76,7 +76,7 @@ func TestRows(t *testing.T) {
 
 func TestUnionOrder(t *testing.T) {
 	models := makeAll(t, three()...)
-	v := build(t, Spec{Source: SourceUnion, Tokens: []TokenSource{tokenOf("new"), tokenOf("a")}}, models, 0)
+	v := build(t, Spec{Source: SourceUnion, Tokens: []RowSource{tokenOf("new"), tokenOf("a")}}, models, 0)
 	const want = "[0:a 1:b 2:c 3:d 4:<s> 5:</s> 6:x 7:y 8:z 9:<x> 10:<y> 11:new]"
 	if got := inOrder(outIDs(t, v)); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -85,7 +85,7 @@ func TestUnionOrder(t *testing.T) {
 		!strings.Contains(raw, `{"id":6,"content":"x","single_word":false,"lstrip":false,"rstrip":false,"normalized":true,"special":false}`) {
 		t.Error(raw)
 	}
-	again := build(t, Spec{Source: SourceUnion, Tokens: []TokenSource{tokenOf("new"), tokenOf("a")}}, models, 0)
+	again := build(t, Spec{Source: SourceUnion, Tokens: []RowSource{tokenOf("new"), tokenOf("a")}}, models, 0)
 	if !bytes.Equal(v.Files[tokenizerName], again.Files[tokenizerName]) {
 		t.Error("two unions differ")
 	}
@@ -187,7 +187,7 @@ func TestMissingEmbedding(t *testing.T) {
 			t.Errorf("model %d: %v, want %v", m, got, want)
 		}
 	}
-	spec.Tokens = []TokenSource{{Token: "new", FromModel: 1, FromToken: "a", FromID: -1}}
+	spec.Tokens = []RowSource{{Token: "new", FromModel: 1, FromToken: "a", FromID: -1}}
 	if _, err := Build(spec, models, 0); format.KindOf(err) != format.KindMissing {
 		t.Error(err)
 	}
@@ -221,10 +221,10 @@ func TestHoles(t *testing.T) {
 		}
 	}
 	// The library would give the new tokens the ids 3 and 4, and then 5, which is taken.
-	if v := build(t, Spec{Source: SourceUnion, Tokens: []TokenSource{tokenOf("e")}}, models, 0); inOrder(outIDs(t, v)) != "[0:a 2:b 3:d 4:e 5:c]" {
+	if v := build(t, Spec{Source: SourceUnion, Tokens: []RowSource{tokenOf("e")}}, models, 0); inOrder(outIDs(t, v)) != "[0:a 2:b 3:d 4:e 5:c]" {
 		t.Error(inOrder(outIDs(t, v)))
 	}
-	_, err := Build(Spec{Source: SourceUnion, Tokens: []TokenSource{tokenOf("e"), tokenOf("f")}}, models, 0)
+	_, err := Build(Spec{Source: SourceUnion, Tokens: []RowSource{tokenOf("e"), tokenOf("f")}}, models, 0)
 	if format.KindOf(err) != format.KindUnsupported || !strings.Contains(err.Error(), "holes") {
 		t.Error(err)
 	}
@@ -274,7 +274,7 @@ func TestStrip(t *testing.T) {
 	// config.json has the last word on how many rows are in use; Unigram has a list.
 	unigram := toy{vocab: words("a", "b", "c", "d"), files: map[string]string{"config.json": `{"vocab_size": 9, "text_config": {"vocab_size": 3}}`}}.make(t, 1)
 	write(t, unigram.Folder.Path(), tokenizerName, `{"model":{"type":"Unigram","vocab":[["a",0.0],["b",-1],["c",-2.5],["d",-3]]}}`)
-	v = build(t, Spec{Source: SourceUnion, Tokens: []TokenSource{tokenOf("<n>")}}, []Model{unigram}, -1)
+	v = build(t, Spec{Source: SourceUnion, Tokens: []RowSource{tokenOf("<n>")}}, []TokenizedModel{unigram}, -1)
 	if inOrder(outIDs(t, v)) != "[0:a 1:b 2:c 3:<n>]" {
 		t.Error(inOrder(outIDs(t, v)))
 	}
@@ -346,7 +346,7 @@ func TestDamagedTokenizers(t *testing.T) {
 		strings.Repeat("[", 20000):                                                             format.KindJSON,
 	} {
 		write(t, model.Folder.Path(), tokenizerName, doc)
-		if _, err := Build(Spec{Source: SourceBase}, []Model{model}, 0); format.KindOf(err) != kind {
+		if _, err := Build(Spec{Source: SourceBase}, []TokenizedModel{model}, 0); format.KindOf(err) != kind {
 			t.Errorf("%.60s: %v, want %s", doc, err, kind)
 		}
 	}
@@ -358,7 +358,7 @@ func TestDamagedTokenizers(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	if _, err := Build(Spec{Source: SourceBase}, []Model{model}, 0); format.KindOf(err) != format.KindSize {
+	if _, err := Build(Spec{Source: SourceBase}, []TokenizedModel{model}, 0); format.KindOf(err) != format.KindSize {
 		t.Error(err)
 	}
 }
@@ -400,16 +400,16 @@ func TestSpecErrors(t *testing.T) {
 	models := makeAll(t, three()...)
 	for _, s := range []Spec{
 		{}, {Source: SourceBase, PadToMultipleOf: -1}, {Source: "no/such/model"},
-		{Source: SourceBase, Tokens: []TokenSource{tokenOf("")}},
-		{Source: SourceBase, Tokens: []TokenSource{tokenOf("a"), tokenOf("a")}},
-		{Source: SourceBase, Tokens: []TokenSource{{Token: "a", FromModel: 3, FromID: -1}}},
-		{Source: SourceBase, Tokens: []TokenSource{{Token: "a", FromModel: 0, FromID: -1, Zero: true}}},
-		{Source: SourceBase, Tokens: []TokenSource{{Token: "a", FromModel: -1, FromID: 2}}},
-		{Source: SourceBase, Tokens: []TokenSource{{Token: "a", FromModel: 1, FromID: 2, FromToken: "b"}}},
-		{Source: SourceBase, Tokens: []TokenSource{{Token: "a", FromModel: -1, FromID: -1, Force: true}}},
-		{Source: SourceBase, Tokens: []TokenSource{{Token: "n", FromModel: 1, FromID: -1}}},                        // lacks it
-		{Source: SourceBase, Tokens: []TokenSource{{Token: "n", FromModel: 1, FromID: 6}}},                         // 6 rows
-		{Source: SourceBase, Tokens: []TokenSource{{Token: "n", FromModel: 1, FromID: -1, FromToken: "no token"}}}, // unknown
+		{Source: SourceBase, Tokens: []RowSource{tokenOf("")}},
+		{Source: SourceBase, Tokens: []RowSource{tokenOf("a"), tokenOf("a")}},
+		{Source: SourceBase, Tokens: []RowSource{{Token: "a", FromModel: 3, FromID: -1}}},
+		{Source: SourceBase, Tokens: []RowSource{{Token: "a", FromModel: 0, FromID: -1, Zero: true}}},
+		{Source: SourceBase, Tokens: []RowSource{{Token: "a", FromModel: -1, FromID: 2}}},
+		{Source: SourceBase, Tokens: []RowSource{{Token: "a", FromModel: 1, FromID: 2, FromToken: "b"}}},
+		{Source: SourceBase, Tokens: []RowSource{{Token: "a", FromModel: -1, FromID: -1, Force: true}}},
+		{Source: SourceBase, Tokens: []RowSource{{Token: "n", FromModel: 1, FromID: -1}}},                        // lacks it
+		{Source: SourceBase, Tokens: []RowSource{{Token: "n", FromModel: 1, FromID: 6}}},                         // 6 rows
+		{Source: SourceBase, Tokens: []RowSource{{Token: "n", FromModel: 1, FromID: -1, FromToken: "no token"}}}, // unknown
 	} {
 		if v, err := Build(s, models, 0); err == nil {
 			t.Errorf("%+v: %+v", s, v)
@@ -424,19 +424,19 @@ func TestSpecErrors(t *testing.T) {
 func TestWrapErrors(t *testing.T) {
 	dir := func(y toy) string { m := y.make(t, 5); return m.Folder.Path() }
 	few, many := toy{vocab: words("a", "b")}, toy{vocab: words("a", "b", "c")}
-	matrix := func(y toy, d format.DType, shape ...int64) Model {
+	matrix := func(y toy, d format.DType, shape ...int64) TokenizedModel {
 		return save(t, dir(y), []format.Tensor{{Name: "wte.weight", DType: d, Shape: shape}}, 1)
 	}
 	for name, c := range map[string]struct {
-		models []Model
+		models []TokenizedModel
 		pad    int
 		kind   format.Kind
 	}{
-		"length":          {[]Model{matrix(few, format.F32, 2, 4), matrix(many, format.F32, 3, 5)}, 0, format.KindShape},
-		"type":            {[]Model{matrix(few, format.I8, 2, 4), matrix(many, format.F32, 3, 4)}, 0, format.KindDType},
-		"mean of ints":    {[]Model{matrix(few, format.I8, 2, 4)}, 8, format.KindDType},
-		"bits":            {[]Model{matrix(few, format.F4, 2, 3)}, 4, format.KindDType},
-		"ints, same type": {[]Model{matrix(few, format.I8, 2, 4), matrix(many, format.I8, 3, 4)}, 0, ""},
+		"length":          {[]TokenizedModel{matrix(few, format.F32, 2, 4), matrix(many, format.F32, 3, 5)}, 0, format.KindShape},
+		"type":            {[]TokenizedModel{matrix(few, format.I8, 2, 4), matrix(many, format.F32, 3, 4)}, 0, format.KindDType},
+		"mean of ints":    {[]TokenizedModel{matrix(few, format.I8, 2, 4)}, 8, format.KindDType},
+		"bits":            {[]TokenizedModel{matrix(few, format.F4, 2, 3)}, 4, format.KindDType},
+		"ints, same type": {[]TokenizedModel{matrix(few, format.I8, 2, 4), matrix(many, format.I8, 3, 4)}, 0, ""},
 	} {
 		if c.models[0].Tensors()[0].Shape[0] == 2 && name == "bits" {
 			continue // 3 elements of 4 bits: no file can hold it
@@ -448,7 +448,7 @@ func TestWrapErrors(t *testing.T) {
 		}
 	}
 	none := save(t, dir(few), []format.Tensor{{Name: "x", DType: format.F32, Shape: []int64{4, 4}}}, 1)
-	if _, err := Build(Spec{Source: SourceBase}, []Model{none}, 0); format.KindOf(err) != format.KindMissing {
+	if _, err := Build(Spec{Source: SourceBase}, []TokenizedModel{none}, 0); format.KindOf(err) != format.KindMissing {
 		t.Error(err)
 	}
 	v := build(t, Spec{Source: SourceBase, PadToMultipleOf: 4}, makeAll(t, few), 0)
@@ -464,7 +464,7 @@ func TestWrapErrors(t *testing.T) {
 func TestImportance(t *testing.T) {
 	toys := three()
 	models := makeAll(t, toys...)
-	v := build(t, Spec{Source: SourceUnion, PadToMultipleOf: 16, Tokens: []TokenSource{{Token: "a", FromModel: 1, FromID: -1, Force: true}}}, models, 0)
+	v := build(t, Spec{Source: SourceUnion, PadToMultipleOf: 16, Tokens: []RowSource{{Token: "a", FromModel: 1, FromID: -1, Force: true}}}, models, 0)
 	c, err := v.WrapImportance(2, models[2].Checkpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -494,7 +494,7 @@ func TestImportance(t *testing.T) {
 func TestLong(t *testing.T) {
 	const length = 3*segment + 7
 	toys := []toy{{vocab: words("a", "b", "c", "d", "e")}, {vocab: words("e", "d", "q")}, {vocab: words("f", "q", "g")}}
-	var models []Model
+	var models []TokenizedModel
 	for i, d := range []format.DType{format.BF16, format.F16, format.BF16} {
 		m := toys[i].make(t, 1)
 		models = append(models, save(t, m.Folder.Path(), []format.Tensor{{Name: "wte.weight", DType: d, Shape: []int64{80, length}}}, uint64(i)))

@@ -12,7 +12,7 @@ import (
 // before.
 func TestFind(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	var f Finder
+	var f KthFinder
 	for name, draw := range map[string]func() float32{
 		"normal":   func() float32 { return float32(math.Abs(r.NormFloat64())) },
 		"equal":    func() float32 { return 1.5 },
@@ -48,7 +48,7 @@ func TestFind(t *testing.T) {
 			if !slices.Equal(scores, before) {
 				t.Fatalf("%s: scores were changed", name)
 			}
-			if held := 4*cap(f.bins) + 4*cap(f.room); held > FindBytes {
+			if held := 4*cap(f.bins) + 4*cap(f.buffer); held > FindBytes {
 				t.Fatalf("takes %d bytes, and was to take %d", held, FindBytes)
 			}
 		}
@@ -63,7 +63,7 @@ func BenchmarkFind(b *testing.B) {
 			scores[i] = float32(math.Abs(r.NormFloat64()))
 		}
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			var f Finder
+			var f KthFinder
 			for b.Loop() {
 				f.find(scores, 0, infinityBits, int64(n/2))
 			}

@@ -6,12 +6,12 @@ import (
 	"weld/internal/vec"
 )
 
-// Table counts raw scores of one tensor whose divisor is not known yet, so that summing
+// RawHistogram counts raw scores of one tensor whose divisor is not known yet, so that summing
 // them up and counting them is one walk. Around where the model's quantile will fall, every
 // float32 value, or every value that a coarser grain of scores allows, has a bin of its
-// own: nothing is lost that the divisor would have told apart. What the guesses behind it
-// got wrong, [Table.Settle] finds out.
-type Table struct {
+// own: scores that differ once they are divided are counted apart. [RawHistogram.Settle] finds out
+// where the estimates behind it were wrong.
+type RawHistogram struct {
 	elements int64
 	lo, hi   uint32 // bits of the raw scores that have bins; multiples of the grain
 	grain    uint   // trailing bits that are 0 in all scores
@@ -20,15 +20,15 @@ type Table struct {
 	bins     []uint32
 }
 
-// NewTable makes the table of a tensor for a quantile that lies in b; nil if its bins would
+// NewRawHistogram makes the histogram of a tensor for a quantile that lies in b; nil if its bins would
 // take more than limit bytes.
-func (n Normalization) NewTable(s *Sketch, b Bracket, limit int64) *Table {
+func (n Normalization) NewRawHistogram(s *Sketch, b Bracket, limit int64) *RawHistogram {
 	d, e := n.divisor(s, 0, 1), n.uncertainty(s)
 	low, high := float64(b.Low)*d*(1-e), float64(b.High)*d*(1+e)
 	if !(high < math.MaxFloat32) || s.elements > math.MaxUint32 {
 		return nil
 	}
-	t := &Table{elements: s.elements, grain: s.grain()}
+	t := &RawHistogram{elements: s.elements, grain: s.grain()}
 	t.lo = bitsOf(float32(max(0, low))) >> t.grain << t.grain
 	t.hi = (bitsOf(float32(high))>>t.grain + 2) << t.grain
 	if t.Bytes() > limit || t.hi > infinityBits {
@@ -37,8 +37,8 @@ func (n Normalization) NewTable(s *Sketch, b Bracket, limit int64) *Table {
 	return t
 }
 
-// Bytes is what the table takes once it is open.
-func (t *Table) Bytes() int64 {
+// Bytes is what the histogram takes once it is open.
+func (t *RawHistogram) Bytes() int64 {
 	if t == nil {
 		return 0
 	}
@@ -46,10 +46,10 @@ func (t *Table) Bytes() int64 {
 }
 
 // Open makes the bins.
-func (t *Table) Open() { t.bins = make([]uint32, t.Bytes()/4) }
+func (t *RawHistogram) Open() { t.bins = make([]uint32, t.Bytes()/4) }
 
 // Count tallies one tile. [Counts.Full] must be false.
-func (t *Table) Count(c *Counts, raw []float32) {
+func (t *RawHistogram) Count(c *Counts, raw []float32) {
 	c.fit(len(raw))
 	inside, above := vec.Between(c.inside, raw, math.Float32frombits(t.lo), math.Float32frombits(t.hi))
 	c.above += int64(above)
@@ -58,9 +58,9 @@ func (t *Table) Count(c *Counts, raw []float32) {
 	vec.BitKeys(c.keys[at:], c.inside[:inside], t.lo, 0)
 }
 
-// Add moves a worker's counts into the table and empties them. It is not safe for
+// Add moves a worker's counts into the histogram and empties them. It is not safe for
 // concurrent use.
-func (t *Table) Add(c *Counts) {
+func (t *RawHistogram) Add(c *Counts) {
 	t.above += c.above
 	c.above = 0
 	var seen uint32
@@ -75,7 +75,7 @@ func (t *Table) Add(c *Counts) {
 // Settle shows all scores of the tensor to the quantile, normalised by the scale that is
 // now known. It reports false, and shows none, if the bins do not cover the
 // quantile's interval: then the scores must be counted one by one.
-func (t *Table) Settle(q *Quantile, sc Scale) bool {
+func (t *RawHistogram) Settle(q *Quantile, sc Scale) bool {
 	if sc.Divisor == 0 {
 		q.AddRepeated(0, t.elements)
 		return true

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What is held tells the k-th largest and its ties, unless it is outside the bracket or there was too much.
+// Candidates have the k-th largest and its ties, unless it is outside the bracket or there was too much.
 func TestHeld(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -29,8 +29,8 @@ func TestHeld(t *testing.T) {
 			}
 		}
 		for _, most := range []int64{int64(n), int64(inside), int64(inside - 1)} {
-			h := NewHeld(b, 10, most)
-			runs := []*HeldRun{new(HeldRun), new(HeldRun)}
+			h := NewCandidates(b, 10, most)
+			runs := []*CandidateRun{new(CandidateRun), new(CandidateRun)}
 			for tile := 0; tile*100 < n; tile++ {
 				run := runs[r.IntN(2)]
 				h.Note(run, int64(tile), scores[tile*100:min(n, tile*100+100)])
@@ -44,7 +44,7 @@ func TestHeld(t *testing.T) {
 			want := sorted[k-1]
 			value, ties, ok := h.Find(int64(k))
 			if known := want >= b.Low && want <= b.High && int64(inside) <= most; ok != known {
-				t.Fatalf("%d of %d, %d inside, %d held at most: found %v", k, n, inside, most, ok)
+				t.Fatalf("%d of %d, %d inside, %d kept at most: found %v", k, n, inside, most, ok)
 			}
 			if !ok {
 				continue

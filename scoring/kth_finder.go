@@ -6,38 +6,38 @@ import (
 	"weld/internal/vec"
 )
 
-// Find finds the k-th largest of scores that are all at hand, 1 ≤ k ≤ their number, and how many equal it. It takes
+// Find finds the k-th largest of scores that are all in memory, 1 ≤ k ≤ their number, and how many equal it. It takes
 // [FindBytes] beside them.
 func Find(scores []float32, k int64) (float32, Ties) {
-	return new(Finder).Find(scores, k)
+	return new(KthFinder).Find(scores, k)
 }
 
-// FindBytes bounds the memory of a search among scores at hand.
-const FindBytes = 4*mostBins + 4*findRoom
+// FindBytes bounds the memory of a search among scores in memory.
+const FindBytes = 4*mostBins + 4*findBuffer
 
-// Figures of a search among scores at hand.
+// Figures of a search among scores in memory.
 const (
 	fewestBins = 1 << 8
 	mostBins   = leadingBins
 	findTile   = 1 << 13 // scores that are looked at together
-	findRoom   = 3 * findTile
+	findBuffer = 3 * findTile
 )
 
-// Finder searches by histograms, as [Quantile] does. It serves again, with the memory that it has. The zero value
-// is ready.
-type Finder struct {
-	bins []uint32
-	room []float32
+// KthFinder searches by histograms, as [Quantile] does. It can be used again, with the memory that it has. The zero
+// value is ready.
+type KthFinder struct {
+	bins   []uint32
+	buffer []float32
 }
 
 // Find is [Find].
-func (f *Finder) Find(scores []float32, k int64) (float32, Ties) {
+func (f *KthFinder) Find(scores []float32, k int64) (float32, Ties) {
 	return f.find(scores, 0, infinityBits, k)
 }
 
 // find is [Find] among scores whose bits are in [lo, hi).
-func (f *Finder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) {
-	all, ours := true, false // scores are all inside the interval; they lie in room
+func (f *KthFinder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) {
+	all, ours := true, false // scores are all inside the interval; they lie in the buffer
 	f.fit(len(scores))
 	for {
 		bins, shift := f.binsFor(lo, hi, len(scores))
@@ -60,22 +60,22 @@ func (f *Finder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) 
 		case all && n == len(scores):
 		case ours:
 			scores = f.inside(0, scores, lo, hi)
-		case n+min(findTile, len(scores)) <= len(f.room):
+		case n+min(findTile, len(scores)) <= len(f.buffer):
 			kept := 0
 			for at := 0; at < len(scores); at += findTile {
 				kept += len(f.inside(kept, scores[at:min(at+findTile, len(scores))], lo, hi))
 			}
-			scores, all, ours = f.room[:kept], true, true
+			scores, all, ours = f.buffer[:kept], true, true
 		default:
 			all = false
 		}
 	}
 }
 
-// fit makes room for a search among n scores.
-func (f *Finder) fit(n int) {
-	if room := min(n+min(n, findTile), findRoom); len(f.room) < room {
-		f.room = make([]float32, room)
+// fit sees to bins and a buffer for a search among n scores.
+func (f *KthFinder) fit(n int) {
+	if size := min(n+min(n, findTile), findBuffer); len(f.buffer) < size {
+		f.buffer = make([]float32, size)
 	}
 	most := fewestBins
 	for most < mostBins && most < n/4 {
@@ -87,7 +87,7 @@ func (f *Finder) fit(n int) {
 }
 
 // binsFor makes bins for an interval, as many as n scores are worth, and says how wide they are.
-func (f *Finder) binsFor(lo, hi uint32, n int) (bins []uint32, shift uint) {
+func (f *KthFinder) binsFor(lo, hi uint32, n int) (bins []uint32, shift uint) {
 	most := fewestBins
 	for most < len(f.bins) && most < n/4 {
 		most *= 2
@@ -107,8 +107,8 @@ func tally(bins []uint32, scores []float32, lo uint32, shift uint) {
 	}
 }
 
-// inside moves to the room, from a place on, what has its bits in [lo, hi).
-func (f *Finder) inside(at int, scores []float32, lo, hi uint32) []float32 {
-	n, _ := vec.Between(f.room[at:][:len(scores)], scores, math.Float32frombits(lo), math.Float32frombits(hi))
-	return f.room[at:][:n]
+// inside moves to the buffer, from index at on, the scores whose bits are in [lo, hi).
+func (f *KthFinder) inside(at int, scores []float32, lo, hi uint32) []float32 {
+	n, _ := vec.Between(f.buffer[at:][:len(scores)], scores, math.Float32frombits(lo), math.Float32frombits(hi))
+	return f.buffer[at:][:n]
 }
