@@ -2,7 +2,7 @@
 
 transformers 5 names parameters otherwise in memory than in the files that it writes, and holds experts in
 one tensor that files have one by one. For each model type this makes two tiny random models, writes them with
-save_pretrained, and importance twice: under the names of named_parameters, and as the README's script does it, by
+save_pretrained, and importance twice: under the names of named_parameters, and as the script of docs/importance.md does it, by
 revert_weight_conversion. weld merges by `fisher`, whose result is an elementwise function of models and importance; transformers
 loads it, and every parameter is held against numpy, computed under the names in memory. So which parameter is which is
 transformers' word alone.
@@ -10,7 +10,7 @@ transformers' word alone.
     python names.py --weld ./weld [--all | TYPE ...] [--table FILE]
 
 Without arguments a dozen types whose layouts differ. A type that is merged and comes out otherwise is a failure; names in
-memory that weld refuses are listed, and are one only for the dozen. What README's script writes must always be taken.
+memory that weld refuses are listed, and are one only for the dozen. What the script of docs/importance.md writes must always be taken.
 
 --table writes the names of all types that differ, with transformers' word which is which, for format/names' tests.
 """
@@ -183,7 +183,7 @@ def check(weld, kind, cls):
             results[how] = ("refused" if out is None else "meets", said)
             if out is None:
                 if how == "saved":
-                    raise Wrong(f"what the README's script writes is refused: {said}")
+                    raise Wrong(f"what the the script of docs/importance.md writes is refused: {said}")
                 continue
             loaded, info = type(model).from_pretrained(out, output_loading_info=True)
             if info["missing_keys"] or info["unexpected_keys"]:

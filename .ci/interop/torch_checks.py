@@ -21,7 +21,7 @@ import sta
 import stacks
 from checkpoints import Failure, Family, Skipped, bf16, expect, expect_equal, load, save
 
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "importance.md"
 SCRIPT_SECONDS = 300
 WORDS = "the cat sat on a mat and saw two dogs run by".split()
 
@@ -157,18 +157,16 @@ def chat_templates_loaded(weld):
                 expect(got == chat.mended(name, text), f"{name}, {case}:\ngot  {got!r}\nwant {chat.mended(name, text)!r}")
 
 
-# The README.
+# docs/importance.md.
 
 
 def gradient_block():
-    """The first python block of the README that writes an importance file."""
-    if not README.exists():
-        raise Skipped("there is no README.md")
-    blocks = re.findall(r"^( *)```python\n(.*?)^ *```", README.read_text(encoding="utf-8"), re.M | re.S)
+    """The python block of the page that writes an importance file."""
+    blocks = re.findall(r"^( *)```python\n(.*?)^ *```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
     for _, block in blocks:
         if "weld.statistic" in block:
             return textwrap.dedent(block)
-    raise Skipped("README.md has no python block with weld.statistic")
+    raise Failure(f"{PAGE} has no python block with weld.statistic")
 
 
 # What the block may count on: model, tokenizer and samples exist, and whatever name it
@@ -194,11 +192,11 @@ data = dataset = batches = samples
 """
 
 
-def readme_gradients(weld):
-    """The README's script runs as printed, and weld takes the file that it writes."""
+def page_gradients(weld):
+    """The script of docs/importance.md runs as printed, and weld takes the file that it writes."""
     block = gradient_block()
     (base, theta0), (path, tensors), _ = tiny_llamas(weld)
-    place = weld.place("-readme")
+    place = weld.place("-page")
     place.mkdir()
     script = place / "gradients.py"
     script.write_text(PRELUDE.format(tiny=str(path)) + block, encoding="utf-8")
@@ -288,5 +286,5 @@ def hub_environment(weld):
 
 CHECKS = [
     torch_load_file, torch_files_converted, hub_environment,
-    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, readme_gradients, layer_stacks, names_in_memory)),
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory)),
 ]

@@ -289,6 +289,6 @@ The checkpoints are in %[1]s. The same by hand, and with your own models:
 
    weld diff %[1]s/base ./merged
 
-README.md shows how to write an importance file with 20 lines of PyTorch.
+docs/importance.md shows how to write an importance file with 20 lines of PyTorch.
 `, d.dir, digits.MeanAbsGrad, digits.MeanSqGradBase)
 }

@@ -6,6 +6,7 @@
 
 What is measured is the wall time of the whole command, start-up included, into a new
 directory under DIR, which lies best in /dev/shm; of --repeat runs the shortest counts, for mergekit of --mergekit-repeat.
+Beside it stands the peak resident set that the system reports of the process, mapped pages included, in MiB.
 Both get the checkpoints' pages from memory: they are read once before. A method that
 weld does not have, as it says with exit status 2, is shown as "-".
 .ci/interop/requirements-mergekit.txt says how to install mergekit.
@@ -17,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -67,37 +69,41 @@ def recipe(method, directory):
 
 
 def run(command, env):
-    """Seconds of wall time."""
-    start = time.perf_counter()
-    done = subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        raise Failed(command, done.returncode, done.stderr)
-    return seconds
+    """Seconds of wall time, and the peak resident set in MiB."""
+    with tempfile.TemporaryFile("w+") as stderr:
+        start = time.perf_counter()
+        child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr)
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - start
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            stderr.seek(0)
+            raise Failed(command, child.returncode, stderr.read())
+    return seconds, usage.ru_maxrss / 1024
 
 
 def best(command, out, env, repeat):
-    """The shortest of some runs, each into a place where nothing is."""
-    seconds = []
+    """The shortest of some runs, each into a place where nothing is, and the largest peak."""
+    runs = []
     for _ in range(repeat):
         shutil.rmtree(out, ignore_errors=True)
-        seconds.append(run([*command, out], env))
+        runs.append(run([*command, out], env))
     shutil.rmtree(out)
-    return min(seconds)
+    return min(seconds for seconds, _ in runs), max(peak for _, peak in runs)
 
 
-def weld_seconds(args, path, out):
-    """None where weld refuses the method."""
+def weld_runs(args, path, out):
+    """Seconds and peak; None twice where weld refuses the method."""
     command = [args.weld, "merge", "--quiet", "--threads", str(args.threads), path]
     try:
         return best(command, out, dict(os.environ), args.repeat)
     except Failed as failed:
         if failed.status != WRONG_RECIPE:
             raise
-        return None
+        return None, None
 
 
-def mergekit_seconds(args, path, out):
+def mergekit_runs(args, path, out):
     """mergekit with what makes it fast on a CPU, and without what only costs time."""
     command = [args.mergekit, "--quiet", "--lazy-unpickle", "--async-write", "--no-copy-tokenizer",
                "--no-write-model-card", "--num-threads", str(args.threads), path]
@@ -108,7 +114,9 @@ def mergekit_seconds(args, path, out):
 def measure(args, method):
     path, out = args.dir / f"{method}.yml", args.dir / "merged"
     path.write_text(recipe(method, args.dir))
-    return {"method": method, "mergekit": mergekit_seconds(args, path, out), "weld": weld_seconds(args, path, out)}
+    mergekit, mergekit_peak = mergekit_runs(args, path, out)
+    weld, weld_peak = weld_runs(args, path, out)
+    return {"method": method, "mergekit": mergekit, "weld": weld, "mergekit_mib": mergekit_peak, "weld_mib": weld_peak}
 
 
 def warm(directory):
@@ -121,8 +129,9 @@ def warm(directory):
 
 def line(row):
     if row["weld"] is None:
-        return f"{row['method']:<18}{row['mergekit']:>10.2f}{'-':>10}{'-':>8}"
-    return f"{row['method']:<18}{row['mergekit']:>10.2f}{row['weld']:>10.2f}{row['mergekit'] / row['weld']:>8.1f}"
+        return f"{row['method']:<18}{row['mergekit']:>10.2f}{'-':>10}{'-':>8}{row['mergekit_mib']:>14.0f}{'-':>10}"
+    return (f"{row['method']:<18}{row['mergekit']:>10.2f}{row['weld']:>10.2f}{row['mergekit'] / row['weld']:>8.1f}"
+            f"{row['mergekit_mib']:>14.0f}{row['weld_mib']:>10.0f}")
 
 
 def main():
@@ -141,7 +150,7 @@ def main():
         parser.error(f"no recipe for {', '.join(sorted(unknown))}")
     warm(args.dir)
     if not args.json:
-        print(f"{'method':<18}{'mergekit s':>10}{'weld s':>10}{'ratio':>8}")
+        print(f"{'method':<18}{'mergekit s':>10}{'weld s':>10}{'ratio':>8}{'mergekit MiB':>14}{'weld MiB':>10}")
     for method in methods:
         row = measure(args, method)
         print(json.dumps(row) if args.json else line(row), flush=True)
