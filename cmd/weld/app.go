@@ -15,7 +15,7 @@ input, 130 interrupted.`
 // run executes a command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := &results{w: stdout}
-	app := newApp(out, stderr)
+	app := newApp(out, stderr, invoked(args))
 	args, err := flagsFirst(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
@@ -26,7 +26,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return report(ctx, stderr, err)
 }
 
-func newApp(stdout, stderr io.Writer) *cli.App {
+func newApp(stdout, stderr io.Writer, in invocation) *cli.App {
 	cli.VersionPrinter = func(c *cli.Context) { fmt.Fprintln(c.App.Writer, "weld "+c.App.Version) }
 	app := &cli.App{
 		Name:      "weld",
@@ -44,13 +44,13 @@ commands that do the same to yours.
 
 ` + exitHelp,
 		Commands: []*cli.Command{
-			demoCommand(), mergeCommand(), planCommand(), scoreCommand(), inspectCommand(), diffCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), verifyCommand(), benchCommand(), completionCommand(),
+			demoCommand(), mergeCommand(in), planCommand(in), scoreCommand(in), methodsCommand(), inspectCommand(), diffCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), verifyCommand(), benchCommand(), completionCommand(),
 		},
 		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,
 		HideHelpCommand:           true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // report does it
-		OnUsageError:              onUsageError,
+		OnUsageError:              in.onUsageError,
 		Action: func(c *cli.Context) error {
 			if c.Args().First() == "help" {
 				if name := c.Args().Get(1); c.App.Command(name) != nil {
@@ -65,17 +65,20 @@ commands that do the same to yours.
 		},
 	}
 	for _, command := range app.Commands {
-		command.OnUsageError = onUsageError
+		command.OnUsageError = in.onUsageError
 		command.HideHelpCommand = true
 		command.After = func(c *cli.Context) error { printNotes(c, nil); return nil } // what turned out late
 	}
 	return app
 }
 
-func onUsageError(c *cli.Context, err error, _ bool) error {
+func (in invocation) onUsageError(c *cli.Context, err error, _ bool) error {
 	name := "weld"
 	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "weld" {
 		name += " " + c.Command.Name
+	}
+	if in.method != nil {
+		name += " --method " + in.method.Name
 	}
 	if flag, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 		err = fmt.Errorf("unknown flag --%s", strings.TrimLeft(flag, "-"))

@@ -2,8 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"weld/stream"
 )
 
 // The scripts ask the program itself: it answers --generate-bash-completion with one
@@ -34,6 +38,26 @@ compdef _weld weld
 `
 )
 
+// completeMethodNames answers what could follow with the methods.
+func completeMethodNames(c *cli.Context) { complete(c, !strings.HasPrefix(lastWord(), "-")) }
+
+// completeMethod answers with the methods behind --method.
+func completeMethod(c *cli.Context) { complete(c, lastWord() == "--method") }
+
+// complete prints the names of methods, or the flags of the command.
+func complete(c *cli.Context, methods bool) {
+	if !methods {
+		cli.DefaultCompleteWithFlags(c.Command)(c)
+		return
+	}
+	for _, name := range stream.Schema().Names() {
+		fmt.Fprintln(c.App.Writer, name)
+	}
+}
+
+// lastWord is the last argument before the flag that asks for what could follow.
+func lastWord() string { return os.Args[len(os.Args)-2] }
+
 func completionCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "completion",
@@ -48,7 +72,7 @@ func completionCommand() *cli.Command {
 			case "zsh":
 				fmt.Fprint(c.App.Writer, zshScript)
 			case "fish":
-				script, err := c.App.ToFishCompletion()
+				script, err := newApp(c.App.Writer, c.App.ErrWriter, invocation{complete: true}).ToFishCompletion()
 				if err != nil {
 					return err
 				}

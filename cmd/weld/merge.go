@@ -10,9 +10,7 @@ import (
 	"weld/stream"
 )
 
-const mergeExamples = `Examples:
-
-   weld merge recipe.yml ./merged
+const mergeExamples = `   weld merge recipe.yml ./merged
 
    weld merge --base ./base --method sta \
        --model ./math --importance ./math-grad.safetensors \
@@ -26,19 +24,18 @@ const mergeExamples = `Examples:
 
    weld merge recipe.yml ./merged --sweep density=0.1,0.2,0.4 --sweep lambda=0.5,1
 
-   weld merge --method linear --model ./a --model ./b --weight 0.7 --weight 0.3 average.safetensors.zst
+   weld merge --method linear --model ./a --model ./b --weight 0.7 --weight 0.3 average.safetensors.zst`
 
-`
-
-func mergeCommand() *cli.Command {
+func mergeCommand(in invocation) *cli.Command {
 	return &cli.Command{
 		Name:      "merge",
 		Usage:     "merge checkpoints by a recipe or by flags",
 		ArgsUsage: "RECIPE.yml OUT  |  --method METHOD … OUT",
-		Description: "OUT is " + stream.Writable + ".\nInputs are " + open.Readable + ".\n" +
-			"Nothing appears under OUT before it is complete.\n\n" + mergeExamples + exitHelp,
-		Flags:  append(append(append(methodFlags(), sweepFlag()), outputFlags()...), runFlags()...),
-		Action: merge,
+		Description: in.help("merge", "OUT is "+stream.Writable+".\nInputs are "+open.Readable+".\n"+
+			"Nothing appears under OUT before it is complete.", mergeExamples),
+		Flags:        append(append(append(methodFlags(in), sweepFlag(in.method)), outputFlags()...), runFlags()...),
+		Action:       merge,
+		BashComplete: completeMethod,
 	}
 }
 

@@ -7,15 +7,16 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func planCommand() *cli.Command {
+func planCommand(in invocation) *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
 		Usage:     "say what a merge would do, and touch nothing",
 		ArgsUsage: "RECIPE.yml OUT  |  --method METHOD … OUT",
-		Description: "Takes the arguments of merge, reads headers only, and reports everything that is\nwrong with them at once.\n\nExamples:\n\n" +
-			"   weld plan recipe.yml ./merged\n   weld plan --json recipe.yml ./merged\n\n" + exitHelp,
-		Flags:  append(append(methodFlags(), outputFlags()...), runFlags()...),
-		Action: plan,
+		Description: in.help("plan", "Takes the arguments of merge, reads headers only, and reports everything that is\nwrong with them at once.",
+			"   weld plan recipe.yml ./merged\n   weld plan --json recipe.yml ./merged"),
+		Flags:        append(append(methodFlags(in), outputFlags()...), runFlags()...),
+		Action:       plan,
+		BashComplete: completeMethod,
 	}
 }
 

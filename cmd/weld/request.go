@@ -14,52 +14,6 @@ import (
 // This file turns the arguments of merge, plan and score into a recipe: a file, or
 // flags that say the same.
 
-// flagName is the flag of a recipe key.
-func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
-
-// methodFlags are the flags that say what a recipe can say, made from the schema.
-func methodFlags() []cli.Flag {
-	flags := []cli.Flag{
-		&cli.StringFlag{Name: "method", Usage: "merge `METHOD`: " + strings.Join(stream.Schema().Names(), ", "), Category: categoryMethod},
-		&cli.StringFlag{Name: "base", Usage: "base model `PATH`", Category: categoryMethod},
-		&cli.StringSliceFlag{Name: "model", Usage: "model `PATH`; once for each", Category: categoryMethod},
-	}
-	for _, p := range methodParams() {
-		flags = append(flags, paramFlag(p))
-	}
-	return append(flags,
-		&cli.StringFlag{Name: "dtype", Usage: "`TYPE` of the output's floating tensors, such as bfloat16; without it as in the base", Category: categoryMethod},
-		&cli.StringFlag{Name: "out-dtype", Usage: "`TYPE` of the output; wins over --dtype", Category: categoryMethod},
-	)
-}
-
-// methodParams lists the keys of all methods, each once.
-func methodParams() []recipe.Param {
-	var params []recipe.Param
-	for _, m := range stream.Schema() {
-		for _, p := range m.Params {
-			if !slices.ContainsFunc(params, func(q recipe.Param) bool { return q.Key == p.Key }) {
-				params = append(params, p)
-			}
-		}
-	}
-	return params
-}
-
-func paramFlag(p recipe.Param) cli.Flag {
-	usage := p.Help
-	if p.Kind == recipe.Choice {
-		usage += ": " + strings.Join(p.Choices, ", ")
-	}
-	switch {
-	case p.Kind == recipe.Bool:
-		return &cli.BoolFlag{Name: flagName(p.Key), Usage: usage, Category: categoryMethod}
-	case p.PerModel:
-		return &cli.StringSliceFlag{Name: flagName(p.Key), Usage: usage + "; once for each model, or once for all", Category: categoryMethod}
-	}
-	return &cli.StringFlag{Name: flagName(p.Key), Usage: usage, Category: categoryMethod}
-}
-
 // outputFlags are the flags of commands that plan or write an output.
 func outputFlags() []cli.Flag {
 	return []cli.Flag{
@@ -93,7 +47,7 @@ func asked(c *cli.Context) (resolve func(overrides ...recipe.Setting) (*recipe.R
 	if len(args) == 0 {
 		return nil, nil, usagef("no recipe and no --method; see weld %s --help", c.Command.Name)
 	}
-	for _, flag := range methodFlags() {
+	for _, flag := range methodFlags(invocation{}) {
 		if name := flag.Names()[0]; c.IsSet(name) {
 			return nil, nil, usagef("--%s: a recipe says everything about the merge; write it into %s", name, args[0])
 		}
@@ -118,24 +72,38 @@ func draft(c *cli.Context) *recipe.Draft {
 		s.Text = path
 		d.Models = append(d.Models, recipe.DraftModel{Path: s})
 	}
-	for _, p := range methodParams() {
-		flag := flagName(p.Key)
-		if !c.IsSet(flag) {
-			continue
+	m, ok := stream.Schema().Find(d.Method.Text)
+	if !ok { // which Resolve says; what keys mean is not known then
+		return d
+	}
+	for _, p := range m.Params {
+		addKey(d, c, p)
+	}
+	for _, k := range allKeys() {
+		if flag := flagName(k.Key); c.IsSet(flag) && !slices.Contains(k.methods, m.Name) {
+			d.Params = append(d.Params, recipe.Setting{Key: k.Key, Where: recipe.Position{Flag: "--" + flag}}) // which Resolve refuses
 		}
-		s := recipe.Setting{Key: p.Key, Where: recipe.Position{Flag: "--" + flag}}
-		switch {
-		case p.Kind == recipe.Bool:
-			s.Text = fmt.Sprint(c.Bool(flag))
-		case p.PerModel:
-			perModel(d, s, c.StringSlice(flag))
-			continue
-		default:
-			s.Text = c.String(flag)
-		}
-		d.Params = append(d.Params, s)
 	}
 	return d
+}
+
+// addKey adds what the flag of a key says, if it is given.
+func addKey(d *recipe.Draft, c *cli.Context, p recipe.Param) {
+	flag := flagName(p.Key)
+	if !c.IsSet(flag) {
+		return
+	}
+	s := recipe.Setting{Key: p.Key, Where: recipe.Position{Flag: "--" + flag}}
+	switch {
+	case p.Kind == recipe.Bool:
+		s.Text = fmt.Sprint(c.Bool(flag))
+	case p.PerModel:
+		perModel(d, s, c.StringSlice(flag))
+		return
+	default:
+		s.Text = c.String(flag)
+	}
+	d.Params = append(d.Params, s)
 }
 
 // perModel gives the i-th value to the i-th model, or the only one to all.

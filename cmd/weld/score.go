@@ -8,15 +8,16 @@ import (
 	"weld/stream"
 )
 
-func scoreCommand() *cli.Command {
+func scoreCommand(in invocation) *cli.Command {
 	return &cli.Command{
 		Name:      "score",
 		Usage:     "scores, thresholds and densities only; writes nothing",
 		ArgsUsage: "RECIPE.yml  |  --method sta …",
-		Description: "Runs the measuring passes of merge and reports what each threshold would keep,\nin the whole and per tensor.\n\nExamples:\n\n" +
-			"   weld score --base ./base --method sta --model ./math --importance ./math-grad\n   weld score recipe.yml --json > scores.json\n\n" + exitHelp,
-		Flags:  append(methodFlags(), runFlags()...),
-		Action: score,
+		Description: in.help("score", "Runs the measuring passes of merge and reports what each threshold would keep,\nin the whole and per tensor.",
+			"   weld score --base ./base --method sta --model ./math --importance ./math-grad\n   weld score recipe.yml --json > scores.json"),
+		Flags:        append(methodFlags(in), runFlags()...),
+		Action:       score,
+		BashComplete: completeMethod,
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -11,11 +12,25 @@ import (
 )
 
 // sweepFlag varies a merge.
-func sweepFlag() cli.Flag {
+func sweepFlag(m *recipe.Method) cli.Flag {
+	keys := ""
+	if m != nil {
+		keys = "; numbers of " + m.Name + ": " + cmp.Or(strings.Join(numbers(m), ", "), "none")
+	}
 	return &cli.StringSliceFlag{
 		Name: "sweep", Category: categoryMethod,
-		Usage: "`KEY=V,V,…`: one output for each value of a number, named after it; several keys are combined, and the inputs read once for all",
+		Usage: "`KEY=V,V,…`: one output for each value of a number, named after it; several keys are combined, and the inputs read once for all" + keys,
 	}
+}
+
+// numbers lists the keys of a method that are numbers.
+func numbers(m *recipe.Method) (keys []string) {
+	for _, p := range m.Params {
+		if p.Kind == recipe.Number {
+			keys = append(keys, p.Key)
+		}
+	}
+	return keys
 }
 
 // sweeps reads the flag: every combination of values, the last key varying fastest.

@@ -44,6 +44,9 @@ func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
 			continue
 		case !known && r.passed(set.Key, set.Where, "random_seed", "smooth", "allow_negative_weights", "embed_slerp", "pad_to_multiple_of", "dtype", "out_dtype"):
 			continue
+		case !known && set.Where.Flag != "" && len(r.schema.With(set.Key)) > 0:
+			r.report(set.Where, "%s has no parameter %q; methods that have it: %s", m.Name, set.Key, strings.Join(r.schema.With(set.Key), ", "))
+			continue
 		case !known:
 			keys := m.keys(s)
 			r.report(set.Where, "unknown parameter %q of %s%s: %s", set.Key, m.Name, hint(set.Key, keys), choose(keys))
@@ -143,8 +146,11 @@ func (r *resolver) parsed(p Param, s Setting, w word, in scope) (g gradient, ok 
 // plain is a place without what it is said of, for messages.
 func (p Position) plain() Position { return Position{Line: p.Line, Flag: p.Flag} }
 
-// PresetKey is the global key that names a preset.
-const PresetKey = "preset"
+// Keys that have a meaning outside of the method that they belong to.
+const (
+	PresetKey     = "preset"     // names a preset
+	ImportanceKey = "importance" // of a model: its importance file
+)
 
 // preset reads the values that a preset puts in place of defaults.
 func (r *resolver) preset(m *Method, global layer) layer {

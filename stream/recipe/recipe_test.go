@@ -246,7 +246,7 @@ func TestProblemsOfFlags(t *testing.T) {
 		{"no importance", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}},
 			[]string{"--model: score weight needs an importance file for a; without one, score magnitude ranks by the size of the update"}},
 		{"another method's key", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("scale", "2"), set("importance", "g")}},
-			[]string{`--scale: unknown parameter "scale" of sta`}},
+			[]string{`--scale: sta has no parameter "scale"; methods that have it: passthrough`}},
 		{"dtype", recipe.Draft{Method: sta, Base: set("base", "b"), DType: set("out_dtype", "int4"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("importance", "g")}},
 			[]string{`--out-dtype: out_dtype "int4" is no type that weld computes with`}},
 		{"encoding", recipe.Draft{Method: sta, Base: set("base", "b\xff"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("importance", "g")}},

@@ -29,15 +29,15 @@ func (in Parser) Resolve(d *Draft) (*Recipe, error) {
 }
 
 func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
-	method, ok := s.Find(d.Method.Text)
+	method, err := s.Named(d.Method.Text)
 	switch {
 	case d.Method.faulty:
 		return nil
 	case d.Method.Text == "":
 		r.report(d.Method.Where, "no merge method is given: %s", choose(s.Names()))
 		return nil
-	case !ok:
-		r.report(d.Method.Where, "unknown merge method %q%s: %s", d.Method.Text, hint(d.Method.Text, s.Names()), choose(s.Names()))
+	case err != nil:
+		r.report(d.Method.Where, "%v", err)
 		return nil
 	}
 	if method.Base == Required && !d.Base.given() {

@@ -1,6 +1,9 @@
 package recipe
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Schema is the list of methods.
 type Schema []Method
@@ -78,6 +81,9 @@ const (
 	Path
 )
 
+// Varies reports a key whose value may differ between layers and tensors, by gradients and filters.
+func (p Param) Varies() bool { return !p.fixed() }
+
 // fixed reports a key with one value for all tensors.
 func (p Param) fixed() bool {
 	return p.Fixed || (p.Kind == Choice || p.Kind == Path) && !p.PerTensor
@@ -99,6 +105,25 @@ func (s Schema) Find(name string) (*Method, bool) {
 		return nil, false
 	}
 	return &s[i], true
+}
+
+// Named is [Schema.Find] with an error that says which method was probably meant.
+func (s Schema) Named(name string) (*Method, error) {
+	m, ok := s.Find(name)
+	if !ok {
+		return nil, fmt.Errorf("unknown merge method %q%s: %s", name, hint(name, s.Names()), choose(s.Names()))
+	}
+	return m, nil
+}
+
+// With lists the methods that have a key.
+func (s Schema) With(key string) (names []string) {
+	for _, m := range s {
+		if _, ok := m.param(key); ok {
+			names = append(names, m.Name)
+		}
+	}
+	return names
 }
 
 // Names lists the methods.

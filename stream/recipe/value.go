@@ -34,6 +34,20 @@ func (v Values) Bool(key string) bool { return v[key].Bool }
 // Text returns a Choice or a Path, or "".
 func (v Values) Text(key string) string { return v[key].Text }
 
+// Range has the limits of a Number, both included; nil for none.
+func (p Param) Range() (low, high *float64) {
+	if p.Kind != Number {
+		return nil, nil
+	}
+	if p.Min > -unbounded {
+		low = &p.Min
+	}
+	if p.Max < unbounded {
+		high = &p.Max
+	}
+	return low, high
+}
+
 // Allowed describes the values of a key, for messages and help.
 func (p Param) Allowed() string {
 	switch p.Kind {
@@ -48,12 +62,12 @@ func (p Param) Allowed() string {
 	if p.Integer {
 		number = "a whole number"
 	}
-	switch low, high := p.Min > -unbounded, p.Max < unbounded; {
-	case low && high:
+	switch low, high := p.Range(); {
+	case low != nil && high != nil:
 		return fmt.Sprintf("%s from %g to %g", number, p.Min, p.Max)
-	case low:
+	case low != nil:
 		return fmt.Sprintf("%s of at least %g", number, p.Min)
-	case high:
+	case high != nil:
 		return fmt.Sprintf("%s of at most %g", number, p.Max)
 	}
 	return number
