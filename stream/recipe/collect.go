@@ -27,12 +27,12 @@ func (s scope) allows(p Param) bool {
 	return true
 }
 
-// layer is what one scope says, by key.
-type layer map[string]rules
+// scopeRules is what one scope says, by key.
+type scopeRules map[string]rules
 
 // collect reads the settings of a scope.
-func (r *resolver) collect(m *Method, settings []Setting, s scope) layer {
-	out := make(layer)
+func (r *resolver) collect(m *Method, settings []Setting, s scope) scopeRules {
+	out := make(scopeRules)
 	first := make(map[string]Position)
 	for _, set := range settings {
 		p, known := m.param(set.Key)
@@ -87,7 +87,7 @@ func (r *resolver) values(p Param, s Setting, in scope) rules {
 	words := s.rules
 	switch {
 	case len(words) == 0:
-		words = []word{{texts: []string{s.Text}, lines: []int{s.Where.Line}}}
+		words = []filterTexts{{texts: []string{s.Text}, lines: []int{s.Where.Line}}}
 	case p.fixed():
 		r.report(s.Where, "%s takes one value, not a list or a mapping", s.Key)
 		return nil
@@ -97,7 +97,7 @@ func (r *resolver) values(p Param, s Setting, in scope) rules {
 	for _, w := range words {
 		g, ok := r.parsed(p, s, w, in)
 		right = right && ok
-		all = append(all, rule{filter: w.filter, kind: p.Kind, values: g})
+		all = append(all, filterRule{filter: w.filter, kind: p.Kind, values: g})
 	}
 	if !right {
 		return nil
@@ -112,14 +112,14 @@ func (r *resolver) decisive(key string, all rules) (out rules) {
 			out = next
 			continue
 		}
-		before := out[slices.IndexFunc(out, func(b rule) bool { return strings.Contains(x.filter, b.filter) })]
+		before := out[slices.IndexFunc(out, func(b filterRule) bool { return strings.Contains(x.filter, b.filter) })]
 		r.pass(x.values[0].Where.plain(), "%s %s has no effect: %s stands before it, and the first that matches decides", key, x.name(), before.name())
 	}
 	return out
 }
 
 // parsed understands the values of a gradient.
-func (r *resolver) parsed(p Param, s Setting, w word, in scope) (g gradient, ok bool) {
+func (r *resolver) parsed(p Param, s Setting, w filterTexts, in scope) (g gradient, ok bool) {
 	ok = true
 	for i, text := range w.texts {
 		v, err := p.parse(text)
@@ -143,7 +143,7 @@ func (r *resolver) parsed(p Param, s Setting, w word, in scope) (g gradient, ok 
 	return g, true
 }
 
-// plain is a place without what it is said of, for messages.
+// plain is a position without what it is said of, for messages.
 func (p Position) plain() Position { return Position{Line: p.Line, Flag: p.Flag} }
 
 // Keys that have a meaning outside of the method that they belong to.
@@ -153,13 +153,13 @@ const (
 )
 
 // preset reads the values that a preset puts in place of defaults.
-func (r *resolver) preset(m *Method, global layer) layer {
+func (r *resolver) preset(m *Method, global scopeRules) scopeRules {
 	chosen, ok := global[PresetKey]
 	if !ok {
 		return nil
 	}
 	name := chosen[0].values[0]
-	values := make(layer)
+	values := make(scopeRules)
 	for key, text := range m.Presets[name.Text] {
 		p, _ := m.param(key)
 		v, err := p.parse(text)
@@ -172,8 +172,8 @@ func (r *resolver) preset(m *Method, global layer) layer {
 }
 
 // defaults are what holds where nothing is said.
-func (m *Method) defaults() layer {
-	values := make(layer)
+func (m *Method) defaults() scopeRules {
+	values := make(scopeRules)
 	for _, p := range m.Params {
 		if p.Default != "" {
 			v, _ := p.parse(p.Default)

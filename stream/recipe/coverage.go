@@ -12,7 +12,7 @@ import (
 type Coverage struct {
 	recipe  *Recipe
 	none    bool // there are no filters to watch
-	filters map[*entry][]watched
+	filters map[*paramSet][]watched
 	idle    map[written]bool // filters that were asked for, and matched nothing so far
 	bare    map[written]gap
 }
@@ -41,9 +41,9 @@ type gap struct {
 
 // Coverage begins to watch.
 func (r *Recipe) Coverage() *Coverage {
-	c := &Coverage{recipe: r, none: true, filters: make(map[*entry][]watched), idle: make(map[written]bool), bare: make(map[written]gap)}
+	c := &Coverage{recipe: r, none: true, filters: make(map[*paramSet][]watched), idle: make(map[written]bool), bare: make(map[written]gap)}
 	for _, in := range r.scopes {
-		for _, e := range append([]*entry{in.shared}, in.sources...) {
+		for _, e := range append([]*paramSet{in.shared}, in.sources...) {
 			if _, known := c.filters[e]; known {
 				continue
 			}
@@ -60,19 +60,19 @@ func (r *Recipe) Coverage() *Coverage {
 	return c
 }
 
-// See looks at a tensor that is merged from some of the sources of its site.
-func (c *Coverage) See(s TensorRef, sources iter.Seq[int]) {
-	if c.none || s.Slice >= len(c.recipe.scopes) {
+// See looks at a tensor that is merged from some of the sources of its slice.
+func (c *Coverage) See(ref TensorRef, sources iter.Seq[int]) {
+	if c.none || ref.Slice >= len(c.recipe.scopes) {
 		return
 	}
-	in := c.recipe.scopes[s.Slice]
-	c.see(in.shared, s.Output, s.Output)
+	in := c.recipe.scopes[ref.Slice]
+	c.see(in.shared, ref.Output, ref.Output)
 	for k := range sources {
-		c.see(in.sources[k], s.Inputs[k], s.Output)
+		c.see(in.sources[k], ref.Inputs[k], ref.Output)
 	}
 }
 
-func (c *Coverage) see(e *entry, name, output string) {
+func (c *Coverage) see(e *paramSet, name, output string) {
 	for _, w := range c.filters[e] {
 		for _, r := range w.rules {
 			if r.filter == "" {
@@ -99,7 +99,7 @@ func (c *Coverage) see(e *entry, name, output string) {
 	}
 }
 
-// Report tells, in the order of the recipe's lines, what is wrong with the filters and what has to be
+// Report says, in the order of the recipe's lines, what is wrong with the filters and what has to be
 // known of them.
 func (c *Coverage) Report() (problems Problems, notes []string) {
 	say := func(w written, text string, args ...any) Problem {

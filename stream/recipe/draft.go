@@ -56,18 +56,18 @@ type DraftSource struct {
 	First, Last int
 }
 
-// Setting is a key with a value, and where it stands.
+// Setting is a key with a value, and where it is written.
 type Setting struct {
 	Key, Text string
 	Where     Position
-	Literal   bool       // a path in which + is a letter like any other
-	rules     []word     // a gradient or filters in place of Text
-	ref       *reference // a model written as a mapping, in place of Text
-	faulty    bool       // not a value at all, which is reported already
+	Literal   bool          // a path in which + is a letter like any other
+	rules     []filterTexts // a gradient or filters in place of Text
+	ref       *reference    // a model written as a mapping, in place of Text
+	faulty    bool          // not a value at all, which is reported already
 }
 
-// word is what one filter chooses: the texts of a gradient, or one text.
-type word struct {
+// filterTexts is what one filter chooses: the texts of a gradient, or one text.
+type filterTexts struct {
 	filter string
 	texts  []string
 	lines  []int // of the texts

@@ -7,13 +7,13 @@ type TensorRef struct {
 	Slice  int      // index in the recipe's slices; 0 where it has none
 	Output string   // its name in the output
 	Inputs []string // its name in each source of the slice, or in each model
-	T      float64  // where its layer is, from 0 (first) to 1 (last); 0 outside of layers
+	T      float64  // the position of its layer, from 0 (first) to 1 (last); 0 outside of layers
 }
 
-// scoped are the parameters of a slice, or of a recipe without slices.
-type scoped struct {
-	shared  *entry
-	sources []*entry
+// scopedParams are the parameters of a slice, or of a recipe without slices.
+type scopedParams struct {
+	shared  *paramSet
+	sources []*paramSet
 }
 
 // At evaluates the parameters for a tensor: shared ones, by its name in the output,
@@ -21,23 +21,23 @@ type scoped struct {
 // is absent where no filter matches and there is no default. The maps are shared
 // between tensors that have the same values: do not change them. Several goroutines
 // may call At.
-func (r *Recipe) At(s TensorRef) (shared Values, models []Values) {
-	if s.Slice >= len(r.scopes) { // a recipe that no schema made
+func (r *Recipe) At(ref TensorRef) (shared Values, models []Values) {
+	if ref.Slice >= len(r.scopes) { // a recipe that no schema made
 		for _, m := range r.Models {
 			models = append(models, m.Params)
 		}
 		return r.Params, models
 	}
-	in := r.scopes[s.Slice]
+	in := r.scopes[ref.Slice]
 	models = make([]Values, len(in.sources))
-	for i, e := range in.sources {
+	for i, set := range in.sources {
 		name := ""
-		if i < len(s.Inputs) {
-			name = s.Inputs[i]
+		if i < len(ref.Inputs) {
+			name = ref.Inputs[i]
 		}
-		models[i] = e.at(name, s.T)
+		models[i] = set.at(name, ref.T)
 	}
-	return in.shared.at(s.Output, s.T), models
+	return in.shared.at(ref.Output, ref.T), models
 }
 
 // Varies reports whether any parameter depends on the tensor or the slice. Where none
@@ -59,20 +59,20 @@ func (r *Recipe) Varies() bool {
 	return vary(r.Params)
 }
 
-// summary is what Recipe.Params or Model.Params show of entries of several slices: the
+// summary is what Recipe.Params or Model.Params show of the parameter sets of several slices: the
 // values of the first, marked where another slice has others.
-func summary(entries []*entry) Values {
-	all := maps.Clone(entries[0].values)
-	for _, e := range entries[1:] {
-		if e == entries[0] {
+func summary(sets []*paramSet) Values {
+	all := maps.Clone(sets[0].values)
+	for _, s := range sets[1:] {
+		if s == sets[0] {
 			continue
 		}
-		for key, rs := range entries[0].rules {
-			if !rs.same(e.rules[key]) {
+		for key, rs := range sets[0].rules {
+			if !rs.same(s.rules[key]) {
 				all[key] = varying(all[key])
 			}
 		}
-		for key, v := range e.values {
+		for key, v := range s.values {
 			if _, known := all[key]; !known {
 				all[key] = varying(v)
 			}

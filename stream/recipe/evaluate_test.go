@@ -246,16 +246,16 @@ func TestPrecedence(t *testing.T) {
 		for range 30 {
 			i, at := r.IntN(n), r.Float64()
 			pick := func() string { return names[r.IntN(len(names))] }
-			site := recipe.TensorRef{Slice: i, Output: pick(), Inputs: []string{pick(), pick(), pick()}, T: at}
-			shared, models := rec.At(site)
+			ref := recipe.TensorRef{Slice: i, Output: pick(), Inputs: []string{pick(), pick(), pick()}, T: at}
+			shared, models := rec.At(ref)
 			check := func(what string, got float64, name string, scopes ...said) {
 				if want, ok := value(scopes, name, at); !ok || math.Abs(got-want) > 1e-12 {
-					t.Fatalf("%s of %+v: %v, want %v\n%s", what, site, got, want, text.String())
+					t.Fatalf("%s of %+v: %v, want %v\n%s", what, ref, got, want, text.String())
 				}
 			}
-			check("lambda", shared.Number("lambda"), site.Output, sliceLambda[i], moduleLambda, globalLambda, ofDefault)
+			check("lambda", shared.Number("lambda"), ref.Output, sliceLambda[i], moduleLambda, globalLambda, ofDefault)
 			for k := range 2 {
-				check("weight", models[k+1].Number("weight"), site.Inputs[k+1], sources[i][k], slice[i], module, global, ofDefault)
+				check("weight", models[k+1].Number("weight"), ref.Inputs[k+1], sources[i][k], slice[i], module, global, ofDefault)
 			}
 			for _, values := range append(models, shared) {
 				for key, v := range values {

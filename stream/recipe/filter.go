@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// rule is a value for the tensors whose names contain the filter, case and all; ""
+// filterRule is a value for the tensors whose names contain the filter, case and all; ""
 // is in every name.
-type rule struct {
+type filterRule struct {
 	filter string
 	kind   ValueKind
 	values gradient
@@ -16,26 +16,26 @@ type rule struct {
 }
 
 // name is what messages call a rule.
-func (r rule) name() string {
+func (r filterRule) name() string {
 	if r.filter == "" {
 		return "without a filter"
 	}
 	return fmt.Sprintf("with filter %q", r.filter)
 }
 
-func (r rule) matches(name string) bool { return strings.Contains(name, r.filter) }
+func (r filterRule) matches(name string) bool { return strings.Contains(name, r.filter) }
 
 // rules are tried in order, and the first that matches decides. Narrower scopes stand
 // before wider ones, so that where no filter of a model matches, what the slice says
 // counts, then what is said of all, then the default.
-type rules []rule
+type rules []filterRule
 
 // then appends the rules of a wider scope, without those that can never decide: a
 // name that contains a later filter may contain an earlier one for certain.
 func (rs rules) then(wider rules) rules {
 	out := slices.Clip(rs)
 	for _, w := range wider {
-		if !slices.ContainsFunc(out, func(r rule) bool { return strings.Contains(w.filter, r.filter) }) {
+		if !slices.ContainsFunc(out, func(r filterRule) bool { return strings.Contains(w.filter, r.filter) }) {
 			out = append(out, w)
 		}
 	}
@@ -44,7 +44,7 @@ func (rs rules) then(wider rules) rules {
 
 // match is the index of the rule that decides for a tensor, or -1.
 func (rs rules) match(name string) int {
-	return slices.IndexFunc(rs, func(r rule) bool { return r.matches(name) })
+	return slices.IndexFunc(rs, func(r filterRule) bool { return r.matches(name) })
 }
 
 // total reports that some rule decides for every tensor.
@@ -58,7 +58,7 @@ func (rs rules) open(name string) bool {
 
 // filtered reports rules that do not treat all names alike.
 func (rs rules) filtered() bool {
-	return slices.ContainsFunc(rs, func(r rule) bool { return r.filter != "" })
+	return slices.ContainsFunc(rs, func(r filterRule) bool { return r.filter != "" })
 }
 
 // constant returns the value of rules that give the same to every tensor.
@@ -80,7 +80,7 @@ func (rs rules) start() Value {
 
 // same reports rules that give the same values everywhere.
 func (rs rules) same(other rules) bool {
-	return slices.EqualFunc(rs, other, func(a, b rule) bool {
+	return slices.EqualFunc(rs, other, func(a, b filterRule) bool {
 		return a.filter == b.filter && slices.EqualFunc(a.values, b.values, func(v, w Value) bool {
 			return v.Text == w.Text && v.Number == w.Number && v.Bool == w.Bool
 		})

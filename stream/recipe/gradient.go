@@ -16,13 +16,13 @@ func (g gradient) at(t float64, kind ValueKind) Value {
 		return g[0]
 	}
 	last := len(g) - 1
-	place := min(t, 1) * float64(last)
-	i := int(place)
+	index := min(t, 1) * float64(last)
+	i := int(index)
 	if kind != Number || i == last {
 		return g[i] // steps, which reach the last value at the last layer only, as in mergekit
 	}
 	a, b := g[i].Number, g[i+1].Number
-	f := place - float64(i)
+	f := index - float64(i)
 	// Rounding must not lead out of the range that the ends were checked for.
 	n := math.Max(math.Min(a, b), math.Min(math.Max(a, b), (1-f)*a+f*b))
 	return Value{Number: n, Text: strconv.FormatFloat(n, 'g', -1, 64), Where: g[i].Where}

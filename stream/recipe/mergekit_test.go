@@ -116,22 +116,22 @@ func readsBack(t *testing.T, r *recipe.Recipe) {
 	if !meansTheSame(r, again) {
 		t.Fatalf("reads back as another:\n%s", text)
 	}
-	for _, site := range sites(r) {
-		shared, models := r.At(site)
-		sharedAgain, modelsAgain := again.At(site)
+	for _, ref := range tensorRefs(r) {
+		shared, models := r.At(ref)
+		sharedAgain, modelsAgain := again.At(ref)
 		if !reflect.DeepEqual(texts(shared), texts(sharedAgain)) || len(models) != len(modelsAgain) {
-			t.Fatalf("at %+v: %v, then %v\n%s", site, shared, sharedAgain, text)
+			t.Fatalf("at %+v: %v, then %v\n%s", ref, shared, sharedAgain, text)
 		}
 		for i := range models {
 			if !reflect.DeepEqual(texts(models[i]), texts(modelsAgain[i])) {
-				t.Fatalf("at %+v: %v, then %v\n%s", site, models[i], modelsAgain[i], text)
+				t.Fatalf("at %+v: %v, then %v\n%s", ref, models[i], modelsAgain[i], text)
 			}
 		}
 	}
 }
 
-// sites are some tensors of every slice.
-func sites(r *recipe.Recipe) (all []recipe.TensorRef) {
+// tensorRefs are some tensors of every slice.
+func tensorRefs(r *recipe.Recipe) (all []recipe.TensorRef) {
 	for slice := range max(1, len(r.Slices)) {
 		n := len(r.Models)
 		if r.Slices != nil {

@@ -2,17 +2,17 @@ package recipe
 
 import "slices"
 
-// listed is an entry of the list of models, or the base put among them.
-type listed struct {
+// listedModel is an entry of the list of models, or the base put among them.
+type listedModel struct {
 	reference
-	own   layer
+	own   scopeRules
 	where Position
 }
 
 // models reads the list of models. Parameters of a base that is passed over are checked and
 // have no effect, as in mergekit.
 func (b *builder) models() {
-	all := b.listed(b.draft.Models)
+	all := b.listedModels(b.draft.Models)
 	given := len(all)
 	all = b.withBase(all)
 	switch n := len(all); {
@@ -24,37 +24,37 @@ func (b *builder) models() {
 	default:
 		b.count(n, b.draft.Method.Where, all[max(0, min(n-1, b.method.MaxModels))].where, "")
 	}
-	in := scoped{shared: b.entry(false)}
+	in := scopedParams{shared: b.paramSet(false)}
 	for _, m := range all {
-		e := b.entry(true, m.own)
+		e := b.paramSet(true, m.own)
 		b.demand(e, true, m.where, " of "+m.String())
 		in.sources = append(in.sources, e)
-		b.out.Models = append(b.out.Models, Model{Path: m.path, Lora: m.lora, Where: m.where, Params: summary([]*entry{e})})
+		b.out.Models = append(b.out.Models, Model{Path: m.path, Lora: m.lora, Where: m.where, Params: summary([]*paramSet{e})})
 	}
 	b.demand(in.shared, false, b.draft.Method.Where, "")
-	b.out.Params = summary([]*entry{in.shared})
-	b.out.scopes, b.out.all = []scoped{in}, in.shared
+	b.out.Params = summary([]*paramSet{in.shared})
+	b.out.scopes, b.out.all = []scopedParams{in}, in.shared
 }
 
-// listed reads a list of models.
-func (b *builder) listed(models []DraftModel) (all []listed) {
+// listedModels reads a list of models.
+func (b *builder) listedModels(models []DraftModel) (all []listedModel) {
 	for _, m := range models {
 		if m.Path.Text == "" && !m.Path.faulty {
 			b.report(m.Path.Where, "a model without a path")
 		}
 		own := b.collect(b.method, m.Params, ofModel)
-		all = append(all, listed{b.reference(m.Path), own, m.Path.Where})
+		all = append(all, listedModel{b.reference(m.Path), own, m.Path.Where})
 	}
 	return all
 }
 
 // withBase puts the base where the method wants it.
-func (b *builder) withBase(all []listed) []listed {
-	isBase := func(m listed) bool { return b.isBase(m.reference, b.base) }
+func (b *builder) withBase(all []listedModel) []listedModel {
+	isBase := func(m listedModel) bool { return b.isBase(m.reference, b.base) }
 	if b.base.path == "" || len(all) == 0 {
 		return all
 	}
-	base := listed{b.base, nil, b.draft.Base.Where}
+	base := listedModel{b.base, nil, b.draft.Base.Where}
 	at := slices.IndexFunc(all, isBase)
 	switch b.method.BaseIs {
 	case BaseReference:

@@ -1,35 +1,34 @@
 package recipe
 
-// modules resolves several modules: each is slices of its own, or one part that is merged
-// whole.
+// modules resolves several modules: each is slices of its own, or is merged whole.
 func (b *builder) modules() {
-	var parts []part
+	var pending []pendingSlice
 	for _, m := range b.draft.Modules {
 		said := b.collect(b.method, m.Params, ofModule)
-		first := len(parts)
+		first := len(pending)
 		switch {
 		case m.faulty:
 		case len(m.Slices) > 0:
 			for _, s := range m.Slices {
-				p := b.part(s)
+				p := b.resolveSlice(s)
 				p.module = said
-				parts = append(parts, p)
+				pending = append(pending, p)
 			}
 		default:
-			parts = append(parts, b.whole(m, said))
+			pending = append(pending, b.whole(m, said))
 		}
-		b.out.Modules = append(b.out.Modules, Module{Name: m.Name, First: first, Last: len(parts), Where: m.Where})
+		b.out.Modules = append(b.out.Modules, Module{Name: m.Name, First: first, Last: len(pending), Where: m.Where})
 	}
-	b.put(parts)
+	b.put(pending)
 }
 
 // whole reads the models of a module. The base stands among them where the method wants it, as in
 // a recipe that has models and no modules.
-func (b *builder) whole(m DraftModule, said layer) part {
-	p := part{whole: true, base: b.base, module: said, draft: DraftSlice{Where: m.Where}}
-	all := b.listed(m.Models)
+func (b *builder) whole(m DraftModule, said scopeRules) pendingSlice {
+	p := pendingSlice{whole: true, base: b.base, module: said, draft: DraftSlice{Where: m.Where}}
+	all := b.listedModels(m.Models)
 	for _, x := range b.withBase(all) {
-		p.sources = append(p.sources, piece{listed: x, base: b.isBase(x.reference, b.base)})
+		p.sources = append(p.sources, pendingSource{listedModel: x, base: b.isBase(x.reference, b.base)})
 	}
 	switch n := len(p.sources); {
 	case n == 0:

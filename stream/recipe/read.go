@@ -26,7 +26,7 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	}
 	d := &Draft{Origin: r.origin}
 	r.own = r.schema.ofOwn(n)
-	var body inputs
+	var body contents
 	var source Setting
 	var params []Setting // at the top
 	ok := r.mapping(n, "a recipe", func(key string, where Position, value *yaml.Node) {
@@ -73,8 +73,8 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	return d
 }
 
-// inputs is what a recipe merges: models, or slices, or modules that have either.
-type inputs struct {
+// contents is what a recipe merges: models, or slices, or modules that have either.
+type contents struct {
 	models  []DraftModel
 	slices  []DraftSlice
 	modules []DraftModule
@@ -84,7 +84,7 @@ type inputs struct {
 }
 
 // readInputs reads one of the three forms. As in mergekit, an empty one counts as absent.
-func (r *resolver) readInputs(in *inputs, key string, where Position, value *yaml.Node) {
+func (r *resolver) readInputs(in *contents, key string, where Position, value *yaml.Node) {
 	value = r.follow(value)
 	if null(value) || (value.Kind != yaml.ScalarNode && len(value.Content) == 0) {
 		return
@@ -106,9 +106,9 @@ func (r *resolver) readInputs(in *inputs, key string, where Position, value *yam
 
 // readModules reads the modules. A single one says what a recipe could say by itself, and is
 // read as that; several are parts of a model that are merged apart.
-func (r *resolver) readModules(in *inputs, n *yaml.Node) {
+func (r *resolver) readModules(in *contents, n *yaml.Node) {
 	ok := r.mapping(n, "modules", func(name string, where Position, value *yaml.Node) {
-		var inner inputs
+		var inner contents
 		ok := r.mapping(value, "a module", func(key string, where Position, value *yaml.Node) { r.readModule(&inner, key, where, value) })
 		if ok && inner.form == "" {
 			r.report(where, "module %q has neither models nor slices", name)
@@ -124,7 +124,7 @@ func (r *resolver) readModules(in *inputs, n *yaml.Node) {
 }
 
 // readModule reads one key of a module.
-func (r *resolver) readModule(in *inputs, key string, where Position, value *yaml.Node) {
+func (r *resolver) readModule(in *contents, key string, where Position, value *yaml.Node) {
 	switch key {
 	case "models", "slices":
 		r.readInputs(in, key, where, value)
@@ -187,7 +187,7 @@ func (r *resolver) parameter(key string, n *yaml.Node) Setting {
 		return r.setting(key, n)
 	case n.Kind == yaml.MappingNode:
 		w, ok := r.filtered(key, n)
-		s.rules, s.faulty = []word{w}, !ok
+		s.rules, s.faulty = []filterTexts{w}, !ok
 	case r.filters(n):
 		for _, item := range n.Content {
 			w, ok := r.filtered(key, item)
@@ -195,7 +195,7 @@ func (r *resolver) parameter(key string, n *yaml.Node) Setting {
 		}
 	default:
 		w, ok := r.gradient(key, n)
-		s.rules, s.faulty = []word{w}, !ok
+		s.rules, s.faulty = []filterTexts{w}, !ok
 	}
 	return s
 }
@@ -211,7 +211,7 @@ func (r *resolver) filters(n *yaml.Node) bool {
 }
 
 // filtered reads {filter: PART OF A NAME, value: VALUE OR GRADIENT}.
-func (r *resolver) filtered(key string, n *yaml.Node) (w word, ok bool) {
+func (r *resolver) filtered(key string, n *yaml.Node) (w filterTexts, ok bool) {
 	if !r.spend(n) {
 		return w, false
 	}
@@ -242,7 +242,7 @@ func (r *resolver) filtered(key string, n *yaml.Node) (w word, ok bool) {
 }
 
 // gradient reads one value, or a list of them.
-func (r *resolver) gradient(key string, n *yaml.Node) (w word, ok bool) {
+func (r *resolver) gradient(key string, n *yaml.Node) (w filterTexts, ok bool) {
 	n = r.follow(n)
 	items := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {

@@ -22,8 +22,8 @@ type Recipe struct {
 	// mergekit passes over too, and published recipes have.
 	Unused []string
 
-	scopes []scoped // of each slice, or one
-	all    *entry   // what is said of no slice and no model
+	scopes []scopedParams // of each slice, or one
+	all    *paramSet      // what is said of no slice and no model
 }
 
 // Model is one model of a recipe.

@@ -191,7 +191,7 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("second model: line %d, want 7", at)
 	}
 	if at := r.Params["normalize"].Where; at != (recipe.Position{}) {
-		t.Errorf("a default has the place %+v", at)
+		t.Errorf("a default has the position %+v", at)
 	}
 }
 

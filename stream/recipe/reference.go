@@ -52,7 +52,7 @@ func (x reference) orNone() reference {
 	return x
 }
 
-// apart takes a model and its adapters apart, and tells where a path is read that could be both.
+// apart takes a model and its adapters apart, and notes where a path is read that could be both.
 func (r *resolver) apart(s Setting) []string {
 	parts := format.Apart(s.Text, r.isThere)
 	for _, path := range parts {

@@ -105,7 +105,7 @@ func (r *Recipe) slicesNode(first, last int) *yaml.Node {
 	return all
 }
 
-func (r *Recipe) sourcesNode(s Slice, in scoped) *yaml.Node {
+func (r *Recipe) sourcesNode(s Slice, in scopedParams) *yaml.Node {
 	sources := &yaml.Node{Kind: yaml.SequenceNode}
 	for k, source := range s.Sources {
 		item := &yaml.Node{Kind: yaml.MappingNode}
@@ -123,7 +123,7 @@ func (r *Recipe) sourcesNode(s Slice, in scoped) *yaml.Node {
 }
 
 // shared are the rules of what holds for all models and slices.
-func (r *Recipe) shared() layer {
+func (r *Recipe) shared() scopeRules {
 	if r.all == nil { // a recipe that no schema made
 		return plain(r.Params)
 	}
@@ -131,8 +131,8 @@ func (r *Recipe) shared() layer {
 }
 
 // differing are the rules that are not the wider scope's.
-func differing(own, wider layer) layer {
-	out := make(layer)
+func differing(own, wider scopeRules) scopeRules {
+	out := make(scopeRules)
 	for key, rs := range own {
 		if !rs.same(wider[key]) {
 			out[key] = rs
@@ -142,8 +142,8 @@ func differing(own, wider layer) layer {
 }
 
 // plain are the rules of values that depend on nothing.
-func plain(values Values) layer {
-	out := make(layer)
+func plain(values Values) scopeRules {
+	out := make(scopeRules)
 	for key, v := range values {
 		out[key] = rules{{values: gradient{v}}}
 	}
@@ -152,7 +152,7 @@ func plain(values Values) layer {
 
 // render lists parameters in the order of the schema. The preset is spelled out by the
 // values that it set.
-func (m *Method) render(l layer) *yaml.Node {
+func (m *Method) render(l scopeRules) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	for _, p := range m.Params {
 		if rs, ok := l[p.Key]; ok && p.Key != PresetKey {

@@ -97,7 +97,7 @@ func TestFlagsAndYAMLAgree(t *testing.T) {
 			}
 			continue
 		}
-		if f, y := len(problems(t, nil, err)), len(problems(t, nil, yamlErr)); f > y { // lines tell more places apart than flags
+		if f, y := len(problems(t, nil, err)), len(problems(t, nil, yamlErr)); f > y { // lines name more positions than flags
 			t.Errorf("%d problems with flags, %d with YAML:\n%v\n%v", f, y, err, yamlErr)
 		}
 	}

@@ -72,7 +72,7 @@ type builder struct {
 	base   reference
 	out    *Recipe
 
-	module, global, preset, defaults layer
+	module, global, preset, defaults scopeRules
 }
 
 func newBuilder(r *resolver, m *Method, d *Draft) *builder {
@@ -80,8 +80,8 @@ func newBuilder(r *resolver, m *Method, d *Draft) *builder {
 	b.out = &Recipe{Origin: r.origin, Method: m, Base: b.base.path, BaseLora: b.base.lora}
 	b.module = r.collect(m, d.ModuleParams, ofAll)
 	b.global = r.collect(m, d.Params, ofAll)
-	named := layer{}
-	for _, l := range []layer{b.global, b.module} {
+	named := scopeRules{}
+	for _, l := range []scopeRules{b.global, b.module} {
 		if rs, ok := l[PresetKey]; ok {
 			named[PresetKey] = rs
 		}
@@ -91,14 +91,14 @@ func newBuilder(r *resolver, m *Method, d *Draft) *builder {
 	return b
 }
 
-// entry lays scopes over those that hold for the whole merge.
-func (b *builder) entry(perModel bool, narrowFirst ...layer) *entry {
-	return newEntry(b.method, perModel, append(narrowFirst, b.module, b.global, b.preset, b.defaults)...)
+// paramSet lays scopes over those that hold for the whole merge.
+func (b *builder) paramSet(perModel bool, narrowFirst ...scopeRules) *paramSet {
+	return newParamSet(b.method, perModel, append(narrowFirst, b.module, b.global, b.preset, b.defaults)...)
 }
 
 // demand reports required keys that have no value. Whether filters leave one out for some tensors is
 // known when there are tensors: [Coverage].
-func (b *builder) demand(e *entry, perModel bool, where Position, of string) {
+func (b *builder) demand(e *paramSet, perModel bool, where Position, of string) {
 	for _, p := range b.method.Params {
 		if !p.Required || p.PerModel != perModel {
 			continue
@@ -162,11 +162,11 @@ func keysOf(values Values) []string {
 	return keys
 }
 
-// dropped takes away from an entry what is gone from its summary.
-func dropped(before []string, now Values, e *entry) {
+// dropped takes away from a set what is gone from its summary.
+func dropped(before []string, now Values, s *paramSet) {
 	for _, key := range before {
 		if !now.Has(key) {
-			e.drop(key)
+			s.drop(key)
 		}
 	}
 }

@@ -119,39 +119,39 @@ func whole(text string) (int, bool) {
 	return i, err == nil
 }
 
-// part is a slice while it is resolved, or a module that is merged whole.
-type part struct {
+// pendingSlice is a slice while it is resolved, or a module that is merged whole.
+type pendingSlice struct {
 	draft   DraftSlice
 	whole   bool
 	base    reference
-	shared  layer // and wider than the sources' own
-	module  layer // wider than that; nil for none
-	sources []piece
+	shared  scopeRules // wider than the sources' own
+	module  scopeRules // wider than that; nil for none
+	sources []pendingSource
 }
 
-// piece is a source of it.
-type piece struct {
-	listed
+// pendingSource is a source of a pending slice.
+type pendingSource struct {
+	listedModel
 	first, last int
 	base        bool
 }
 
 // slices resolves slices.
 func (b *builder) slices() {
-	parts := make([]part, len(b.draft.Slices))
+	pending := make([]pendingSlice, len(b.draft.Slices))
 	for i, s := range b.draft.Slices {
-		parts[i] = b.part(s)
+		pending[i] = b.resolveSlice(s)
 	}
-	b.put(parts)
+	b.put(pending)
 }
 
-// put makes slices of the recipe of their parts. Every distinct model is listed once, in the order
+// put makes the recipe's slices of pending ones. Every distinct model is listed once, in the order
 // of first mention.
-func (b *builder) put(parts []part) {
-	b.bases(parts)
+func (b *builder) put(pending []pendingSlice) {
+	b.bases(pending)
 	index := make(map[string]int)
-	var fixed []layer
-	for _, p := range parts {
+	var fixed []scopeRules
+	for _, p := range pending {
 		out := Slice{Whole: p.whole, Where: p.draft.Where}
 		if !p.base.same(b.base) {
 			out.Base, out.BaseLora = p.base.path, p.base.lora
@@ -162,19 +162,19 @@ func (b *builder) put(parts []part) {
 				i = len(b.out.Models)
 				index[s.key()] = i
 				b.out.Models = append(b.out.Models, Model{Path: s.path, Lora: s.lora, Where: s.where})
-				fixed = append(fixed, make(layer))
+				fixed = append(fixed, make(scopeRules))
 			}
 			b.fix(fixed[i], s)
 			out.Sources = append(out.Sources, SliceSource{Model: i, First: s.first, Last: s.last, Base: s.base})
 		}
 		b.out.Slices = append(b.out.Slices, out)
 	}
-	b.scope(parts, fixed)
+	b.scope(pending, fixed)
 }
 
-// part reads one slice and checks what can be seen without the others.
-func (b *builder) part(d DraftSlice) part {
-	p := part{draft: d, base: b.base, shared: b.collect(b.method, d.Params, ofSlice)}
+// resolveSlice reads one slice and checks what can be seen without the others.
+func (b *builder) resolveSlice(d DraftSlice) pendingSlice {
+	p := pendingSlice{draft: d, base: b.base, shared: b.collect(b.method, d.Params, ofSlice)}
 	if d.Base.given() {
 		p.base = b.reference(d.Base)
 	}
@@ -184,20 +184,20 @@ func (b *builder) part(d DraftSlice) part {
 		}
 		x := b.reference(s.Path)
 		own := b.collect(b.method, s.Params, ofSource)
-		p.sources = append(p.sources, piece{listed{x, own, s.Path.Where}, s.First, s.Last, b.isBase(x, p.base)})
+		p.sources = append(p.sources, pendingSource{listedModel{x, own, s.Path.Where}, s.First, s.Last, b.isBase(x, p.base)})
 	}
 	b.lengths(p)
 	if len(p.sources) > 0 {
 		b.countSources(p)
 	}
 	if b.method.BaseIs == BaseFirst {
-		slices.SortStableFunc(p.sources, func(x, y piece) int { return rank(x) - rank(y) })
+		slices.SortStableFunc(p.sources, func(x, y pendingSource) int { return rank(x) - rank(y) })
 	}
 	return p
 }
 
 // rank puts the base first.
-func rank(p piece) int {
+func rank(p pendingSource) int {
 	if p.base {
 		return 0
 	}
@@ -205,7 +205,7 @@ func rank(p piece) int {
 }
 
 // lengths demands as many layers of all sources: the i-th of each become one.
-func (b *builder) lengths(p part) {
+func (b *builder) lengths(p pendingSlice) {
 	for _, s := range p.sources {
 		first := p.sources[0]
 		n, want := s.last-s.first, first.last-first.first
@@ -216,7 +216,7 @@ func (b *builder) lengths(p part) {
 }
 
 // countSources checks the number of a slice's sources.
-func (b *builder) countSources(p part) {
+func (b *builder) countSources(p pendingSlice) {
 	counted := p.sources
 	bases := 0
 	for _, s := range p.sources {
@@ -227,7 +227,7 @@ func (b *builder) countSources(p part) {
 		}
 	}
 	if b.method.BaseIs == BaseReference {
-		others := slices.DeleteFunc(slices.Clone(counted), func(s piece) bool { return s.base })
+		others := slices.DeleteFunc(slices.Clone(counted), func(s pendingSource) bool { return s.base })
 		if len(others) > 0 || !b.method.baseAlone() {
 			counted = others
 		}
@@ -241,14 +241,16 @@ func (b *builder) countSources(p part) {
 
 // bases demands the base among the sources of each slice where the method needs it, or
 // where another slice has it: nothing else says which of its layers are meant.
-func (b *builder) bases(parts []part) {
-	has := func(p part) bool { return slices.ContainsFunc(p.sources, func(s piece) bool { return s.base }) }
+func (b *builder) bases(pending []pendingSlice) {
+	has := func(p pendingSlice) bool {
+		return slices.ContainsFunc(p.sources, func(s pendingSource) bool { return s.base })
+	}
 	role := b.method.BaseIs
-	needed := b.method.Base == Required || slices.ContainsFunc(parts, has)
+	needed := b.method.Base == Required || slices.ContainsFunc(pending, has)
 	if !needed || (role != BaseReference && role != BaseFirst) {
 		return
 	}
-	for _, p := range parts {
+	for _, p := range pending {
 		if !p.whole && p.base.path != "" && len(p.sources) > 0 && !has(p) {
 			b.report(p.draft.Where, "the base model %s is no source of this slice: list it with the layer_range that the others are compared with", p.base)
 		}
@@ -257,7 +259,7 @@ func (b *builder) bases(parts []part) {
 
 // fix keeps what a source says of its model in all slices: paths, and whatever cannot
 // differ between tensors.
-func (b *builder) fix(fixed layer, s piece) {
+func (b *builder) fix(fixed scopeRules, s pendingSource) {
 	for _, p := range b.method.Params {
 		rs, given := s.own[p.Key]
 		if !given || !p.fixed() {
@@ -273,17 +275,17 @@ func (b *builder) fix(fixed layer, s piece) {
 }
 
 // scope lays the parameters of sources over those of slices over those of all.
-func (b *builder) scope(parts []part, fixed []layer) {
-	of := make([][]*entry, len(b.out.Models))
-	b.out.all = b.entry(false)
-	shared := []*entry{b.out.all}
-	for i, p := range parts {
-		in := scoped{shared: share(shared, b.entry(false, p.shared, p.module))}
+func (b *builder) scope(pending []pendingSlice, fixed []scopeRules) {
+	of := make([][]*paramSet, len(b.out.Models))
+	b.out.all = b.paramSet(false)
+	shared := []*paramSet{b.out.all}
+	for i, p := range pending {
+		in := scopedParams{shared: share(shared, b.paramSet(false, p.shared, p.module))}
 		shared = append(shared, in.shared)
 		b.demand(in.shared, false, p.draft.Where, "")
 		for k, s := range p.sources {
 			m := b.out.Slices[i].Sources[k].Model
-			e := share(of[m], b.entry(true, fixed[m], s.own, p.shared, p.module))
+			e := share(of[m], b.paramSet(true, fixed[m], s.own, p.shared, p.module))
 			of[m] = append(of[m], e)
 			in.sources = append(in.sources, e)
 			if !s.base || b.method.BaseIs != BaseReference {
@@ -298,11 +300,11 @@ func (b *builder) scope(parts []part, fixed []layer) {
 	}
 }
 
-// share returns the known entry that gives the same values, so that what depends on
+// share returns the known set if it gives the same values, so that what depends on
 // nothing is one map in all slices.
-func share(known []*entry, e *entry) *entry {
-	if len(known) > 0 && known[0].same(e) {
+func share(known []*paramSet, s *paramSet) *paramSet {
+	if len(known) > 0 && known[0].same(s) {
 		return known[0]
 	}
-	return e
+	return s
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Published recipes say things that have no effect in mergekit: parameters of other methods,
-// parameters in the wrong place, and what its tools leave in the recipes that they write. They
+// misplaced parameters, and what its tools leave in the recipes that they write. They
 // run as they ran there, and a note says what was passed over. A key that nobody knows may be
 // a slip, and is an error; so is all of this in a recipe for a method of weld's own.
 

@@ -20,12 +20,12 @@ type group struct {
 // It is shared between embeddings that the same models have.
 type assignment struct {
 	rows  []int32 // of the output, ascending
-	from  []source
+	from  []rowOrigin
 	force []bool
 }
 
-// source is one row of the output, as other rows make it.
-type source struct {
+// rowOrigin is one row of the output, as other rows make it.
+type rowOrigin struct {
 	model int32 // or one of the values below
 	row   int32 // in the model, or in the output
 }
@@ -80,27 +80,27 @@ func (v *Vocabulary) assignRows(name string, g *group) (*assignment, error) {
 				}
 			}
 		}
-		told, named := v.sources[r]
+		told, named := v.requested[r]
 		force := named && told.Force
 		if has == of && !force {
 			continue
 		}
-		from := source{fromAll, r}
+		from := rowOrigin{fromAll, r}
 		switch {
 		case named && told.Zero:
-			from = source{fromNothing, 0}
+			from = rowOrigin{fromNothing, 0}
 		case named && told.FromModel >= 0:
 			var err error
-			if from, err = v.toldRow(name, g, told, r); err != nil {
+			if from, err = v.requestedRow(name, g, told, r); err != nil {
 				errs = append(errs, err)
 			}
 		case has == 1:
-			from = source{int32(only), v.own[only][r]}
+			from = rowOrigin{int32(only), v.own[only][r]}
 		case has == 0:
-			from = source{fromNothing, 0}
+			from = rowOrigin{fromNothing, 0}
 			zeros++
 		case v.base >= 0 && g.tensor[v.base] >= 0 && v.own[v.base][r] >= 0:
-			from = source{int32(v.base), v.own[v.base][r]}
+			from = rowOrigin{int32(v.base), v.own[v.base][r]}
 		}
 		a.rows, a.from, a.force = append(a.rows, r), append(a.from, from), append(a.force, force)
 	}
@@ -110,56 +110,56 @@ func (v *Vocabulary) assignRows(name string, g *group) (*assignment, error) {
 	return a, errors.Join(errs...)
 }
 
-// toldRow finds the row that the recipe names for row r.
-func (v *Vocabulary) toldRow(name string, g *group, told RowSource, r int32) (source, error) {
+// requestedRow finds the row that the recipe names for row r.
+func (v *Vocabulary) requestedRow(name string, g *group, told RowSource, r int32) (rowOrigin, error) {
 	m := told.FromModel
 	if g.tensor[m] < 0 {
-		return source{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("token %q is to have a row of it, and the model lacks it", clip(told.Token))}
+		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("token %q is to have a row of it, and the model lacks it", clip(told.Token))}
 	}
 	row := v.own[m][r]
 	if told.FromID >= 0 {
 		row = int32(min(told.FromID, maxID+1))
 	}
 	if row < 0 {
-		return source{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("the model lacks token %q, whose row is to come from it", clip(told.Token))}
+		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("the model lacks token %q, whose row is to come from it", clip(told.Token))}
 	}
 	if n := v.models[m].Tensors()[g.tensor[m]].Shape[0]; int64(row) >= n {
-		return source{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindShape, Detail: fmt.Sprintf("token %q is to have row %d of %d", clip(told.Token), row, n)}
+		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindShape, Detail: fmt.Sprintf("token %q is to have row %d of %d", clip(told.Token), row, n)}
 	}
-	return source{int32(m), row}, nil
+	return rowOrigin{int32(m), row}, nil
 }
 
-// table says for one tensor of one model where each row of the output comes from.
-type table struct {
+// rowMap says for one tensor of one model where each row of the output comes from.
+type rowMap struct {
 	at   []int32 // a row of the model's own; or −1−k for from[k]
-	from []source
+	from []rowOrigin
 }
 
-type tableKey struct {
+type rowMapKey struct {
 	own        *int32
-	assignment *assignment // nil for a table of the model's own rows alone
+	assignment *assignment // nil for a map of the model's own rows alone
 	rows       int64
 }
 
-// table makes the table of model m for a tensor of so many rows.
-func (v *Vocabulary) table(m int, a *assignment, rows int64) *table {
+// rowMap makes the map of model m for a tensor of so many rows.
+func (v *Vocabulary) rowMap(m int, a *assignment, rows int64) *rowMap {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	key := tableKey{&v.own[m][0], a, rows}
-	if t := v.tables[key]; t != nil {
+	key := rowMapKey{&v.own[m][0], a, rows}
+	if t := v.rowMaps[key]; t != nil {
 		return t
 	}
-	t := &table{at: make([]int32, v.Size)}
+	t := &rowMap{at: make([]int32, v.Size)}
 	if a == nil {
-		t.from = []source{{fromNothing, 0}}
+		t.from = []rowOrigin{{fromNothing, 0}}
 		for r := range t.at {
 			t.at[r] = -1
-			if own := v.own[m][r]; own >= 0 && int64(own) < rows && !v.sources[int32(r)].Force {
+			if own := v.own[m][r]; own >= 0 && int64(own) < rows && !v.requested[int32(r)].Force {
 				t.at[r] = own
 			}
 		}
 	} else {
-		t.from = append(slices.Clone(a.from), source{fromRows, 0})
+		t.from = append(slices.Clone(a.from), rowOrigin{fromRows, 0})
 		mean, k := int32(-len(t.from)), 0
 		for r := range t.at {
 			t.at[r] = v.own[m][r]
@@ -174,12 +174,12 @@ func (v *Vocabulary) table(m int, a *assignment, rows int64) *table {
 			}
 		}
 	}
-	v.tables[key] = t
+	v.rowMaps[key] = t
 	return t
 }
 
-// identity reports whether the table leaves a tensor of so many rows as it is.
-func (t *table) identity(rows int64) bool {
+// identity reports whether the map leaves a tensor of so many rows as it is.
+func (t *rowMap) identity(rows int64) bool {
 	if int64(len(t.at)) != rows {
 		return false
 	}

@@ -97,18 +97,18 @@ func ids(n int) string {
 	return fmt.Sprintf("%d ids are other tokens", n)
 }
 
-// numbered are tokens by their ids.
-type numbered map[int32]string
+// tokensByID are tokens by their ids.
+type tokensByID map[int32]string
 
-func (t *tokenizer) byNumber() numbered {
-	all := make(numbered, len(t.ids))
+func (t *tokenizer) byNumber() tokensByID {
+	all := make(tokensByID, len(t.ids))
 	for text, id := range t.ids {
 		all[id] = text
 	}
 	return all
 }
 
-func (x numbered) token(id int32) string {
+func (x tokensByID) token(id int32) string {
 	if text, ok := x[id]; ok {
 		return fmt.Sprintf("%q", clip(text))
 	}

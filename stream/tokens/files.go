@@ -58,29 +58,29 @@ func strip(t *tokenizer, files map[string][]byte, limit int32) (*tokenizer, erro
 	if err != nil {
 		return nil, err
 	}
-	var edits []edit
-	err = top.members("", func(key string, m value) error {
+	var edits []jsonEdit
+	err = top.members("", func(key string, m jsonValue) error {
 		switch key {
 		case "added_tokens":
 			if m.null() {
 				return nil
 			}
-			e, err := m.filter(func(_ int, _ string, e value) (bool, error) {
+			e, err := m.filter(func(_ int, _ string, e jsonValue) (bool, error) {
 				a, _, err := parseAdded(e, true)
 				return !gone(a.Content), err
 			})
 			edits = append(edits, e)
 			return err
 		case "model":
-			return m.members("model", func(key string, m value) error {
+			return m.members("model", func(key string, m jsonValue) error {
 				if key != "vocab" && key != "merges" || m.null() {
 					return nil
 				}
-				keep := func(k int, token string, _ value) (bool, error) { return !gone(token), nil }
+				keep := func(k int, token string, _ jsonValue) (bool, error) { return !gone(token), nil }
 				if key == "merges" {
-					keep = func(_ int, _ string, e value) (bool, error) { return keepMerge(e, gone) }
+					keep = func(_ int, _ string, e jsonValue) (bool, error) { return keepMerge(e, gone) }
 				} else if m.doc[m.start] == '[' {
-					keep = func(k int, _ string, _ value) (bool, error) { return k < int(limit), nil }
+					keep = func(k int, _ string, _ jsonValue) (bool, error) { return k < int(limit), nil }
 				}
 				e, err := m.filter(keep)
 				edits = append(edits, e)
@@ -123,14 +123,14 @@ func stripLists(dir format.Folder, files map[string][]byte, gone func(string) bo
 			return err
 		}
 		if list, ok := top.member("added_tokens_decoder"); ok && !list.null() {
-			e, err := list.filter(func(_ int, _ string, e value) (bool, error) {
+			e, err := list.filter(func(_ int, _ string, e jsonValue) (bool, error) {
 				a, _, err := parseAdded(e, false)
 				return !gone(a.Content), err
 			})
 			if err != nil {
 				return err
 			}
-			files[configName] = splice(config, []edit{e})
+			files[configName] = splice(config, []jsonEdit{e})
 		}
 	}
 	if raw := files[addedName]; raw != nil {
@@ -138,21 +138,21 @@ func stripLists(dir format.Folder, files map[string][]byte, gone func(string) bo
 		if err != nil {
 			return err
 		}
-		e, err := top.filter(func(_ int, token string, _ value) (bool, error) { return !gone(token), nil })
+		e, err := top.filter(func(_ int, token string, _ jsonValue) (bool, error) { return !gone(token), nil })
 		if err != nil {
 			return err
 		}
-		files[addedName] = splice(raw, []edit{e})
+		files[addedName] = splice(raw, []jsonEdit{e})
 	}
 	return nil
 }
 
 // keepMerge reports whether both parts of a merge, and what they make, remain.
-func keepMerge(e value, gone func(string) bool) (bool, error) {
+func keepMerge(e jsonValue, gone func(string) bool) (bool, error) {
 	var parts []string
 	if e.doc[e.start] == '"' {
 		parts = strings.Split(unquote(e.raw()), " ")
-	} else if err := e.elements("a merge", func(_ int, e value) error {
+	} else if err := e.elements("a merge", func(_ int, e jsonValue) error {
 		part, err := e.text("a part of a merge")
 		parts = append(parts, part)
 		return err
@@ -166,10 +166,10 @@ func keepMerge(e value, gone func(string) bool) (bool, error) {
 }
 
 // filter is the edit that leaves some members of an object, or elements of an array, out.
-func (v value) filter(keep func(k int, key string, e value) (bool, error)) (edit, error) {
+func (v jsonValue) filter(keep func(k int, key string, e jsonValue) (bool, error)) (jsonEdit, error) {
 	opening := v.doc[v.start]
 	with := []byte{opening}
-	visit := func(k int, key string, e value) error {
+	visit := func(k int, key string, e jsonValue) error {
 		ok, err := keep(k, key, e)
 		if !ok || err != nil {
 			return err
@@ -187,11 +187,11 @@ func (v value) filter(keep func(k int, key string, e value) (bool, error)) (edit
 	var err error
 	if opening == '{' {
 		k := -1
-		err = v.members("", func(key string, m value) error { k++; return visit(k, key, m) })
+		err = v.members("", func(key string, m jsonValue) error { k++; return visit(k, key, m) })
 	} else {
-		err = v.elements("the list", func(k int, e value) error { return visit(k, "", e) })
+		err = v.elements("the list", func(k int, e jsonValue) error { return visit(k, "", e) })
 	}
-	return edit{v.start, v.end, append(with, opening+2)}, err // ] and } are two after [ and {
+	return jsonEdit{v.start, v.end, append(with, opening+2)}, err // ] and } are two after [ and {
 }
 
 // extend writes the added tokens of t into the files that lack them.
@@ -201,14 +201,14 @@ func extend(t *tokenizer, files map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	numbered := func(a added) []byte {
+	numbered := func(a addedToken) []byte {
 		id := strconv.Itoa(int(t.ids[a.Content]))
 		return append([]byte(`{"id":`+id+`,`), marshal(a)[1:]...)
 	}
 	present := make(map[string]bool)
 	list, ok := top.member("added_tokens")
 	if ok && !list.null() {
-		err := list.elements("added_tokens", func(_ int, e value) error {
+		err := list.elements("added_tokens", func(_ int, e jsonValue) error {
 			a, _, err := parseAdded(e, true)
 			present[a.Content] = true
 			return err
@@ -218,22 +218,22 @@ func extend(t *tokenizer, files map[string][]byte) error {
 		}
 	}
 	items := t.lacking(present, numbered)
-	e := edit{}
+	e := jsonEdit{}
 	switch {
 	case !ok:
-		e = value{path, top.doc, top.start, top.end}.prepend("added_tokens", items)
+		e = jsonValue{path, top.doc, top.start, top.end}.prepend("added_tokens", items)
 	case list.null():
-		e = edit{list.start, list.end, listOf(items)}
+		e = jsonEdit{list.start, list.end, listOf(items)}
 	default:
 		e = list.appendTo(items)
 	}
-	files[tokenizerName] = splice(top.doc, []edit{e})
+	files[tokenizerName] = splice(top.doc, []jsonEdit{e})
 	return extendLists(t, files)
 }
 
 // extendLists does the same for the files that list added tokens, if they are there.
 func extendLists(t *tokenizer, files map[string][]byte) error {
-	id := func(a added) string { return strconv.Itoa(int(t.ids[a.Content])) }
+	id := func(a addedToken) string { return strconv.Itoa(int(t.ids[a.Content])) }
 	if config := files[configName]; config != nil {
 		top, err := parse(t.dir.Join(configName), config)
 		if err != nil {
@@ -241,7 +241,7 @@ func extendLists(t *tokenizer, files map[string][]byte) error {
 		}
 		if list, ok := top.member("added_tokens_decoder"); ok && !list.null() {
 			present := make(map[string]bool)
-			err := list.members("", func(_ string, m value) error {
+			err := list.members("", func(_ string, m jsonValue) error {
 				a, _, err := parseAdded(m, false)
 				present[a.Content] = true
 				return err
@@ -249,8 +249,8 @@ func extendLists(t *tokenizer, files map[string][]byte) error {
 			if err != nil {
 				return err
 			}
-			items := t.lacking(present, func(a added) []byte { return append([]byte(`"`+id(a)+`": `), marshal(a)...) })
-			files[configName] = splice(config, []edit{list.appendTo(items)})
+			items := t.lacking(present, func(a addedToken) []byte { return append([]byte(`"`+id(a)+`": `), marshal(a)...) })
+			files[configName] = splice(config, []jsonEdit{list.appendTo(items)})
 		}
 	}
 	if raw := files[addedName]; raw != nil {
@@ -259,15 +259,15 @@ func extendLists(t *tokenizer, files map[string][]byte) error {
 			return err
 		}
 		present := make(map[string]bool)
-		_ = top.members("", func(key string, _ value) error { present[key] = true; return nil })
-		items := t.lacking(present, func(a added) []byte { return append(marshal(a.Content), ": "+id(a)...) })
-		files[addedName] = splice(raw, []edit{top.appendTo(items)})
+		_ = top.members("", func(key string, _ jsonValue) error { present[key] = true; return nil })
+		items := t.lacking(present, func(a addedToken) []byte { return append(marshal(a.Content), ": "+id(a)...) })
+		files[addedName] = splice(raw, []jsonEdit{top.appendTo(items)})
 	}
 	return nil
 }
 
 // lacking renders the added tokens that are not present.
-func (t *tokenizer) lacking(present map[string]bool, render func(added) []byte) (items [][]byte) {
+func (t *tokenizer) lacking(present map[string]bool, render func(addedToken) []byte) (items [][]byte) {
 	for _, a := range t.added {
 		if !present[a.Content] {
 			items = append(items, render(a))
@@ -277,15 +277,15 @@ func (t *tokenizer) lacking(present map[string]bool, render func(added) []byte) 
 }
 
 // prepend is the edit that puts a list in front of an object's members.
-func (v value) prepend(name string, items [][]byte) edit {
+func (v jsonValue) prepend(name string, items [][]byte) jsonEdit {
 	with := append(append(marshal(name), ": "...), listOf(items)...)
 	if v.doc[skipSpace(v.doc, v.start+1)] != '}' {
 		with = append(with, ", "...)
 	}
-	return edit{v.start + 1, v.start + 1, with}
+	return jsonEdit{v.start + 1, v.start + 1, with}
 }
 
 func listOf(items [][]byte) []byte {
-	list := value{doc: []byte("[]"), end: 2}
-	return splice(list.doc, []edit{list.appendTo(items)})
+	list := jsonValue{doc: []byte("[]"), end: 2}
+	return splice(list.doc, []jsonEdit{list.appendTo(items)})
 }

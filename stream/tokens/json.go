@@ -9,42 +9,42 @@ import (
 	"weld/format"
 )
 
-// value is a range of a document that is known to be valid JSON, so that reading it
+// jsonValue is a range of a document that is known to be valid JSON, so that reading it
 // needs no copies and no errors but of type.
-type value struct {
+type jsonValue struct {
 	path       string
 	doc        []byte
 	start, end int
 }
 
 // parse checks a document once for all; its top is an object.
-func parse(path string, doc []byte) (value, error) {
+func parse(path string, doc []byte) (jsonValue, error) {
 	if !utf8.Valid(doc) {
-		return value{}, &format.Error{Path: path, Kind: format.KindUTF8, Detail: "not UTF-8"}
+		return jsonValue{}, &format.Error{Path: path, Kind: format.KindUTF8, Detail: "not UTF-8"}
 	}
 	if !json.Valid(doc) {
 		var any json.RawMessage
 		err := json.Unmarshal(doc, &any) // says where
-		return value{}, &format.Error{Path: path, Kind: format.KindJSON, Detail: "not valid JSON", Err: err}
+		return jsonValue{}, &format.Error{Path: path, Kind: format.KindJSON, Detail: "not valid JSON", Err: err}
 	}
-	v := value{path: path, doc: doc}
+	v := jsonValue{path: path, doc: doc}
 	v.start = skipSpace(doc, 0)
 	v.end = skipValue(doc, v.start)
 	if doc[v.start] != '{' {
-		return value{}, v.fault(format.KindType, "not an object")
+		return jsonValue{}, v.fault(format.KindType, "not an object")
 	}
 	return v, nil
 }
 
-func (v value) raw() []byte { return v.doc[v.start:v.end] }
-func (v value) null() bool  { return v.doc[v.start] == 'n' }
+func (v jsonValue) raw() []byte { return v.doc[v.start:v.end] }
+func (v jsonValue) null() bool  { return v.doc[v.start] == 'n' }
 
-func (v value) fault(kind format.Kind, text string, args ...any) error {
+func (v jsonValue) fault(kind format.Kind, text string, args ...any) error {
 	return &format.Error{Path: v.path, Kind: kind, Detail: fmt.Sprintf("byte %d: ", v.start) + fmt.Sprintf(text, args...)}
 }
 
 // members visits an object.
-func (v value) members(what string, visit func(key string, m value) error) error {
+func (v jsonValue) members(what string, visit func(key string, m jsonValue) error) error {
 	if v.doc[v.start] != '{' {
 		return v.fault(format.KindType, "%s is not an object", what)
 	}
@@ -52,7 +52,7 @@ func (v value) members(what string, visit func(key string, m value) error) error
 	for v.doc[i] != '}' {
 		end := skipValue(v.doc, i)
 		key := unquote(v.doc[i:end])
-		m := value{path: v.path, doc: v.doc}
+		m := jsonValue{path: v.path, doc: v.doc}
 		m.start = skipSpace(v.doc, skipSpace(v.doc, end)+1)
 		m.end = skipValue(v.doc, m.start)
 		if err := visit(key, m); err != nil {
@@ -66,13 +66,13 @@ func (v value) members(what string, visit func(key string, m value) error) error
 }
 
 // elements visits an array.
-func (v value) elements(what string, visit func(k int, e value) error) error {
+func (v jsonValue) elements(what string, visit func(k int, e jsonValue) error) error {
 	if v.doc[v.start] != '[' {
 		return v.fault(format.KindType, "%s is not an array", what)
 	}
 	i := skipSpace(v.doc, v.start+1)
 	for k := 0; v.doc[i] != ']'; k++ {
-		e := value{v.path, v.doc, i, skipValue(v.doc, i)}
+		e := jsonValue{v.path, v.doc, i, skipValue(v.doc, i)}
 		if err := visit(k, e); err != nil {
 			return err
 		}
@@ -84,11 +84,11 @@ func (v value) elements(what string, visit func(k int, e value) error) error {
 }
 
 // member finds one member; ok is false where v is no object or lacks it.
-func (v value) member(name string) (found value, ok bool) {
+func (v jsonValue) member(name string) (found jsonValue, ok bool) {
 	if v.doc[v.start] != '{' {
-		return value{}, false
+		return jsonValue{}, false
 	}
-	_ = v.members("", func(key string, m value) error {
+	_ = v.members("", func(key string, m jsonValue) error {
 		if key == name {
 			found, ok = m, true // as most readers: the last one
 		}
@@ -97,14 +97,14 @@ func (v value) member(name string) (found value, ok bool) {
 	return found, ok
 }
 
-func (v value) text(what string) (string, error) {
+func (v jsonValue) text(what string) (string, error) {
 	if v.doc[v.start] != '"' {
 		return "", v.fault(format.KindType, "%s is not a string", what)
 	}
 	return unquote(v.raw()), nil
 }
 
-func (v value) flag(what string) (bool, error) {
+func (v jsonValue) flag(what string) (bool, error) {
 	switch v.doc[v.start] {
 	case 't', 'f':
 		return v.doc[v.start] == 't', nil
@@ -115,9 +115,9 @@ func (v value) flag(what string) (bool, error) {
 // maxID bounds the ids of tokens, so that no file makes tables of gigabytes.
 const maxID = 1<<24 - 1
 
-func (v value) id(what string) (int32, error) { return v.parseID(string(v.raw()), what) }
+func (v jsonValue) id(what string) (int32, error) { return v.parseID(string(v.raw()), what) }
 
-func (v value) parseID(text, what string) (int32, error) {
+func (v jsonValue) parseID(text, what string) (int32, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0, v.fault(format.KindType, "the id of %s is not a whole number", what)
@@ -195,14 +195,14 @@ func unquote(quoted []byte) string {
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// edit is a replacement of a range of a document.
-type edit struct {
+// jsonEdit is a replacement of a range of a document.
+type jsonEdit struct {
 	start, end int
 	with       []byte
 }
 
 // splice carries out edits, which are in order and do not overlap.
-func splice(doc []byte, edits []edit) []byte {
+func splice(doc []byte, edits []jsonEdit) []byte {
 	n := len(doc)
 	for _, e := range edits {
 		n += len(e.with)
@@ -216,7 +216,7 @@ func splice(doc []byte, edits []edit) []byte {
 }
 
 // appendTo is the edit that adds items to the end of an array or object.
-func (v value) appendTo(items [][]byte) edit {
+func (v jsonValue) appendTo(items [][]byte) jsonEdit {
 	last := v.end - 1 // the bracket
 	at := last
 	for at > v.start+1 && skipSpace(v.doc[at-1:at], 0) == 1 {
@@ -229,5 +229,5 @@ func (v value) appendTo(items [][]byte) edit {
 		}
 		with = append(append(with, "\n    "...), item...)
 	}
-	return edit{at, at, with}
+	return jsonEdit{at, at, with}
 }

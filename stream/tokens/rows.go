@@ -13,52 +13,52 @@ import (
 const (
 	chunkBytes  = 1 << 20   // borrowed of an input at a time
 	segment     = 2048      // elements computed at a time
-	leastAdvice = 128 << 10 // bytes in a row that are worth a system call
+	leastAdvice = 128 << 10 // bytes that follow each other and are worth a system call
 	longestRow  = 4 << 20   // elements of which a mean is kept
 )
 
-// part is one model's embedding.
-type part struct {
+// modelEmbedding is one model's embedding.
+type modelEmbedding struct {
 	format.Checkpoint // nil where the model has none
 	index             int
 	tensor            format.Tensor
 	own               []int32
 }
 
-// matrix is the new embedding of one model.
-type matrix struct {
-	table *table
-	token []bool
-	parts []part // by model
-	self  int
+// newEmbedding is the new embedding of one model.
+type newEmbedding struct {
+	rows   *rowMap
+	token  []bool
+	models []modelEmbedding // by model
+	self   int
 
 	once    sync.Once
 	mean    []byte // of the rows that belong to a token, in the tensor's type
 	meanErr error
 }
 
-func (x *matrix) tensor() format.Tensor { return x.parts[x.self].tensor }
+func (x *newEmbedding) tensor() format.Tensor { return x.models[x.self].tensor }
 
-func (x *matrix) rowBytes() int64 {
+func (x *newEmbedding) rowBytes() int64 {
 	t := x.tensor()
 	return t.RowLen() * int64(t.DType.Bits()) / 8
 }
 
 // wide reports whether means are computed in float64: if any operand is.
-func (x *matrix) wide() bool {
-	return slices.ContainsFunc(x.parts, func(p part) bool { return p.Checkpoint != nil && p.tensor.DType == format.F64 })
+func (x *newEmbedding) wide() bool {
+	return slices.ContainsFunc(x.models, func(p modelEmbedding) bool { return p.Checkpoint != nil && p.tensor.DType == format.F64 })
 }
 
 // check refuses rows that do not fit this tensor.
-func (x *matrix) check() error {
+func (x *newEmbedding) check() error {
 	t := x.tensor()
 	fault := func(kind format.Kind, text string, args ...any) error {
-		return &format.Error{Path: x.parts[x.self].Path(), Tensor: t.Name, Kind: kind, Detail: fmt.Sprintf(text, args...)}
+		return &format.Error{Path: x.models[x.self].Path(), Tensor: t.Name, Kind: kind, Detail: fmt.Sprintf(text, args...)}
 	}
 	if t.RowLen()*int64(t.DType.Bits())%8 != 0 {
 		return fault(format.KindDType, "a row of %d elements of %v does not end on a byte", t.RowLen(), t.DType)
 	}
-	fits := func(p part) error {
+	fits := func(p modelEmbedding) error {
 		if !slices.Equal(p.tensor.Shape[1:], t.Shape[1:]) {
 			return fault(format.KindShape, "rows of shape %v, but %s, which gives it some, has %v", t.Shape[1:], p.Path(), p.tensor.Shape[1:])
 		}
@@ -68,11 +68,11 @@ func (x *matrix) check() error {
 		return nil
 	}
 	seen := make(map[int32]bool)
-	for _, at := range x.table.at {
+	for _, at := range x.rows.at {
 		if at >= 0 {
 			continue
 		}
-		s := x.table.from[-1-at]
+		s := x.rows.from[-1-at]
 		if seen[s.model] {
 			continue
 		}
@@ -86,7 +86,7 @@ func (x *matrix) check() error {
 			if s.model == fromRows && t.RowLen() > longestRow {
 				return fault(format.KindShape, "rows of %d elements are too long to take their mean", t.RowLen())
 			}
-			for _, p := range x.parts {
+			for _, p := range x.models {
 				if p.Checkpoint != nil && s.model == fromAll {
 					if err := fits(p); err != nil {
 						return err
@@ -94,7 +94,7 @@ func (x *matrix) check() error {
 				}
 			}
 		default:
-			if err := fits(x.parts[s.model]); err != nil {
+			if err := fits(x.models[s.model]); err != nil {
 				return err
 			}
 		}
@@ -103,8 +103,8 @@ func (x *matrix) check() error {
 }
 
 // cost bounds what reading takes beside the destination.
-func (x *matrix) cost() (n int64) {
-	for _, p := range x.parts {
+func (x *newEmbedding) cost() (n int64) {
+	for _, p := range x.models {
 		if p.Checkpoint != nil {
 			n = max(n, format.ViewCost(p.Checkpoint, chunkBytes))
 		}
@@ -112,20 +112,20 @@ func (x *matrix) cost() (n int64) {
 	return n + 32*segment + 32*min(x.tensor().RowLen(), longestRow) + chunkBytes
 }
 
-// source of a row, with the model's own spelled out.
-func (x *matrix) source(row int64) source {
-	if at := x.table.at[row]; at < 0 {
-		return x.table.from[-1-at]
+// origin is where a row comes from, with the model's own spelled out.
+func (x *newEmbedding) origin(row int64) rowOrigin {
+	if at := x.rows.at[row]; at < 0 {
+		return x.rows.from[-1-at]
 	} else {
-		return source{int32(x.self), at}
+		return rowOrigin{int32(x.self), at}
 	}
 }
 
-// run is a range of rows of the output that one source makes.
-func (x *matrix) run(row, most int64) (s source, rows int64) {
-	s = x.source(row)
+// run is the rows of the output from row on, at most so many, that come from one origin.
+func (x *newEmbedding) run(row, most int64) (s rowOrigin, rows int64) {
+	s = x.origin(row)
 	for rows = 1; rows < most; rows++ {
-		next := x.source(row + rows)
+		next := x.origin(row + rows)
 		follows := next.model == s.model
 		if s.model >= 0 || s.model == fromAll {
 			follows = follows && int64(next.row) == int64(s.row)+rows
@@ -137,9 +137,9 @@ func (x *matrix) run(row, most int64) (s source, rows int64) {
 	return s, rows
 }
 
-// eachRun visits the runs of bytes [off, off+n): the source, the bytes [lo, hi) of the
+// eachRun visits the runs of bytes [off, off+n): the origin, the bytes [lo, hi) of the
 // range, and the offset of the first in the run's first row.
-func (x *matrix) eachRun(off, n int64, visit func(s source, lo, hi, skip int64) error) error {
+func (x *newEmbedding) eachRun(off, n int64, visit func(s rowOrigin, lo, hi, skip int64) error) error {
 	size := x.rowBytes()
 	for lo := int64(0); lo < n; {
 		row, skip := (off+lo)/size, (off+lo)%size
@@ -153,10 +153,10 @@ func (x *matrix) eachRun(off, n int64, visit func(s source, lo, hi, skip int64) 
 	return nil
 }
 
-// read fills dst with the bytes of the new matrix from off on.
-func (x *matrix) read(dst []byte, off int64, peek bool) error {
+// read fills dst with the bytes of the new embedding from off on.
+func (x *newEmbedding) read(dst []byte, off int64, copied bool) error {
 	size := x.rowBytes()
-	return x.eachRun(off, int64(len(dst)), func(s source, lo, hi, skip int64) error {
+	return x.eachRun(off, int64(len(dst)), func(s rowOrigin, lo, hi, skip int64) error {
 		dst := dst[lo:hi]
 		switch s.model {
 		case fromNothing:
@@ -174,27 +174,27 @@ func (x *matrix) read(dst []byte, off int64, peek bool) error {
 		case fromAll:
 			for row := int64(s.row); len(dst) > 0; row++ {
 				k := min(int64(len(dst)), size-skip)
-				if err := x.average(dst[:k], row, skip, peek); err != nil {
+				if err := x.average(dst[:k], row, skip, copied); err != nil {
 					return err
 				}
 				dst, skip = dst[k:], 0
 			}
 			return nil
 		}
-		p := &x.parts[s.model]
+		p := &x.models[s.model]
 		if p.tensor.DType == x.tensor().DType {
-			return p.copy(dst, int64(s.row)*size+skip, peek)
+			return p.copy(dst, int64(s.row)*size+skip, copied)
 		}
 		if x.wide() {
-			return convert[float64](x, dst, p, int64(s.row), skip, peek)
+			return convert[float64](x, dst, p, int64(s.row), skip, copied)
 		}
-		return convert[float32](x, dst, p, int64(s.row), skip, peek)
+		return convert[float32](x, dst, p, int64(s.row), skip, copied)
 	})
 }
 
-// borrow shows bytes of the part to use, at most chunkBytes.
-func (p *part) borrow(off, n int64, peek bool, use func(data []byte)) error {
-	view, err := p.lend(off, n, peek)
+// borrow shows bytes of the embedding to use, at most chunkBytes.
+func (p *modelEmbedding) borrow(off, n int64, copied bool, use func(data []byte)) error {
+	view, err := p.lend(off, n, copied)
 	if err != nil {
 		return err
 	}
@@ -205,18 +205,18 @@ func (p *part) borrow(off, n int64, peek bool, use func(data []byte)) error {
 	})
 }
 
-func (p *part) lend(off, n int64, peek bool) (mmapio.View, error) {
-	if peek {
+func (p *modelEmbedding) lend(off, n int64, copied bool) (mmapio.View, error) {
+	if copied {
 		return format.Read(p.Checkpoint, p.index, off, n)
 	}
 	return p.View(p.index, off, n)
 }
 
 // copy takes bytes as they are.
-func (p *part) copy(dst []byte, off int64, peek bool) error {
+func (p *modelEmbedding) copy(dst []byte, off int64, copied bool) error {
 	for len(dst) > 0 {
 		n := min(len(dst), chunkBytes)
-		if err := p.borrow(off, int64(n), peek, func(data []byte) { copy(dst, data) }); err != nil {
+		if err := p.borrow(off, int64(n), copied, func(data []byte) { copy(dst, data) }); err != nil {
 			return err
 		}
 		dst, off = dst[n:], off+int64(n)
@@ -224,9 +224,9 @@ func (p *part) copy(dst []byte, off int64, peek bool) error {
 	return nil
 }
 
-// eachSegment cuts bytes of the matrix, from the offset skip in some row, into segments of
+// eachSegment divides bytes of the embedding, from the offset skip in some row, into segments of
 // whole elements; compute makes elements [lo, hi) counted from that row's first.
-func (x *matrix) eachSegment(dst []byte, skip int64, compute func(out []byte, lo, hi int64) error) error {
+func (x *newEmbedding) eachSegment(dst []byte, skip int64, compute func(out []byte, lo, hi int64) error) error {
 	size := int64(x.tensor().DType.Bits() / 8)
 	scratch := make([]byte, min(segment, int64(len(dst))/size+2)*size)
 	for len(dst) > 0 {
@@ -243,13 +243,13 @@ func (x *matrix) eachSegment(dst []byte, skip int64, compute func(out []byte, lo
 }
 
 // convert takes elements of another type.
-func convert[T format.Float](x *matrix, dst []byte, p *part, row, skip int64, peek bool) error {
+func convert[T format.Float](x *newEmbedding, dst []byte, p *modelEmbedding, row, skip int64, copied bool) error {
 	to, from := x.tensor().DType, p.tensor.DType
 	first, size := row*x.tensor().RowLen(), int64(from.Bits()/8)
 	values := make([]T, segment)
 	return x.eachSegment(dst, skip, func(out []byte, lo, hi int64) error {
 		v := values[:hi-lo]
-		err := p.borrow((first+lo)*size, (hi-lo)*size, peek, func(data []byte) { format.Decode(from, v, data) })
+		err := p.borrow((first+lo)*size, (hi-lo)*size, copied, func(data []byte) { format.Decode(from, v, data) })
 		if err == nil {
 			format.Encode(to, out, v)
 		}
@@ -258,28 +258,28 @@ func convert[T format.Float](x *matrix, dst []byte, p *part, row, skip int64, pe
 }
 
 // average makes bytes of a row that is the mean over the models that have it.
-func (x *matrix) average(dst []byte, row, skip int64, peek bool) error {
+func (x *newEmbedding) average(dst []byte, row, skip int64, copied bool) error {
 	if x.wide() {
-		return average[float64](x, dst, row, skip, peek)
+		return average[float64](x, dst, row, skip, copied)
 	}
-	return average[float32](x, dst, row, skip, peek)
+	return average[float32](x, dst, row, skip, copied)
 }
 
-func average[T format.Float](x *matrix, dst []byte, row, skip int64, peek bool) error {
+func average[T format.Float](x *newEmbedding, dst []byte, row, skip int64, copied bool) error {
 	acc, values := make([]T, segment), make([]T, segment)
 	return x.eachSegment(dst, skip, func(out []byte, lo, hi int64) error {
 		acc, values := acc[:hi-lo], values[:hi-lo]
 		clear(acc)
 		count := 0
-		for k := range x.parts {
-			p := &x.parts[k]
+		for k := range x.models {
+			p := &x.models[k]
 			if p.Checkpoint == nil || p.own[row] < 0 {
 				continue
 			}
 			count++
 			size := int64(p.tensor.DType.Bits() / 8)
 			first := int64(p.own[row]) * p.tensor.RowLen()
-			if err := p.borrow((first+lo)*size, (hi-lo)*size, peek, func(data []byte) { format.Decode(p.tensor.DType, values, data) }); err != nil {
+			if err := p.borrow((first+lo)*size, (hi-lo)*size, copied, func(data []byte) { format.Decode(p.tensor.DType, values, data) }); err != nil {
 				return err
 			}
 			vec.Add(acc, values)
@@ -293,8 +293,8 @@ func average[T format.Float](x *matrix, dst []byte, row, skip int64, peek bool) 
 }
 
 // measure takes the mean of all rows that belong to a token, in one walk. Sums are
-// taken in float64 in the order of the rows, whatever the pieces that are read.
-func (x *matrix) measure() {
+// taken in float64 in the order of the rows, however many are read at once.
+func (x *newEmbedding) measure() {
 	dtype, length, size := x.tensor().DType, x.tensor().RowLen(), x.rowBytes()
 	sum, values := make([]float64, length), make([]float64, length)
 	batch := max(1, chunkBytes/2/max(1, size))
@@ -327,14 +327,14 @@ func (x *matrix) measure() {
 }
 
 // advise passes advice on for long runs of the model's own rows.
-func (x *matrix) advise(a mmapio.Advice, off, n int64) {
+func (x *newEmbedding) advise(a mmapio.Advice, off, n int64) {
 	size := x.rowBytes()
-	n = min(n, size*int64(len(x.table.at))-off)
+	n = min(n, size*int64(len(x.rows.at))-off)
 	if off < 0 || n <= 0 || size == 0 {
 		return
 	}
-	_ = x.eachRun(off, n, func(s source, lo, hi, skip int64) error {
-		if p := x.parts[x.self]; int(s.model) == x.self && hi-lo >= leastAdvice {
+	_ = x.eachRun(off, n, func(s rowOrigin, lo, hi, skip int64) error {
+		if p := x.models[x.self]; int(s.model) == x.self && hi-lo >= leastAdvice {
 			format.Advise(p.Checkpoint, a, p.index, int64(s.row)*size+skip, hi-lo)
 		}
 		return nil

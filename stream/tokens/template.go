@@ -51,13 +51,13 @@ func ChatTemplate(spec string, models []TokenizedModel, tokenizerConfig []byte) 
 	if err != nil {
 		return nil, err
 	}
-	var e edit
+	var e jsonEdit
 	if old, ok := top.member("chat_template"); ok {
-		e = edit{old.start, old.end, marshal(text)}
+		e = jsonEdit{old.start, old.end, marshal(text)}
 	} else {
 		e = top.appendTo([][]byte{append([]byte(`"chat_template": `), marshal(text)...)})
 	}
-	files[configName] = splice(tokenizerConfig, []edit{e})
+	files[configName] = splice(tokenizerConfig, []jsonEdit{e})
 	return files, nil
 }
 
@@ -114,7 +114,7 @@ func templateOf(dir format.Folder) (string, error) {
 		}
 	case '[': // of {"name": …, "template": …}
 		var text string
-		err := v.elements("chat_template", func(_ int, e value) error {
+		err := v.elements("chat_template", func(_ int, e jsonValue) error {
 			name, ok := e.member("name")
 			body, has := e.member("template")
 			if ok && has && string(name.raw()) == `"default"` && body.doc[body.start] == '"' {

@@ -39,8 +39,8 @@ func IsTokenizerFile(name string) bool {
 	return slices.Contains(tokenizerFiles, name) || len(name) > len(templatesDir) && name[:len(templatesDir)+1] == templatesDir+"/"
 }
 
-// added is a token that is found in a text before the model of the tokenizer sees it.
-type added struct {
+// addedToken is a token that is found in a text before the model of the tokenizer sees it.
+type addedToken struct {
 	Content    string `json:"content"`
 	SingleWord bool   `json:"single_word"`
 	LStrip     bool   `json:"lstrip"`
@@ -50,10 +50,10 @@ type added struct {
 }
 
 // plain is a token that is added for its own sake.
-func plain(content string) added { return added{Content: content, Normalized: true} }
+func plain(content string) addedToken { return addedToken{Content: content, Normalized: true} }
 
-// entry is a token with the id that it has when the library has loaded the file.
-type entry struct {
+// regularToken is a token with the id that it has when the library has loaded the file.
+type regularToken struct {
 	text string
 	id   int32
 }
@@ -63,8 +63,8 @@ type entry struct {
 type tokenizer struct {
 	dir     format.Folder
 	ids     map[string]int32
-	regular []entry // tokens of the model alone, by id
-	added   []added // in the order of the library
+	regular []regularToken // tokens of the model alone, by id
+	added   []addedToken   // in the order of the library
 	isAdded map[string]int
 	model   int   // tokens of the model
 	highest int32 // id of an added token, −1 for none
@@ -116,7 +116,7 @@ func withoutTokenizer(dir format.Folder) error {
 }
 
 // loadExtra reads the tokens that transformers adds to those of the library.
-func loadExtra(dir format.Folder) ([]added, error) {
+func loadExtra(dir format.Folder) ([]addedToken, error) {
 	config, err := dir.Read(configName, hub.MaxSidecar)
 	if err != nil {
 		return nil, err
@@ -130,16 +130,16 @@ func loadExtra(dir format.Folder) ([]added, error) {
 
 // parseExtra reads added_tokens_decoder of a tokenizer_config.json, or, if that has none, an
 // added_tokens.json; either may be nil. Tokens come by id.
-func parseExtra(dir format.Folder, config, list []byte) ([]added, error) {
+func parseExtra(dir format.Folder, config, list []byte) ([]addedToken, error) {
 	type numbered struct {
-		added
+		addedToken
 		id int32
 	}
 	var found []numbered
-	sorted := func() (out []added) {
+	sorted := func() (out []addedToken) {
 		slices.SortStableFunc(found, func(a, b numbered) int { return cmp.Compare(a.id, b.id) })
 		for _, f := range found {
-			out = append(out, f.added)
+			out = append(out, f.addedToken)
 		}
 		return out
 	}
@@ -149,7 +149,7 @@ func parseExtra(dir format.Folder, config, list []byte) ([]added, error) {
 			return nil, err
 		}
 		if decoder, ok := top.member("added_tokens_decoder"); ok && !decoder.null() {
-			err := decoder.members("added_tokens_decoder", func(key string, m value) error {
+			err := decoder.members("added_tokens_decoder", func(key string, m jsonValue) error {
 				id, err := m.parseID(key, "an added token")
 				if err != nil {
 					return err
@@ -166,7 +166,7 @@ func parseExtra(dir format.Folder, config, list []byte) ([]added, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = top.members("the list", func(key string, m value) error {
+		err = top.members("the list", func(key string, m jsonValue) error {
 			id, err := m.id("a token")
 			found = append(found, numbered{plain(key), id})
 			return err
@@ -179,10 +179,10 @@ func parseExtra(dir format.Folder, config, list []byte) ([]added, error) {
 }
 
 // parseAdded reads one added token.
-func parseAdded(v value, numbered bool) (a added, id int32, err error) {
+func parseAdded(v jsonValue, numbered bool) (a addedToken, id int32, err error) {
 	id = -1
 	content := false
-	err = v.members("an added token", func(key string, m value) (err error) {
+	err = v.members("an added token", func(key string, m jsonValue) (err error) {
 		switch key {
 		case "id":
 			id, err = m.id("an added token")
@@ -209,7 +209,7 @@ func parseAdded(v value, numbered bool) (a added, id int32, err error) {
 }
 
 // parseTokenizer reads a tokenizer.json, and adds tokens as transformers does.
-func parseTokenizer(path string, raw []byte, extra []added) (*tokenizer, error) {
+func parseTokenizer(path string, raw []byte, extra []addedToken) (*tokenizer, error) {
 	top, err := parse(path, raw)
 	if err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ func parseTokenizer(path string, raw []byte, extra []added) (*tokenizer, error) 
 		return nil, err
 	}
 	if list, ok := top.member("added_tokens"); ok && !list.null() {
-		err := list.elements("added_tokens", func(_ int, e value) error {
+		err := list.elements("added_tokens", func(_ int, e jsonValue) error {
 			a, id, err := parseAdded(e, true)
 			if err == nil && t.register(a) && t.ids[a.Content] != id {
 				t.moved++
@@ -241,20 +241,20 @@ func parseTokenizer(path string, raw []byte, extra []added) (*tokenizer, error) 
 	for _, a := range extra {
 		t.register(a)
 	}
-	t.regular = slices.DeleteFunc(t.regular, func(e entry) bool { _, is := t.isAdded[e.text]; return is })
-	slices.SortStableFunc(t.regular, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
+	t.regular = slices.DeleteFunc(t.regular, func(e regularToken) bool { _, is := t.isAdded[e.text]; return is })
+	slices.SortStableFunc(t.regular, func(a, b regularToken) int { return cmp.Compare(a.id, b.id) })
 	return t, nil
 }
 
 // readVocab reads the tokens of the model: an object of ids, or Unigram's list, whose
-// places are the ids.
-func (t *tokenizer) readVocab(vocab value) error {
+// indexes are the ids.
+func (t *tokenizer) readVocab(vocab jsonValue) error {
 	put := func(text string, id int32) {
 		t.ids[text] = id
-		t.regular = append(t.regular, entry{text, id})
+		t.regular = append(t.regular, regularToken{text, id})
 	}
 	if vocab.doc[vocab.start] == '{' {
-		return vocab.members("vocab", func(key string, m value) error {
+		return vocab.members("vocab", func(key string, m jsonValue) error {
 			id, err := m.id("a token")
 			if err != nil {
 				return err
@@ -267,12 +267,12 @@ func (t *tokenizer) readVocab(vocab value) error {
 			return nil
 		})
 	}
-	err := vocab.elements("vocab", func(k int, e value) error {
+	err := vocab.elements("vocab", func(k int, e jsonValue) error {
 		if k > maxID {
 			return e.fault(format.KindOverflow, "more than %d tokens", maxID+1)
 		}
 		t.model++
-		return e.elements("a token of the vocab", func(j int, e value) error {
+		return e.elements("a token of the vocab", func(j int, e jsonValue) error {
 			if j > 0 {
 				return nil
 			}
@@ -284,14 +284,14 @@ func (t *tokenizer) readVocab(vocab value) error {
 		})
 	})
 	// The library keeps the last of equal tokens.
-	t.regular = slices.DeleteFunc(t.regular, func(e entry) bool { return t.ids[e.text] != e.id })
+	t.regular = slices.DeleteFunc(t.regular, func(e regularToken) bool { return t.ids[e.text] != e.id })
 	return err
 }
 
 // register adds a token as the library does: with the id of a token of the model that
 // reads the same, or else the next one, whatever the file says. It reports whether the
 // token is new among the added ones.
-func (t *tokenizer) register(a added) bool {
+func (t *tokenizer) register(a addedToken) bool {
 	if _, is := t.isAdded[a.Content]; is || a.Content == "" {
 		return false
 	}
@@ -310,8 +310,8 @@ func (t *tokenizer) register(a added) bool {
 func (t *tokenizer) next() int32 { return max(t.highest+1, int32(t.model)) }
 
 // byID lists the added tokens by id.
-func (t *tokenizer) byID() []added {
-	return slices.SortedStableFunc(slices.Values(t.added), func(a, b added) int { return cmp.Compare(t.ids[a.Content], t.ids[b.Content]) })
+func (t *tokenizer) byID() []addedToken {
+	return slices.SortedStableFunc(slices.Values(t.added), func(a, b addedToken) int { return cmp.Compare(t.ids[a.Content], t.ids[b.Content]) })
 }
 
 // clone copies a tokenizer that is to be added to.

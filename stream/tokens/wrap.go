@@ -21,18 +21,18 @@ func (v *Vocabulary) Wrap(m int) (format.Checkpoint, error) {
 // WrapTwin is [Vocabulary.Wrap] for a checkpoint that is model m's opened once more, as that of a base
 // is that is a model too. Closing what it returns closes the twin.
 func (v *Vocabulary) WrapTwin(m int, c format.Checkpoint) (format.Checkpoint, error) {
-	return v.wrap(c, v.tied(m), func(t format.Tensor) (*matrix, error) {
+	return v.wrap(c, v.tied(m), func(t format.Tensor) (*newEmbedding, error) {
 		g := v.groups[t.Name]
 		if g == nil || g.tensor[m] < 0 {
 			return nil, nil
 		}
-		x := &matrix{table: v.table(m, g.assignment, t.Shape[0]), token: v.token, parts: make([]part, len(v.models)), self: m}
+		x := &newEmbedding{rows: v.rowMap(m, g.assignment, t.Shape[0]), token: v.token, models: make([]modelEmbedding, len(v.models)), self: m}
 		for k, i := range g.tensor {
 			if i >= 0 {
-				x.parts[k] = part{Checkpoint: v.models[k].Checkpoint, index: i, tensor: v.models[k].Tensors()[i], own: v.own[k]}
+				x.models[k] = modelEmbedding{Checkpoint: v.models[k].Checkpoint, index: i, tensor: v.models[k].Tensors()[i], own: v.own[k]}
 			}
 		}
-		x.parts[m].Checkpoint = c
+		x.models[m].Checkpoint = c
 		return x, x.check()
 	})
 }
@@ -57,7 +57,7 @@ func (v *Vocabulary) tied(m int) (heads []head) {
 // the model's own go where the model's go; all others are zero, for what a model did not
 // learn is not important to it. The rows of forced tokens are zero as well.
 func (v *Vocabulary) WrapImportance(m int, c format.Checkpoint) (format.Checkpoint, error) {
-	return v.wrap(c, nil, func(t format.Tensor) (*matrix, error) {
+	return v.wrap(c, nil, func(t format.Tensor) (*newEmbedding, error) {
 		g := v.groups[t.Name]
 		if g == nil || g.tensor[m] < 0 || len(t.Shape) == 0 {
 			return nil, nil
@@ -65,9 +65,9 @@ func (v *Vocabulary) WrapImportance(m int, c format.Checkpoint) (format.Checkpoi
 		if t.Shape[0] < v.used[m] {
 			return nil, &format.Error{Path: c.Path(), Tensor: t.Name, Kind: format.KindShape, Detail: fmt.Sprintf("%d rows for the %d tokens of %s", t.Shape[0], v.used[m], v.models[m].Path)}
 		}
-		x := &matrix{table: v.table(m, nil, t.Shape[0]), token: v.token, parts: make([]part, len(v.models)), self: m}
+		x := &newEmbedding{rows: v.rowMap(m, nil, t.Shape[0]), token: v.token, models: make([]modelEmbedding, len(v.models)), self: m}
 		i, _ := c.Find(t.Name)
-		x.parts[m] = part{Checkpoint: c, index: i, tensor: t, own: v.own[m]}
+		x.models[m] = modelEmbedding{Checkpoint: c, index: i, tensor: t, own: v.own[m]}
 		return x, x.check()
 	})
 }
@@ -79,10 +79,10 @@ func StandsIn(c format.Checkpoint, i int) bool {
 	return ok && i >= len(w.tensors)-len(w.heads)
 }
 
-// wrap shows the tensors of a checkpoint, and behind them its tied heads, with the matrix of each
-// that has one. A matrix that would change nothing is none, and a head without one is not shown:
-// its embedding stands for it as it is.
-func (v *Vocabulary) wrap(c format.Checkpoint, heads []head, of func(format.Tensor) (*matrix, error)) (format.Checkpoint, error) {
+// wrap shows the tensors of a checkpoint, and behind them its tied heads, with the new embedding of each
+// that has one. An embedding that would change nothing is left as it is, and a head without a new one is not
+// shown: its embedding stands for it.
+func (v *Vocabulary) wrap(c format.Checkpoint, heads []head, of func(format.Tensor) (*newEmbedding, error)) (format.Checkpoint, error) {
 	w := &gathered{Checkpoint: c}
 	changed := false
 	for _, t := range c.Tensors() {
@@ -91,7 +91,7 @@ func (v *Vocabulary) wrap(c format.Checkpoint, heads []head, of func(format.Tens
 			return nil, err
 		}
 		changed = changed || x != nil
-		w.tensors, w.matrices = append(w.tensors, t), append(w.matrices, x)
+		w.tensors, w.embeddings = append(w.tensors, t), append(w.embeddings, x)
 	}
 	for _, h := range heads {
 		t := c.Tensors()[h.index]
@@ -101,7 +101,7 @@ func (v *Vocabulary) wrap(c format.Checkpoint, heads []head, of func(format.Tens
 			return nil, err
 		}
 		if x != nil {
-			w.tensors, w.matrices, w.heads = append(w.tensors, t), append(w.matrices, x), append(w.heads, h)
+			w.tensors, w.embeddings, w.heads = append(w.tensors, t), append(w.embeddings, x), append(w.heads, h)
 		}
 	}
 	if !changed && len(w.heads) == 0 {
@@ -110,10 +110,10 @@ func (v *Vocabulary) wrap(c format.Checkpoint, heads []head, of func(format.Tens
 	return w, nil
 }
 
-// show finds the matrix of a tensor, and gives the tensor its shape.
-func (v *Vocabulary) show(w *gathered, t *format.Tensor, of func(format.Tensor) (*matrix, error)) (*matrix, error) {
+// show finds the new embedding of a tensor, and gives the tensor its shape.
+func (v *Vocabulary) show(w *gathered, t *format.Tensor, of func(format.Tensor) (*newEmbedding, error)) (*newEmbedding, error) {
 	x, err := of(*t)
-	if err != nil || x == nil || x.table.identity(t.Shape[0]) {
+	if err != nil || x == nil || x.rows.identity(t.Shape[0]) {
 		return nil, err
 	}
 	t.Shape = slices.Clone(t.Shape)
@@ -128,11 +128,11 @@ func (v *Vocabulary) show(w *gathered, t *format.Tensor, of func(format.Tensor) 
 // gathered is a checkpoint whose embeddings are put together from rows.
 type gathered struct {
 	format.Checkpoint
-	tensors  []format.Tensor
-	matrices []*matrix // nil for tensors that stay as they are
-	heads    []head    // the last tensors, which the checkpoint does not hold
-	overhead int64     // bytes that a view takes beside what it shows
-	buffers  sync.Pool // of *[]byte
+	tensors    []format.Tensor
+	embeddings []*newEmbedding // nil for tensors that stay as they are
+	heads      []head          // the last tensors, which the checkpoint does not hold
+	overhead   int64           // bytes that a view takes beside what it shows
+	buffers    sync.Pool       // of *[]byte
 }
 
 // Tensors implements [format.Checkpoint].
@@ -159,7 +159,7 @@ func (w *gathered) FileOf(i int) int {
 
 // View implements [format.Checkpoint].
 func (w *gathered) View(i int, off, n int64) (mmapio.View, error) {
-	if w.matrices[i] == nil {
+	if w.embeddings[i] == nil {
 		return w.Checkpoint.View(i, off, n)
 	}
 	return w.gather(i, off, n, false)
@@ -167,7 +167,7 @@ func (w *gathered) View(i int, off, n int64) (mmapio.View, error) {
 
 // Read implements [format.Copied].
 func (w *gathered) Read(i int, off, n int64) (mmapio.View, error) {
-	if w.matrices[i] == nil {
+	if w.embeddings[i] == nil {
 		return format.Read(w.Checkpoint, i, off, n)
 	}
 	return w.gather(i, off, n, true)
@@ -176,7 +176,7 @@ func (w *gathered) Read(i int, off, n int64) (mmapio.View, error) {
 // bufferStep is what the sizes of buffers are multiples of, so that one fits again.
 const bufferStep = 64 << 10
 
-func (w *gathered) gather(i int, off, n int64, peek bool) (mmapio.View, error) {
+func (w *gathered) gather(i int, off, n int64, copied bool) (mmapio.View, error) {
 	t := w.tensors[i]
 	if size := t.Bytes(); off < 0 || n < 0 || off > size-n {
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", w.Path(), t.Name, off, off+n, size)
@@ -193,7 +193,7 @@ func (w *gathered) gather(i int, off, n int64, peek bool) (mmapio.View, error) {
 		buffer = &fresh
 	}
 	data := (*buffer)[:n:n]
-	if err := w.matrices[i].read(data, off, peek); err != nil {
+	if err := w.embeddings[i].read(data, off, copied); err != nil {
 		w.buffers.Put(buffer)
 		return mmapio.View{}, &format.Error{Path: w.Path(), Tensor: t.Name, Kind: format.KindOf(err), Detail: "gather rows of the new vocabulary", Err: err}
 	}
@@ -216,7 +216,7 @@ func (w *gathered) ViewCost(n int64) int64 {
 // Advise implements [format.Advised]: it passes on what is said of the model's own
 // rows, where enough of them are together.
 func (w *gathered) Advise(a mmapio.Advice, i int, off, n int64) {
-	if x := w.matrices[i]; x != nil {
+	if x := w.embeddings[i]; x != nil {
 		x.advise(a, off, n)
 		return
 	}
@@ -225,7 +225,7 @@ func (w *gathered) Advise(a mmapio.Advice, i int, off, n int64) {
 
 // Stored implements [format.Verbatim].
 func (w *gathered) Stored(i int) (file *mmapio.File, begin int64) {
-	if w.matrices[i] != nil {
+	if w.embeddings[i] != nil {
 		return nil, 0
 	}
 	return format.Stored(w.Checkpoint, i)
