@@ -32,12 +32,12 @@ type Checkpoint interface {
 	// View lends bytes [off, off+n) of tensor i; n is at most mmapio.MaxView.
 	View(i int, off, n int64) (mmapio.View, error)
 	// Files lists the files that the bytes come from, in order; none if it is not read from files.
-	Files() []File
+	Files() []InputFile
 	Close() error
 }
 
-// File is one file behind a checkpoint.
-type File struct {
+// InputFile is one file behind a checkpoint.
+type InputFile struct {
 	Path   string
 	Info   os.FileInfo
 	Digest [sha256.Size]byte // of everything but tensor data: headers and indexes

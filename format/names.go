@@ -23,9 +23,9 @@ func (n *Names) Keep(name []byte, left int) string {
 	return n.piece.String()[begin:]
 }
 
-// Table finds the entries of a list by name: a hash table of their places, 4 bytes a slot, that holds no
+// NameTable finds the entries of a list by name: a hash table of their places, 4 bytes a slot, that holds no
 // names. Whoever asks tells the name at a place. The zero value is empty.
-type Table struct {
+type NameTable struct {
 	seed  maphash.Seed
 	slots []uint32 // a power of two of them, less than 4/5 full
 	count int      // of places, those that were passed over too
@@ -36,7 +36,7 @@ type Table struct {
 
 // Add enters the next place of the list. If its name is there already, it is passed over, and
 // first is the place that has the name.
-func (t *Table) Add(at func(place int) string) (first int, again bool) {
+func (t *NameTable) Add(at func(place int) string) (first int, again bool) {
 	if 5*(t.count+1) > 4*len(t.slots) {
 		t.grow(2*len(t.slots), at)
 	}
@@ -45,7 +45,7 @@ func (t *Table) Add(at func(place int) string) (first int, again bool) {
 }
 
 // enter enters a place, unless its name is there.
-func (t *Table) enter(place int, at func(place int) string) (first int, again bool) {
+func (t *NameTable) enter(place int, at func(place int) string) (first int, again bool) {
 	i, tag := t.slotOf(at(place), at)
 	if again = t.slots[i] != 0; !again {
 		t.slots[i] = tag | uint32(place+1)
@@ -54,7 +54,7 @@ func (t *Table) enter(place int, at func(place int) string) (first int, again bo
 }
 
 // Reserve makes room for n places in all.
-func (t *Table) Reserve(n int, at func(place int) string) {
+func (t *NameTable) Reserve(n int, at func(place int) string) {
 	size := len(t.slots)
 	for 4*size < 5*n {
 		size = max(8, 2*size)
@@ -65,7 +65,7 @@ func (t *Table) Reserve(n int, at func(place int) string) {
 }
 
 // grow enters all places anew.
-func (t *Table) grow(size int, at func(place int) string) {
+func (t *NameTable) grow(size int, at func(place int) string) {
 	if t.slots == nil {
 		t.seed = maphash.MakeSeed()
 	}
@@ -76,10 +76,10 @@ func (t *Table) grow(size int, at func(place int) string) {
 }
 
 // place is what a slot holds.
-func (t *Table) place(slot int) int { return int(t.slots[slot]&uint32(len(t.slots)-1)) - 1 }
+func (t *NameTable) place(slot int) int { return int(t.slots[slot]&uint32(len(t.slots)-1)) - 1 }
 
 // slot is where a name of a hash is, or would be, with a tag; same tells whether it is the name at a place.
-func (t *Table) slot(hash uint64, same func(place int) bool) (i int, tag uint32) {
+func (t *NameTable) slot(hash uint64, same func(place int) bool) (i int, tag uint32) {
 	mask := uint32(len(t.slots) - 1)
 	tag = uint32(hash>>32) &^ mask
 	for i = int(uint32(hash) & mask); t.slots[i] != 0; i = (i + 1) & int(mask) {
@@ -90,12 +90,12 @@ func (t *Table) slot(hash uint64, same func(place int) bool) (i int, tag uint32)
 	return i, tag
 }
 
-func (t *Table) slotOf(name string, at func(place int) string) (i int, tag uint32) {
+func (t *NameTable) slotOf(name string, at func(place int) string) (i int, tag uint32) {
 	return t.slot(maphash.String(t.seed, name), func(place int) bool { return at(place) == name })
 }
 
 // Find returns the place of a name.
-func (t *Table) Find(name string, at func(place int) string) (place int, ok bool) {
+func (t *NameTable) Find(name string, at func(place int) string) (place int, ok bool) {
 	if t.count == 0 {
 		return 0, false
 	}
@@ -104,7 +104,7 @@ func (t *Table) Find(name string, at func(place int) string) (place int, ok bool
 }
 
 // FindBytes is Find for a name that is no string yet.
-func (t *Table) FindBytes(name []byte, at func(place int) string) (place int, ok bool) {
+func (t *NameTable) FindBytes(name []byte, at func(place int) string) (place int, ok bool) {
 	if t.count == 0 {
 		return 0, false
 	}

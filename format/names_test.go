@@ -36,7 +36,7 @@ func TestNames(t *testing.T) {
 func TestTable(t *testing.T) {
 	var list []string
 	at := func(i int) string { return list[i] }
-	var table Table
+	var table NameTable
 	if _, ok := table.Find("a", at); ok {
 		t.Error("found in an empty table")
 	}

@@ -76,8 +76,8 @@ func stacks(tensors []format.Tensor) []stack {
 // num_hidden_layers), and are none that the model counts. Of several runs of a part it speaks of the one
 // that has as many layers as it says, else of that with the most bytes.
 func settle(runs []stack, config []byte) {
-	spokenOf := make(map[hub.Part]bool)
-	describedBy := func(s stack) (part, object hub.Part) {
+	spokenOf := make(map[hub.Submodel]bool)
+	describedBy := func(s stack) (part, object hub.Submodel) {
 		part, _ = partOf(s.prefix)
 		if part == hub.Encoder || part == hub.Decoder {
 			return part, hub.Text // the top of the configuration has them all

@@ -126,7 +126,7 @@ func (m *matcher) tiedHead(ref *Source, at func(name string) site) {
 
 // noteExtra lists what models have of the module at hand and the output, which resembles ref, will not.
 func (m *matcher) noteExtra(ref *Source, models []*Source) {
-	var written format.Table
+	var written format.NameTable
 	nameAt := func(i int) string { return m.Tensors[i].Name }
 	written.Reserve(len(m.Tensors), nameAt)
 	for range m.Tensors {

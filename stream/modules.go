@@ -18,7 +18,7 @@ import (
 const defaultModule = "default"
 
 // partWords are names of modules, and parts of tensors' names that tell which module they are of.
-var partWords = map[string]hub.Part{
+var partWords = map[string]hub.Submodel{
 	"text_decoder": hub.Text, "language_model": hub.Text, "text_model": hub.Text, "shared": hub.Text,
 
 	"vision_tower": hub.Vision, "vision_model": hub.Vision, "vision_encoder": hub.Vision, "vision_embed_tokens": hub.Vision, "visual": hub.Vision,
@@ -33,7 +33,7 @@ var partWords = map[string]hub.Part{
 }
 
 // partNames are what mergekit calls them.
-var partNames = map[hub.Part]string{
+var partNames = map[hub.Submodel]string{
 	hub.Text: "text_decoder", hub.Vision: "vision_tower", hub.Audio: "audio_tower", hub.Projector: "multi_modal_projector",
 	hub.Encoder: "encoder", hub.Decoder: "decoder",
 }
@@ -41,7 +41,7 @@ var partNames = map[hub.Part]string{
 // partOf tells which part of a model a tensor belongs to, by the last word before its layer's number that
 // says so, and where that word ends. What nothing is said of is of the language model. An encoder or
 // a decoder is a part where it stands first: vision towers have encoders too.
-func partOf(name string) (part hub.Part, end int) {
+func partOf(name string) (part hub.Submodel, end int) {
 	prefix, _, _ := layerName(name)
 	part = hub.Text
 	for at := 0; at < len(prefix); {
@@ -152,7 +152,7 @@ func (m *matcher) resembled(s recipe.Slice) *Source {
 
 // modulesOf says which modules a checkpoint has, by name, and by the prefixes that do as well.
 func modulesOf(tensors []format.Tensor) string {
-	common := make(map[hub.Part]string)
+	common := make(map[hub.Submodel]string)
 	for _, t := range tensors {
 		part, _ := partOf(t.Name)
 		prefix, _, _ := layerName(t.Name)

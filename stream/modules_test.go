@@ -128,7 +128,7 @@ func TestModuleOf(t *testing.T) {
 
 // Which part of a model a tensor is of decides where config.json speaks of its layers.
 func TestPartOf(t *testing.T) {
-	for name, want := range map[string]hub.Part{
+	for name, want := range map[string]hub.Submodel{
 		"model.layers.0.mlp.up_proj.weight": hub.Text, "language_model.model.layers.0.mlp.up_proj.weight": hub.Text, "lm_head.weight": hub.Text,
 		"encoder.block.0.layer.0.SelfAttention.q.weight": hub.Encoder, "model.decoder.layers.0.fc1.weight": hub.Decoder,
 		"vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight": hub.Vision, "model.vision_tower.encoder.layers.0.fc1.weight": hub.Vision,

@@ -423,7 +423,7 @@ func (o *output) targets() ([]safetensors.Target, error) {
 
 // packWriter is a pack or a patch being written.
 type packWriter interface {
-	Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.File, error)
+	Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.FileWriter, error)
 	Small(name string, data []byte) error
 	Complete() error
 }

@@ -11,7 +11,7 @@ import (
 // restacked is a run of layers of the output that slices put together: what a configuration
 // says of the layers follows it.
 type restacked struct {
-	part   hub.Part
+	part   hub.Submodel
 	like   stack // the run in the reference
 	layers int64 // of the output
 	behind int64 // and behind those

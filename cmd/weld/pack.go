@@ -28,7 +28,7 @@ func pack(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := packWork(c, func(o packs.Options) (*packs.Report, error) {
+	r, err := packWork(c, func(o packs.Options) (*packs.Outcome, error) {
 		return packs.Pack(c.Context, in, out, o)
 	})
 	if err != nil {

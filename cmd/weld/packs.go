@@ -59,7 +59,7 @@ func printPacks(c *cli.Context, out string, r any, print func(io.Writer)) error 
 }
 
 // printRestored prints what unpack or apply wrote.
-func printRestored(c *cli.Context, r *packs.Report) error {
+func printRestored(c *cli.Context, r *packs.Outcome) error {
 	return printPacks(c, r.Out, r, func(w io.Writer) {
 		say(w, "%s: %s in %s, digest %.16s…, %.1f s\n", named(r.Out, "stdout"), decimal(r.Bytes), some(r.Files, "file"), r.Digest, r.Seconds)
 	})

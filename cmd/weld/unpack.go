@@ -30,7 +30,7 @@ func unpack(c *cli.Context) error {
 	if c.Bool("salvage") {
 		return salvage(c, in, out)
 	}
-	r, err := packWork(c, func(o packs.Options) (*packs.Report, error) {
+	r, err := packWork(c, func(o packs.Options) (*packs.Outcome, error) {
 		return packs.Unpack(c.Context, in, out, o)
 	})
 	if err != nil {

@@ -87,7 +87,7 @@ func (f *follower) taken(m member, like way) (kinds []string, err error) {
 
 // kindsOf finds the kinds of the layers of the model that a slice is of: in the same place of its
 // configuration, or where else that describes the part, and told in the same way.
-func (p Part) kindsOf(t Taken, m member, like way) (kinds []string, ok bool) {
+func (p Submodel) kindsOf(t Taken, m member, like way) (kinds []string, ok bool) {
 	all, _ := members(t.Config)
 	c := speaker{t.Config, all, t.Layers, t.Behind}
 	for _, x := range all {
@@ -170,7 +170,7 @@ func (f *follower) addNumber(n int64, sound bool) {
 type Kinds map[string][]string
 
 // KindsOf reads them, for a part with as many layers, and others that are stored behind them.
-func KindsOf(config []byte, part Part, layers, behind int64) Kinds {
+func KindsOf(config []byte, part Submodel, layers, behind int64) Kinds {
 	all, _ := members(config)
 	c := speaker{config, all, layers, behind}
 	_, places := Stack{Part: part, Before: layers}.numbers(config, all)

@@ -138,7 +138,7 @@ func TestNumberThatIsNotThere(t *testing.T) {
 func TestLayers(t *testing.T) {
 	for name, c := range map[string]struct {
 		config string
-		part   Part
+		part   Submodel
 		have   int64
 		want   int64
 		none   bool

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Part is the part of a model that a run of layers belongs to: a configuration speaks of each
+// Submodel is the part of a model that a run of layers belongs to: a configuration speaks of each
 // in a place of its own.
-type Part uint8
+type Submodel uint8
 
 const (
 	// Text is the language model: the top of a configuration, and text_config.
-	Text Part = iota
+	Text Submodel = iota
 	// Vision is vision_config.
 	Vision
 	// Audio is audio_config.
@@ -28,7 +28,7 @@ const (
 
 // Stack says how the layers of one part of a model were put together.
 type Stack struct {
-	Part   Part
+	Part   Submodel
 	Before int64 // layers in the model whose configuration is rewritten
 	Slices []Taken
 
@@ -98,7 +98,7 @@ var (
 
 // objects are the members of a configuration that describe a part. Text, an encoder and a decoder
 // may be described at the top too.
-var objects = map[Part][]string{
+var objects = map[Submodel][]string{
 	Text:      {"text_config", "llm_config", "language_config"},
 	Vision:    {"vision_config", "vit_config"},
 	Audio:     {"audio_config", "speech_config"},
@@ -107,10 +107,10 @@ var objects = map[Part][]string{
 	Decoder:   {"decoder", "decoder_config"},
 }
 
-func (p Part) atTop() bool { return p == Text || p == Encoder || p == Decoder }
+func (p Submodel) atTop() bool { return p == Text || p == Encoder || p == Decoder }
 
 // at reports whether an object of a configuration describes the part.
-func (p Part) at(path []string) bool {
+func (p Submodel) at(path []string) bool {
 	if len(path) == 0 {
 		return p.atTop()
 	}
@@ -120,7 +120,7 @@ func (p Part) at(path []string) bool {
 // Layers is the number of layers that a configuration gives to a part of a model whose tensors are of have
 // layers; ok is false where it gives none, or several of which have is none. A model may have
 // tensors of layers behind that number, which predict further tokens.
-func Layers(config []byte, part Part, have int64) (n int64, ok bool) {
+func Layers(config []byte, part Submodel, have int64) (n int64, ok bool) {
 	all, _ := members(config)
 	if found := part.numbers(config, all, true, func(k int64) bool { return k == have }); len(found) > 0 {
 		return have, true
@@ -134,7 +134,7 @@ func Layers(config []byte, part Part, have int64) (n int64, ok bool) {
 }
 
 // numbers finds where a configuration has a number of the part's layers that is accepted, at last anywhere.
-func (p Part) numbers(config []byte, all []member, anywhere bool, accepted func(int64) bool) (found []member) {
+func (p Submodel) numbers(config []byte, all []member, anywhere bool, accepted func(int64) bool) (found []member) {
 	names := towerNames
 	switch p {
 	case Text:
@@ -158,7 +158,7 @@ func (p Part) numbers(config []byte, all []member, anywhere bool, accepted func(
 }
 
 // named finds the members by some names, where a configuration describes the part, that are accepted numbers.
-func (p Part) named(config []byte, all []member, names []string, accepted func(int64) bool) []member {
+func (p Submodel) named(config []byte, all []member, names []string, accepted func(int64) bool) []member {
 	return naturals(config, all, func(m member) bool { return slices.Contains(names, m.key) && p.at(m.path) }, accepted)
 }
 

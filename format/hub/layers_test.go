@@ -7,7 +7,7 @@ import (
 )
 
 // restacked is what Restack makes of a configuration where the slices are of it itself.
-func restacked(config string, part Part, before int64, ranges ...[2]int64) (string, []string) {
+func restacked(config string, part Submodel, before int64, ranges ...[2]int64) (string, []string) {
 	s := Stack{Part: part, Before: before}
 	for _, r := range ranges {
 		s.Slices = append(s.Slices, Taken{"itself", []byte(config), before, 0, r[0], r[1]})
@@ -18,7 +18,7 @@ func restacked(config string, part Part, before int64, ranges ...[2]int64) (stri
 
 func TestRestackNumbers(t *testing.T) {
 	for name, c := range map[string]struct {
-		part      Part
+		part      Submodel
 		in, want  string
 		untouched bool
 	}{
@@ -57,7 +57,7 @@ func TestRestackNumbers(t *testing.T) {
 
 func TestRestackLists(t *testing.T) {
 	for name, c := range map[string]struct {
-		part     Part
+		part     Submodel
 		in, want string
 		left     string // a word of it
 	}{

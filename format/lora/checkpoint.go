@@ -22,7 +22,7 @@ type shownTensor struct {
 type checkpoint struct {
 	base, adapter format.Checkpoint
 	tensors       []format.Tensor
-	files         []format.File
+	files         []format.InputFile
 	metadata      map[string]string
 	changed       map[int]shownTensor
 	notes         []string
@@ -78,7 +78,7 @@ func (c *checkpoint) Metadata() map[string]string { return c.metadata }
 
 // Files implements [format.Checkpoint]: the base's, then the adapter's, of which the first
 // has the configuration in its digest.
-func (c *checkpoint) Files() []format.File { return c.files }
+func (c *checkpoint) Files() []format.InputFile { return c.files }
 
 // FileOf implements [format.Sharded]: of a sum, where the larger part is.
 func (c *checkpoint) FileOf(i int) int {

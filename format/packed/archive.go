@@ -283,25 +283,25 @@ func (a *Archive) ReadContent(p []byte, off int64) error {
 }
 
 // Source opens a file of the pack for reading anywhere.
-func (a *Archive) Source(i int) *Source { return &Source{a, a.files[i]} }
+func (a *Archive) Source(i int) *FileReader { return &FileReader{a, a.files[i]} }
 
-// Source is a file in a pack. Closing it does nothing: it ends with the archive.
-type Source struct {
+// FileReader is a file in a pack. Closing it does nothing: it ends with the archive.
+type FileReader struct {
 	a *Archive
 	f FileInfo
 }
 
 // Path names the file and the pack that it is in.
-func (s *Source) Path() string { return s.a.Path() + "/" + s.f.Name }
+func (s *FileReader) Path() string { return s.a.Path() + "/" + s.f.Name }
 
 // Info is what the system said of the pack.
-func (s *Source) Info() os.FileInfo { return s.a.Info() }
+func (s *FileReader) Info() os.FileInfo { return s.a.Info() }
 
 // Size is the length of the file.
-func (s *Source) Size() int64 { return s.f.Size }
+func (s *FileReader) Size() int64 { return s.f.Size }
 
 // ReadAt implements [io.ReaderAt].
-func (s *Source) ReadAt(p []byte, off int64) (int, error) {
+func (s *FileReader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off > s.f.Size {
 		return 0, io.EOF
 	}
@@ -317,7 +317,7 @@ func (s *Source) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // View lends n bytes of the file from off.
-func (s *Source) View(off, n int64) (mmapio.View, error) {
+func (s *FileReader) View(off, n int64) (mmapio.View, error) {
 	if off < 0 || n < 0 || off > s.f.Size-n {
 		return mmapio.View{}, fmt.Errorf("%s: bytes [%d, %d) are not inside its %d: %w", s.Path(), off, off+n, s.f.Size, io.ErrUnexpectedEOF)
 	}
@@ -328,13 +328,13 @@ func (s *Source) View(off, n int64) (mmapio.View, error) {
 }
 
 // Read is View: a block is decoded whole anyway.
-func (s *Source) Read(off, n int64) (mmapio.View, error) { return s.View(off, n) }
+func (s *FileReader) Read(off, n int64) (mmapio.View, error) { return s.View(off, n) }
 
 // ViewCost bounds the memory that a view of n bytes takes.
-func (s *Source) ViewCost(n int64) int64 { return s.a.reader.ViewCost(n) }
+func (s *FileReader) ViewCost(n int64) int64 { return s.a.reader.ViewCost(n) }
 
 // Advise tells the system about the blocks of a range of the file.
-func (s *Source) Advise(ad mmapio.Advice, off, n int64) {
+func (s *FileReader) Advise(ad mmapio.Advice, off, n int64) {
 	first, last := s.a.reader.Find(s.f.Begin+off), s.a.reader.Find(s.f.Begin+off+n-1)
 	if first <= last && last < len(s.a.blocks) {
 		b := s.a.blocks[last]
@@ -343,10 +343,10 @@ func (s *Source) Advise(ad mmapio.Advice, off, n int64) {
 }
 
 // Unchanged fails if the pack is no longer what it was when opened.
-func (s *Source) Unchanged() error { return s.a.Unchanged() }
+func (s *FileReader) Unchanged() error { return s.a.Unchanged() }
 
 // Close does nothing.
-func (s *Source) Close() error { return nil }
+func (s *FileReader) Close() error { return nil }
 
 // Unopened is the error for a pack or a patch that could not be opened, for what is the matter.
 func Unopened(path string, err error) error {

@@ -14,7 +14,7 @@ import (
 type checkpoint struct {
 	*safetensors.Checkpoint
 	archive *Archive
-	files   []format.File
+	files   []format.InputFile
 	names   []string // of the files that hold tensors
 }
 
@@ -57,11 +57,11 @@ func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &checkpoint{inner, a, []format.File{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}, names}, nil
+	return &checkpoint{inner, a, []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}, names}, nil
 }
 
 // Files implements [format.Checkpoint]: it is one.
-func (c *checkpoint) Files() []format.File { return c.files }
+func (c *checkpoint) Files() []format.InputFile { return c.files }
 
 // FileOf implements [format.Sharded].
 func (c *checkpoint) FileOf(int) int { return 0 }

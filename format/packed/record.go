@@ -26,16 +26,16 @@ const (
 	endPayload = 8 + 8 + 32
 )
 
-// Kind is what a file is.
-type Kind uint8
+// FileKind is what a file is.
+type FileKind uint8
 
 // The kinds of file.
 const (
-	Pack  Kind = 1
-	Patch Kind = 2
+	Pack  FileKind = 1
+	Patch FileKind = 2
 )
 
-func (k Kind) String() string {
+func (k FileKind) String() string {
 	switch k {
 	case Pack:
 		return "pack"
@@ -46,7 +46,7 @@ func (k Kind) String() string {
 }
 
 // appendHeader prints the beginning of a file.
-func appendHeader(dst []byte, kind Kind, version uint16) []byte {
+func appendHeader(dst []byte, kind FileKind, version uint16) []byte {
 	dst = append(dst, magic...)
 	dst = binary.LittleEndian.AppendUint16(dst, version)
 	return append(dst, byte(kind), 0, 0, 0, 0, 0)
@@ -54,7 +54,7 @@ func appendHeader(dst []byte, kind Kind, version uint16) []byte {
 
 // parseHeader checks the beginning of a file.
 func parseHeader(path string, h []byte) (header, error) {
-	kind, v := Kind(h[10]), binary.LittleEndian.Uint16(h[8:])
+	kind, v := FileKind(h[10]), binary.LittleEndian.Uint16(h[8:])
 	switch {
 	case string(h[:8]) != magic:
 		return header{}, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "it does not begin as a pack or a patch does"}
@@ -73,7 +73,7 @@ func parseHeader(path string, h []byte) (header, error) {
 
 // header is the beginning of a file.
 type header struct {
-	kind    Kind
+	kind    FileKind
 	repeats bool // its blocks may repeat earlier ones
 }
 

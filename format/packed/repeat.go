@@ -54,7 +54,7 @@ func (w *Writer) Repeats() { w.header = appendHeader(nil, Pack, versionRepeats) 
 
 // Repeat writes n bytes at off: those of an earlier part of the content, from origin on, whose blocks are cut at the
 // same places and hold the same. Both begin where tensors do.
-func (f *File) Repeat(off, n, origin int64) error {
+func (f *FileWriter) Repeat(off, n, origin int64) error {
 	w := f.w
 	for at := int64(0); at < n; at += BlockSize {
 		bytes := min(BlockSize, n-at)

@@ -41,7 +41,7 @@ func NewScanner(path string, in io.Reader) (*Scanner, error) {
 }
 
 // Kind is what is being read.
-func (s *Scanner) Kind() Kind { return s.kind }
+func (s *Scanner) Kind() FileKind { return s.kind }
 
 // Content is how many bytes all files have that were read so far.
 func (s *Scanner) Content() int64 { return s.seen.size() }
@@ -52,8 +52,8 @@ func (s *Scanner) Place() int64 { return s.seen.end }
 // Digest identifies the pack, once [Scanner.Next] has returned io.EOF.
 func (s *Scanner) Digest() Digest { return Digest(s.digest.Sum(nil)) }
 
-// Part is what [Scanner.Next] finds: a file that begins, a block of it, or a table.
-type Part struct {
+// Scanned is what [Scanner.Next] finds: a file that begins, a block of it, or a table.
+type Scanned struct {
 	File  *FileInfo
 	Block *Block
 	Table *Table
@@ -100,35 +100,35 @@ func (s *Scanner) bad(kind format.Kind, detail string, args ...any) error {
 
 // Next reads the next record; room is memory for a block's payload, which the block then holds. After
 // the last it demands that index and digest agree with what was read, and returns io.EOF.
-func (s *Scanner) Next(room []byte) (Part, error) {
+func (s *Scanner) Next(room []byte) (Scanned, error) {
 	if s.ended {
-		return Part{}, io.EOF
+		return Scanned{}, io.EOF
 	}
 	if _, err := io.ReadFull(s.in, s.head[:]); err != nil {
-		return Part{}, s.cut(err)
+		return Scanned{}, s.cut(err)
 	}
 	r, fault := parseRecord(s.head[:])
 	if fault != "" {
-		return Part{}, s.bad(format.KindRecord, "%s", fault)
+		return Scanned{}, s.bad(format.KindRecord, "%s", fault)
 	}
 	if r.offset != s.seen.size() {
-		return Part{}, s.bad(format.KindRecord, "it belongs to byte %d of the content, the one before ended at %d", r.offset, s.seen.size())
+		return Scanned{}, s.bad(format.KindRecord, "it belongs to byte %d of the content, the one before ended at %d", r.offset, s.seen.size())
 	}
 	if len(s.seen.tables) > 0 && (r.tag == tagData || r.tag == tagFile) {
-		return Part{}, s.bad(format.KindRecord, "%q after a table", r.tag[:])
+		return Scanned{}, s.bad(format.KindRecord, "%q after a table", r.tag[:])
 	}
 	if fault := s.seen.full(); fault != "" {
-		return Part{}, s.bad(format.KindRecord, "%s", fault)
+		return Scanned{}, s.bad(format.KindRecord, "%s", fault)
 	}
 	if r.tag == tagData {
 		return s.block(r, room)
 	}
 	if fault := payloadFault(r.tag, int64(r.payload)); fault != "" {
-		return Part{}, s.bad(format.KindRecord, "%s", fault)
+		return Scanned{}, s.bad(format.KindRecord, "%s", fault)
 	}
 	payload, err := s.payload(r)
 	if err != nil {
-		return Part{}, err
+		return Scanned{}, err
 	}
 	if r.tag != tagEnd {
 		s.digest.Write(s.head[:])
@@ -140,11 +140,11 @@ func (s *Scanner) Next(room []byte) (Part, error) {
 	case tagIndex:
 		return s.index(payload)
 	case tagEnd:
-		return Part{}, s.bad(format.KindRecord, "the end comes before the index")
+		return Scanned{}, s.bad(format.KindRecord, "the end comes before the index")
 	}
 	t := &Table{Tag: r.tag, Payload: payload}
 	s.seen.table(r.tag, len(payload))
-	return Part{Table: t}, nil
+	return Scanned{Table: t}, nil
 }
 
 // payload reads that of a record that is no block. It grows as bytes arrive: the length is a claim.
@@ -170,29 +170,29 @@ func (s *Scanner) last() *FileInfo {
 	return &FileInfo{}
 }
 
-func (s *Scanner) file(payload []byte) (Part, error) {
+func (s *Scanner) file(payload []byte) (Scanned, error) {
 	c := cursor{rest: payload}
 	f := FileInfo{Size: int64(c.u64()), Begin: s.seen.size()}
 	f.Name = string(c.take(int(c.u16())))
 	if c.short || len(c.rest) > 0 || f.Size < 0 || f.Begin+f.Size < 0 {
-		return Part{}, s.bad(format.KindRecord, "it names no file")
+		return Scanned{}, s.bad(format.KindRecord, "it names no file")
 	}
 	if open := s.last(); open.Begin+open.Size != f.Begin {
-		return Part{}, s.bad(format.KindRecord, "file %q begins before %q ends", f.Name, open.Name)
+		return Scanned{}, s.bad(format.KindRecord, "file %q begins before %q ends", f.Name, open.Name)
 	}
 	if fault := checkName(f.Name); fault != "" {
-		return Part{}, s.bad(format.KindShardName, "file %.100q %s", f.Name, fault)
+		return Scanned{}, s.bad(format.KindShardName, "file %.100q %s", f.Name, fault)
 	}
 	if fault := s.names.add(f.Name); fault != "" {
-		return Part{}, s.bad(format.KindDuplicate, "file %.100q %s", f.Name, fault)
+		return Scanned{}, s.bad(format.KindDuplicate, "file %.100q %s", f.Name, fault)
 	}
 	s.seen.file(f)
-	return Part{File: &f}, nil
+	return Scanned{File: &f}, nil
 }
 
-func (s *Scanner) block(r record, room []byte) (Part, error) {
+func (s *Scanner) block(r record, room []byte) (Scanned, error) {
 	if open := s.last(); r.offset+int64(r.content) > open.Begin+open.Size {
-		return Part{}, s.bad(format.KindRecord, "a block reaches beyond the end of file %q", open.Name)
+		return Scanned{}, s.bad(format.KindRecord, "a block reaches beyond the end of file %q", open.Name)
 	}
 	b := &Block{Place: s.seen.end, Offset: r.offset, Bytes: int(r.content), record: r}
 	if cap(room) < int(r.payload) {
@@ -200,51 +200,51 @@ func (s *Scanner) block(r record, room []byte) (Part, error) {
 	}
 	b.payload = room[:r.payload]
 	if _, err := io.ReadFull(s.in, b.payload); err != nil {
-		return Part{}, s.cut(err)
+		return Scanned{}, s.cut(err)
 	}
 	if r.coding == repeated && b.Intact() {
 		if !s.repeats {
-			return Part{}, s.bad(format.KindRecord, "a repeated block, which version 1 does not have")
+			return Scanned{}, s.bad(format.KindRecord, "a repeated block, which version 1 does not have")
 		}
 		if _, fault := s.seen.origin(r, b.payload); fault != "" {
-			return Part{}, s.bad(format.KindRecord, "%s", fault)
+			return Scanned{}, s.bad(format.KindRecord, "%s", fault)
 		}
 	}
 	s.digest.Write(s.head[:])
 	s.seen.data(r)
-	return Part{Block: b}, nil
+	return Scanned{Block: b}, nil
 }
 
 // Payload is the memory that [Scanner.Next] was given for the block.
 func (b *Block) Payload() []byte { return b.payload }
 
 // index compares the index with what was read, and reads the end.
-func (s *Scanner) index(payload []byte) (Part, error) {
+func (s *Scanner) index(payload []byte) (Scanned, error) {
 	if open := s.last(); open.Begin+open.Size != s.seen.size() {
-		return Part{}, s.bad(format.KindRecord, "the index comes before file %q ends", open.Name)
+		return Scanned{}, s.bad(format.KindRecord, "the index comes before file %q ends", open.Name)
 	}
 	if !s.seen.same(payload) {
-		return Part{}, s.bad(format.KindRecord, "the index lists something else than what came before it")
+		return Scanned{}, s.bad(format.KindRecord, "the index lists something else than what came before it")
 	}
 	place := s.seen.end
 	s.seen.end += recordSize + int64(len(payload))
 	var last [endSize]byte
 	if _, err := io.ReadFull(s.in, last[:]); err != nil {
-		return Part{}, s.cut(err)
+		return Scanned{}, s.cut(err)
 	}
 	r, fault := parseRecord(last[:])
 	if fault == "" && (r.tag != tagEnd || r.payload != endPayload || crc32.ChecksumIEEE(last[recordSize:]) != r.sum) {
 		fault = "the last record is damaged"
 	}
 	if fault != "" {
-		return Part{}, s.bad(format.KindRecord, "%s", fault)
+		return Scanned{}, s.bad(format.KindRecord, "%s", fault)
 	}
 	if e := parseEnd(last[recordSize:]); e.index != place || e.content != s.seen.size() || e.digest != s.Digest() {
-		return Part{}, s.bad(format.KindChecksum, "the digest at the end is that of something else")
+		return Scanned{}, s.bad(format.KindChecksum, "the digest at the end is that of something else")
 	}
 	if n, _ := s.in.Read(last[:1]); n > 0 {
-		return Part{}, s.bad(format.KindRecord, "bytes follow the end")
+		return Scanned{}, s.bad(format.KindRecord, "bytes follow the end")
 	}
 	s.ended = true
-	return Part{}, io.EOF
+	return Scanned{}, io.EOF
 }

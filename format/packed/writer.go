@@ -56,7 +56,7 @@ func NewPatchWriter(out io.Writer, workers int, lean Lean) *Writer {
 	return newWriter(out, Patch, workers, lean)
 }
 
-func newWriter(out io.Writer, kind Kind, workers int, lean Lean) *Writer {
+func newWriter(out io.Writer, kind FileKind, workers int, lean Lean) *Writer {
 	w := &Writer{out: out, lean: lean, digest: sha256.New(), index: index{end: headerSize}, header: appendHeader(nil, kind, version)}
 	w.spare.New = func() any { return new(planes.Encoder) }
 	w.frames = frames.NewWriter(workers, w.encode, w.put)
@@ -73,7 +73,7 @@ const encoderBytes = 2 << 20
 
 // Shard announces the next file, of the safetensors layout: a header of so many bytes, and tensors. The
 // bytes are then written to what is returned, at any place; a header that is given need not be.
-func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given []byte) (*File, error) {
+func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given []byte) (*FileWriter, error) {
 	runs := []run{{bytes: header}}
 	for _, t := range tensors {
 		runs = append(runs, run{t.Bytes(), t.DType})
@@ -82,7 +82,7 @@ func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given
 }
 
 // Bytes announces the next file, which holds no tensors.
-func (w *Writer) Bytes(name string, size int64) (*File, error) {
+func (w *Writer) Bytes(name string, size int64) (*FileWriter, error) {
 	return w.file(name, nil, []run{{bytes: size}})
 }
 
@@ -98,12 +98,12 @@ type run struct {
 	dtype format.DType
 }
 
-func (w *Writer) file(name string, given []byte, runs []run) (*File, error) {
+func (w *Writer) file(name string, given []byte, runs []run) (*FileWriter, error) {
 	if fault := checkName(name); fault != "" {
 		return nil, fmt.Errorf("file %q %s", name, fault)
 	}
 	w.mu.Lock()
-	f := &File{w: w, begin: w.content, given: int64(len(given))}
+	f := &FileWriter{w: w, begin: w.content, given: int64(len(given))}
 	var cuts []int64
 	at := f.begin
 	for _, run := range runs {
@@ -127,26 +127,26 @@ func (w *Writer) file(name string, given []byte, runs []run) (*File, error) {
 	return f, w.frames.Prepare(given, f.begin)
 }
 
-// File is a file in a pack that is being written.
-type File struct {
+// FileWriter is a file in a pack that is being written.
+type FileWriter struct {
 	w     *Writer
 	begin int64
 	given int64 // bytes that need not be written
 }
 
 // Begin is where the file begins in the content.
-func (f *File) Begin() int64 { return f.begin }
+func (f *FileWriter) Begin() int64 { return f.begin }
 
 // WriteAt implements [io.WriterAt]. Calls must begin in the order of the content, over all
 // files.
-func (f *File) WriteAt(p []byte, off int64) (int, error) {
+func (f *FileWriter) WriteAt(p []byte, off int64) (int, error) {
 	given := min(max(f.given-off, 0), int64(len(p)))
 	n, err := f.w.frames.WriteAt(p[given:], f.begin+off+given)
 	return n + int(given), err
 }
 
 // Abort makes every call that waits, and every later one, fail with err.
-func (f *File) Abort(err error) { f.w.Abort(err) }
+func (f *FileWriter) Abort(err error) { f.w.Abort(err) }
 
 // Abort makes every call that waits, and every later one, fail with err.
 func (w *Writer) Abort(err error) { w.frames.Abort(err) }

@@ -10,9 +10,9 @@ import (
 	"weld/mmapio"
 )
 
-// Digest identifies the bytes of a tensor or a file: the SHA-256 of the SHA-256 of each chunk of
+// TreeDigest identifies the bytes of a tensor or a file: the SHA-256 of the SHA-256 of each chunk of
 // [ChunkSize] bytes, the last of which may be shorter.
-type Digest [sha256.Size]byte
+type TreeDigest [sha256.Size]byte
 
 // ChunkSize is how many bytes are digested together: those of a block.
 const ChunkSize = packed.BlockSize
@@ -22,21 +22,21 @@ const ChunkSize = packed.BlockSize
 type Tree struct {
 	mu    sync.Mutex
 	next  int64
-	first Digest           // chunk 0
-	held  map[int64]Digest // chunks that came before their turn
-	sum   hash.Hash        // from the second chunk on
+	first TreeDigest           // chunk 0
+	held  map[int64]TreeDigest // chunks that came before their turn
+	sum   hash.Hash            // from the second chunk on
 }
 
 // Add digests the i-th chunk.
 func (t *Tree) Add(i int64, chunk []byte) { t.add(i, sha256.Sum256(chunk)) }
 
 // add takes the digest of the i-th chunk.
-func (t *Tree) add(i int64, d Digest) {
+func (t *Tree) add(i int64, d TreeDigest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if i != t.next {
 		if t.held == nil {
-			t.held = make(map[int64]Digest)
+			t.held = make(map[int64]TreeDigest)
 		}
 		t.held[i] = d
 		return
@@ -48,7 +48,7 @@ func (t *Tree) add(i int64, d Digest) {
 	}
 }
 
-func (t *Tree) append(d Digest) {
+func (t *Tree) append(d TreeDigest) {
 	switch t.next {
 	case 0:
 		t.first = d
@@ -63,7 +63,7 @@ func (t *Tree) append(d Digest) {
 }
 
 // Sum is the digest of the chunks so far.
-func (t *Tree) Sum() Digest {
+func (t *Tree) Sum() TreeDigest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch t.next {
@@ -72,20 +72,20 @@ func (t *Tree) Sum() Digest {
 	case 1:
 		return sha256.Sum256(t.first[:])
 	}
-	return Digest(t.sum.Sum(nil))
+	return TreeDigest(t.sum.Sum(nil))
 }
 
 // ofNothing is the digest of no bytes.
-var ofNothing = Digest(sha256.Sum256(nil))
+var ofNothing = TreeDigest(sha256.Sum256(nil))
 
 // digesting is the digest of so many bytes, of which chunks come in any order. A tree grows while there are several.
 type digesting struct {
-	Digest Digest // once all have come
+	Digest TreeDigest // once all have come
 	tree   *Tree
 }
 
 // add takes the digest of the chunk that begins at an offset.
-func (g *digesting) add(off, bytes int64, d Digest) {
+func (g *digesting) add(off, bytes int64, d TreeDigest) {
 	if bytes <= ChunkSize {
 		g.Digest = sha256.Sum256(d[:])
 		return
@@ -100,20 +100,20 @@ func (g *digesting) add(off, bytes int64, d Digest) {
 }
 
 // DigestOf digests bytes that view lends.
-func DigestOf(ctx context.Context, bytes int64, view func(off, n int64) (mmapio.View, error)) (Digest, error) {
+func DigestOf(ctx context.Context, bytes int64, view func(off, n int64) (mmapio.View, error)) (TreeDigest, error) {
 	var t Tree
 	for off := int64(0); off < bytes; off += ChunkSize {
 		if err := ctx.Err(); err != nil {
-			return Digest{}, context.Cause(ctx)
+			return TreeDigest{}, context.Cause(ctx)
 		}
 		v, err := view(off, min(ChunkSize, bytes-off))
 		if err != nil {
-			return Digest{}, err
+			return TreeDigest{}, err
 		}
 		err = mmapio.Guard([]mmapio.View{v}, func() error { t.Add(off/ChunkSize, v.Data); return nil })
 		v.Release()
 		if err != nil {
-			return Digest{}, err
+			return TreeDigest{}, err
 		}
 	}
 	return t.Sum(), nil

@@ -21,7 +21,7 @@ var (
 type Item struct {
 	format.Tensor      // a file is called by its name and has bytes
 	File          bool // not a tensor
-	Digest        Digest
+	Digest        TreeDigest
 	Known         bool // the digest is; of the base, that of what the patch does not lean on is not
 }
 
@@ -153,7 +153,7 @@ func (r *reader) bad(detail string, args ...any) error {
 }
 
 // leastItem is the size of an item without name and dimensions.
-const leastItem = 4 + 4 + len(Digest{})
+const leastItem = 4 + 4 + len(TreeDigest{})
 
 func (r *reader) item() (it Item, err error) {
 	head := r.take(4)

@@ -15,8 +15,8 @@ import (
 
 // items are tables as a writer makes them.
 func items() ([]Item, []place) {
-	w := Item{Tensor: format.Tensor{Name: "w", DType: format.BF16, Shape: []int64{10, 3}}, Digest: Digest{1}, Known: true}
-	f := Item{Tensor: format.Tensor{Name: "config.json", DType: format.U8, Shape: []int64{7}}, File: true, Digest: Digest{2}, Known: true}
+	w := Item{Tensor: format.Tensor{Name: "w", DType: format.BF16, Shape: []int64{10, 3}}, Digest: TreeDigest{1}, Known: true}
+	f := Item{Tensor: format.Tensor{Name: "config.json", DType: format.U8, Shape: []int64{7}}, File: true, Digest: TreeDigest{2}, Known: true}
 	gone := Item{Tensor: format.Tensor{Name: "gone", DType: format.F32, Shape: []int64{2}}}
 	renamed := w
 	renamed.Name = "renamed"

@@ -81,7 +81,7 @@ func (w *Writer) place(i int) place {
 }
 
 // Shard announces the next file, of the safetensors layout, as in package packed. The tensors must stay as they are.
-func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.File, error) {
+func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.FileWriter, error) {
 	f, err := w.Writer.Shard(name, header, tensors, given)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (w *Writer) Shard(name string, header int64, tensors []format.Tensor, given
 }
 
 // Bytes announces the next file, which holds no tensors.
-func (w *Writer) Bytes(name string, size int64) (*packed.File, error) {
+func (w *Writer) Bytes(name string, size int64) (*packed.FileWriter, error) {
 	w.region(name, size)
 	return w.Writer.Bytes(name, size)
 }
@@ -156,7 +156,7 @@ func (w *Writer) lean(offset int64, content []byte) (mmapio.View, error) {
 		return mmapio.View{}, nil // a header
 	}
 	from := offset - r.begin
-	own, theirs := Digest(sha256.Sum256(content)), Digest{}
+	own, theirs := TreeDigest(sha256.Sum256(content)), TreeDigest{}
 	note := func(digests bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

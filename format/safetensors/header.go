@@ -188,10 +188,10 @@ type headerParser struct {
 	parsed    Header
 	described bool // the metadata was there
 	names     format.Names
-	table     format.Table // of parsed.Tensors
-	begun     []uint32     // where each tensor's name stands
-	dims      []int64      // room for shapes
-	known     [][]int64    // shapes that were met, a few of them: layers have the same ones
+	table     format.NameTable // of parsed.Tensors
+	begun     []uint32         // where each tensor's name stands
+	dims      []int64          // room for shapes
+	known     [][]int64        // shapes that were met, a few of them: layers have the same ones
 }
 
 func (p *headerParser) header() error {

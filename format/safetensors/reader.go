@@ -44,10 +44,10 @@ type Checkpoint struct {
 	path     string
 	beside   format.Folder
 	shards   []*shard
-	files    []format.File // of the shards, then of the index
+	files    []format.InputFile // of the shards, then of the index
 	tensors  []format.Tensor
 	begins   []int64 // of each tensor, in its shard
-	table    format.Table
+	table    format.NameTable
 	sought   atomic.Int64 // the tensor that was found last
 	twice    *twice       // nil, if no two shards hold the same tensor
 	metadata map[string]string
@@ -131,7 +131,7 @@ func (chosen choice) open(dir format.Folder, open func(name string) (Source, err
 // listing is what is kept of an index: it is read once to find the shards, and again to hold it against them.
 type listing struct {
 	name    string
-	file    format.File
+	file    format.InputFile
 	shards  []string // each once, sorted
 	tensors int
 }
@@ -149,7 +149,7 @@ func readIndex(dir format.Folder, name string) (*listing, error) {
 	if info.Mode().IsRegular() && info.Size() > MaxIndex { // what is not regular cannot be opened
 		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: fmt.Sprintf("an index of %d bytes is over the limit of %d", info.Size(), int64(MaxIndex))}
 	}
-	l := &listing{name: name, file: format.File{Path: path, Info: info}}
+	l := &listing{name: name, file: format.InputFile{Path: path, Info: info}}
 	shards := make(map[string]bool)
 	last := ""
 	l.file.Digest, err = scanIndex(dir, name, func(_ []byte, shard string, _ int64) error {
@@ -206,7 +206,7 @@ func (c *Checkpoint) add(src Source) error {
 	if _, err := io.Copy(digest, io.NewSectionReader(src, 0, header.DataStart)); err != nil {
 		return err
 	}
-	c.files = append(c.files, format.File{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))})
+	c.files = append(c.files, format.InputFile{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))})
 	c.take(header)
 	return nil
 }
@@ -343,7 +343,7 @@ func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
 func (c *Checkpoint) Notes() []string { return c.notes }
 
 // Files implements [format.Checkpoint].
-func (c *Checkpoint) Files() []format.File { return c.files }
+func (c *Checkpoint) Files() []format.InputFile { return c.files }
 
 // FileOf implements [format.Sharded].
 func (c *Checkpoint) FileOf(i int) int { return c.shardOf(i) }

@@ -15,9 +15,9 @@ import (
 	"weld/mmapio"
 )
 
-// File is a compressed file, read at random offsets of its content. Its methods
+// CompressedFile is a compressed file, read at random offsets of its content. Its methods
 // may be called from any goroutine.
-type File struct {
+type CompressedFile struct {
 	*frames.Reader
 	file    *mmapio.File
 	decoder *zstd.Decoder
@@ -28,12 +28,12 @@ type File struct {
 type place struct{ offset, size int64 }
 
 // Open opens a file that ends with a seek table. Its faults are [*format.Error].
-func Open(path string, how ...mmapio.Reading) (*File, error) {
+func Open(path string, how ...mmapio.Reading) (*CompressedFile, error) {
 	file, err := mmapio.Open(path, how...)
 	if err != nil {
 		return nil, err
 	}
-	z := &File{file: file}
+	z := &CompressedFile{file: file}
 	cuts, err := z.readTable()
 	if err != nil {
 		file.Close()
@@ -49,13 +49,13 @@ func Open(path string, how ...mmapio.Reading) (*File, error) {
 	return z, nil
 }
 
-func (z *File) damaged(detail string, args ...any) error {
+func (z *CompressedFile) damaged(detail string, args ...any) error {
 	return &format.Error{Path: z.file.Path(), Kind: format.KindCompression, Detail: fmt.Sprintf(detail, args...)}
 }
 
 // readTable reads the seek table from the end of the file, checking every figure
 // before it is used. It returns where frames end in the content.
-func (z *File) readTable() (cuts []int64, err error) {
+func (z *CompressedFile) readTable() (cuts []int64, err error) {
 	le, size := binary.LittleEndian, z.file.Size()
 	if size < skippableHead+footerSize {
 		return nil, z.damaged("a file of %d bytes has no seek table", size)
@@ -117,25 +117,25 @@ func (z *File) readTable() (cuts []int64, err error) {
 }
 
 // Path is the name that the file was opened under.
-func (z *File) Path() string { return z.file.Path() }
+func (z *CompressedFile) Path() string { return z.file.Path() }
 
 // Info is what the system said of the compressed file.
-func (z *File) Info() os.FileInfo { return z.file.Info() }
+func (z *CompressedFile) Info() os.FileInfo { return z.file.Info() }
 
 // Unchanged fails if the file is no longer what it was when opened.
-func (z *File) Unchanged() error { return z.file.Unchanged() }
+func (z *CompressedFile) Unchanged() error { return z.file.Unchanged() }
 
 // Close closes the file. Views must have been released before.
-func (z *File) Close() error {
+func (z *CompressedFile) Close() error {
 	z.decoder.Close()
 	return z.file.Close()
 }
 
 // Read is View: a frame is decoded whole anyway.
-func (z *File) Read(off, n int64) (mmapio.View, error) { return z.View(off, n) }
+func (z *CompressedFile) Read(off, n int64) (mmapio.View, error) { return z.View(off, n) }
 
 // Advise tells the system about the frames of a range of the content.
-func (z *File) Advise(a mmapio.Advice, off, n int64) {
+func (z *CompressedFile) Advise(a mmapio.Advice, off, n int64) {
 	first, last := z.Find(off), z.Find(off+n-1)
 	if first <= last && last < len(z.places) {
 		z.file.Advise(a, z.places[first].offset, z.places[last].offset+z.places[last].size-z.places[first].offset)
@@ -144,7 +144,7 @@ func (z *File) Advise(a mmapio.Advice, off, n int64) {
 
 // decode decompresses frame i and checks its length; the decoder checks the frame's
 // own checksum.
-func (z *File) decode(i int, content []byte) error {
+func (z *CompressedFile) decode(i int, content []byte) error {
 	f := z.places[i]
 	view, err := z.file.View(f.offset, f.size)
 	if err != nil {

@@ -116,7 +116,7 @@ func saved(t *testing.T, file []byte) string {
 	return path
 }
 
-func opened(t *testing.T, file []byte) *File {
+func opened(t *testing.T, file []byte) *CompressedFile {
 	t.Helper()
 	z, err := Open(saved(t, file))
 	if err != nil {
@@ -223,7 +223,7 @@ func TestReadAnywhere(t *testing.T) {
 }
 
 // checkRange reads content in both ways and compares.
-func checkRange(t *testing.T, z *File, data []byte, off, n int) {
+func checkRange(t *testing.T, z *CompressedFile, data []byte, off, n int) {
 	t.Helper()
 	want := data[off : off+n]
 	v, err := z.View(int64(off), int64(n))
@@ -239,7 +239,7 @@ func checkRange(t *testing.T, z *File, data []byte, off, n int) {
 }
 
 // checkIdle demands that no frame is lent, and few are kept.
-func checkIdle(t *testing.T, z *File) {
+func checkIdle(t *testing.T, z *CompressedFile) {
 	t.Helper()
 	if lent, idle := z.Buffers(); lent != 0 || idle > 2 {
 		t.Errorf("%d frames are lent, %d are kept; want none, and at most 2", lent, idle)

@@ -18,7 +18,7 @@ const pieceBytes = 1 << 20
 // Floor moves the bytes of a merge and computes nothing: all files are read once, side by
 // side, through the views that the engine uses, a byte of each cache line is looked at, and
 // written bytes of the first, over and over, go to out.
-func Floor(ctx context.Context, inputs []format.File, out string, written int64, o stream.Options) error {
+func Floor(ctx context.Context, inputs []format.InputFile, out string, written int64, o stream.Options) error {
 	var files []*mmapio.File
 	var longest int64
 	for _, in := range inputs {

@@ -178,7 +178,7 @@ func (s *Set) measure(ctx context.Context, c Case, o stream.Options) (Row, error
 	}
 	report, err := plan.Merge(ctx)
 	row.Seconds = time.Since(start).Seconds()
-	var files []format.File
+	var files []format.InputFile
 	for i := range plan.Sources {
 		files = append(files, plan.Sources[i].Files()...)
 	}

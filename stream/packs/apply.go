@@ -20,7 +20,7 @@ import (
 // that is not the one that the first patch was made against is refused, and so is a patch that was made
 // against another result than the one before it gives. What is written is compared with the digests of the
 // last patch before it appears.
-func Apply(ctx context.Context, base string, patches []string, out string, o Options) (*Report, error) {
+func Apply(ctx context.Context, base string, patches []string, out string, o Options) (*Outcome, error) {
 	start := time.Now()
 	defer o.forget()
 	from, err := model.Named(base, o.Read)
@@ -54,7 +54,7 @@ type application struct {
 	base    format.Checkpoint
 	dst     *output
 	patches []*patch.Patch
-	report  Report
+	report  Outcome
 	spooled []string
 }
 
@@ -134,7 +134,7 @@ func (a *application) open(paths []string) error {
 
 // follows demands that a patch was made against what another results in.
 func follows(first, second *patch.Patch) error {
-	results := make(map[string]patch.Digest)
+	results := make(map[string]patch.TreeDigest)
 	for _, it := range first.Result() {
 		results[it.Name] = it.Digest
 	}
@@ -216,7 +216,7 @@ func (a *application) write(ctx context.Context) error {
 // restore writes headers, tensors and other files, if there are files to write to, and compares the
 // digests.
 func (a *application) restore(ctx context.Context, p *patch.Patch, files []mmapio.OutputFile) error {
-	parts := p.Parts()
+	parts := p.Segments()
 	return a.chunks(ctx, len(parts), func(i int) (int64, func(off, n int64) error, func() error) {
 		part := parts[i]
 		src := p.Source(part.File)

@@ -20,7 +20,7 @@ type gone struct {
 type alikeGone struct {
 	tensors  []int // of the base, in order
 	digested int   // how many of them were
-	byDigest map[patch.Digest][]int
+	byDigest map[patch.TreeDigest][]int
 }
 
 func newGone(base format.Checkpoint) *gone {
@@ -40,7 +40,7 @@ func (g *gone) sort() {
 		g.room = appendKind(g.room[:0], t)
 		a := g.byKind[string(g.room)]
 		if a == nil {
-			a = &alikeGone{byDigest: make(map[patch.Digest][]int)}
+			a = &alikeGone{byDigest: make(map[patch.TreeDigest][]int)}
 			g.byKind[string(g.room)] = a
 		}
 		a.tensors = append(a.tensors, i)

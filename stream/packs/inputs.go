@@ -112,7 +112,7 @@ func claims(folder format.Folder) bool {
 
 // folder adds all files of a folder: the small ones beside the weights first, which a reader of a stream wants
 // first, then the checkpoint's own, then all others.
-func (in *inputs) folder(folder format.Folder, own []format.File, out string, how mmapio.Reading) error {
+func (in *inputs) folder(folder format.Folder, own []format.InputFile, out string, how mmapio.Reading) error {
 	l, err := list(folder, in.isOutput(folder, out))
 	if err != nil {
 		return err
@@ -336,7 +336,7 @@ func (in *inputs) asBytes() {
 }
 
 // announce tells a pack of the file that comes.
-func (f *input) announce(w writer) (*packed.File, error) {
+func (f *input) announce(w writer) (*packed.FileWriter, error) {
 	if f.tensors == nil {
 		return w.Bytes(f.name, f.size)
 	}
@@ -356,8 +356,8 @@ func (f *input) run(k int) (bytes int64, ok bool) {
 
 // writer is a pack or a patch being written.
 type writer interface {
-	Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.File, error)
-	Bytes(name string, size int64) (*packed.File, error)
+	Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.FileWriter, error)
+	Bytes(name string, size int64) (*packed.FileWriter, error)
 	Abort(error)
 }
 

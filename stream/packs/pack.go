@@ -32,8 +32,8 @@ type Options struct {
 	behind *dropping // nil if inputs may stay in the page cache
 }
 
-// Report is what was done.
-type Report struct {
+// Outcome is what was done.
+type Outcome struct {
 	Out     string   `json:"out"`
 	Files   int      `json:"files"`
 	Bytes   int64    `json:"bytes"`  // of the files
@@ -45,7 +45,7 @@ type Report struct {
 }
 
 // Ratio is the size of the pack against that of the files.
-func (r *Report) Ratio() float64 {
+func (r *Outcome) Ratio() float64 {
 	if r.Bytes == 0 {
 		return 1
 	}
@@ -54,7 +54,7 @@ func (r *Report) Ratio() float64 {
 
 // Pack puts the files of a checkpoint into a pack. When it fails or ctx ends, nothing
 // stands under the output's name that was not there before.
-func Pack(ctx context.Context, in, out string, o Options) (*Report, error) {
+func Pack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 	start := time.Now()
 	if out != Stream && !packed.IsName(out) {
 		return nil, fmt.Errorf("output %s: the name of a pack ends with .weld", out)
@@ -71,7 +71,7 @@ func Pack(ctx context.Context, in, out string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Out: out, Notes: sources.Notes}
+	r := &Outcome{Out: out, Notes: sources.Notes}
 	if err := dst.finish(ctx, o.pack(ctx, sources, dst, r)); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func Pack(ctx context.Context, in, out string, o Options) (*Report, error) {
 }
 
 // pack fills the output.
-func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Report) error {
+func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Outcome) error {
 	file, err := dst.file("", 0)
 	if err != nil {
 		return err
@@ -159,17 +159,17 @@ type cursor struct {
 	skipped func(bytes int64) // what need not be read
 
 	mu   sync.Mutex
-	file int          // under way
-	open *packed.File // nil before it
-	run  int          // the next one
-	at   int64        // in the file
-	left int64        // of the run
+	file int                // under way
+	open *packed.FileWriter // nil before it
+	run  int                // the next one
+	at   int64              // in the file
+	left int64              // of the run
 }
 
 // block is a piece of a file.
 type block struct {
 	input      *input
-	dst        *packed.File
+	dst        *packed.FileWriter
 	off, bytes int64
 	data       []byte // of a pipe
 }

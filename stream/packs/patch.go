@@ -23,7 +23,7 @@ import (
 
 // PatchReport is what a patch is about.
 type PatchReport struct {
-	Report
+	Outcome
 	Same     int         `json:"same"`               // tensors
 	Changed  int         `json:"changed"`            // tensors of the same name, with other values, type or shape
 	Retyped  []string    `json:"retyped,omitempty"`  // of these, with another type
@@ -64,7 +64,7 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 	if err != nil {
 		return nil, err
 	}
-	r := &PatchReport{Report: Report{Out: out, Notes: sources.Notes}, Added: []string{}, Removed: []string{}, Renamed: [][2]string{}}
+	r := &PatchReport{Outcome: Outcome{Out: out, Notes: sources.Notes}, Added: []string{}, Removed: []string{}, Renamed: [][2]string{}}
 	if err := dst.finish(ctx, o.patch(ctx, from, sources, dst, r)); err != nil {
 		return nil, err
 	}

@@ -177,7 +177,7 @@ func (s *salvaging) restore(ctx context.Context, i int, f packed.FileInfo) error
 }
 
 // copy has the workers copy a part of a file.
-func (s *salvaging) copy(ctx context.Context, src *packed.Source, from, bytes int64, write func(p []byte, off int64) error) error {
+func (s *salvaging) copy(ctx context.Context, src *packed.FileReader, from, bytes int64, write func(p []byte, off int64) error) error {
 	return s.chunks(ctx, 1, func(int) (int64, func(off, n int64) error, func() error) {
 		each := func(off, n int64) error {
 			v, err := src.View(from+off, n)

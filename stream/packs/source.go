@@ -127,7 +127,7 @@ func (w *worker) room(bytes int) []byte {
 
 // each reads to the end. deal sees every part in order and says what is to be done with it, which
 // one of the workers then does. The first error ends it, and so does ctx.
-func (s *source) each(ctx context.Context, workers int, advance func(int64), deal func(packed.Part) (work, error)) error {
+func (s *source) each(ctx context.Context, workers int, advance func(int64), deal func(packed.Scanned) (work, error)) error {
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	type job struct {

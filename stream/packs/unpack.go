@@ -15,7 +15,7 @@ import (
 
 // Unpack restores the files of a pack: into a directory, or, of a pack with one file, into
 // that. When it fails or ctx ends, nothing stands under the output's name that was not there before.
-func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
+func Unpack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 	start := time.Now()
 	defer o.forget()
 	src, err := o.scanAgain(in, out, "unpack")
@@ -36,7 +36,7 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Report, error) {
 		return nil, err
 	}
 	digest := src.Digest()
-	return &Report{Out: out, Files: u.files, Bytes: u.content, Packed: src.size, Digest: hex.EncodeToString(digest[:]), Seconds: time.Since(start).Seconds()}, nil
+	return &Outcome{Out: out, Files: u.files, Bytes: u.content, Packed: src.size, Digest: hex.EncodeToString(digest[:]), Seconds: time.Since(start).Seconds()}, nil
 }
 
 // unpacking is one run of Unpack.
@@ -72,7 +72,7 @@ func (u *unpacking) run(ctx context.Context) error {
 }
 
 // deal makes the next file, or restores a block of it.
-func (u *unpacking) deal(part packed.Part) (work, error) {
+func (u *unpacking) deal(part packed.Scanned) (work, error) {
 	if part.File != nil {
 		return nil, u.begins(part.File)
 	}

@@ -196,7 +196,7 @@ func (o *Options) verifyPack(ctx context.Context, path string, v *Verification) 
 // check is what a verification knows of the pack so far.
 type check struct {
 	v     *Verification
-	kind  packed.Kind
+	kind  packed.FileKind
 	files []packed.FileInfo
 
 	tables   map[[4]byte][]byte // of a patch
@@ -231,7 +231,7 @@ func (c *check) add(d Damage, offset int64) {
 }
 
 // deal notes a file, or has a block checked.
-func (c *check) deal(part packed.Part) (work, error) {
+func (c *check) deal(part packed.Scanned) (work, error) {
 	switch {
 	case part.File != nil:
 		c.files = append(c.files, *part.File)
@@ -260,7 +260,7 @@ func (c *check) deal(part packed.Part) (work, error) {
 
 // check decodes a block as far as that can be done without anything else: of one that leans on a base, or that
 // repeats one before it, the checksum is compared. The content is nil then.
-func (w *worker) check(kind packed.Kind, b *packed.Block) (content []byte, fault error) {
+func (w *worker) check(kind packed.FileKind, b *packed.Block) (content []byte, fault error) {
 	if b.Repeated() || b.Relative() && kind == packed.Patch {
 		if !b.Intact() {
 			return nil, errors.New("its checksum differs")
