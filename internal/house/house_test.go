@@ -1,11 +1,11 @@
-// Package house_test holds the tree to the house of docs/architecture.md: which
-// package may know which. Imports only point downwards,
+// Package house_test holds the tree to the layers of docs/architecture.md: which package may
+// know which. Imports only point downwards,
 //
-//	cmd/weld → stream → {stream/fuse, stream/recipe} → {scoring, format} → {internal/vec, mmapio}
+//	cmd/weld → stream → {stream/plan, stream/run} → {stream/fuse, stream/recipe} → {scoring, format} → {internal/vec, mmapio}
 //
-// and what a package never knows, it never imports. The test reads the import
-// clauses of every file of the module for every system, so that no build tag hides
-// one; files of tests may import what they like.
+// and what a package never knows, it never imports. The test reads the import clauses of every
+// file of the module for every system, so that no build tag hides one. Files of tests may import
+// what they like.
 package house_test
 
 import (
@@ -23,8 +23,9 @@ import (
 
 const root = "../.."
 
-// floor is the height of a package in the house; an import leads to a lower one.
-func floor(pkg string) int {
+// layer is the height of a package. An import leads to a lower layer. −1 is a package without
+// one, which nothing may import.
+func layer(pkg string) int {
 	switch {
 	case pkg == "internal/vec", pkg == "mmapio":
 		return 0
@@ -32,30 +33,34 @@ func floor(pkg string) int {
 		return 1
 	case pkg == "scoring", pkg == "format/frames", pkg == "format/names", pkg == "format/planes", pkg == "format/safetensors":
 		return 2
+	case pkg == "format/patch", pkg == "format/quant", pkg == "format/lora":
+		return 4
 	case pkg == "format/open":
 		return 5
 	case pkg == "format/model":
 		return 6
-	case pkg == "format/patch", pkg == "format/quant", pkg == "format/lora":
-		return 4
 	case strings.HasPrefix(pkg, "format/"):
 		return 3
 	case pkg == "stream/chat":
 		return 5
-	case pkg == "stream/bench", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
+	case strings.HasPrefix(pkg, "stream/fuse/"):
+		return 8
+	case pkg == "stream/plan", pkg == "stream/run":
 		return 9
+	case pkg == "stream":
+		return 10
+	case pkg == "stream/bench", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
+		return 11
 	case strings.HasPrefix(pkg, "stream/"):
 		return 7
-	case pkg == "stream":
-		return 8
 	case strings.HasPrefix(pkg, "cmd/"):
-		return 10
+		return 12
 	}
-	return -1 // not a room of the house
+	return -1
 }
 
-// doors are the imports of one package from the same floor that are meant.
-var doors = map[string][]string{
+// neighbours are the imports within one layer that are meant, by the directory at the top.
+var neighbours = map[string][]string{
 	"format": {"safetensors"},
 }
 
@@ -65,11 +70,12 @@ var rules = []struct {
 	who func(pkg string) bool
 	not []string
 }{
-	{is("internal/vec"), []string{"weld/", "golang.org/x/exp/", "golang.org/x/sys/unix", "github.com/"}}, // x/sys/cpu tells what the machine has
+	{is("internal/vec"), []string{"weld/", "golang.org/x/exp/", "golang.org/x/sys/unix", "github.com/"}}, // x/sys/cpu says what the machine has
 	{is("mmapio"), []string{"weld/"}},
 	{is("scoring", "stream/fuse"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
 	{is("stream/recipe"), []string{"os", "weld/mmapio", "weld/format/", "weld/scoring", "weld/stream/fuse"}},
 	{is("stream/fuse"), []string{"weld/stream/recipe"}},
+	{is("stream/run"), []string{"weld/stream/recipe"}},
 	{is("stream/chat"), []string{"weld/", "os"}},
 	{below("format", "mmapio", "internal", "scoring", "stream"), []string{"flag", "log", "log/slog"}},
 }
@@ -135,18 +141,18 @@ func files(t *testing.T) (list []file) {
 
 func TestImportsPointDownwards(t *testing.T) {
 	for _, f := range files(t) {
-		own := floor(f.pkg)
+		own := layer(f.pkg)
 		for _, imported := range f.imports {
 			pkg, ours := strings.CutPrefix(imported, "weld/")
 			if !ours {
 				continue
 			}
-			to := floor(pkg)
+			to := layer(pkg)
 			switch {
 			case to < 0:
-				t.Errorf("%s imports %s, which has no place in the house", f.path, imported)
+				t.Errorf("%s imports %s, which is in no layer", f.path, imported)
 			case own < 0: // examples, fuzz
-			case to == own && slices.Contains(doors[top(f.pkg)], path.Base(pkg)):
+			case to == own && slices.Contains(neighbours[top(f.pkg)], path.Base(pkg)):
 			case to >= own:
 				t.Errorf("%s imports %s: imports only point downwards", f.path, imported)
 			}
@@ -200,14 +206,14 @@ func TestOnlyTheCommandTalks(t *testing.T) {
 }
 
 func TestTopLevelDirectories(t *testing.T) {
-	rooms := []string{"stream", "mmapio", "scoring", "format", "cmd", "fuzz", "internal", "docs", "examples", "findings"}
+	known := []string{"stream", "mmapio", "scoring", "format", "cmd", "fuzz", "internal", "docs", "examples", "findings"}
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(rooms, e.Name()) {
-			t.Errorf("%s is no room of the house", e.Name())
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(known, e.Name()) {
+			t.Errorf("%s is a new directory: say here and in docs/architecture.md what it is", e.Name())
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"weld/stream"
 )
 
-// pieceBytes is what the floor reads of one file at a time.
-const pieceBytes = 1 << 20
+// chunkBytes is what the floor reads of one file at a time.
+const chunkBytes = 1 << 20
 
 // Floor moves the bytes of a merge and computes nothing: all files are read once, side by
 // side, through the views that the engine uses, a byte of each cache line is looked at, and
@@ -30,12 +30,12 @@ func Floor(ctx context.Context, inputs []format.InputFile, out string, written i
 		files = append(files, f)
 		longest = max(longest, f.Size())
 	}
-	stage, err := mmapio.NewStaging(mmapio.OS, out, mmapio.SingleFile)
+	staging, err := mmapio.NewStaging(mmapio.OS, out, mmapio.SingleFile)
 	if err != nil {
 		return err
 	}
-	defer stage.Discard()
-	file, err := stage.Create(filepath.Base(out), written)
+	defer staging.Discard()
+	file, err := staging.Create(filepath.Base(out), written)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func Floor(ctx context.Context, inputs []format.InputFile, out string, written i
 	for range o.Threads {
 		group.Go(func() error {
 			for ctx.Err() == nil {
-				at := (next.Add(1) - 1) * pieceBytes
+				at := (next.Add(1) - 1) * chunkBytes
 				if at >= max(longest, written) {
 					return nil
 				}
@@ -59,24 +59,24 @@ func Floor(ctx context.Context, inputs []format.InputFile, out string, written i
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return stage.Commit(true, nil)
+	return staging.Commit(true, nil)
 }
 
-// mover moves pieces of files.
+// mover moves files, a chunk at a time.
 type mover struct {
 	files   []*mmapio.File
 	out     mmapio.OutputFile
 	written int64
 }
 
-// move reads the piece of every file that begins at a place, and writes the output's.
+// move reads the chunk of every file that begins at an offset, and writes the output's.
 func (m *mover) move(at int64) error {
 	for k, f := range m.files {
 		from := at
 		if k == 0 { // the output may be longer
-			from = at % f.Size() / pieceBytes * pieceBytes
+			from = at % f.Size() / chunkBytes * chunkBytes
 		}
-		n := min(f.Size()-from, pieceBytes)
+		n := min(f.Size()-from, chunkBytes)
 		if n <= 0 {
 			continue
 		}

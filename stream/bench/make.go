@@ -29,15 +29,15 @@ type Set struct {
 	made []string // directories of Make
 }
 
-// shape is the shape of a checkpoint: that of a small Llama, or of a toy where
+// architecture is the sizes of a checkpoint's layers: those of a small Llama, or of a toy where
 // the vocabulary alone would take more than the size asked for.
-type shape struct{ hidden, ffn, heads, vocabulary int64 }
+type architecture struct{ hidden, ffn, heads, vocabulary int64 }
 
-func shapeFor(size int64) shape {
+func architectureFor(size int64) architecture {
 	if size < 1e9 {
-		return shape{256, 1024, 4, 2000}
+		return architecture{256, 1024, 4, 2000}
 	}
-	return shape{2048, 8192, 16, 32000}
+	return architecture{2048, 8192, 16, 32000}
 }
 
 // config is what other programs want to know of the model.
@@ -49,7 +49,7 @@ const config = `{
 `
 
 // tensors lists the tensors, layer by layer until size bytes of bfloat16 are reached.
-func (s shape) tensors(size int64) (list []format.Tensor, layers int) {
+func (s architecture) tensors(size int64) (list []format.Tensor, layers int) {
 	hidden, ffn, vocabulary := s.hidden, s.ffn, s.vocabulary
 	add := func(name string, shape ...int64) int64 {
 		t := format.Tensor{Name: name, DType: format.BF16, Shape: shape}
@@ -74,26 +74,26 @@ func (s shape) tensors(size int64) (list []format.Tensor, layers int) {
 	return list, layers
 }
 
-// poolSize is how many normal variates the values are drawn from: a prime, so that
+// normalsCount is how many normal variates the values are drawn from: a prime, so that
 // no tensor's rows meet the same ones again.
-const poolSize = 1<<22 - 3
+const normalsCount = 1<<22 - 3
 
-// pool holds variates of a normal distribution.
-type pool []float32
+// normals are variates of a normal distribution.
+type normals []float32
 
-func newPool(seed uint64) pool {
+func newNormals(seed uint64) normals {
 	r := rand.New(rand.NewPCG(seed, 0))
-	p := make(pool, poolSize)
+	p := make(normals, normalsCount)
 	for i := range p {
 		p[i] = float32(r.NormFloat64())
 	}
 	return p
 }
 
-// draw fills dst with what stands at place at of the endless repetition of the pool.
-func (p pool) draw(dst []float32, at int64) {
+// draw fills dst with the variates from index at on, as if they were repeated without end.
+func (p normals) draw(dst []float32, at int64) {
 	for len(dst) > 0 {
-		n := copy(dst, p[at%poolSize:])
+		n := copy(dst, p[at%normalsCount:])
 		dst, at = dst[n:], at+int64(n)
 	}
 }
@@ -105,7 +105,7 @@ const sigma, sigmaDelta, sigmaGradient = 0.02, 0.001, 1e-4
 // bfloat16, and writes nothing.
 func NewSet(dir string, size int64, models int) *Set {
 	s := &Set{Dir: dir, Base: filepath.Join(dir, "base"), size: size}
-	list, _ := shapeFor(size).tensors(size)
+	list, _ := architectureFor(size).tensors(size)
 	for _, t := range list {
 		s.Bytes += t.Bytes()
 		s.Elements += t.Elements()
@@ -123,12 +123,12 @@ func (s *Set) Make(ctx context.Context) error {
 	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
 		return err
 	}
-	shape := shapeFor(s.size)
+	shape := architectureFor(s.size)
 	list, layers := shape.tensors(s.size)
-	m := maker{ctx: ctx, shape: shape, list: list, layers: layers, pool: newPool(1), made: func(dir string) { s.made = append(s.made, dir) }}
-	const own = 1_000_003 // distance in the pool between two checkpoints
+	m := maker{ctx: ctx, architecture: shape, list: list, layers: layers, normals: newNormals(1), made: func(dir string) { s.made = append(s.made, dir) }}
+	const own = 1_000_003 // distance among the variates between two checkpoints
 	base := func(dst []float32, at int64) {
-		m.pool.draw(dst, at)
+		m.normals.draw(dst, at)
 		vec.Scale(dst, dst, sigma)
 	}
 	if err := m.write(s.Base, nil, base); err != nil {
@@ -138,11 +138,11 @@ func (s *Set) Make(ctx context.Context) error {
 		model := func(dst []float32, at int64) {
 			base(dst, at)
 			delta := m.scratch(len(dst))
-			m.pool.draw(delta, at+(2*i+1)*own)
+			m.normals.draw(delta, at+(2*i+1)*own)
 			vec.Axpy(dst, sigmaDelta, delta)
 		}
 		importance := func(dst []float32, at int64) {
-			m.pool.draw(dst, at+(2*i+2)*own)
+			m.normals.draw(dst, at+(2*i+2)*own)
 			vec.Abs(dst, dst)
 			vec.Scale(dst, dst, sigmaGradient)
 		}
@@ -159,13 +159,13 @@ func (s *Set) Make(ctx context.Context) error {
 
 // maker writes checkpoints of the same tensors.
 type maker struct {
-	ctx    context.Context
-	shape  shape
-	list   []format.Tensor
-	layers int
-	pool   pool
-	second []float32
-	made   func(dir string)
+	ctx          context.Context
+	architecture architecture
+	list         []format.Tensor
+	layers       int
+	normals      normals
+	second       []float32
+	made         func(dir string)
 }
 
 func (m *maker) scratch(n int) []float32 {
@@ -178,24 +178,24 @@ func (m *maker) scratch(n int) []float32 {
 // chunk is how many elements are made at a time.
 const chunk = 1 << 18
 
-// write makes one Hub directory; value fills elements from a place in the checkpoint.
+// write makes one Hub directory; value fills elements from an index in the checkpoint on.
 func (m *maker) write(dir string, metadata map[string]string, value func(dst []float32, at int64)) error {
 	layout, err := safetensors.NewLayout(m.list, metadata, 1<<62)
 	if err != nil {
 		return err
 	}
-	if there(filepath.Join(dir, layout.Shards[0].Name), layout.Header(0), layout.Shards[0].Size) {
+	if isMade(filepath.Join(dir, layout.Shards[0].Name), layout.Header(0), layout.Shards[0].Size) {
 		return nil
 	}
 	if _, err := os.Lstat(dir); err == nil {
 		return fmt.Errorf("%s is there already, and is not what is measured here: name another directory", dir)
 	}
-	stage, err := mmapio.NewStaging(mmapio.OS, dir, mmapio.Directory)
+	staging, err := mmapio.NewStaging(mmapio.OS, dir, mmapio.Directory)
 	if err != nil {
 		return err
 	}
-	defer stage.Discard()
-	file, err := stage.Create(layout.Shards[0].Name, layout.Size())
+	defer staging.Discard()
+	file, err := staging.Create(layout.Shards[0].Name, layout.Size())
 	if err != nil {
 		return err
 	}
@@ -219,23 +219,23 @@ func (m *maker) write(dir string, metadata map[string]string, value func(dst []f
 			at += n
 		}
 	}
-	small, err := stage.Create("config.json", 0)
+	small, err := staging.Create("config.json", 0)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(small, config, m.shape.hidden, m.shape.ffn, m.shape.heads, m.shape.heads/4, m.layers, m.shape.vocabulary); err != nil {
+	if _, err := fmt.Fprintf(small, config, m.architecture.hidden, m.architecture.ffn, m.architecture.heads, m.architecture.heads/4, m.layers, m.architecture.vocabulary); err != nil {
 		return err
 	}
-	if err := stage.Commit(false, nil); err != nil {
+	if err := staging.Commit(false, nil); err != nil {
 		return err
 	}
 	m.made(dir)
 	return nil
 }
 
-// there reports whether an earlier run has left this file: files appear when they are
+// isMade reports whether an earlier run has left this file: files appear when they are
 // complete, and what they hold follows from their header.
-func there(path string, want []byte, size int64) bool {
+func isMade(path string, want []byte, size int64) bool {
 	file, info, err := mmapio.OpenRegular(path)
 	if err != nil {
 		return false

@@ -63,8 +63,8 @@ func (m *Many) write(ctx context.Context, dir string, seed uint32) error {
 	}
 	const size = 2 * manyRow * manyRows
 	per := (m.Tensors + manyShards - 1) / manyShards
-	room := make([]byte, 0, 64)
-	layout, err := safetensors.Lay(m.Tensors, func(i int) format.Tensor { return m.tensor(room, i) }, nil, int64(size*per))
+	name := make([]byte, 0, 64)
+	layout, err := safetensors.Lay(m.Tensors, func(i int) format.Tensor { return m.tensor(name, i) }, nil, int64(size*per))
 	if err != nil {
 		return err
 	}

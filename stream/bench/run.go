@@ -193,7 +193,7 @@ func (s *Set) measure(ctx context.Context, c Case, o stream.Options) (Row, error
 	for _, f := range files {
 		row.Read += f.Info.Size()
 	}
-	if c.Name != Compressed && c.Name != Packed { // room for the floor's
+	if c.Name != Compressed && c.Name != Packed { // disk space for the floor's
 		if err := os.Remove(out); err != nil {
 			return row, err
 		}
