@@ -25,13 +25,13 @@ func benchTensors() []format.Tensor {
 
 // benchPlace puts a base, two models and their importance, all in bfloat16, where
 // files live in memory, if there is such a place.
-func benchPlace(b *testing.B) place {
+func benchPlace(b *testing.B) savedFamily {
 	b.Helper()
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		b.Setenv("TMPDIR", "/dev/shm")
 	}
 	dir := b.TempDir()
-	p := place{dir: dir, base: filepath.Join(dir, "base")}
+	p := savedFamily{dir: dir, base: filepath.Join(dir, "base")}
 	fill := func(path string, seed uint64) string {
 		var c checkpoint
 		for _, x := range benchTensors() {
@@ -66,7 +66,7 @@ func BenchmarkMerge(b *testing.B) {
 	three.models = append([]string{filepath.Join(p.base, "model.safetensors")}, p.models...)
 	for _, c := range []struct {
 		name string
-		p    place
+		p    savedFamily
 		q    request
 	}{
 		{"linear", three, ask("linear")},

@@ -31,7 +31,7 @@ var requests = map[string]request{
 }
 
 // leastMemory is the smallest budget that gives every thread a span.
-func leastMemory(t *testing.T, p place, q request, out string, o Options) int64 {
+func leastMemory(t *testing.T, p savedFamily, q request, out string, o Options) int64 {
 	t.Helper()
 	plan := p.plan(t, q, out, o)
 	defer plan.Close()

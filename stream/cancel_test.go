@@ -159,8 +159,8 @@ func TestCancelledWhileTheDiskIsStuck(t *testing.T) {
 	}
 }
 
-// Workers that wait for room in the window are woken by the end of the context.
-func TestCancelledWhileWaitingForRoom(t *testing.T) {
+// Workers that wait for a slot in the window are woken by the end of the context.
+func TestCancelledWhileWaitingForTheWindow(t *testing.T) {
 	p := long().save(t)
 	for _, threads := range []int{2, 8} {
 		out := p.out("x.safetensors.zst")

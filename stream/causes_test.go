@@ -45,8 +45,8 @@ func TestCauses(t *testing.T) {
 
 // A name with what errors are made of around it is still a name.
 func TestCausesOfOddNames(t *testing.T) {
-	odd := "x\": y\n%s" + strings.Repeat("z", 300)
-	one := fmt.Errorf("open: %w", &format.Error{Path: "m", Tensor: odd, Kind: format.KindShape, Detail: "wrong"})
+	strange := "x\": y\n%s" + strings.Repeat("z", 300)
+	one := fmt.Errorf("open: %w", &format.Error{Path: "m", Tensor: strange, Kind: format.KindShape, Detail: "wrong"})
 	if got := (&InputError{[]error{one}}).Error(); got != one.Error() {
 		t.Errorf("got %s, want %s", got, one)
 	}

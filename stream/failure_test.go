@@ -19,7 +19,7 @@ import (
 	"weld/mmapio"
 )
 
-// hookFS tells hook of every operation before it is done; an error from hook is
+// hookFS calls hook for every operation before it is done; an error from hook is
 // what the operation returns instead. What is closed is closed all the same.
 type hookFS struct {
 	mmapio.FS
@@ -331,7 +331,7 @@ func TestFailureWakesWaitingWorkers(t *testing.T) {
 	}
 }
 
-// A value that stops the run stops workers that wait for room, too.
+// A value that stops the run stops workers that wait for the window, too.
 func TestBadValueWakesWaitingWorkers(t *testing.T) {
 	f := long().first(12)
 	x := f.models[0].find("w.3")

@@ -324,20 +324,20 @@ func small() []format.Tensor {
 	}
 }
 
-// place is a family on disk.
-type place struct {
+// savedFamily is a family on disk.
+type savedFamily struct {
 	dir, base          string
 	models, importance []string
 }
 
-func (f family) save(t testing.TB) place {
+func (f family) save(t testing.TB) savedFamily {
 	t.Helper()
 	return f.saveIn(t, t.TempDir())
 }
 
-func (f family) saveIn(t testing.TB, dir string) place {
+func (f family) saveIn(t testing.TB, dir string) savedFamily {
 	t.Helper()
-	p := place{dir: dir, base: f.base.save(t, filepath.Join(dir, "base", "model.safetensors"))}
+	p := savedFamily{dir: dir, base: f.base.save(t, filepath.Join(dir, "base", "model.safetensors"))}
 	p.base = filepath.Dir(p.base)
 	for m := range f.models {
 		p.models = append(p.models, f.models[m].save(t, filepath.Join(dir, fmt.Sprintf("m%d.safetensors", m))))
@@ -347,7 +347,7 @@ func (f family) saveIn(t testing.TB, dir string) place {
 }
 
 // out is a path for an output.
-func (p place) out(name string) string { return filepath.Join(p.dir, name) }
+func (p savedFamily) out(name string) string { return filepath.Join(p.dir, name) }
 
 // request is a recipe in short: KEY=VALUE settings, global ones or of all models.
 type request struct {
@@ -358,7 +358,7 @@ type request struct {
 func ask(method string, settings ...string) request { return request{method, settings} }
 
 // recipe resolves a request over a family on disk.
-func (p place) recipe(t testing.TB, q request) *recipe.Recipe {
+func (p savedFamily) recipe(t testing.TB, q request) *recipe.Recipe {
 	t.Helper()
 	d := &recipe.Draft{Method: recipe.Setting{Text: q.method}}
 	method, ok := Schema().Find(q.method)
@@ -408,7 +408,7 @@ func (p place) recipe(t testing.TB, q request) *recipe.Recipe {
 }
 
 // plan plans a request that must be sound.
-func (p place) plan(t testing.TB, q request, out string, o Options) *Plan {
+func (p savedFamily) plan(t testing.TB, q request, out string, o Options) *Plan {
 	t.Helper()
 	plan, err := NewPlan(p.recipe(t, q), out, o)
 	if err != nil {
@@ -418,7 +418,7 @@ func (p place) plan(t testing.TB, q request, out string, o Options) *Plan {
 }
 
 // merge runs a request, successful or not.
-func (p place) merge(t testing.TB, ctx context.Context, q request, out string, o Options) (*Report, error) {
+func (p savedFamily) merge(t testing.TB, ctx context.Context, q request, out string, o Options) (*Report, error) {
 	t.Helper()
 	plan := p.plan(t, q, out, o)
 	defer func() {
@@ -430,7 +430,7 @@ func (p place) merge(t testing.TB, ctx context.Context, q request, out string, o
 }
 
 // must runs a request that must succeed.
-func (p place) must(t testing.TB, q request, out string, o Options) *Report {
+func (p savedFamily) must(t testing.TB, q request, out string, o Options) *Report {
 	t.Helper()
 	r, err := p.merge(t, context.Background(), q, out, o)
 	if err != nil {
@@ -491,7 +491,7 @@ func within(t testing.TB, f func()) {
 	}
 }
 
-// cancelling tells of each measuring pass when its first chain is asked for.
+// cancelling calls begun for each measuring pass when its first chain is asked for.
 type cancelling struct {
 	fuse.Method
 	begun func(pass string)

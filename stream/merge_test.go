@@ -317,7 +317,7 @@ func TestInputsOfEveryContainer(t *testing.T) {
 	q := ask("sta", "scope=tensor")
 	p.must(t, q, p.out("want.safetensors"), Options{})
 	for i, path := range p.models {
-		packed := place{dir: p.dir, models: []string{path}}
+		packed := savedFamily{dir: p.dir, models: []string{path}}
 		packed.must(t, ask("passthrough"), path+".zst", Options{})
 		p.models[i] += ".zst"
 	}
@@ -362,7 +362,7 @@ func steps(t *testing.T, p *Plan) (list []Step) {
 	return list
 }
 
-// between tells when the engine asks for the next pass.
+// between reports when the engine asks for the next pass.
 type between struct {
 	fuse.Method
 	ended func()

@@ -56,7 +56,7 @@ func TestMissing(t *testing.T) {
 	for _, q := range everyMethod() {
 		t.Run(q.String(), func(t *testing.T) {
 			whole, p := complete.save(t), lacking.save(t)
-			over := func(p place, settings ...string) request {
+			over := func(p savedFamily, settings ...string) request {
 				if method, _ := Schema().Find(q.method); method.Base == recipe.Optional {
 					settings = append(settings, "base="+p.base)
 				}

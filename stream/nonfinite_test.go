@@ -33,7 +33,7 @@ var oddPlaces = []oddPlace{
 	{"second importance", false, nil, 1},
 }
 
-// place puts a value there.
+// savedFamily puts a value there.
 func (o oddPlace) place(value float64) family {
 	f := newFamily(2, describe("w", format.F32, 3, 4), describe("v", format.F32, 9))
 	for i := range f.base { // every element differs, so that every method has something to do
@@ -73,7 +73,7 @@ func (o oddPlace) agreed(m *recipe.Method, based bool, policy string) bool {
 }
 
 // culprits are the files that an error may name.
-func (o oddPlace) culprits(p place) (paths []string) {
+func (o oddPlace) culprits(p savedFamily) (paths []string) {
 	if o.base {
 		paths = append(paths, p.base)
 	}
@@ -121,7 +121,7 @@ func TestNonfiniteAnywhere(t *testing.T) {
 }
 
 // try merges under every value of nonfinite.
-func (o oddPlace) try(t *testing.T, p place, q request, value float64) {
+func (o oddPlace) try(t *testing.T, p savedFamily, q request, value float64) {
 	t.Helper()
 	method, _ := Schema().Find(q.method)
 	based := method.Base == recipe.Required || slices.Contains(q.settings, "base=BASE")
@@ -149,7 +149,7 @@ func (o oddPlace) try(t *testing.T, p place, q request, value float64) {
 }
 
 // judgeError demands that an error names one of the culprits, the tensor and the element.
-func (o oddPlace) judgeError(t *testing.T, label string, err error, p place, wanted bool) {
+func (o oddPlace) judgeError(t *testing.T, label string, err error, p savedFamily, wanted bool) {
 	t.Helper()
 	named := slices.ContainsFunc(o.culprits(p), func(path string) bool { return strings.HasPrefix(err.Error(), path+": ") })
 	if !wanted || !named || format.KindOf(err) != format.KindNonfinite || !strings.Contains(err.Error(), fmt.Sprintf(`tensor "w", element %d: the `, oddIndex)) {
@@ -158,20 +158,20 @@ func (o oddPlace) judgeError(t *testing.T, label string, err error, p place, wan
 }
 
 // judge looks at the values of a merge that went through.
-func judge(t *testing.T, label string, got checkpoint, policy string, value float64, agreed bool, p place) {
+func judge(t *testing.T, label string, got checkpoint, policy string, value float64, agreed bool, p savedFamily) {
 	t.Helper()
 	base, _ := load(t, read(t, filepath.Join(p.base, "model.safetensors")))
 	for _, name := range []string{"w", "v"} {
 		own := base.find(name).values()
 		for i, x := range got.find(name).values() {
-			odd := math.IsNaN(x) || math.IsInf(x, 0)
+			nonfinite := math.IsNaN(x) || math.IsInf(x, 0)
 			same := func(y float64) bool { return x == y || math.IsNaN(x) && math.IsNaN(y) }
 			switch {
 			case name == "w" && i == oddIndex && agreed:
 				if !same(value) {
 					t.Errorf("%s: element %d is %v, and all agree on another", label, i, x)
 				}
-			case !odd, name == "w" && policy == "propagate":
+			case !nonfinite, name == "w" && policy == "propagate":
 			case policy == "base" && same(own[i]):
 			default:
 				t.Errorf("%s: %s[%d] is %v", label, name, i, x)

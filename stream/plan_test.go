@@ -44,7 +44,7 @@ func problemsOf(t *testing.T, err error) (list []problem) {
 	return list
 }
 
-func samePlaces(t *testing.T, err error, want ...problem) {
+func sameProblems(t *testing.T, err error, want ...problem) {
 	t.Helper()
 	order := func(a, b problem) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
 	got := problemsOf(t, err)
@@ -55,7 +55,7 @@ func samePlaces(t *testing.T, err error, want ...problem) {
 	}
 }
 
-func (p place) fails(t *testing.T, q request, out string, o Options) error {
+func (p savedFamily) fails(t *testing.T, q request, out string, o Options) error {
 	t.Helper()
 	check := noLeak(t)
 	plan, err := NewPlan(p.recipe(t, q), out, o)
@@ -79,15 +79,15 @@ func TestProblemsOfInputs(t *testing.T) {
 	p := f.save(t)
 	missing, shape, dtype := format.KindMissing, format.KindShape, format.KindDType
 	err := p.fails(t, ask("sta"), p.out("x"), Options{})
-	samePlaces(t, err,
+	sameProblems(t, err,
 		problem{missing, p.models[0], "a"}, problem{shape, p.models[0], "b"}, problem{dtype, p.models[1], "c"},
 		problem{missing, p.importance[0], "b"}, problem{missing, p.importance[0], "c"}, problem{shape, p.importance[1], "a"})
 	if !strings.Contains(err.Error(), "missing_importance") || !strings.Contains(err.Error(), "[30 20]") {
 		t.Error(err)
 	}
-	samePlaces(t, p.fails(t, ask("sta", "missing_importance=drop"), p.out("x"), Options{}),
+	sameProblems(t, p.fails(t, ask("sta", "missing_importance=drop"), p.out("x"), Options{}),
 		problem{missing, p.models[0], "a"}, problem{shape, p.models[0], "b"}, problem{dtype, p.models[1], "c"})
-	samePlaces(t, p.fails(t, ask("linear"), "", Options{}),
+	sameProblems(t, p.fails(t, ask("linear"), "", Options{}),
 		problem{shape, p.models[1], "b"}, problem{dtype, p.models[1], "c"})
 	nothingAt(t, p.out("x"))
 }
@@ -97,12 +97,12 @@ func TestProblemsOfOpening(t *testing.T) {
 	p.base = p.out("no-base")
 	p.models[1] = write(t, p.out("broken.safetensors"), []byte("12345678\x00"))
 	p.importance[0] = write(t, p.out("importance.txt"), []byte("x"))
-	samePlaces(t, p.fails(t, ask("sta"), p.out("x"), Options{}),
+	sameProblems(t, p.fails(t, ask("sta"), p.out("x"), Options{}),
 		problem{format.KindMissing, p.base, ""}, problem{format.KindHeaderSize, p.models[1], ""}, problem{format.KindUnsupported, p.importance[0], ""})
 
 	p = newFamily(1, small()...).save(t)
 	write(t, p.importance[0], newFamily(1, small()...).importance[0].file(map[string]string{"weld.statistic": "median"}))
-	samePlaces(t, p.fails(t, ask("sta"), p.out("x"), Options{}), problem{format.KindMetadata, p.importance[0], ""})
+	sameProblems(t, p.fails(t, ask("sta"), p.out("x"), Options{}), problem{format.KindMetadata, p.importance[0], ""})
 	p.plan(t, ask("sta", "statistic=mean_grad"), p.out("x"), Options{}).Close()
 }
 
@@ -167,8 +167,8 @@ func TestOutputIsAnInput(t *testing.T) {
 	p := newFamily(2, small()...).save(t)
 	sharded := newFamily(2, small()...).base.saveShards(t, p.out("sharded"), 2)
 	elsewhere := t.TempDir()
-	lone := newFamily(1, small()...).saveIn(t, filepath.Join(t.TempDir(), "x", "y"))
-	outs := map[string]place{
+	single := newFamily(1, small()...).saveIn(t, filepath.Join(t.TempDir(), "x", "y"))
+	outs := map[string]savedFamily{
 		p.models[0]:     p,
 		p.importance[1]: p,
 		p.base:          p,
@@ -176,9 +176,9 @@ func TestOutputIsAnInput(t *testing.T) {
 		filepath.Join(p.base, "..", "m1.safetensors"):                   p,
 		link(t, p.models[0], filepath.Join(elsewhere, "l.safetensors")): p,
 		link(t, p.base, filepath.Join(elsewhere, "l")):                  p,
-		p.dir:                                 p,
-		filepath.Dir(filepath.Dir(lone.base)): lone,
-		filepath.Dir(filepath.Dir(lone.dir)):  lone,
+		p.dir:                                   p,
+		filepath.Dir(filepath.Dir(single.base)): single,
+		filepath.Dir(filepath.Dir(single.dir)):  single,
 		link(t, p.dir, filepath.Join(elsewhere, "all")) + "/m0.safetensors": p,
 	}
 	for out, p := range outs {

@@ -26,7 +26,7 @@ func mappedBelow(t *testing.T, dir string) (lines []string) {
 }
 
 // With pread nothing is mapped: neither headers nor views, of models, importance files, compressed
-// files and outputs that lean on a base. Without it, models are.
+// files and outputs that need a base. Without it, models are.
 func TestPreadMapsNothing(t *testing.T) {
 	for _, how := range []mmapio.Reading{mmapio.Copied, mmapio.Mapped} {
 		for _, name := range append(outputs, "one.weld", "one.weldpatch") {

@@ -19,7 +19,7 @@ func TestNoSpace(t *testing.T) {
 	dir := t.TempDir()
 	free, ok := mmapio.FreeSpace(dir)
 	if !ok {
-		t.Skip("the system does not tell free space")
+		t.Skip("the system does not say what space is free")
 	}
 	model := filepath.Join(dir, "model.safetensors")
 	entries, _ := safetensors.Arrange([]format.Tensor{{Name: "w", DType: format.U8, Shape: []int64{2*free + 1<<30}}})
@@ -49,12 +49,12 @@ func TestNoSpace(t *testing.T) {
 	}
 }
 
-// What is carried takes room as well.
+// What is carried takes disk space as well.
 func TestNoSpaceForWhatIsCarried(t *testing.T) {
 	dir := t.TempDir()
 	free, ok := mmapio.FreeSpace(dir)
 	if !ok {
-		t.Skip("the system does not tell free space")
+		t.Skip("the system does not say what space is free")
 	}
 	entries, _ := safetensors.Arrange([]format.Tensor{{Name: "w", DType: format.U8, Shape: []int64{8}}})
 	header := safetensors.Header{Tensors: entries}
