@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -164,18 +165,20 @@ func TestCancelledWhileWaitingForTheWindow(t *testing.T) {
 	p := long().save(t)
 	for _, threads := range []int{2, 8} {
 		out := p.out("x.safetensors.zst")
-		ctx, cancel := context.WithCancel(context.Background())
-		var writes atomic.Int64
-		o := Options{Threads: threads, FS: hooked(func(op, _ string) error {
-			if op == "write" && writes.Add(1) == 2 {
-				time.Sleep(30 * time.Millisecond) // the others run into the window
-				cancel()
-			}
-			return nil
-		})}
 		check := noLeak(t)
 		var err error
-		within(t, func() { _, err = p.merge(t, ctx, ask("task_arithmetic"), out, o) })
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			var writes atomic.Int64
+			o := Options{Threads: threads, FS: hooked(func(op, _ string) error {
+				if op == "write" && writes.Add(1) == 2 {
+					synctest.Wait() // until the others wait for the window
+					cancel()
+				}
+				return nil
+			})}
+			_, err = p.merge(t, ctx, ask("task_arithmetic"), out, o)
+		})
 		check()
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)

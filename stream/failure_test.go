@@ -13,7 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"weld/format/safetensors"
 	"weld/mmapio"
@@ -309,17 +309,17 @@ func TestFailureWakesWaitingWorkers(t *testing.T) {
 	for _, threads := range []int{1, 2, 8} {
 		for _, at := range []int64{1, 2, 5} {
 			out := p.out("x.safetensors.zst")
-			var writes atomic.Int64
-			hook := func(op, _ string) error {
-				if op == "write" && writes.Add(1) == at {
-					time.Sleep(30 * time.Millisecond) // the others run into the window
-					return errInjected
-				}
-				return nil
-			}
 			check := noLeak(t)
 			var err error
-			within(t, func() {
+			synctest.Test(t, func(t *testing.T) {
+				var writes atomic.Int64
+				hook := func(op, _ string) error {
+					if op == "write" && writes.Add(1) == at {
+						synctest.Wait() // until the others wait for the window
+						return errInjected
+					}
+					return nil
+				}
 				_, err = p.merge(t, context.Background(), ask("task_arithmetic"), out, Options{Threads: threads, FS: hooked(hook)})
 			})
 			check()

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"weld/stream/fuse"
 )
@@ -188,25 +188,27 @@ func TestScheduleEndFails(t *testing.T) {
 
 // Whoever waits for a span leaves when the context ends.
 func TestScheduleCancelled(t *testing.T) {
-	w := newWalk([]madeUp{{1, 2, 0}}, 0, 1, true)
-	w.available()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer context.AfterFunc(ctx, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.changed.Broadcast()
-	})()
-	var waiting sync.WaitGroup
-	for range 4 {
-		waiting.Go(func() {
-			if _, ok := w.take(ctx); ok {
-				t.Error("a span after the end")
-			}
-		})
-	}
-	time.Sleep(time.Millisecond)
-	cancel()
-	within(t, waiting.Wait)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWalk([]madeUp{{1, 2, 0}}, 0, 1, true)
+		w.available()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer context.AfterFunc(ctx, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.changed.Broadcast()
+		})()
+		var waiting sync.WaitGroup
+		for range 4 {
+			waiting.Go(func() {
+				if _, ok := w.take(ctx); ok {
+					t.Error("a span after the end")
+				}
+			})
+		}
+		synctest.Wait() // until all four wait for a span
+		cancel()
+		waiting.Wait()
+	})
 }
 
 // Whatever the tensors, limits and interleaving: every tile of every stage is handed

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weld/format"
@@ -185,21 +186,24 @@ func TestUntilInterrupt(t *testing.T) {
 	}
 }
 
-// TestWithin waits for a command that cleans up, and not for one that cannot.
+// TestWithin waits for a command that cleans up, and not for one that cannot. The clock is made up.
 func TestWithin(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	var stderr strings.Builder
-	if code := within(ctx, time.Minute, &stderr, func() int { return 7 }); code != 7 {
-		t.Errorf("status %d", code)
-	}
-	tidy := func() int { cancel(); time.Sleep(10 * time.Millisecond); return 8 }
-	if code := within(ctx, time.Minute, &stderr, tidy); code != 8 || stderr.String() != "" {
-		t.Errorf("one that cleans up: status %d, %q", code, stderr.String())
-	}
-	never := make(chan struct{})
-	defer close(never)
-	code := within(ctx, time.Millisecond, &stderr, func() int { <-never; return 0 })
-	if code != exitInterrupted || !strings.Contains(stderr.String(), "interrupted") {
-		t.Errorf("one that waits for ever: status %d, %q", code, stderr.String())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var stderr strings.Builder
+		if code := within(ctx, patience, &stderr, func() int { return 7 }); code != 7 {
+			t.Errorf("status %d", code)
+		}
+		tidy := func() int { cancel(); time.Sleep(patience - time.Millisecond); return 8 }
+		if code := within(ctx, patience, &stderr, tidy); code != 8 || stderr.String() != "" {
+			t.Errorf("one that cleans up: status %d, %q", code, stderr.String())
+		}
+		never := make(chan struct{})
+		defer close(never)
+		begin := time.Now()
+		code := within(ctx, patience, &stderr, func() int { <-never; return 0 })
+		if code != exitInterrupted || !strings.Contains(stderr.String(), "interrupted") || time.Since(begin) != patience {
+			t.Errorf("one that waits for ever: status %d after %v, %q", code, time.Since(begin), stderr.String())
+		}
+	})
 }
