@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -200,6 +201,34 @@ func (r *reader) recipe(b block) {
 	}
 	if said, err := r.shell("weld plan " + name + " planned"); err != nil {
 		r.Errorf("%s:%d: the recipe: %v: %s", r.page, b.line, err, said)
+	}
+}
+
+var kinds = regexp.MustCompile(`(?m)^\tKind\w+ +Kind = "([a-z0-9-]+)"`)
+
+// Every kind of fault has a heading that names it, and every exit status a row.
+func TestTroubleshootingIsComplete(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join(repository, "format", "error.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(repository, "docs", "troubleshooting.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := kinds.FindAllSubmatch(source, -1)
+	if len(declared) < 20 {
+		t.Fatalf("only %d kinds in format/error.go", len(declared))
+	}
+	for _, m := range declared {
+		if !bytes.Contains(page, fmt.Appendf(nil, "`%s`", m[1])) {
+			t.Errorf("docs/troubleshooting.md does not say what kind %s is", m[1])
+		}
+	}
+	for _, status := range []int{exitDone, exitFailed, exitUsage, exitDamaged, exitInterrupted} {
+		if !bytes.Contains(page, fmt.Appendf(nil, "\n| %d | ", status)) {
+			t.Errorf("docs/troubleshooting.md does not say what exit status %d is", status)
+		}
 	}
 }
 
