@@ -44,7 +44,7 @@ commands that do the same to yours.
 
 ` + exitHelp,
 		Commands: []*cli.Command{
-			demoCommand(), mergeCommand(in), planCommand(in), scoreCommand(in), methodsCommand(), inspectCommand(), diffCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), verifyCommand(), benchCommand(), completionCommand(),
+			demoCommand(), mergeCommand(in), planCommand(in), scoreCommand(in), methodsCommand(), inspectCommand(), diffCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), verifyCommand(), benchCommand(), completionCommand(), manCommand(),
 		},
 		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,

@@ -5,8 +5,15 @@ import (
 	"strings"
 )
 
-// version is that of the module or the commit that the program was built from.
+// What .ci/release sets: the tag and the commit that a release was built from, which it builds outside of git. Other
+// builds have them from the toolchain.
+var tag, commit string
+
+// version is the tag and the commit that the program was built from, as far as they are known.
 func version() string {
+	if tag != "" {
+		return strings.TrimSpace(tag + " " + short(commit))
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
@@ -16,9 +23,12 @@ func version() string {
 		v = "(devel)"
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && !strings.Contains(v, s.Value[:min(12, len(s.Value))]) {
-			v += " " + s.Value[:min(12, len(s.Value))]
+		if s.Key == "vcs.revision" && !strings.Contains(v, short(s.Value)) {
+			v += " " + short(s.Value)
 		}
 	}
 	return v
 }
+
+// short is a commit as people write it.
+func short(commit string) string { return commit[:min(12, len(commit))] }

@@ -1,0 +1,15 @@
+package main
+
+import "testing"
+
+// TestVersionOfRelease is what a program says that .ci/release built.
+func TestVersionOfRelease(t *testing.T) {
+	defer func(t, c string) { tag, commit = t, c }(tag, commit)
+	tag, commit = "v1.2.3", "0123456789abcdef0123456789abcdef01234567"
+	if got, want := version(), "v1.2.3 0123456789ab"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if commit = ""; version() != tag {
+		t.Errorf("without a commit %q, want %q", version(), tag)
+	}
+}
