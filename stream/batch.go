@@ -15,7 +15,7 @@ const (
 // batch is how many tensors from one on are done together; 1 for none but this one. Where bytes are coded in order,
 // workers stay close together.
 func (w *walk) batch(tensor int) (n int) {
-	if w.writes() && w.plan.target.container.block() > 0 {
+	if w.writes() && w.plan.target.container.Block() > 0 {
 		return 1
 	}
 	bytes := int64(0)

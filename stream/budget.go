@@ -9,6 +9,7 @@ import (
 	"weld/format/packed"
 	"weld/format/safetensors"
 	"weld/mmapio"
+	"weld/stream/destination"
 	"weld/stream/fuse"
 )
 
@@ -168,12 +169,12 @@ func (p *Plan) windowBytes(workers int) int64 {
 	switch {
 	case p.Out == "":
 		return 0
-	case p.target.container.packs():
+	case p.target.container.Packs():
 		return packed.WindowBytes(workers) * int64(max(1, p.variants))
-	case p.target.container != compressed:
+	case p.target.container != destination.Compressed:
 		return 0
 	}
-	const content, encoder = 2 * frameContent, 2 << 20 // a frame before and after, and its encoder
+	const content, encoder = 2 * destination.FrameContent, 2 << 20 // a frame before and after, and its encoder
 	return (int64(frames.Window(workers))*content + int64(workers)*encoder) * int64(max(1, p.variants))
 }
 

@@ -140,7 +140,7 @@ func (w *walk) enter(t *task) {
 	}
 	tile := tileElements(t.tiling)
 	t.per = w.plan.Budget.Span / (tile * w.plan.elementBytes(out, allReads))
-	if block := w.plan.target.container.block(); block > 0 && w.writes() && t.stage == t.steps()-1 {
+	if block := w.plan.target.container.Block(); block > 0 && w.writes() && t.stage == t.steps()-1 {
 		t.per = min(t.per, block/(tile*int64(unit(out.DType).Bits()/8)))
 	}
 	t.per = max(1, t.per)

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/dustin/go-humanize"
 
@@ -24,82 +23,15 @@ import (
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
 	"weld/mmapio"
+	"weld/stream/destination"
 )
 
 // RecipeName is the file in an output directory that holds the recipe.
 const RecipeName = "weld_recipe.yml"
 
-// frameContent is the most tensor bytes in one frame of a compressed output.
-const frameContent = 2 << 20
-
-// container is the form of an output, chosen by its name.
-type container uint8
-
-const (
-	directory  container = iota // a Hub directory
-	singleFile                  // *.safetensors
-	compressed                  // *.safetensors.zst
-	pack                        // *.weld
-	packPatch                   // *.weldpatch
-)
-
-// holdsFiles reports whether the output has the small files of a checkpoint too.
-func (c container) holdsFiles() bool { return c == directory || c.packs() }
-
-// packs reports whether the output is a pack or a patch.
-func (c container) packs() bool { return c == pack || c == packPatch }
-
-// block is how many bytes are coded at once, in order: a worker that brings many more would wait for
-// those before it, with nothing for them to do. 0 where the bytes go to their place as they are.
-func (c container) block() int64 {
-	switch {
-	case c.packs():
-		return packed.BlockSize
-	case c == compressed:
-		return frameContent
-	}
-	return 0
-}
-
-// Writable says which outputs can be written, for messages and help.
-const Writable = "a directory, *.safetensors, *.safetensors.zst, *.weld (a pack), or *.weldpatch (against the base)"
-
-// containerOf chooses the form of an output by its name.
-func containerOf(out string) (container, error) {
-	name := strings.ToLower(filepath.Base(out))
-	switch {
-	case out == "-":
-		return 0, fmt.Errorf("output -: a merge does not write to a pipe: name %s; weld pack OUT - puts a checkpoint into one", Writable)
-	case strings.HasSuffix(name, ".safetensors"):
-		return singleFile, nil
-	case strings.HasSuffix(name, ".safetensors.zst"):
-		return compressed, nil
-	case packed.IsName(name):
-		return pack, nil
-	case patch.IsName(name):
-		return packPatch, nil
-	}
-	for _, foreign := range []string{".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"} {
-		if strings.HasSuffix(name, foreign) {
-			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, foreign, Writable)
-		}
-	}
-	return directory, nil
-}
-
-// Labelled adds a label to an output's name, before the ending that chooses its container.
-func Labelled(out, label string) string {
-	for _, ending := range []string{".safetensors", ".safetensors.zst", ".weld", ".weldpatch"} {
-		if head := len(out) - len(ending); head >= 0 && strings.EqualFold(out[head:], ending) {
-			return out[:head] + label + out[head:]
-		}
-	}
-	return filepath.Clean(out) + label
-}
-
 // target is where an output goes.
 type target struct {
-	container container
+	container destination.Container
 	layout    *safetensors.Layout // whose tensors are those of the plan
 	sidecars  []string            // carried from beside the reference
 	carried   int64               // bytes of them
@@ -108,7 +40,7 @@ type target struct {
 
 // stored is how many bytes a compressed output has; 0 if it is none, or not there.
 func (t *target) stored(out string) int64 {
-	if t.container.block() == 0 {
+	if t.container.Block() == 0 {
 		return 0
 	}
 	info, err := os.Stat(out)
@@ -125,7 +57,7 @@ func (p *Plan) layOut() error {
 	}
 	t := &p.target
 	limit := p.Options.ShardSize
-	if !t.container.holdsFiles() {
+	if !t.container.HoldsFiles() {
 		limit = safetensors.OneShard
 	}
 	metadata, err := p.metadata()
@@ -202,38 +134,29 @@ func (p *Plan) checkPlace() error {
 		return nil
 	}
 	var err error
-	if p.target.container, err = containerOf(p.Out); err != nil {
+	if p.target.container, err = destination.ContainerOf(p.Out); err != nil {
 		return err
 	}
-	if p.target.container == packPatch && p.Recipe.Base == "" {
+	if p.target.container == destination.Patch && p.Recipe.Base == "" {
 		return fmt.Errorf("output %s: a patch is made against the base, and the recipe has no base model", p.Out)
 	}
-	parent := filepath.Dir(filepath.Clean(p.Out))
-	switch info, err := os.Stat(parent); {
-	case errors.Is(err, os.ErrNotExist), err == nil && !info.IsDir():
-		return fmt.Errorf("output %s: there is no directory %s", p.Out, parent)
-	case err != nil:
-		return fmt.Errorf("output %s: %w", p.Out, err)
+	check := destination.Output{Name: p.Out, Kind: p.target.container.Kind(), Force: p.Options.Force}
+	for i := range p.Sources {
+		in := &p.Sources[i]
+		check.Inputs = append(check.Inputs, destination.Input{Role: in.Role, Path: in.Path, Files: in.Files()})
 	}
 	if p.Options.Resume {
-		fs := p.Options.FS
-		if fs == nil {
-			fs = mmapio.OS
-		}
-		if err := mmapio.Resume(fs, p.Out); err != nil {
-			return err
+		if check.Resume = p.Options.FS; check.Resume == nil {
+			check.Resume = mmapio.OS
 		}
 	}
-	if err := p.checkNotInput(); err != nil {
-		return err
-	}
-	return p.checkVacant()
+	return check.Check()
 }
 
 // listSidecars finds the files that a directory carries over from the reference.
 func (p *Plan) listSidecars() error {
 	beside := format.Beside(p.reference().Checkpoint)
-	if !p.target.container.holdsFiles() {
+	if !p.target.container.HoldsFiles() {
 		if len(p.files) > 0 {
 			p.note("output %s: the recipe's tokenizer goes into an output directory only; a file holds the tensors alone", p.Out)
 		}
@@ -284,79 +207,14 @@ func (p *Plan) checkConfig(beside format.Folder) error {
 	return p.checkKinds(config)
 }
 
-// checkNotInput refuses an output that would replace or hold an input.
-func (p *Plan) checkNotInput() error {
-	out, err := os.Stat(p.Out)
-	if err != nil {
-		return nil // nothing there yet
-	}
-	for _, s := range p.Sources {
-		for _, f := range s.Files() {
-			if os.SameFile(out, f.Info) || (out.IsDir() && (below(out, f.Path) || below(out, resolved(f.Path)))) {
-				return fmt.Errorf("output %s is the place of the %s %s: choose another", p.Out, s.Role, s.Path)
-			}
-		}
-	}
-	return nil
-}
-
-// below reports whether a path leads through a directory.
-func below(dir os.FileInfo, path string) bool {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return false
-	}
-	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {
-		if info, err := os.Stat(parent); err == nil && os.SameFile(dir, info) {
-			return true
-		}
-	}
-	return false
-}
-
-// resolved is a path without links, as far as they can be followed.
-func resolved(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	return path
-}
-
-// checkVacant demands that nothing is in the way, or --force.
-func (p *Plan) checkVacant() error {
-	info, err := os.Lstat(p.Out)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if real, err := os.Stat(p.Out); err == nil {
-		info = real
-	}
-	wantDir := p.target.container == directory
-	if info.IsDir() != wantDir {
-		return fmt.Errorf("output %s: a %s of that name is in the way", p.Out, map[bool]string{true: "directory", false: "file"}[info.IsDir()])
-	}
-	if wantDir {
-		if entries, err := os.ReadDir(p.Out); err == nil && len(entries) == 0 {
-			return nil
-		}
-	}
-	if !p.Options.Force {
-		return fmt.Errorf("output %s %w: --force replaces it", p.Out, mmapio.ErrExists)
-	}
-	return nil
-}
-
 // leastSize is the disk space that the output surely takes.
 func (t *target) leastSize() int64 {
 	switch t.container {
-	case compressed:
+	case destination.Compressed:
 		return t.size / 2 // weights compress to between 66% and 90%
-	case pack:
+	case destination.Pack:
 		return t.size / 4 // float32 that holds bfloat16 takes a third
-	case packPatch:
+	case destination.Patch:
 		return 0
 	}
 	return t.size + t.carried
@@ -373,11 +231,7 @@ type output struct {
 
 // create begins the output: files of the final size, headers in place.
 func (p *Plan) create() (*output, error) {
-	kind := mmapio.SingleFile
-	if p.target.container == directory {
-		kind = mmapio.Directory
-	}
-	stage, err := mmapio.NewStaging(p.Options.FS, p.Out, kind)
+	stage, err := mmapio.NewStaging(p.Options.FS, p.Out, p.target.container.Kind())
 	if err != nil {
 		return nil, err
 	}
@@ -395,21 +249,21 @@ func (p *Plan) create() (*output, error) {
 // targets opens one target for each shard.
 func (o *output) targets() ([]safetensors.Target, error) {
 	t := &o.plan.target
-	if t.container == compressed {
+	if t.container == destination.Compressed {
 		file, err := o.stage.Create(filepath.Base(o.plan.Out), 0)
 		if err != nil {
 			return nil, err
 		}
-		z, err := seekzstd.NewWriter(file, t.layout.Cuts(frameContent), o.plan.Budget.Workers)
+		z, err := seekzstd.NewWriter(file, t.layout.Cuts(destination.FrameContent), o.plan.Budget.Workers)
 		return []safetensors.Target{z}, err
 	}
-	if t.container.packs() {
+	if t.container.Packs() {
 		return o.packTargets()
 	}
 	var targets []safetensors.Target
 	for _, s := range t.layout.Shards {
 		name := s.Name
-		if t.container == singleFile {
+		if t.container == destination.SingleFile {
 			name = filepath.Base(o.plan.Out)
 		}
 		file, err := o.stage.Create(name, s.Size)
@@ -435,7 +289,7 @@ func (o *output) packTargets() ([]safetensors.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.container == packPatch {
+	if t.container == destination.Patch {
 		// Opened once more: the plan may see the base with adapters and another vocabulary.
 		if o.base, err = open.Checkpoint(o.plan.Recipe.Base, o.plan.Options.Read); err != nil {
 			return nil, err
@@ -494,7 +348,7 @@ func (o *output) commit(ctx context.Context) error {
 
 // complete adds what comes after the tensors.
 func (o *output) complete(ctx context.Context) error {
-	if o.plan.target.container.holdsFiles() {
+	if o.plan.target.container.HoldsFiles() {
 		if err := o.writeSidecars(ctx); err != nil {
 			return err
 		}

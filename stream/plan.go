@@ -15,6 +15,7 @@ import (
 	"weld/internal/vec"
 	"weld/mmapio"
 	"weld/scoring"
+	"weld/stream/destination"
 	"weld/stream/fuse"
 	"weld/stream/recipe"
 )
@@ -426,7 +427,7 @@ func (p *Plan) Summary() Summary {
 	if p.Out != "" {
 		for _, shard := range p.target.layout.Shards {
 			name := shard.Name
-			if p.target.container != directory {
+			if p.target.container != destination.Directory {
 				name = filepath.Base(p.Out)
 			}
 			s.Files = append(s.Files, FileSummary{name, shard.Size, shard.Last - shard.First})

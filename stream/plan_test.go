@@ -16,6 +16,7 @@ import (
 	"weld/format"
 	"weld/format/safetensors"
 	"weld/mmapio"
+	"weld/stream/destination"
 )
 
 // problem is what one error of a plan should be about.
@@ -264,7 +265,7 @@ func TestOutputPlace(t *testing.T) {
 		{"x.bin", true, "does not write *.bin"},
 		{"x.PT", true, "does not write *.pt"},
 		{"x.zst", true, "does not write *.zst"},
-		{"x.yml", true, Writable},
+		{"x.yml", true, destination.Writable},
 	} {
 		plan, err := NewPlan(p.recipe(t, q), p.out(c.out), Options{Force: c.force})
 		switch {

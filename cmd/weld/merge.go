@@ -8,6 +8,7 @@ import (
 
 	"weld/format/open"
 	"weld/stream"
+	"weld/stream/destination"
 )
 
 const mergeExamples = `   weld merge recipe.yml ./merged
@@ -31,7 +32,7 @@ func mergeCommand(in invocation) *cli.Command {
 		Name:      "merge",
 		Usage:     "merge checkpoints by a recipe or by flags",
 		ArgsUsage: "RECIPE.yml OUT  |  --method METHOD … OUT",
-		Description: in.help("merge", "OUT is "+stream.Writable+".\nInputs are "+open.Readable+".\n"+
+		Description: in.help("merge", "OUT is "+destination.Writable+".\nInputs are "+open.Readable+".\n"+
 			"Nothing appears under OUT before it is complete.", mergeExamples),
 		Flags:        append(append(append(methodFlags(in), sweepFlag(in.method)), outputFlags()...), runFlags()...),
 		Action:       merge,

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weld/stream"
+	"weld/stream/destination"
 	"weld/stream/recipe"
 )
 
@@ -102,7 +103,7 @@ func mergeSweep(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		variants = append(variants, stream.Variant{Recipe: r, Out: stream.Labelled(out, label(settings))})
+		variants = append(variants, stream.Variant{Recipe: r, Out: destination.Labelled(out, label(settings))})
 	}
 	s, err := untilInterrupt(c.Context, func() (*stream.Sweep, error) { return stream.NewSweep(variants, o) })
 	if err != nil {

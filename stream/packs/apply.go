@@ -14,6 +14,7 @@ import (
 	"weld/format/patch"
 	"weld/mmapio"
 	"weld/stream"
+	"weld/stream/destination"
 )
 
 // Apply puts patches on a base, one after the other, and writes the files of the last result. A base
@@ -34,7 +35,7 @@ func Apply(ctx context.Context, base string, patches []string, out string, o Opt
 	if out == Stream {
 		return nil, errors.New("apply writes its files in no order, and cannot write to a pipe: name a directory")
 	}
-	dst, err := o.createRestored(out)
+	dst, err := o.createRestored(out, applyPlaces(base, from, patches)...)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +47,17 @@ func Apply(ctx context.Context, base string, patches []string, out string, o Opt
 	}
 	a.report.Out, a.report.Seconds = out, time.Since(start).Seconds()
 	return &a.report, nil
+}
+
+// applyPlaces is where the base and the patches are, for the checks of an output.
+func applyPlaces(name string, base format.Checkpoint, patches []string) []destination.Input {
+	list := []destination.Input{{Role: "base", Path: name, Files: base.Files()}}
+	for _, path := range patches {
+		if info, err := os.Stat(path); err == nil && path != Stream {
+			list = append(list, fileInput("patch", path, info))
+		}
+	}
+	return list
 }
 
 // application is one run of Apply.

@@ -20,6 +20,7 @@ import (
 	"weld/format/packed"
 	"weld/format/safetensors"
 	"weld/mmapio"
+	"weld/stream/destination"
 )
 
 // input is a file that goes into a pack.
@@ -315,6 +316,24 @@ func (in *inputs) paths() (paths []string) {
 		}
 	}
 	return paths
+}
+
+// place is where the files are, for the checks of an output.
+func (in *inputs) place(name string) destination.Input {
+	p := destination.Input{Role: "input", Path: name}
+	switch {
+	case in.pack != nil:
+		p.Files = []format.InputFile{{Path: in.pack.Path(), Info: in.pack.Info()}}
+	case in.sum != nil:
+		p.Files = in.sum.Files()
+	default:
+		for _, f := range in.files {
+			if f.src != nil {
+				p.Files = append(p.Files, format.InputFile{Path: f.src.Path(), Info: f.src.Info()})
+			}
+		}
+	}
+	return p
 }
 
 // holds notes what is in a shard.

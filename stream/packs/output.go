@@ -10,10 +10,12 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"weld/format"
 	"weld/format/hub"
 	"weld/format/packed"
 	"weld/format/patch"
 	"weld/mmapio"
+	"weld/stream/destination"
 )
 
 // output is where results go: files that appear together when they are complete, or a pipe.
@@ -27,14 +29,19 @@ type output struct {
 }
 
 // createRestored begins an output for restored files: a directory, unless the name is that of one file.
-func (o Options) createRestored(name string) (*output, error) {
+func (o Options) createRestored(name string, inputs ...destination.Input) (*output, error) {
 	switch {
 	case name == Stream || isShard(name):
-		return o.create(name, mmapio.SingleFile)
+		return o.create(name, mmapio.SingleFile, inputs...)
 	case packed.IsName(name) || patch.IsName(name) || hub.IsWeights(name):
 		return nil, fmt.Errorf("output %s: the files are restored as they were: name a directory, or *.safetensors if it is one file; weld pack makes a pack of them", name)
 	}
-	return o.create(name, mmapio.Directory)
+	return o.create(name, mmapio.Directory, inputs...)
+}
+
+// fileInput is a file that is read, as an input for the checks of an output.
+func fileInput(role, path string, info os.FileInfo) destination.Input {
+	return destination.Input{Role: role, Path: path, Files: []format.InputFile{{Path: path, Info: info}}}
 }
 
 // errSeveral is the error for an output of one file that would have several.
@@ -42,9 +49,9 @@ func errSeveral(out string) error {
 	return fmt.Errorf("output %s: there is more than one file: name a directory", out)
 }
 
-// create begins an output. What is in the way must be a file or a directory, as the output is, and needs
-// Force.
-func (o Options) create(name string, kind mmapio.StagingKind) (*output, error) {
+// create begins an output, which is not the place of an input. What is in the way must be a file or a directory, as
+// the output is, and needs Force.
+func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destination.Input) (*output, error) {
 	if name == Stream {
 		return &output{name: name, pipe: o.Out, single: true}, nil
 	}
@@ -52,20 +59,9 @@ func (o Options) create(name string, kind mmapio.StagingKind) (*output, error) {
 	if fs == nil {
 		fs = mmapio.OS
 	}
-	if err := mmapio.Resume(fs, name); err != nil {
+	check := destination.Output{Name: name, Kind: kind, Force: o.Force, Inputs: inputs, Resume: fs}
+	if err := check.Check(); err != nil {
 		return nil, err
-	}
-	if info, err := os.Stat(name); err == nil {
-		entries, _ := os.ReadDir(name)
-		switch {
-		case info.IsDir() != (kind == mmapio.Directory):
-			return nil, fmt.Errorf("output %s: a %s of that name is in the way", name, map[bool]string{true: "directory", false: "file"}[info.IsDir()])
-		case !o.Force && (!info.IsDir() || len(entries) > 0):
-			return nil, fmt.Errorf("output %s %w: --force replaces it", name, mmapio.ErrExists)
-		}
-	}
-	if parent, err := os.Stat(filepath.Dir(filepath.Clean(name))); err != nil || !parent.IsDir() {
-		return nil, fmt.Errorf("output %s: there is no directory %s", name, filepath.Dir(filepath.Clean(name)))
 	}
 	stage, err := mmapio.NewStaging(fs, name, kind)
 	if err != nil {

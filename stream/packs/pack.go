@@ -67,7 +67,7 @@ func Pack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 	defer sources.Close()
 	o.hold(sources.tensors(), packTensor)
 	o.fit(sources.paths(), 2*sources.size())
-	dst, err := o.create(out, mmapio.SingleFile)
+	dst, err := o.create(out, mmapio.SingleFile, sources.place(in))
 	if err != nil {
 		return nil, err
 	}

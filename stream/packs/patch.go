@@ -19,6 +19,7 @@ import (
 	"weld/format/safetensors"
 	"weld/mmapio"
 	"weld/stream"
+	"weld/stream/destination"
 )
 
 // PatchReport is what a patch is about.
@@ -60,7 +61,7 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 	o.hold(sources.tensors(), patchTensor)
 	paths, bytes := filesOf(from)
 	o.fit(append(paths, sources.paths()...), bytes+2*sources.size())
-	dst, err := o.create(out, mmapio.SingleFile)
+	dst, err := o.create(out, mmapio.SingleFile, destination.Input{Role: "base", Path: base, Files: from.Files()}, sources.place(result))
 	if err != nil {
 		return nil, err
 	}

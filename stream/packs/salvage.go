@@ -40,7 +40,7 @@ func SalvagePack(ctx context.Context, in, out string, o Options) (*Salvage, erro
 	}
 	defer a.Close()
 	o.fit([]string{in}, 2*a.Info().Size())
-	dst, err := o.create(out, mmapio.Directory)
+	dst, err := o.create(out, mmapio.Directory, fileInput("pack", in, a.Info()))
 	if err != nil {
 		return nil, err
 	}

@@ -15,16 +15,18 @@ import (
 	"weld/format/planes"
 	"weld/mmapio"
 	"weld/stream"
+	"weld/stream/destination"
 )
 
 // source is a pack or a patch that is read from its beginning.
 type source struct {
 	*packed.Scanner
 	io.Closer
-	path    string // for messages
-	file    string // "" for a pipe
-	size    int64  // 0 for a pipe
-	spooled bool   // the file is for this run alone
+	path    string      // for messages
+	file    string      // "" for a pipe
+	size    int64       // 0 for a pipe
+	info    os.FileInfo // nil for a pipe
+	spooled bool        // the file is for this run alone
 }
 
 // Close closes the file, and removes it if it was for this run alone.
@@ -34,6 +36,14 @@ func (s *source) Close() error {
 		err = errors.Join(err, os.Remove(s.file))
 	}
 	return err
+}
+
+// place is where the file is, for the checks of an output.
+func (s *source) place() (list []destination.Input) {
+	if s.info != nil && !s.spooled {
+		list = append(list, fileInput("pack", s.file, s.info))
+	}
+	return list
 }
 
 // scanAgain is scan for those who have to go back in the pack where blocks repeat earlier ones. Such a pack is
@@ -92,7 +102,7 @@ func (o Options) scan(in, step string) (*source, error) {
 		if err != nil {
 			return nil, packed.Unopened(in, err)
 		}
-		r, s.Closer, s.size = f, f, info.Size()
+		r, s.Closer, s.size, s.info = f, f, info.Size(), info
 	}
 	o.Progress.Begin(stream.Step{Name: step, Index: 1, Count: 1, Bytes: s.size})
 	var err error

@@ -27,7 +27,7 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 	if src.Kind() != packed.Pack {
 		return nil, &format.Error{Path: in, Kind: format.KindUnsupported, Detail: "a patch, not a pack: weld apply makes a checkpoint of it and the base"}
 	}
-	dst, err := o.createRestored(out)
+	dst, err := o.createRestored(out, src.place()...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,98 @@
+package destination
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"weld/format/packed"
+	"weld/format/patch"
+	"weld/mmapio"
+)
+
+// Container is the form of an output.
+type Container uint8
+
+const (
+	// Directory is a Hub directory.
+	Directory Container = iota
+	// SingleFile is *.safetensors.
+	SingleFile
+	// Compressed is *.safetensors.zst.
+	Compressed
+	// Pack is *.weld.
+	Pack
+	// Patch is *.weldpatch.
+	Patch
+)
+
+// FrameContent is the most tensor bytes in one frame of a compressed output.
+const FrameContent = 2 << 20
+
+// Writable says which outputs can be written, for messages and help.
+const Writable = "a directory, *.safetensors, *.safetensors.zst, *.weld (a pack), or *.weldpatch (against the base)"
+
+// endings are those of the names that are not directories.
+var endings = [...]string{SingleFile: ".safetensors", Compressed: ".safetensors.zst", Pack: ".weld", Patch: ".weldpatch"}
+
+// foreign are endings of files that are no output, and no name that anybody gives a directory.
+var foreign = []string{".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"}
+
+// ContainerOf chooses the form of an output by its name.
+func ContainerOf(out string) (Container, error) {
+	name := strings.ToLower(filepath.Base(out))
+	switch {
+	case out == "-":
+		return 0, fmt.Errorf("output -: a merge does not write to a pipe: name %s; weld pack OUT - puts a checkpoint into one", Writable)
+	case strings.HasSuffix(name, endings[SingleFile]):
+		return SingleFile, nil
+	case strings.HasSuffix(name, endings[Compressed]):
+		return Compressed, nil
+	case packed.IsName(name):
+		return Pack, nil
+	case patch.IsName(name):
+		return Patch, nil
+	}
+	for _, ending := range foreign {
+		if strings.HasSuffix(name, ending) {
+			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, ending, Writable)
+		}
+	}
+	return Directory, nil
+}
+
+// Labelled adds a label to an output's name, before the ending that chooses its container.
+func Labelled(out, label string) string {
+	for _, ending := range endings[SingleFile:] {
+		if head := len(out) - len(ending); head >= 0 && strings.EqualFold(out[head:], ending) {
+			return out[:head] + label + out[head:]
+		}
+	}
+	return filepath.Clean(out) + label
+}
+
+// Kind says whether the output is a file or a directory.
+func (c Container) Kind() mmapio.StagingKind {
+	if c == Directory {
+		return mmapio.Directory
+	}
+	return mmapio.SingleFile
+}
+
+// Packs reports whether the output is a pack or a patch.
+func (c Container) Packs() bool { return c == Pack || c == Patch }
+
+// HoldsFiles reports whether the output has the small files of a checkpoint too.
+func (c Container) HoldsFiles() bool { return c == Directory || c.Packs() }
+
+// Block is how many bytes are coded at once, in order: a worker that brings many more would wait for
+// those before it, with nothing for them to do. 0 where the bytes go to their place as they are.
+func (c Container) Block() int64 {
+	switch {
+	case c.Packs():
+		return packed.BlockSize
+	case c == Compressed:
+		return FrameContent
+	}
+	return 0
+}
