@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The k-th largest and its ties are those that sorting tells, whatever the scores are, and in memory that served
+// The k-th largest and its ties are those that sorting finds, whatever the scores are, and in memory that served
 // before.
 func TestFind(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))

@@ -120,7 +120,7 @@ const sampleSigma = 4.5
 // is.
 func (q *Quantile) Narrow(b Bracket) { q.narrowTo(bitsOf(b.Low), bitsOf(b.High)+1, true) }
 
-// bitsOf is the place of a score in the order of all.
+// bitsOf is the rank of a score among all float32 values from 0 on.
 func bitsOf(s float32) uint32 { return math.Float32bits(s) &^ (1 << 31) }
 
 // Window is the interval of a pass as scores before a normalisation.

@@ -22,7 +22,7 @@ func Delta[T Float](dst, a, b []T) {
 }
 
 // EqualBits reports whether the first len(a) elements of b have the bits of a.
-// Unlike ==, it tells -0 from +0 and finds a NaN equal to itself.
+// Unlike ==, it distinguishes -0 from +0 and finds a NaN equal to itself.
 func EqualBits[T Float](a, b []T) bool {
 	return bytes.Equal(memory(a), memory(b[:len(a)]))
 }

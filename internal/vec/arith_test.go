@@ -124,7 +124,7 @@ func TestElementwise(t *testing.T) {
 	})
 }
 
-// Lengths 0 … 67, from odd places, sources longer than dst, dst apart from the
+// Lengths 0 … 67, from odd offsets, sources longer than dst, dst apart from the
 // sources and the same as either of them.
 func testElementwise[T Float](t *testing.T, kernels []elementwise[T]) {
 	const most = 67

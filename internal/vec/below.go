@@ -1,6 +1,6 @@
 package vec
 
-// Below counts the scores that are smaller than that at place i, or equal and before it: its rank among all.
+// Below counts the scores that are smaller than that at index i, or equal and before it: its rank among all.
 // Scores are finite and at least +0.
 func Below(s []float32, i int) int {
 	v := s[i]

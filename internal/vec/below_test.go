@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Every place of rows of every length, up to a page that must not be touched: the rank is the place that a stable sort
+// Every index of rows of every length, up to a page that must not be touched: the rank is the index that a stable sort
 // gives.
 func TestBelow(t *testing.T) {
 	const most = 200
@@ -31,7 +31,7 @@ func TestBelow(t *testing.T) {
 				})
 				for rank, i := range order {
 					if got := Below(s, i); got != rank {
-						t.Fatalf("%d scores of at most %d kinds: %g at place %d has rank %d, want %d", n, kinds, s[i], i, got, rank)
+						t.Fatalf("%d scores of at most %d kinds: %g at index %d has rank %d, want %d", n, kinds, s[i], i, got, rank)
 					}
 				}
 			}

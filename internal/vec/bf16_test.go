@@ -134,7 +134,7 @@ func TestBF16Lengths(t *testing.T) {
 	for i := 0; i < most; i += 4 {
 		DecodeBF16(numbers[i:i+1], random[2*i:]) // for Delta
 	}
-	place := func(offset, n int) []byte { // longer than it has to be
+	at := func(offset, n int) []byte { // longer than it has to be
 		b := lined(line + 2*most)[offset:]
 		copy(b, random[:2*n])
 		return b
@@ -143,7 +143,7 @@ func TestBF16Lengths(t *testing.T) {
 		for _, k := range bf16Kernels {
 			for n := range most + 1 {
 				for offset := range line {
-					x, a := place(offset, n), place(offset*11%line, n)
+					x, a := at(offset, n), at(offset*11%line, n)
 					base := floats[float32](lined(4 * (line + most)))[offset*7%16:]
 					copy(base, numbers)
 					memory := floats[float32](lined(4 * (line + most)))

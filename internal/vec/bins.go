@@ -31,9 +31,9 @@ func Bins(bins []uint16, s []float32, base uint32, shift uint) {
 	}
 }
 
-// CountBins counts the elements of each bin, those of even places in one table and those of odd ones in
+// CountBins counts the elements of each bin, those of even indexes in one table and those of odd ones in
 // another: neighbours often have the same bin, and an increment waits for the last one of the same count.
-// Both tables have room for every bin.
+// Both tables are long enough for every bin.
 func CountBins(even, odd []uint32, bins []uint16) {
 	bins = bins[countBinsSIMD(even, odd, bins):]
 	for ; len(bins) >= 2; bins = bins[2:] {

@@ -50,12 +50,12 @@ func TestBitRange(t *testing.T) {
 
 func TestBins(t *testing.T) {
 	const most = 200
-	elements, room := guardedOf[float32](most), guardedOf[uint16](most)
+	elements, binBuffer := guardedOf[float32](most), guardedOf[uint16](most)
 	r := rand.New(rand.NewPCG(53, 54))
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for n := range most + 1 {
 			for _, shift := range []uint{15, 16, 20, 31} {
-				x, bins := elements[most-n:], room[most-n:]
+				x, bins := elements[most-n:], binBuffer[most-n:]
 				ranked(r, x)
 				base := uint32(0)
 				if shift < 20 {
@@ -85,12 +85,12 @@ func TestBins(t *testing.T) {
 func TestSettle(t *testing.T) {
 	const most, kinds = 300, 5
 	masks := [2][]uint32{guardedOf[uint32](words(most)), guardedOf[uint32](words(most))}
-	numbers, room, limits := guardedOf[int32](most), guardedOf[uint16](most), guardedOf[Limits](kinds)
+	numbers, binBuffer, limits := guardedOf[int32](most), guardedOf[uint16](most), guardedOf[Limits](kinds)
 	r := rand.New(rand.NewPCG(55, 56))
 	copy(limits, []Limits{{-1, -1}, {-1, 5}, {5, 5}, {5, math.MaxInt32}, {math.MaxInt32, math.MaxInt32}})
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for n := range most + 1 {
-			x, bins := numbers[most-n:], room[most-n:]
+			x, bins := numbers[most-n:], binBuffer[most-n:]
 			kept, open := masks[0][len(masks[0])-words(n):], masks[1][len(masks[1])-words(n):]
 			for i := range open {
 				open[i] = r.Uint32() & []uint32{r.Uint32(), math.MaxUint32, 0}[r.IntN(3)]
@@ -120,12 +120,12 @@ func TestSettle(t *testing.T) {
 // ranks.
 func TestAddLimits(t *testing.T) {
 	const most = 100
-	evenRoom, oddRoom, limitRoom := guardedOf[uint32](most), guardedOf[uint32](most), guardedOf[Limits](most)
+	evenBuffer, oddBuffer, limitBuffer := guardedOf[uint32](most), guardedOf[uint32](most), guardedOf[Limits](most)
 	r := rand.New(rand.NewPCG(57, 58))
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for n := range most + 1 {
 			for _, line := range [][3]float64{{0, 0, 0}, {0x1p29 - 8, 0x1p31 * 0.3 / 5000, 16}, {-0x1p28, 0x1p24, 16}, {0x1p31 * 0.9, 1e6, 16}, {-5, 1e-4, 16}, {-1e12, 1e9, 3}} {
-				first, odd, limits := evenRoom[most-n:], oddRoom[most-n:], limitRoom[most-n:]
+				first, odd, limits := evenBuffer[most-n:], oddBuffer[most-n:], limitBuffer[most-n:]
 				want, wantLimits, before := make([]uint32, n), make([]Limits, n), uint32(0)
 				limit := func(rank, slack float64) int32 {
 					return int32(min(max(float64(rank*line[1])+slack, -1), math.MaxInt32))

@@ -121,7 +121,7 @@ var (
 		if magnitude == nanE4M3 {
 			return math.Float32frombits(sign | nan32)
 		}
-		// The bits in float32's places make a value 2^(127-7) times too small.
+		// The bits at float32's positions make a value 2^(127-7) times too small.
 		return math.Float32frombits(sign|magnitude<<20) * 0x1p120
 	})
 	fromE5M2 = tabulate(func(code uint32) float32 {

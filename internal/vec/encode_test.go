@@ -60,7 +60,7 @@ func points64(all []float64) []float64 {
 		for _, p := range []float64{low, half} {
 			points = append(points, p, -p, math.Nextafter(p, math.Inf(1)), -math.Nextafter(p, math.Inf(-1)))
 		}
-		// float32 has no room for 2^-40 and would make a tie of it.
+		// float32 cannot hold 2^-40 beside it and would make a tie of it.
 		points = append(points, half*(1+0x1p-40), half*(1-0x1p-40), half*(1+0x1p-26))
 	}
 	r := rand.New(rand.NewPCG(3, 4))

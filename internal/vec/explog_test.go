@@ -90,7 +90,7 @@ func TestExponentialsEqualScalar(t *testing.T) {
 
 func TestEntropyTermsEqualScalar(t *testing.T) {
 	r := rand.New(rand.NewPCG(63, 64))
-	odd := []float64{0, 1, math.NaN(), math.Inf(1), 0x1p-1022}
+	special := []float64{0, 1, math.NaN(), math.Inf(1), 0x1p-1022}
 	levelsFrom(Portable, t, func(t *testing.T) {
 		p, q, dst := make([]float64, 1000), make([]float64, 1000), make([]float64, 1000)
 		for round := range 300 {
@@ -102,9 +102,9 @@ func TestEntropyTermsEqualScalar(t *testing.T) {
 				case 1:
 					q[i] = math.Nextafter(p[i], r.Float64())
 				case 2:
-					p[i] = odd[r.IntN(len(odd))]
+					p[i] = special[r.IntN(len(special))]
 				case 3:
-					q[i] = odd[r.IntN(len(odd))]
+					q[i] = special[r.IntN(len(special))]
 				}
 			}
 			least := []float64{1e-8, 1e-300, 0.5}[round%3]

@@ -41,7 +41,7 @@ func compareGram(t *testing.T, a, b []byte) {
 	}
 }
 
-// Every length, from every place in a line of the cache.
+// Every length, from every offset in a line of the cache.
 func TestGramLengths(t *testing.T) {
 	const line, most = 64, 200
 	r := rand.New(rand.NewPCG(41, 42))
@@ -51,11 +51,11 @@ func TestGramLengths(t *testing.T) {
 			for offset := range line {
 				x, y := a[offset:][:2*n], b[offset*11%line:]
 				random := make([]float32, n)
-				for _, place := range [][]byte{x, y} {
+				for _, operand := range [][]byte{x, y} {
 					for i := range random { // of many magnitudes, so that a sum shows its order
 						random[i] = float32(math.Ldexp(r.NormFloat64(), r.IntN(60)-30))
 					}
-					EncodeBF16(place[:2*n], random)
+					EncodeBF16(operand[:2*n], random)
 				}
 				compareGram(t, x, y)
 			}
@@ -86,7 +86,7 @@ func TestGramEqualsDots(t *testing.T) {
 	}
 }
 
-// Every pair of special values in every place; and a sum is finite only if all is.
+// Every pair of special values at every index; and a sum is finite only if all is.
 func TestGramSpecials(t *testing.T) {
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for _, v := range specials() {

@@ -21,7 +21,7 @@ func HistogramHigh(counts []uint32, s []float32) {
 }
 
 // HistogramKeys counts scores by (bits − base) >> shift, for scores whose bits are at
-// least base. −0 counts as +0. counts must have room for every key.
+// least base. −0 counts as +0. counts must be long enough for every key.
 func HistogramKeys(counts []uint32, s []float32, base uint32, shift uint) {
 	for _, v := range s {
 		counts[(math.Float32bits(v)&^sign32-base)>>(shift&31)]++

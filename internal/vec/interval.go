@@ -3,7 +3,7 @@ package vec
 import "math"
 
 // Between copies the scores with low ≤ s < high to the front of dst, in order, and
-// returns how many there are, and how many are above them: s ≥ high. dst has room for
+// returns how many there are, and how many are above them: s ≥ high. dst is long enough for
 // all of s, and may be s.
 func Between(dst, s []float32, low, high float32) (inside, above int) {
 	dst = dst[:len(s)]

@@ -18,12 +18,12 @@ func bitsOf(mask []uint32, n int) []bool {
 
 func TestAtMost(t *testing.T) {
 	const most = 7
-	room, numbers := guardedOf[uint32](most), guardedOf[int32](32*most)
+	maskBuffer, numbers := guardedOf[uint32](most), guardedOf[int32](32*most)
 	r := rand.New(rand.NewPCG(41, 42))
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for _, last := range []int32{-1, 0, 1, 1 << 30, math.MaxInt32 - 1, math.MaxInt32, math.MinInt32} {
 			for n := range most + 1 {
-				mask, x := room[most-n:], numbers[32*(most-n):]
+				mask, x := maskBuffer[most-n:], numbers[32*(most-n):]
 				for i := range x {
 					x[i] = []int32{0, 1, last, last + 1, last - 1, int32(r.Uint32()), int32(r.Uint32() >> 1), math.MinInt32}[r.IntN(8)]
 				}
@@ -41,12 +41,12 @@ func TestAtMost(t *testing.T) {
 // Every length up to a page that must not be touched.
 func TestHasBits(t *testing.T) {
 	const most = 200
-	room, elements := guardedOf[uint32](words(most)), guardedOf[float32](most)
+	maskBuffer, elements := guardedOf[uint32](words(most)), guardedOf[float32](most)
 	r := rand.New(rand.NewPCG(45, 46))
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for n := range most + 1 {
 			for _, bits := range []uint32{0, 1, 0xffff, 1<<31 - 1, 1 << 31, math.MaxUint32} {
-				mask, x := room[words(most)-words(n):], elements[most-n:]
+				mask, x := maskBuffer[words(most)-words(n):], elements[most-n:]
 				for i := range x {
 					x[i] = math.Float32frombits([]uint32{0, 1, 1 << 31, r.Uint32(), r.Uint32() << 16, bits, ^bits}[r.IntN(7)])
 				}
@@ -72,11 +72,11 @@ func TestSelectBits(t *testing.T) {
 // Masks hold garbage behind the last element, and end where a page does.
 func testSelectBits[T Float](t *testing.T) {
 	const most = 200
-	room, elements := guardedOf[uint32](words(most)), guardedOf[T](most)
+	maskBuffer, elements := guardedOf[uint32](words(most)), guardedOf[T](most)
 	r := rand.New(rand.NewPCG(43, 44))
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for n := range most + 1 {
-			mask := room[len(room)-words(n):]
+			mask := maskBuffer[len(maskBuffer)-words(n):]
 			for i := range mask {
 				mask[i] = r.Uint32()
 			}

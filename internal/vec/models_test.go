@@ -201,10 +201,10 @@ func compareModels[T Float](t *testing.T, d [][]T, w, dst []T) {
 	}
 }
 
-// oddTile is a tile of n elements at an odd place.
+// oddTile is a tile of n elements at an odd offset.
 func oddTile[T Float](n int) []T { return make([]T, n+3)[3:] }
 
-// Every length, of one to five models, from odd places; nothing beside dst is touched.
+// Every length, of one to five models, from odd offsets; nothing beside dst is touched.
 func TestModelsLengths(t *testing.T) {
 	const most = 200
 	r := rand.New(rand.NewPCG(51, 52))

@@ -5,7 +5,7 @@ import "math"
 // Random numbers here are words of Philox4x32-7 (Salmon, Moraes, Dror, Shaw: Parallel Random
 // Numbers: As Easy as 1, 2, 3, SC 2011; seven rounds are the fewest that its authors found to
 // pass TestU01's BigCrush). It turns a key of 64 bits and a counter into four words; there is no
-// state, so that a number depends on its key and its place alone.
+// state, so that a number depends on its key and its index alone.
 
 // RandomBlock is how many numbers are drawn together. Of those of block b, number 8w + c is word w
 // of counter 8b + c, which spares registers of eight a transposition.
@@ -74,7 +74,7 @@ const maskCounters = 1 << 63
 
 // RandomMask fills mask, which has whole blocks from the given one on, with ones of a probability of
 // (2¹⁵ + below + (last + 1)/2³¹)/2¹⁶: where a half, as a number in [−2¹⁵, 2¹⁵), is less than below, or equal
-// to it and the number that [Random] has at the same place is at most last.
+// to it and the number that [Random] has at the same index is at most last.
 func RandomMask(mask []uint32, key, block uint64, below int16, last int32) {
 	for len(mask) >= 2 {
 		n := randomMaskSIMD(mask, key, block, below)

@@ -46,7 +46,7 @@ func TestPhilox(t *testing.T) {
 	}
 }
 
-// randomReference is the number at a place, and halfReference the half that decides about an element.
+// randomReference is the number at an index, and halfReference the half that decides about an element.
 func randomReference(key, at uint64) int32 {
 	c := at/RandomBlock*philoxCounters + at%philoxCounters
 	return int32(wordReference(key, c)[at%RandomBlock/philoxCounters] >> 1)
@@ -66,12 +66,12 @@ var randomBlocks = []uint64{0, 1, 5, 1<<29 - 3, 1 << 29, 1<<40 + 7}
 
 func TestRandom(t *testing.T) {
 	const most = 9
-	room := guardedOf[int32](RandomBlock * most)
+	buffer := guardedOf[int32](RandomBlock * most)
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for _, key := range []uint64{0, 1, 0x123456789abcdef0, math.MaxUint64} {
 			for _, block := range randomBlocks {
 				for n := range most + 1 {
-					x := room[RandomBlock*(most-n):]
+					x := buffer[RandomBlock*(most-n):]
 					Random(x, key, block)
 					for i, got := range x {
 						if want := randomReference(key, block*RandomBlock+uint64(i)); got != want {
@@ -86,7 +86,7 @@ func TestRandom(t *testing.T) {
 
 func TestRandomMask(t *testing.T) {
 	const most = 9
-	room := guardedOf[uint32](MaskBlock / 32 * most)
+	buffer := guardedOf[uint32](MaskBlock / 32 * most)
 	levelsFrom(Portable, t, func(t *testing.T) {
 		for _, key := range []uint64{0, 1, 0x123456789abcdef0, math.MaxUint64} {
 			for _, block := range randomBlocks {
@@ -98,7 +98,7 @@ func TestRandomMask(t *testing.T) {
 						below int16
 						last  int32
 					}{{below, number}, {below, number - 1}, {0, 0}, {math.MinInt16, -1}, {math.MaxInt16, math.MaxInt32}} {
-						mask := room[2*(most-n):]
+						mask := buffer[2*(most-n):]
 						RandomMask(mask, key, block, c.below, c.last)
 						for i := range uint64(MaskBlock * n) {
 							at := block*MaskBlock + i

@@ -60,17 +60,17 @@ func TestSelectSize(t *testing.T) {
 	})
 }
 
-// Every length, from odd places up to a page that must not be touched, and all special values as elements and bounds.
+// Every length, from odd offsets up to a page that must not be touched, and all special values as elements and bounds.
 func testSelectSize[T Float](t *testing.T) {
 	inf := float32(math.Inf(1))
 	bounds := [][2]float32{{0, inf}, {0, 1}, {1, 1 + 0x1p-23}, {0, math.MaxFloat32}, {math.MaxFloat32, inf}, {0.5, 0.5}, {inf, inf},
 		{math.SmallestNonzeroFloat32, inf}, {0, math.SmallestNonzeroFloat32}, {0x1p-126, 2}, {float32(math.NaN()), inf}, {0, float32(math.NaN())}}
 	const most = 100
-	room := guardedOf[T](most)
+	buffer := guardedOf[T](most)
 	check := func(x []T) {
 		t.Helper()
 		for _, b := range bounds {
-			kept := room[most-len(x):]
+			kept := buffer[most-len(x):]
 			copy(kept, x)
 			SelectSize(kept, b[0], b[1])
 			for i, v := range x {

@@ -72,7 +72,7 @@ func (k simdKernel) differ(a, b []float32) int {
 	return -1
 }
 
-// Every length up to several blocks, from odd places, with the same slice for two
+// Every length up to several blocks, from odd offsets, with the same slice for two
 // operands or all; what lies beside the operands is not touched.
 func TestArithmeticLengths(t *testing.T) {
 	const most, margin = 200, 16

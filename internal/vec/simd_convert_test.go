@@ -71,7 +71,7 @@ func floats[T Float](b []byte) []T {
 }
 
 // codes lists every code of a narrow format, three times, so that it is converted
-// at other places of a register too; or else the values of T.
+// in other lanes of a register too; or else the values of T.
 func codes[T Float](width int) func() []byte {
 	switch width {
 	case 4:
@@ -89,7 +89,7 @@ func codes[T Float](width int) func() []byte {
 }
 
 // inputs32 lists float32 values: every leading half with trailing halves that are
-// ties of some format or beside one, all of the places where formats round, and
+// ties of some format or beside one, all of the values at which formats round, and
 // random bits.
 func inputs32() (all []byte) {
 	put := func(bits uint32) { all = binary.LittleEndian.AppendUint32(all, bits) }
@@ -115,8 +115,8 @@ func inputs32() (all []byte) {
 }
 
 // inputs64 lists float64 values: every leading half of float32 with ties in it, and
-// what lies just beside, where only float64 tells them from a tie; all of the
-// places where formats round; and random bits of any size and of those float32
+// what lies just beside, where only float64 distinguishes them from a tie; all of the
+// values at which formats round; and random bits of any size and of those float32
 // has.
 func inputs64() (all []byte) {
 	put := func(bits uint64) { all = binary.LittleEndian.AppendUint64(all, bits) }
@@ -216,7 +216,7 @@ func (c conversion) random() []byte {
 	return src
 }
 
-// Every length with dst, and then src, at every place in a line of the cache that
+// Every length with dst, and then src, at every offset in a line of the cache that
 // its elements may have.
 func TestConvertLengths(t *testing.T) {
 	const line, untouched = 64, 0xa5
@@ -289,7 +289,7 @@ func TestFirstNonFiniteLevels(t *testing.T) {
 	})
 }
 
-// Every kind of element that has no finite code at every place, also in the block
+// Every kind of element that has no finite code at every index, also in the block
 // that assembly has not finished the codes of, and every leading half with trailing
 // halves that round up or down.
 func TestEncodeBF16Finite(t *testing.T) {
@@ -332,7 +332,7 @@ func TestEncodeBF16Finite(t *testing.T) {
 	})
 }
 
-// firstNonFinite puts every kind of element that is to be found at every place,
+// firstNonFinite puts every kind of element that is to be found at every index,
 // with another behind it, into elements that just fit.
 func firstNonFinite[T Float](t *testing.T, limits ...T) {
 	t.Helper()

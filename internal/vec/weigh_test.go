@@ -22,7 +22,7 @@ func compareWeigh[T Float](t *testing.T, dst []float32, x []T, w float64) {
 	}
 }
 
-// Every length from odd places, special values with special weights, pages that must not be touched.
+// Every length from odd offsets, special values with special weights, pages that must not be touched.
 func TestWeigh(t *testing.T) {
 	const size = 1 << 13
 	r := rand.New(rand.NewPCG(71, 72))

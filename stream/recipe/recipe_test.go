@@ -47,7 +47,7 @@ func texts(values recipe.Values) map[string]string {
 	return all
 }
 
-// Section 3 of the design: what holds where a recipe says nothing.
+// What holds where a recipe says nothing: the form of arXiv 2411.16139.
 func TestDefaultsOfSTA(t *testing.T) {
 	r := parse(t, `
 merge_method: sta
@@ -181,7 +181,7 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
-// Places lead to the line of a value, for what is found out later.
+// Positions lead to the line of a value, for what is found out later.
 func TestPlaces(t *testing.T) {
 	r := parse(t, "merge_method: linear\nmodels:\n  - model: a\n    parameters:\n      weight: 2\n  -\n    model: b\n")
 	if at := r.Models[0].Params["weight"].Where.Line; at != 5 {
@@ -281,7 +281,7 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
-// meansTheSame compares recipes without the places where things were written. A
+// meansTheSame compares recipes without the positions where things were written. A
 // preset is spelled out when a recipe is printed.
 func meansTheSame(a, b *recipe.Recipe) bool {
 	same := func(a, b recipe.Values) bool { return maps.Equal(unplaced(a), unplaced(b)) }

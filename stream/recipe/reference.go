@@ -22,7 +22,7 @@ func (x reference) same(y reference) bool { return x.path == y.path && slices.Eq
 
 func (x reference) String() string { return strings.Join(append([]string{x.path}, x.lora...), "+") }
 
-// key tells references apart, for maps.
+// key is different for different references, for maps.
 func (x reference) key() string {
 	return strings.Join(append([]string{x.path}, x.lora...), "\x00")
 }

@@ -202,14 +202,14 @@ func randomValue(r *rand.Rand, p recipe.Param) string {
 
 // randomPath is a file name that YAML would take for something else if it could.
 func randomPath(r *rand.Rand) string {
-	pieces := []string{
+	fragments := []string{
 		"a", "model", "/", "..", " ", "  ", "\t", "\n", "\n\n", "\r", "\r\n", "\u0085", "\u2028", "\u2029", "\ufeff", "\u00a0", "\x01", "\x1b", "\x7f",
 		":", ": ", " #", "#", "-", "- ", "? ", "&a", "*a", "!", "!!str", "|", "|+", ">", ">-", "'", "\"", "\\", "\\n", "%", "@", "`", "{", "}", "[", "]", ",",
 		"~", "null", "true", "No", "yes", ".nan", "1e3", "0x10", "1_000", "12:30", "2001-01-01", "<<", "=", "---", "...", "é", "模型", "🧠", "\U0010ffff", "\ufffd",
 	}
 	var b strings.Builder
 	for range 1 + r.IntN(5) {
-		b.WriteString(pieces[r.IntN(len(pieces))])
+		b.WriteString(fragments[r.IntN(len(fragments))])
 	}
 	return b.String()
 }

@@ -89,7 +89,7 @@ func (r *resolver) syntax(err error) {
 	r.report(Position{}, "not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
-// visitor is told a key, where it stands, and its value.
+// visitor is called with a key, its position, and its value.
 type visitor func(key string, where Position, value *yaml.Node)
 
 // mapping visits the keys of a mapping in order, then those of the mappings that it

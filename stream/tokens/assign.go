@@ -80,18 +80,18 @@ func (v *Vocabulary) assignRows(name string, g *group) (*assignment, error) {
 				}
 			}
 		}
-		told, named := v.requested[r]
-		force := named && told.Force
+		request, named := v.requested[r]
+		force := named && request.Force
 		if has == of && !force {
 			continue
 		}
 		from := rowOrigin{fromAll, r}
 		switch {
-		case named && told.Zero:
+		case named && request.Zero:
 			from = rowOrigin{fromNothing, 0}
-		case named && told.FromModel >= 0:
+		case named && request.FromModel >= 0:
 			var err error
-			if from, err = v.requestedRow(name, g, told, r); err != nil {
+			if from, err = v.requestedRow(name, g, request, r); err != nil {
 				errs = append(errs, err)
 			}
 		case has == 1:
@@ -111,20 +111,20 @@ func (v *Vocabulary) assignRows(name string, g *group) (*assignment, error) {
 }
 
 // requestedRow finds the row that the recipe names for row r.
-func (v *Vocabulary) requestedRow(name string, g *group, told RowSource, r int32) (rowOrigin, error) {
-	m := told.FromModel
+func (v *Vocabulary) requestedRow(name string, g *group, request RowSource, r int32) (rowOrigin, error) {
+	m := request.FromModel
 	if g.tensor[m] < 0 {
-		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("token %q is to have a row of it, and the model lacks it", clip(told.Token))}
+		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("token %q is to have a row of it, and the model lacks it", clip(request.Token))}
 	}
 	row := v.own[m][r]
-	if told.FromID >= 0 {
-		row = int32(min(told.FromID, maxID+1))
+	if request.FromID >= 0 {
+		row = int32(min(request.FromID, maxID+1))
 	}
 	if row < 0 {
-		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("the model lacks token %q, whose row is to come from it", clip(told.Token))}
+		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindMissing, Detail: fmt.Sprintf("the model lacks token %q, whose row is to come from it", clip(request.Token))}
 	}
 	if n := v.models[m].Tensors()[g.tensor[m]].Shape[0]; int64(row) >= n {
-		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindShape, Detail: fmt.Sprintf("token %q is to have row %d of %d", clip(told.Token), row, n)}
+		return rowOrigin{}, &format.Error{Path: v.models[m].Path, Tensor: name, Kind: format.KindShape, Detail: fmt.Sprintf("token %q is to have row %d of %d", clip(request.Token), row, n)}
 	}
 	return rowOrigin{int32(m), row}, nil
 }

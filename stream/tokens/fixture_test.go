@@ -254,14 +254,14 @@ func (n naive) matrix(m int, name string) [][]float64 {
 	i, _ := n.models[m].Find(name)
 	dtype := n.models[m].Tensors()[i].DType
 	length := int(n.models[m].Tensors()[i].RowLen())
-	told := make(map[string]RowSource)
+	requested := make(map[string]RowSource)
 	for _, s := range n.spec.Tokens {
-		told[s.Token] = s
+		requested[s.Token] = s
 	}
 	result := make([][]float64, n.size)
 	for token, r := range n.out {
 		id, ok := n.has(m, token, name)
-		s, explicit := told[token]
+		s, explicit := requested[token]
 		if ok && !(explicit && s.Force) {
 			result[r] = n.values(m, name)[id]
 			continue

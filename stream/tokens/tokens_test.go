@@ -50,12 +50,12 @@ func TestRows(t *testing.T) {
 		made := makeAll(t, three(dtypes...)...)
 		for _, source := range []string{SourceBase, SourceUnion} {
 			for _, pad := range []int{0, 16} {
-				for _, told := range [][]RowSource{nil, sources} {
+				for _, requested := range [][]RowSource{nil, sources} {
 					for _, base := range []int{0, -1, 1} {
-						t.Run(fmt.Sprint(dtypes, source, pad, len(told), base), func(t *testing.T) {
+						t.Run(fmt.Sprint(dtypes, source, pad, len(requested), base), func(t *testing.T) {
 							toys := three(dtypes...)
 							models := made
-							spec := Spec{Source: source, PadToMultipleOf: pad, Tokens: told}
+							spec := Spec{Source: source, PadToMultipleOf: pad, Tokens: requested}
 							v := build(t, spec, models, base)
 							n := naive{t: t, toys: toys, models: models, base: base, spec: spec, out: outIDs(t, v)}
 							n.size = len(n.out)
