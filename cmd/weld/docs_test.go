@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/urfave/cli/v2"
 
 	"weld/format"
 	"weld/format/safetensors"
@@ -202,6 +205,53 @@ func (r *reader) recipe(b block) {
 	if said, err := r.shell("weld plan " + name + " planned"); err != nil {
 		r.Errorf("%s:%d: the recipe: %v: %s", r.page, b.line, err, said)
 	}
+}
+
+var (
+	setApart = regexp.MustCompile(`(?m)^ {4,}(weld .*)$`)
+	inText   = regexp.MustCompile("`(weld [^`\n]+)`")
+)
+
+// What pages mention in passing is not typed, but its commands and flags are there.
+func TestCommandsThatPagesMention(t *testing.T) {
+	mentioned := 0
+	for _, name := range pages(t) {
+		data, err := os.ReadFile(filepath.Join(repository, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(data), "\\\n", " ")
+		for _, m := range append(setApart.FindAllStringSubmatch(text, -1), inText.FindAllStringSubmatch(text, -1)...) {
+			mentioned++
+			if err := understood(m[1]); err != nil {
+				t.Errorf("%s: %s: %v", name, m[1], err)
+			}
+		}
+	}
+	if mentioned < 30 {
+		t.Errorf("only %d commands are mentioned: are they still found?", mentioned)
+	}
+}
+
+// understood parses a command line and runs nothing. Words in capitals stand for values, which are not looked at.
+func understood(line string) error {
+	line, _, _ = strings.Cut(line, " #")
+	args := strings.Fields(line)
+	if end := slices.IndexFunc(args, func(arg string) bool { return strings.ContainsAny(arg, "|;>") }); end > 0 {
+		args = args[:end]
+	}
+	app := newApp(io.Discard, io.Discard, invoked(args))
+	for _, command := range app.Commands {
+		command.Action, command.After = func(*cli.Context) error { return nil }, nil
+	}
+	args, err := flagsFirst(app, args)
+	if err == nil {
+		err = app.Run(args)
+	}
+	if err != nil && !strings.Contains(err.Error(), "invalid value") {
+		return err
+	}
+	return nil
 }
 
 var kinds = regexp.MustCompile(`(?m)^\tKind\w+ +Kind = "([a-z0-9-]+)"`)
