@@ -43,18 +43,20 @@ func layer(pkg string) int {
 		return 3
 	case pkg == "stream/chat":
 		return 5
-	case strings.HasPrefix(pkg, "stream/fuse/"):
+	case pkg == "stream/fuse/methods":
+		return 9
+	case strings.HasPrefix(pkg, "stream/fuse/"): // tools of several methods
 		return 8
 	case pkg == "stream/plan", pkg == "stream/run":
-		return 9
-	case pkg == "stream":
 		return 10
-	case pkg == "stream/bench", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
+	case pkg == "stream":
 		return 11
+	case pkg == "stream/bench", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
+		return 12
 	case strings.HasPrefix(pkg, "stream/"):
 		return 7
 	case strings.HasPrefix(pkg, "cmd/"):
-		return 12
+		return 13
 	}
 	return -1
 }

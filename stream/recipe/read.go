@@ -26,7 +26,7 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	}
 	d := &Draft{Origin: r.origin}
 	r.own = r.schema.ofOwn(n)
-	var body contents
+	var body modelLists
 	var source Setting
 	var params []Setting // at the top
 	ok := r.mapping(n, "a recipe", func(key string, where Position, value *yaml.Node) {
@@ -73,8 +73,8 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 	return d
 }
 
-// contents is what a recipe merges: models, or slices, or modules that have either.
-type contents struct {
+// modelLists is what a recipe merges: models, or slices, or modules that have either.
+type modelLists struct {
 	models  []DraftModel
 	slices  []DraftSlice
 	modules []DraftModule
@@ -84,7 +84,7 @@ type contents struct {
 }
 
 // readInputs reads one of the three forms. As in mergekit, an empty one counts as absent.
-func (r *resolver) readInputs(in *contents, key string, where Position, value *yaml.Node) {
+func (r *resolver) readInputs(in *modelLists, key string, where Position, value *yaml.Node) {
 	value = r.follow(value)
 	if null(value) || (value.Kind != yaml.ScalarNode && len(value.Content) == 0) {
 		return
@@ -106,9 +106,9 @@ func (r *resolver) readInputs(in *contents, key string, where Position, value *y
 
 // readModules reads the modules. A single one says what a recipe could say by itself, and is
 // read as that; several are parts of a model that are merged apart.
-func (r *resolver) readModules(in *contents, n *yaml.Node) {
+func (r *resolver) readModules(in *modelLists, n *yaml.Node) {
 	ok := r.mapping(n, "modules", func(name string, where Position, value *yaml.Node) {
-		var inner contents
+		var inner modelLists
 		ok := r.mapping(value, "a module", func(key string, where Position, value *yaml.Node) { r.readModule(&inner, key, where, value) })
 		if ok && inner.form == "" {
 			r.report(where, "module %q has neither models nor slices", name)
@@ -124,7 +124,7 @@ func (r *resolver) readModules(in *contents, n *yaml.Node) {
 }
 
 // readModule reads one key of a module.
-func (r *resolver) readModule(in *contents, key string, where Position, value *yaml.Node) {
+func (r *resolver) readModule(in *modelLists, key string, where Position, value *yaml.Node) {
 	switch key {
 	case "models", "slices":
 		r.readInputs(in, key, where, value)
