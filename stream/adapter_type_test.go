@@ -56,7 +56,7 @@ func TestAdaptersLeaveTheBasesTypes(t *testing.T) {
 			if _, err := plan.Merge(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			got, _ := load(t, read(t, filepath.Join(plan.Out, "model.safetensors")))
+			got, _ := load(t, read(t, filepath.Join(plan.Output.Path, "model.safetensors")))
 			for _, want := range []tensor{
 				floats(layer+".weight", format.BF16, sum(c.adapters), 2, 2),
 				floats(norm+".weight", format.F16, []float64{1 + tiny*tiny, 1 + tiny}, 2),

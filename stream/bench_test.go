@@ -85,7 +85,7 @@ func BenchmarkMerge(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					b.SetBytes(plan.ReadBytes() + report.Written)
+					b.SetBytes(plan.Costs.ReadBytes + report.Written)
 					plan.Close()
 				}
 			})

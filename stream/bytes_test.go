@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"weld/stream/fuse"
+	"weld/stream/run"
 )
 
 // requests are merges over two models that take every way through the engine.
@@ -36,10 +36,12 @@ func leastMemory(t *testing.T, p savedFamily, q request, out string, o Options) 
 	plan := p.plan(t, q, out, o)
 	defer plan.Close()
 	enough := func(memory int64) bool {
-		plan.Options.Memory = memory
-		return plan.divide() == nil && plan.Budget.Workers == o.Threads
+		o := plan.Options
+		o.Memory = memory
+		budget, err := divide(plan.Plan, plan.NewMethod(o.tableBytes()), 1, o)
+		return err == nil && budget.Workers == o.Threads
 	}
-	low, high := int64(0), int64(DefaultMemory)
+	low, high := int64(0), int64(run.DefaultMemory)
 	if !enough(high) {
 		t.Fatalf("%d threads do not fit the default memory", o.Threads)
 	}
@@ -111,37 +113,6 @@ func sameTensors(t *testing.T, dir map[string]string, file string) {
 	}
 	if found != len(single) {
 		t.Errorf("%d tensors in shards, %d in one file", found, len(single))
-	}
-}
-
-// With the least memory the span of the most demanding tensor is one tile, and one
-// tensor takes many of them.
-func TestLeastMemoryMeansSingleTiles(t *testing.T) {
-	p := newFamily(2, mixed()...).save(t)
-	for _, threads := range []int{1, 3} {
-		o := Options{Threads: threads}
-		out := p.out("x.safetensors")
-		o.Memory = leastMemory(t, p, requests["sta"], out, o)
-		plan := p.plan(t, requests["sta"], out, o)
-		defer plan.Close()
-		largest := int64(0)
-		single, many := false, false
-		plan.jobs = nil // spans are cut alike where nothing is computed
-		for i := range plan.Tensors {
-			x := &plan.Tensors[i]
-			if plan.Tensors[i].tiling().Count() == 0 {
-				continue
-			}
-			w := &walk{plan: plan, chain: func(int) []fuse.Stage { return make([]fuse.Stage, 1) }, outs: []*output{{}}}
-			task := w.open(i)
-			if cost := tileElements(task.tiling) * plan.elementBytes(x, allReads); cost > largest {
-				largest, single = cost, task.per == 1
-			}
-			many = many || task.tiling.Count() > 2*task.per
-		}
-		if !single || !many {
-			t.Errorf("%d threads: the largest tile has a span to itself: %v, tensors of many spans: %v", threads, single, many)
-		}
 	}
 }
 

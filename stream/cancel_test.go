@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"weld/stream/run"
 )
 
 func TestCancelledBefore(t *testing.T) {
@@ -73,16 +75,15 @@ func TestCancelledAtAnyOperation(t *testing.T) {
 func TestCancelledWhileMeasuring(t *testing.T) {
 	p := newFamily(2, mixed()...).save(t)
 	for _, pass := range []string{"score statistics", "score histogram", "score histogram, fine"} {
-		progress := new(Progress)
+		progress := new(run.Progress)
 		plan := p.plan(t, ask("sta"), p.out("x.safetensors"), Options{Threads: 2, Progress: progress,
 			FS: hooked(func(op, _ string) error { t.Errorf("%s during %s", op, pass); return nil })})
 		ctx, cancel := context.WithCancel(context.Background())
-		// A pass is under way when the first of its chains is asked for.
-		plan.method = &cancelling{plan.method, func(name string) {
+		watch(plan, func(name string) {
 			if name == pass {
 				cancel()
 			}
-		}}
+		})
 		check := noLeak(t)
 		var err error
 		within(t, func() { _, err = plan.Merge(ctx) })

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weld/mmapio"
+	"weld/stream/run"
 )
 
 // changes are what can happen to a file behind weld's back.
@@ -86,7 +87,7 @@ func TestInputChangesBeforeTheCommit(t *testing.T) {
 		p := newFamily(1, small()...).save(t)
 		out := p.out("dir")
 		var last sync.Once
-		progress := new(Progress)
+		progress := new(run.Progress)
 		hook := func(op, _ string) error {
 			if step, done := progress.Now(); op == "writeat" && done == step.Bytes && step.Bytes > 0 {
 				last.Do(func() { change(t, p.models[0]) })
@@ -147,13 +148,13 @@ func TestInputShrinksWhileMeasured(t *testing.T) {
 			p := long().first(2).save(t)
 			victim := map[string]string{"base": filepath.Join(p.base, "model.safetensors"), "model": p.models[0], "importance": p.importance[0]}[role]
 			plan := p.plan(t, ask("sta", "score=delta"), p.out("dir"), Options{Threads: 2})
-			plan.method = &cancelling{plan.method, func(name string) {
+			watch(plan, func(name string) {
 				if name == pass {
 					if err := os.Truncate(victim, 1<<20); err != nil {
 						t.Error(err)
 					}
 				}
-			}}
+			})
 			_, err := plan.Merge(context.Background())
 			blamesInput(t, pass+", "+role, victim, err)
 			nothingAt(t, p.out("dir"))

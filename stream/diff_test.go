@@ -14,6 +14,8 @@ import (
 
 	"weld/format"
 	"weld/mmapio"
+	"weld/stream/plan"
+	"weld/stream/run"
 )
 
 // naiveDiff compares two tensors element by element, in one sum.
@@ -378,7 +380,7 @@ func TestCompareLongSmallTypes(t *testing.T) {
 func TestCompareFails(t *testing.T) {
 	p := newFamily(1, small()...).save(t)
 	_, err := CompareCheckpoints(context.Background(), p.out("none"), p.out("neither"), Options{})
-	var bad *InputError
+	var bad *plan.InputError
 	if !errors.As(err, &bad) || len(bad.Problems) != 2 || format.KindOf(err) != format.KindMissing {
 		t.Errorf("got %v", err)
 	}
@@ -398,7 +400,7 @@ func TestCompareFails(t *testing.T) {
 // A file that changes under a comparison makes it void.
 func TestCompareChanged(t *testing.T) {
 	p := newFamily(1, small()...).save(t)
-	progress := new(Progress)
+	progress := new(run.Progress)
 	ctx := &onErr{Context: context.Background(), do: func() { changes["touched"](t, p.models[0]) }}
 	_, err := CompareCheckpoints(ctx, p.base, p.models[0], Options{Progress: progress})
 	var changed *mmapio.ChangedError

@@ -1,16 +1,12 @@
-// Package stream is the engine: it turns a recipe into a plan, and walks the
-// checkpoints tile by tile until the merged one is on the disk.
+// Package stream has the verbs: merge, score, sweep and diff. Each is one short function that reads
 //
-//	recipe → plan → measuring passes → thresholds → fuse pass → commit
+//	plan → run → commit
 //
-// [NewPlan] reads headers only and finds everything that can be found wrong
-// before a tensor is read. [Plan.Merge] is the line above as a function. In each
-// pass a scheduler hands out spans, runs of tiles of one tensor, in the order of the
-// output's bytes; each worker borrows mapped views of the operands, runs the
-// method's kernels over them, and writes the span where the plan placed it. What is in
-// flight is bounded by a byte budget, and nothing depends on how many workers there
-// are.
+// [Prepare] plans a merge with package plan, which reads headers only and finds everything that can be found wrong
+// before a tensor is read, and divides the memory. [Prepared.Merge] runs it: package run walks the tensors tile by
+// tile, in measuring passes until every threshold is known and in the pass that fuses, and a writer puts each tile where
+// the plan placed it. Then the output is committed: at any moment there is the old one or the new one.
 //
-// The package knows plans, passes and budgets. It never knows flags, terminals, the
-// bytes of a container, or what a method computes.
+// The package brings plans, runs and outputs together. It never knows flags, terminals, the bytes of a container, or
+// what a method computes.
 package stream

@@ -23,8 +23,8 @@ import (
 	"weld/format"
 	"weld/format/safetensors"
 	"weld/mmapio"
-	"weld/stream/fuse"
 	"weld/stream/recipe"
+	"weld/stream/run"
 )
 
 // This file makes checkpoints on disk, recipes over them, and what tests look at
@@ -408,9 +408,9 @@ func (p savedFamily) recipe(t testing.TB, q request) *recipe.Recipe {
 }
 
 // plan plans a request that must be sound.
-func (p savedFamily) plan(t testing.TB, q request, out string, o Options) *Plan {
+func (p savedFamily) plan(t testing.TB, q request, out string, o Options) *Prepared {
 	t.Helper()
-	plan, err := NewPlan(p.recipe(t, q), out, o)
+	plan, err := Prepare(p.recipe(t, q), out, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -494,20 +494,34 @@ func within(t testing.TB, f func()) {
 	}
 }
 
-// cancelling calls begun for each measuring pass when its first chain is asked for.
-type cancelling struct {
-	fuse.Method
-	begun func(pass string)
+// watch has begun called with the name of each pass, when it reads for the first time.
+func watch(p *Prepared, begun func(pass string)) {
+	s := &reading{progress: p.Options.Progress, begun: begun}
+	for i := range p.Opened {
+		p.Opened[i].Checkpoint = watched{p.Opened[i].Checkpoint, s}
+	}
 }
 
-func (c *cancelling) Next() *fuse.Pass {
-	pass := c.Method.Next()
-	if pass != nil {
-		chain := pass.Chain
-		pass.Chain = func(job int) []fuse.Stage {
-			c.begun(pass.Name)
-			return chain(job)
-		}
+// reading knows which pass reads.
+type reading struct {
+	progress *run.Progress
+	begun    func(pass string)
+	mu       sync.Mutex
+	last     int
+}
+
+// watched is a checkpoint that says when it is read.
+type watched struct {
+	format.Checkpoint
+	*reading
+}
+
+func (w watched) View(i int, off, n int64) (mmapio.View, error) {
+	w.mu.Lock()
+	if now, _ := w.progress.Now(); now.Index > w.last {
+		w.last = now.Index
+		w.begun(now.Name)
 	}
-	return pass
+	w.mu.Unlock()
+	return w.Checkpoint.View(i, off, n)
 }

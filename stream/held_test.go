@@ -1,38 +1,29 @@
 package stream
 
 import (
+	"slices"
 	"testing"
 
-	"weld/format/open"
+	"weld/format"
+	"weld/stream/run"
 )
 
-// Headers and plan count towards the memory up to half of it, and what they take beside it is told while they grow.
+// Headers and plan count towards the memory up to half of it, and what they take beside it is said while they grow.
 func TestHeld(t *testing.T) {
 	const memory = 192 << 20
-	for _, c := range []struct{ tensors, within, beyond int64 }{
-		{1_000, 130_000, 0},
-		{240_000, 31_200_000, 0},
-		{1_000_000, memory / 2, 130_000_000 - memory/2},
-	} {
-		p := &Plan{Options: Options{Memory: memory}, lists: c.tensors}
-		if p.within() != c.within || p.beyond() != c.beyond || p.heldBytes() != c.within+c.beyond {
-			t.Errorf("%d tensors: %d within, %d beyond", c.tensors, p.within(), p.beyond())
+	for _, c := range []struct{ held, within int64 }{{130_000, 130_000}, {31_200_000, 31_200_000}, {130_000_000, memory / 2}} {
+		if got := run.Within(c.held, memory); got != c.within {
+			t.Errorf("of %d bytes, %d count towards the memory, want %d", c.held, got, c.within)
 		}
 	}
-	told := int64(-1)
-	dir := t.TempDir()
-	a := checkpoint{raw("a", 1, nil, 0)}.saveShards(t, dir+"/a", 1)
-	p := &Plan{Options: Options{Memory: 100, Beyond: func(bytes int64) { told = bytes }}}
-	for range 2 {
-		c, err := open.Checkpoint(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		p.Sources = append(p.Sources, Source{Checkpoint: c})
-		p.hold(len(p.Sources) - 1)
+	p := newFamily(1, describe("a", format.F32, 3)).save(t)
+	var said []int64
+	_, err := Prepare(p.recipe(t, ask("linear", "base="+p.base)), "", Options{Memory: 100, Beyond: func(bytes int64) { said = append(said, bytes) }})
+	if err == nil {
+		t.Error("100 bytes are enough")
 	}
-	if p.lists != 1 || told != listedBytes+plannedBytes-50 {
-		t.Errorf("%d tensors are listed, %d bytes told", p.lists, told)
+	// One list of one tensor, which all inputs share, and one tensor that is planned.
+	if want := int64(130 + 160 - 50); len(said) < 2 || slices.Max(said) != want || slices.Min(said) != want {
+		t.Errorf("%d bytes beyond the memory are said, want %d for each input", said, want)
 	}
 }

@@ -35,12 +35,12 @@ func manyRecipe(m *bench.Many, method string, based bool) string {
 	return text + fmt.Sprintf("models: [{model: %q}, {model: %q}]\n", m.Models[0], m.Models[1])
 }
 
-func planMany(t testing.TB, m *bench.Many, method string, based bool) *stream.Plan {
+func planMany(t testing.TB, m *bench.Many, method string, based bool) *stream.Prepared {
 	r, err := stream.Schema().Parse(method, []byte(manyRecipe(m, method, based)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := stream.NewPlan(r, filepath.Join(t.TempDir(), "out"), stream.Options{})
+	p, err := stream.Prepare(r, filepath.Join(t.TempDir(), "out"), stream.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 	"weld/format/open"
 	"weld/mmapio"
 	"weld/stream/fuse"
+	"weld/stream/plan"
+	"weld/stream/run"
 )
 
 // Two models of five weights, worked out by hand. Scores are |θ|·a over the tensor's
@@ -262,7 +264,7 @@ func TestMetadata(t *testing.T) {
 	}
 
 	// The recipe in the output makes the same output.
-	plan, err := NewPlan(again, p.out("again.safetensors"), Options{Version: "v1.2.3"})
+	plan, err := Prepare(again, p.out("again.safetensors"), Options{Version: "v1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,21 +285,21 @@ func TestDirectory(t *testing.T) {
 	write(t, filepath.Join(p.base, "tokenizer.json"), []byte("{}"))
 	write(t, filepath.Join(p.base, "additional_chat_templates", "x.jinja"), []byte("hi"))
 	write(t, filepath.Join(p.base, "pytorch_model.bin"), []byte("old"))
-	write(t, filepath.Join(p.base, RecipeName), []byte("of another merge"))
+	write(t, filepath.Join(p.base, plan.RecipeName), []byte("of another merge"))
 	write(t, filepath.Join(p.base, "deep", "x"), []byte("x"))
 	q := ask("task_arithmetic", "dtype=bfloat16")
 	p.must(t, q, p.out("x"), Options{ShardSize: 10_000})
 	files := tree(t, p.out("x"))
 	names := slices.Sorted(maps.Keys(files))
 	want := []string{"additional_chat_templates/x.jinja", "config.json", "model-00001-of-00004.safetensors", "model-00002-of-00004.safetensors",
-		"model-00003-of-00004.safetensors", "model-00004-of-00004.safetensors", "model.safetensors.index.json", "tokenizer.json", RecipeName}
+		"model-00003-of-00004.safetensors", "model-00004-of-00004.safetensors", "model.safetensors.index.json", "tokenizer.json", plan.RecipeName}
 	if !slices.Equal(names, want) {
 		t.Errorf("files %q", names)
 	}
 	if got := files["config.json"]; got != `{"torch_dtype": "bfloat16", "a": 1}` {
 		t.Errorf("config.json is %s", got)
 	}
-	if got := files[RecipeName]; got != string(p.recipe(t, q).YAML()) {
+	if got := files[plan.RecipeName]; got != string(p.recipe(t, q).YAML()) {
 		t.Errorf("the recipe is %s", got)
 	}
 	c, err := open.Checkpoint(p.out("x"))
@@ -336,7 +338,7 @@ func TestInputsOfEveryContainer(t *testing.T) {
 }
 
 // steps runs a plan pass by pass, and looks at the progress after each.
-func steps(t *testing.T, p *Plan) (list []Step) {
+func steps(t *testing.T, p *Prepared) (list []run.Phase) {
 	t.Helper()
 	progress := p.Options.Progress
 	look := func() {
@@ -350,12 +352,23 @@ func steps(t *testing.T, p *Plan) (list []Step) {
 		list = append(list, step)
 	}
 	begun := 0
-	p.method = &between{p.method, func() {
+	method := &between{p.NewMethod(p.Options.tableBytes()), func() {
 		if begun++; begun > 1 {
 			look()
 		}
 	}}
-	if _, err := p.Merge(context.Background()); err != nil {
+	runner := run.New(config(p.Plan, method, 1, p.Budget, p.Options))
+	if err := runner.Measure(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	out, err := create(p.Plan, p.Budget, p.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runner.Fuse(context.Background(), []run.Sink{out}); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.discard(nil); err != nil {
 		t.Fatal(err)
 	}
 	look()
@@ -381,9 +394,9 @@ func TestProgressEndsWhereItSaid(t *testing.T) {
 		ask("sta", "normalize_scores=none", "contrast=true"), ask("sta", "granularity=tensor", "normalize_scores=none"), ask("sta", "scope=tensor", "rescale=l1"),
 		ask("sta", "density=1"), ask("sta", "missing_importance=drop"), ask("task_arithmetic"), ask("linear"), ask("linear", "base="+p.base), ask("passthrough"),
 	} {
-		progress := new(Progress)
+		progress := new(run.Progress)
 		plan := p.plan(t, q, p.out("x.safetensors"), Options{Force: true, Threads: 3, Progress: progress})
-		announced := plan.Passes()
+		announced := plan.Costs.Passes
 		list := steps(t, plan)
 		plan.Close()
 		if len(list) != announced || list[0].Count != announced {
@@ -395,7 +408,7 @@ func TestProgressEndsWhereItSaid(t *testing.T) {
 // Watched from another goroutine, progress never runs ahead.
 func TestProgressNeverRunsAhead(t *testing.T) {
 	p := newFamily(2, mixed()...).save(t)
-	progress := new(Progress)
+	progress := new(run.Progress)
 	stop := make(chan struct{})
 	watched := make(chan int)
 	go func() {

@@ -58,7 +58,7 @@ func agrees(t *testing.T, path, name string) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "out.safetensors")
-	plan, err := NewPlan(r, out, Options{})
+	plan, err := Prepare(r, out, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,19 @@ import (
 
 	"weld/scoring"
 	"weld/stream/fuse"
+	"weld/stream/plan"
 	"weld/stream/recipe"
 )
 
 // Schema lists the merge methods and their parameters: what recipes and flags may
 // say. docs/methods.md has the formulas.
-func Schema() recipe.Schema { return withMissing(slices.Clone(schema)) }
+func Schema() recipe.Schema {
+	all := slices.Clone(schema)
+	for i := range all {
+		all[i].Params = append(slices.Clip(all[i].Params), plan.Missing)
+	}
+	return all
+}
 
 // Recipes reads recipes by the [Schema], beside the paths that are there.
 func Recipes() recipe.Parser {
@@ -327,50 +334,4 @@ func checkLinear(r *recipe.Recipe, report func(recipe.Position, string)) {
 			report(where, "the weights add up to 0 and cannot be normalised; set normalize false")
 		}
 	}
-}
-
-// newMethod makes the method that a plan's recipe asks for.
-func newMethod(p *Plan) fuse.Method {
-	r := p.Recipe
-	nonfinite := fuse.Nonfinite(slices.Index(nonfiniteNames, r.Params.Text("nonfinite")))
-	if r.Method.Name == "sta" {
-		return newSTA(p, nonfinite).Method(work{p})
-	}
-	return fuse.Local(r.Method.Name, work{p}, nonfinite)
-}
-
-// parsed is a value that the schema has checked already.
-func parsed[T any](v T, err error) T {
-	if err != nil {
-		panic(err) // the schema's choices are the names that the parser knows
-	}
-	return v
-}
-
-func newSTA(p *Plan, nonfinite fuse.Nonfinite) fuse.STA {
-	params := p.Recipe.Params
-	sta := fuse.STA{
-		Score:         parsed(scoring.ParseScore(params.Text("score"))),
-		Normalization: parsed(scoring.ParseNormalization(params.Text("normalize_scores"))),
-		Scope:         parsed(scoring.ParseScope(params.Text("scope"))),
-		Granularity:   parsed(scoring.ParseGranularity(params.Text("granularity"))),
-		Combine:       fuse.Combine(slices.Index(fuse.CombineNames, params.Text("combine"))),
-		Rescale:       fuse.Rescale(slices.Index(fuse.RescaleNames, params.Text("rescale"))),
-		Consensus:     params.Text("consensus") == "ties",
-		Contrast:      params.Bool("contrast"),
-		KeepMissing:   params.Text("missing_importance") == "keep",
-		Lambda:        params.Number("lambda"),
-		Nonfinite:     nonfinite,
-		TableBytes:    p.Options.Memory / 12,
-	}
-	for t, m := range p.Recipe.Models {
-		sta.Models = append(sta.Models, fuse.STAModel{
-			Weight:    m.Params.Number("weight"),
-			Density:   m.Params.Number("density"),
-			Threshold: float32(m.Params.Number("threshold")),
-			Fixed:     m.Params.Has("threshold"),
-			Statistic: p.statistics[t],
-		})
-	}
-	return sta
 }

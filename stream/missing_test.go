@@ -184,7 +184,7 @@ func TestMissingInSlicesAndModules(t *testing.T) {
 				t.Fatal(err)
 			}
 			plan.Close()
-			got, _ := load(t, read(t, plan.Out))
+			got, _ := load(t, read(t, plan.Output.Path))
 			x := got.find(second)
 			switch {
 			case want == nil && x != nil:

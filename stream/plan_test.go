@@ -17,6 +17,8 @@ import (
 	"weld/format/safetensors"
 	"weld/mmapio"
 	"weld/stream/destination"
+	"weld/stream/plan"
+	"weld/stream/run"
 )
 
 // problem is what one error of a plan should be about.
@@ -27,9 +29,9 @@ type problem struct {
 
 func problemsOf(t *testing.T, err error) (list []problem) {
 	t.Helper()
-	var bad *InputError
+	var bad *plan.InputError
 	if !errors.As(err, &bad) {
-		t.Fatalf("not an InputError: %v", err)
+		t.Fatalf("not an plan.InputError: %v", err)
 	}
 	for _, p := range bad.Problems {
 		var e *format.Error
@@ -59,7 +61,7 @@ func sameProblems(t *testing.T, err error, want ...problem) {
 func (p savedFamily) fails(t *testing.T, q request, out string, o Options) error {
 	t.Helper()
 	check := noLeak(t)
-	plan, err := NewPlan(p.recipe(t, q), out, o)
+	plan, err := Prepare(p.recipe(t, q), out, o)
 	if err == nil {
 		plan.Close()
 		t.Errorf("%s to %s is planned", q.method, out)
@@ -267,7 +269,7 @@ func TestOutputPlace(t *testing.T) {
 		{"x.zst", true, "does not write *.zst"},
 		{"x.yml", true, destination.Writable},
 	} {
-		plan, err := NewPlan(p.recipe(t, q), p.out(c.out), Options{Force: c.force})
+		plan, err := Prepare(p.recipe(t, q), p.out(c.out), Options{Force: c.force})
 		switch {
 		case err == nil:
 			plan.Close()
@@ -332,10 +334,10 @@ func TestMemoryIsForTheLargestTensor(t *testing.T) {
 		t.Fatal("it is not said how much is needed")
 	}
 	least, _ := strconv.ParseInt(m[2], 10, 64)
-	for _, memory := range []int64{least << 20, DefaultMemory} {
+	for _, memory := range []int64{least << 20, run.DefaultMemory} {
 		plan := p.plan(t, q, p.out("x"), enough(memory))
-		cost, largest := plan.method.Cost(), int64(0)
-		for i := range plan.jobs {
+		cost, largest := plan.NewMethod(plan.Options.tableBytes()).Cost(), int64(0)
+		for i := range plan.Fused() {
 			largest = max(largest, cost.Job(i))
 		}
 		b := plan.Budget
@@ -345,7 +347,7 @@ func TestMemoryIsForTheLargestTensor(t *testing.T) {
 		if b.Jobs < largest {
 			t.Errorf("of %d bytes, %d are for what a tensor holds, and one holds %d", memory, b.Jobs, largest)
 		}
-		if counted := runtimeMemory + b.Jobs + int64(b.Workers)*b.Span + b.Shelf; b.Shelf > 0 && counted > memory-memory/8 {
+		if counted := 24<<20 + b.Jobs + int64(b.Workers)*b.Span + b.Views; b.Views > 0 && counted > memory-memory/8 {
 			t.Errorf("of %d bytes, %d are given away: %+v", memory, counted, b)
 		}
 		plan.Close()

@@ -13,6 +13,7 @@ import (
 
 	"weld/format"
 	"weld/format/open"
+	planning "weld/stream/plan"
 	"weld/stream/recipe"
 )
 
@@ -72,7 +73,7 @@ func publishedRecipe(t *testing.T, name string, want facts, known *resolution) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "out")
-	plan, err := NewPlan(r, out, Options{})
+	plan, err := Prepare(r, out, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func publishedRecipe(t *testing.T, name string, want facts, known *resolution) {
 }
 
 // planned holds a plan against the table.
-func planned(t *testing.T, plan *Plan, want facts) {
+func planned(t *testing.T, plan *Prepared, want facts) {
 	summary := plan.Summary()
 	if want.fused == 0 && want.copied == 0 {
 		want.fused = 39
@@ -96,9 +97,9 @@ func planned(t *testing.T, plan *Plan, want facts) {
 	if want.rows == 0 {
 		want.rows = 24
 	}
-	var layers int64
-	for _, run := range plan.restacked {
-		layers += run.layers
+	var layers int64 // that slices put together
+	if plan.Recipe.Slices != nil {
+		layers = layersOf(len(plan.Tensors), func(i int) string { return plan.Tensors[i].Name })
 	}
 	if summary.Fused != want.fused || summary.Copied != want.copied || layers != want.layers {
 		t.Errorf("%d fused, %d copied, %d layers; want %d, %d, %d", summary.Fused, summary.Copied, layers, want.fused, want.copied, want.layers)
@@ -122,31 +123,31 @@ func planned(t *testing.T, plan *Plan, want facts) {
 }
 
 // valued checks one line of the table's values.
-func valued(t *testing.T, plan *Plan, words []string) {
+func valued(t *testing.T, plan *Prepared, words []string) {
 	at := 1
 	if len(words) == 4 && words[0] != "from" {
 		at = 2
 	}
-	i := slices.IndexFunc(plan.Tensors, func(x Output) bool { return x.Name == words[at] })
+	i := slices.IndexFunc(plan.Tensors, func(x planning.Tensor) bool { return x.Name == words[at] })
 	if i < 0 {
 		t.Errorf("%q: no such tensor", words)
 		return
 	}
 	x := plan.Tensors[i]
 	if words[0] == "from" {
-		if path, tensor := plan.origin(x); path != words[2] || tensor != words[3] {
+		if path, tensor := origin(plan, x); path != words[2] || tensor != words[3] {
 			t.Errorf("%q: it is from %s, %s", words, path, tensor)
 		}
 		return
 	}
-	values := x.shared
+	values := x.Shared
 	if at == 2 {
-		k := slices.IndexFunc(x.parts, func(p part) bool { return plan.models[p.model].Path == words[1] })
+		k := slices.IndexFunc(x.Models, func(p planning.Contribution) bool { return plan.Models[p.Model].Path == words[1] })
 		if k < 0 {
 			t.Errorf("%q: the model takes no part", words)
 			return
 		}
-		values = x.parts[k].params
+		values = x.Models[k].Params
 	}
 	want, err := strconv.ParseFloat(words[len(words)-1], 64)
 	if err != nil {
@@ -158,18 +159,18 @@ func valued(t *testing.T, plan *Plan, words []string) {
 }
 
 // origin is where a tensor with one source comes from.
-func (p *Plan) origin(x Output) (path, tensor string) {
-	if x.Action == Copy {
-		return x.from.Path, x.from.Tensors()[x.index].Name
+func origin(p *Prepared, x planning.Tensor) (path, tensor string) {
+	if x.Action == planning.Copy {
+		return x.From.Path, x.From.Tensors()[x.Index].Name
 	}
-	m := p.models[x.parts[0].model]
-	return m.Path, m.Tensors()[x.parts[0].index].Name
+	m := p.Models[x.Models[0].Model]
+	return m.Path, m.Tensors()[x.Models[0].Index].Name
 }
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-12*max(1, math.Abs(a)) }
 
 // written demands the planned tensors and config.json that says as many layers and rows.
-func written(t *testing.T, plan *Plan, out string) {
+func written(t *testing.T, plan *Prepared, out string) {
 	c, err := open.Checkpoint(out)
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +190,7 @@ func written(t *testing.T, plan *Plan, out string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layers := stacks(c.Tensors())[0].layers
+	layers := layersOf(len(c.Tensors()), func(i int) string { return c.Tensors()[i].Name })
 	i, _ := c.Find("model.embed_tokens.weight")
 	if rows := c.Tensors()[i].Shape[0]; config.Layers != layers || config.Rows != rows {
 		t.Errorf("config.json says %d layers and %d rows, written are %d and %d", config.Layers, config.Rows, layers, rows)
@@ -237,7 +238,7 @@ func resolvedByMergekit(t *testing.T) (all map[string]*resolution) {
 
 // compare demands the same tensors, the same tensors of the same models in each, and the same
 // parameters.
-func (r *resolution) compare(t *testing.T, plan *Plan) {
+func (r *resolution) compare(t *testing.T, plan *Prepared) {
 	index := make(map[string]int)
 	for i, x := range plan.Tensors {
 		index[x.Name] = i
@@ -255,33 +256,33 @@ func (r *resolution) compare(t *testing.T, plan *Plan) {
 	}
 }
 
-func (r *resolution) compareTensor(t *testing.T, plan *Plan, x Output, want resolvedTensor) {
-	if x.Action == Copy {
-		path, tensor := plan.origin(x)
+func (r *resolution) compareTensor(t *testing.T, plan *Prepared, x planning.Tensor, want resolvedTensor) {
+	if x.Action == planning.Copy {
+		path, tensor := origin(plan, x)
 		if len(want.inputs) != 1 || path != want.inputs[0].model || tensor != want.inputs[0].named(want.name) {
 			t.Errorf("%s is copied from %s, %s; mergekit has %v", x.Name, path, tensor, want.inputs)
 		}
 		return
 	}
-	sameValues(t, x.Name, x.shared, r.Params[want.shared])
-	found := make(map[string]part)
-	for _, p := range x.parts {
-		found[plan.models[p.model].Path] = p
+	sameValues(t, x.Name, x.Shared, r.Params[want.shared])
+	found := make(map[string]planning.Contribution)
+	for _, p := range x.Models {
+		found[plan.Models[p.Model].Path] = p
 	}
 	for _, in := range want.inputs {
 		p, ok := found[in.model]
 		switch {
 		case ok:
-			m := plan.models[p.model]
-			if got := m.Tensors()[p.index].Name; got != in.named(want.name) {
+			m := plan.Models[p.Model]
+			if got := m.Tensors()[p.Index].Name; got != in.named(want.name) {
 				t.Errorf("%s takes %s of %s, mergekit %s", x.Name, got, m.Path, in.named(want.name))
 			}
-			sameValues(t, x.Name+" of "+m.Path, p.params, r.Params[in.own])
+			sameValues(t, x.Name+" of "+m.Path, p.Params, r.Params[in.own])
 			delete(found, in.model)
-		case x.base < 0 || x.reference.Path != in.model:
+		case x.Base < 0 || x.Reference.Path != in.model:
 			t.Errorf("%s: %s takes no part", x.Name, in.model)
 		default:
-			if got := x.reference.Tensors()[x.base].Name; got != in.named(want.name) {
+			if got := x.Reference.Tensors()[x.Base].Name; got != in.named(want.name) {
 				t.Errorf("%s is compared with %s, by mergekit with %s", x.Name, got, in.named(want.name))
 			}
 		}
@@ -477,4 +478,16 @@ var crossing = []string{
 	"t model.layers.0.self_attn.q_proj.weight 0", "t model.layers.0.mlp.up_proj.weight 1",
 	"t model.layers.1.self_attn.q_proj.weight 0.43333333333333335", "t model.layers.1.mlp.up_proj.weight 0.5666666666666667",
 	"t model.layers.3.self_attn.o_proj.weight 1", "t model.layers.3.post_attention_layernorm.weight 0.5", "t lm_head.weight 0.5",
+}
+
+// layersOf counts the layers of the language model among so many tensors.
+func layersOf(tensors int, name func(i int) string) int64 {
+	numbers := make(map[string]bool)
+	for i := range tensors {
+		if of, found := strings.CutPrefix(name(i), "model.layers."); found {
+			number, _, _ := strings.Cut(of, ".")
+			numbers[number] = true
+		}
+	}
+	return int64(len(numbers))
 }

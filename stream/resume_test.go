@@ -38,7 +38,7 @@ func TestRefusedMergeResumes(t *testing.T) {
 		if _, err := p.merge(t, context.Background(), q, out, Options{Force: true, FS: dying}); !errors.Is(err, errInjected) || !strings.Contains(err.Error(), "the next run for this output completes that") {
 			t.Fatal(err)
 		}
-		if _, err := NewPlan(p.recipe(t, q), out, Options{Resume: resume}); err == nil || !strings.Contains(err.Error(), mmapio.ErrExists.Error()) {
+		if _, err := Prepare(p.recipe(t, q), out, Options{Resume: resume}); err == nil || !strings.Contains(err.Error(), mmapio.ErrExists.Error()) {
 			t.Errorf("without force: %v", err)
 		}
 		entries, _ := filepath.Glob(filepath.Join(parent, "*", "notes.txt"))

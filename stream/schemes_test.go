@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/stream/plan"
 )
 
 // fp8Model is two layers of codes with scales, which no two seeds share.
@@ -73,18 +74,18 @@ func schemes(t *testing.T) {
 	write(t, "plain/config.json", []byte(`{"num_hidden_layers": 2}`))
 }
 
-func planText(text, out string) (*Plan, error) {
+func planText(text, out string) (*Prepared, error) {
 	r, err := Schema().Parse("recipe.yml", []byte(text))
 	if err != nil {
 		return nil, err
 	}
-	return NewPlan(r, out, Options{})
+	return Prepare(r, out, Options{})
 }
 
 // refusedScheme demands the one error that names a scheme, and what it is found by.
 func refusedScheme(t *testing.T, err error, said ...string) {
 	t.Helper()
-	var all *InputError
+	var all *plan.InputError
 	if !errors.As(err, &all) || len(all.Problems) != 1 || format.KindOf(err) != format.KindScheme {
 		t.Fatalf("%v: not one refusal of a scheme", err)
 	}
@@ -220,7 +221,7 @@ func TestStaleDeclarations(t *testing.T) {
 		c.save(t, filepath.Join(name, "model.safetensors"))
 	}
 	write(t, "a/hf_quant_config.json", []byte(`{"quantization": {"quant_algo": "FP8"}}`))
-	merged := func(config string) (plan *Plan, written map[string]any) {
+	merged := func(config string) (plan *Prepared, written map[string]any) {
 		t.Helper()
 		write(t, "a/config.json", []byte(config))
 		plan, err := planText("merge_method: linear\nmodels: [{model: a}, {model: b}]", "out")

@@ -39,7 +39,7 @@ func TestNoSpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, out := range []string{"out", "out.safetensors", "out.safetensors.zst"} {
-		p, err := NewPlan(r, filepath.Join(dir, out), Options{})
+		p, err := Prepare(r, filepath.Join(dir, out), Options{})
 		if err == nil {
 			p.Close()
 		}
@@ -72,7 +72,7 @@ func TestNoSpaceForWhatIsCarried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(r, filepath.Join(dir, "out"), Options{})
+	p, err := Prepare(r, filepath.Join(dir, "out"), Options{})
 	if err == nil {
 		p.Close()
 	}

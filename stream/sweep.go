@@ -6,12 +6,16 @@ import (
 	"time"
 
 	"weld/stream/fuse"
+	"weld/stream/plan"
 	"weld/stream/recipe"
+	"weld/stream/run"
 )
 
 // Sweep is a merge in several variants, which differ in numbers alone: each has an output of its
 // own, and every pass reads the inputs once for all of them.
-type Sweep struct{ Plans []*Plan }
+type Sweep struct {
+	Plans []*Prepared // which share the inputs, and the budget
+}
 
 // Variant is one of them.
 type Variant struct {
@@ -19,76 +23,73 @@ type Variant struct {
 	Out    string
 }
 
-// NewSweep plans variants of one merge. The error is that of [NewPlan]. The sweep must be
+// NewSweep plans variants of one merge. The error is that of [Prepare]. The sweep must be
 // closed.
 func NewSweep(variants []Variant, o Options) (*Sweep, error) {
-	lead, err := NewPlan(variants[0].Recipe, variants[0].Out, o)
-	if err != nil {
-		return nil, err
-	}
-	s := &Sweep{Plans: []*Plan{lead}}
-	for _, v := range variants[1:] {
-		p, err := lead.variant(v)
+	o = o.withDefaults()
+	s := new(Sweep)
+	for _, v := range variants {
+		p, err := s.variant(v, o)
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
-		s.Plans = append(s.Plans, p)
+		s.Plans = append(s.Plans, &Prepared{Plan: p, Options: o})
 	}
-	lead.variants = len(s.Plans)
-	return s, s.together(func() error { return lead.divide() })
+	budget, err := divide(s.Plans[0].Plan, fuse.Together(s.methods()), len(variants), o)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	for _, v := range s.Plans {
+		v.Budget = budget
+	}
+	return s, nil
 }
 
-// Close closes the inputs, which the variants share.
-func (s *Sweep) Close() error { return s.Plans[0].Close() }
-
-// variant plans another merge of the same inputs.
-func (p *Plan) variant(v Variant) (*Plan, error) {
-	q := &Plan{
-		Recipe: v.Recipe, Out: v.Out, Options: p.Options, Sources: p.Sources,
-		base: p.base, models: p.models, importance: p.importance, statistics: p.statistics, files: p.files, rows: p.rows,
+// variant plans one more; the first one opens the inputs.
+func (s *Sweep) variant(v Variant, o Options) (*plan.Plan, error) {
+	if err := o.resume(v.Out); err != nil {
+		return nil, &plan.InputError{Problems: []error{err}}
 	}
-	problems := q.match()
-	if err := q.checkPlace(); err != nil {
-		problems = append(problems, err)
+	if len(s.Plans) == 0 {
+		return plan.New(v.Recipe, v.Out, o.planning())
 	}
-	if len(problems) == 0 {
-		problems = q.prepare()
-	}
-	if len(problems) > 0 {
-		return nil, &InputError{problems}
-	}
-	return q, nil
+	return s.Plans[0].Variant(v.Recipe, v.Out, o.planning())
 }
 
-// together has the first plan work for all of them while f runs.
-func (s *Sweep) together(f func() error) error {
-	lead := s.Plans[0]
-	if len(s.Plans) > 1 {
-		own := lead.method
-		defer func() { lead.method = own }()
-		var methods []fuse.Method
-		for _, p := range s.Plans {
-			methods = append(methods, p.method)
-		}
-		lead.method = fuse.Together(methods)
+// Close closes the inputs.
+func (s *Sweep) Close() error {
+	if len(s.Plans) == 0 {
+		return nil
 	}
-	return f()
+	return s.Plans[0].Close()
 }
 
-// Merge runs all variants; see [Plan.Merge]. Outputs are committed one after the other, in
+// methods begin all variants.
+func (s *Sweep) methods() (list []fuse.Method) {
+	for _, v := range s.Plans {
+		list = append(list, v.NewMethod(v.Options.tableBytes()))
+	}
+	return list
+}
+
+// Merge runs all variants; see [Prepared.Merge]. Outputs are committed one after the other, in
 // order.
 func (s *Sweep) Merge(ctx context.Context) ([]*Report, error) {
 	start := time.Now()
-	passes := 0
-	var outs []*output
-	err := s.together(func() (err error) {
-		passes, outs, err = s.fuse(ctx)
-		return err
-	})
+	lead, methods := s.Plans[0], s.methods()
+	runner := run.New(config(lead.Plan, fuse.Together(methods), len(methods), lead.Budget, lead.Options))
+	if err := runner.Measure(ctx); err != nil {
+		return nil, lead.Explain(err)
+	}
+	outs, sinks, err := s.create()
 	if err != nil {
 		return nil, errors.Join(err, discard(outs, err))
 	}
-	if err := s.Plans[0].unchanged(); err != nil {
+	result, err := runner.Fuse(ctx, sinks)
+	if err != nil {
+		return nil, errors.Join(lead.Explain(err), discard(outs, err))
+	}
+	if err := lead.Unchanged(); err != nil {
 		return nil, errors.Join(err, discard(outs, err))
 	}
 	var reports []*Report
@@ -96,31 +97,25 @@ func (s *Sweep) Merge(ctx context.Context) ([]*Report, error) {
 		if err := out.commit(ctx); err != nil {
 			return nil, errors.Join(err, discard(outs[i+1:], err))
 		}
-		reports = append(reports, s.Plans[i].report(passes+1, time.Since(start)))
+		reports = append(reports, report(s.Plans[i].Plan, result.Passes, methods[i].Results(), time.Since(start)))
 	}
 	return reports, nil
 }
 
-// fuse measures and fills the outputs, which it has begun even if it fails.
-func (s *Sweep) fuse(ctx context.Context) (passes int, outs []*output, err error) {
-	lead := s.Plans[0]
-	if passes, err = lead.measure(ctx); err != nil {
-		return passes, nil, err
-	}
-	for _, p := range s.Plans {
-		out, err := p.create()
+// create begins the outputs of all variants; some of them have begun even if it fails.
+func (s *Sweep) create() (outs []*writer, sinks []run.Sink, err error) {
+	for _, v := range s.Plans {
+		out, err := create(v.Plan, v.Budget, v.Options)
 		if err != nil {
-			return passes, outs, err
+			return outs, nil, err
 		}
-		outs = append(outs, out)
+		outs, sinks = append(outs, out), append(sinks, out)
 	}
-	fusing := &walk{plan: lead, name: "fuse", reads: lead.method.Reads(), chain: lead.method.Fuse, outs: outs}
-	fusing.announce(passes, passes+1)
-	return passes, outs, fusing.run(ctx)
+	return outs, sinks, nil
 }
 
 // discard gives outputs up.
-func discard(outs []*output, cause error) error {
+func discard(outs []*writer, cause error) error {
 	var errs []error
 	for _, out := range outs {
 		errs = append(errs, out.discard(cause))

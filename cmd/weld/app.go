@@ -12,8 +12,8 @@ import (
 const exitHelp = `Exit status: 0 done, 1 failed, 2 wrong usage or recipe, 3 damaged or unusable
 input, 130 interrupted.`
 
-// run executes a command line and returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// execute executes a command line and returns the exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := &results{w: stdout}
 	app := newApp(out, stderr, invoked(args))
 	args, err := flagsFirst(app, args)

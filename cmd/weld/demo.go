@@ -170,7 +170,7 @@ func (d *demonstration) merge(m merger) error {
 	if err != nil {
 		return err
 	}
-	p, err := stream.NewPlan(r, filepath.Join(d.dir, m.out), stream.Options{Force: true, Version: version()})
+	p, err := stream.Prepare(r, filepath.Join(d.dir, m.out), stream.Options{Force: true, Version: version()})
 	if err != nil {
 		return err
 	}

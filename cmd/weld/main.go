@@ -7,5 +7,5 @@ import "os"
 
 func main() {
 	ctx := interruptible()
-	os.Exit(within(ctx, patience, os.Stderr, func() int { return run(ctx, os.Args, os.Stdout, os.Stderr) }))
+	os.Exit(within(ctx, patience, os.Stderr, func() int { return execute(ctx, os.Args, os.Stdout, os.Stderr) }))
 }

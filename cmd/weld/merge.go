@@ -64,7 +64,7 @@ func merge(c *cli.Context) error {
 }
 
 // planFor plans what the arguments of merge or plan ask for. Only a merge resumes.
-func planFor(c *cli.Context, resume bool) (*stream.Plan, error) {
+func planFor(c *cli.Context, resume bool) (*stream.Prepared, error) {
 	r, rest, err := request(c)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func planFor(c *cli.Context, resume bool) (*stream.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return untilInterrupt(c.Context, func() (*stream.Plan, error) { return stream.NewPlan(r, out, o) })
+	return untilInterrupt(c.Context, func() (*stream.Prepared, error) { return stream.Prepare(r, out, o) })
 }
 
 // outputName is the one argument that is left.

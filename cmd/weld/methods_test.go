@@ -94,7 +94,7 @@ func flagLine(help, key string) string {
 func weld(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	if code := run(context.Background(), append([]string{"weld"}, args...), &stdout, &stderr); code != exitDone {
+	if code := execute(context.Background(), append([]string{"weld"}, args...), &stdout, &stderr); code != exitDone {
 		t.Fatalf("weld %s: exit status %d: %s", strings.Join(args, " "), code, &stderr)
 	}
 	return stdout.String()

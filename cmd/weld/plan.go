@@ -15,12 +15,12 @@ func planCommand(in invocation) *cli.Command {
 		Description: in.help("plan", "Takes the arguments of merge, reads headers only, and reports everything that is\nwrong with them at once.",
 			"   weld plan recipe.yml ./merged\n   weld plan --json recipe.yml ./merged"),
 		Flags:        append(append(methodFlags(in), outputFlags()...), runFlags()...),
-		Action:       plan,
+		Action:       planMerge,
 		BashComplete: completeMethod,
 	}
 }
 
-func plan(c *cli.Context) error {
+func planMerge(c *cli.Context) error {
 	p, err := planFor(c, false)
 	if err != nil {
 		return err

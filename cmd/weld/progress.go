@@ -7,11 +7,11 @@ import (
 	"os"
 	"time"
 
+	"weld/stream/run"
+
 	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
-
-	"weld/stream"
 )
 
 // Intervals of progress.
@@ -22,7 +22,7 @@ const (
 )
 
 // watch shows the progress of a run until stop is called.
-func watch(c *cli.Context, p *stream.Progress) (stop func()) {
+func watch(c *cli.Context, p *run.Progress) (stop func()) {
 	if c.Bool("quiet") {
 		return func() {}
 	}
@@ -54,13 +54,13 @@ func watch(c *cli.Context, p *stream.Progress) (stop func()) {
 }
 
 // display shows how far a step is; last is the end of it all.
-type display func(step stream.Step, done int64, last bool)
+type display func(step run.Phase, done int64, last bool)
 
 // progressBar draws on a terminal, one bar for each step.
 func progressBar(w io.Writer) display {
 	var bar *progressbar.ProgressBar
 	drawn := 0 // the step that the bar shows
-	return func(step stream.Step, done int64, last bool) {
+	return func(step run.Phase, done int64, last bool) {
 		if step.Index != drawn || last {
 			if bar != nil {
 				bar.Clear()
@@ -86,12 +86,12 @@ func progressBar(w io.Writer) display {
 	}
 }
 
-func title(s stream.Step) string { return fmt.Sprintf("%d/%d %s", s.Index, s.Count, s.Name) }
+func title(s run.Phase) string { return fmt.Sprintf("%d/%d %s", s.Index, s.Count, s.Name) }
 
 // progressLines writes a line now and then, for logs.
 func progressLines(w io.Writer) display {
 	start := time.Now()
-	return func(step stream.Step, done int64, last bool) {
+	return func(step run.Phase, done int64, last bool) {
 		if last || step.Bytes == 0 {
 			return
 		}
@@ -103,7 +103,7 @@ func progressLines(w io.Writer) display {
 func progressJSON(w io.Writer) display {
 	start := time.Now()
 	e := json.NewEncoder(w)
-	return func(step stream.Step, done int64, _ bool) {
+	return func(step run.Phase, done int64, _ bool) {
 		e.Encode(struct {
 			Step    string  `json:"step"`
 			Index   int     `json:"index"`

@@ -12,6 +12,7 @@ import (
 
 	"weld/mmapio"
 	"weld/stream"
+	"weld/stream/run"
 )
 
 // runFlags are the flags of every command that walks checkpoints.
@@ -20,7 +21,7 @@ func runFlags() []cli.Flag {
 		&cli.IntFlag{Name: "threads", Usage: "`N` workers at most; more than there are processors bring nothing and are not started", DefaultText: "one per processor", Category: categoryRun},
 		&cli.StringFlag{Name: "memory", Usage: "byte budget, such as 512MiB", DefaultText: "192MiB", Category: categoryRun},
 		&cli.StringFlag{Name: "read", Usage: "how inputs are read: mmap, or pread, which suits network file systems better", DefaultText: mmapio.Mapped.String(), Category: categoryRun},
-		&cli.StringFlag{Name: "cache", Usage: "the page cache of what was read and written: auto (drop it if it would fill more than half of memory), keep, drop", DefaultText: stream.Caches[stream.CacheAuto], Category: categoryRun},
+		&cli.StringFlag{Name: "cache", Usage: "the page cache of what was read and written: auto (drop it if it would fill more than half of memory), keep, drop", DefaultText: run.Caches[run.CacheAuto], Category: categoryRun},
 		&cli.BoolFlag{Name: "json", Usage: "results as JSON on stdout, progress as JSON lines on stderr", Category: categoryRun},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, no notes", Category: categoryRun},
 	}
@@ -43,7 +44,7 @@ const minMemory = 32 << 20
 
 // options reads runFlags, and the output's flags where the command has them.
 func options(c *cli.Context) (stream.Options, error) {
-	o := stream.Options{Threads: c.Int("threads"), Version: c.App.Version, Progress: new(stream.Progress)}
+	o := stream.Options{Threads: c.Int("threads"), Version: c.App.Version, Progress: new(run.Progress)}
 	if o.Threads < 0 {
 		return o, usagef("--threads %d: at least 1, or 0 for one per CPU", o.Threads)
 	}
@@ -58,13 +59,13 @@ func options(c *cli.Context) (stream.Options, error) {
 	if o.ShardSize, err = size(c, "shard-size", 1); err != nil {
 		return o, err
 	}
-	if err := errors.Join(oneOf(c, "read", mmapio.Readings, &o.Read), oneOf(c, "cache", stream.Caches, &o.Cache)); err != nil {
+	if err := errors.Join(oneOf(c, "read", mmapio.Readings, &o.Read), oneOf(c, "cache", run.Caches, &o.Cache)); err != nil {
 		return o, err
 	}
 	o.Force = c.Bool("force")
 	limit := o.Memory
 	if limit == 0 {
-		limit = stream.DefaultMemory
+		limit = run.DefaultMemory
 	}
 	debug.SetMemoryLimit(limit)
 	o.Beyond = func(bytes int64) {

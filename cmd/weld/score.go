@@ -33,7 +33,7 @@ func score(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := untilInterrupt(c.Context, func() (*stream.Plan, error) { return stream.NewPlan(r, "", o) })
+	p, err := untilInterrupt(c.Context, func() (*stream.Prepared, error) { return stream.Prepare(r, "", o) })
 	if err != nil {
 		return err
 	}

@@ -6,18 +6,18 @@ import (
 	"strings"
 	"testing"
 
-	"weld/stream"
+	"weld/stream/run"
 )
 
 // The scripts run for less time than it takes until progress is shown; these tests look
 // at what would be.
 
-var halfway = stream.Step{Name: "fuse", Index: 2, Count: 4, Bytes: 3_000_000_000}
+var halfway = run.Phase{Name: "fuse", Index: 2, Count: 4, Bytes: 3_000_000_000}
 
 func TestProgressLines(t *testing.T) {
 	var out strings.Builder
 	show := progressLines(&out)
-	show(stream.Step{}, 0, false) // nothing has begun
+	show(run.Phase{}, 0, false) // nothing has begun
 	show(halfway, 1_500_000_000, false)
 	show(halfway, 3_000_000_000, true) // the result says that it is done
 	if want := regexp.MustCompile(`^weld: 2/4 fuse: 1\.5 GB of 3\.0 GB, \d+s elapsed\n$`); !want.MatchString(out.String()) {
@@ -49,7 +49,7 @@ func TestProgressJSON(t *testing.T) {
 func TestProgressBar(t *testing.T) {
 	var out strings.Builder
 	show := progressBar(&out)
-	show(stream.Step{}, 0, false)
+	show(run.Phase{}, 0, false)
 	if out.Len() > 0 {
 		t.Errorf("a bar before anything begins: %q", out.String())
 	}
@@ -57,7 +57,7 @@ func TestProgressBar(t *testing.T) {
 	if s := out.String(); !strings.Contains(s, "2/4 fuse") || !strings.Contains(s, "50%") {
 		t.Errorf("the bar shows neither step nor share: %q", s)
 	}
-	show(stream.Step{Name: "fuse", Index: 3, Count: 4, Bytes: 10}, 10, false)
+	show(run.Phase{Name: "fuse", Index: 3, Count: 4, Bytes: 10}, 10, false)
 	show(halfway, 3_000_000_000, true)
 	if s := out.String(); strings.Contains(s, "\n") {
 		t.Errorf("the bar leaves lines behind: %q", s)

@@ -138,7 +138,7 @@ func TestNamesFromFiles(t *testing.T) {
 		{evil}, {"merge", "--" + evil}, {"merge", "--threads", evil, "x"},
 	} {
 		var stdout, stderr strings.Builder
-		run(t.Context(), append([]string{"weld"}, args...), &stdout, &stderr)
+		execute(t.Context(), append([]string{"weld"}, args...), &stdout, &stderr)
 		printed := stdout.String() + stderr.String()
 		if printed == "" {
 			t.Errorf("%q prints nothing", args)
@@ -163,7 +163,7 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 func TestResultsThatDoNotArrive(t *testing.T) {
 	for _, args := range []string{"--help", "--version", "merge --help", "completion bash", "completion fish", ""} {
 		var stderr strings.Builder
-		code := run(context.Background(), append([]string{"weld"}, strings.Fields(args)...), full{}, &stderr)
+		code := execute(context.Background(), append([]string{"weld"}, strings.Fields(args)...), full{}, &stderr)
 		if code != exitFailed || stderr.String() != "weld: no space left\n" {
 			t.Errorf("weld %s: status %d, %q", args, code, stderr.String())
 		}

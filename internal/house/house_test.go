@@ -77,7 +77,8 @@ var rules = []struct {
 	{is("scoring", "stream/fuse"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
 	{is("stream/recipe"), []string{"os", "weld/mmapio", "weld/format/", "weld/scoring", "weld/stream/fuse"}},
 	{is("stream/fuse"), []string{"weld/stream/recipe"}},
-	{is("stream/run"), []string{"weld/stream/recipe"}},
+	{is("stream/run"), []string{"weld/stream/recipe", "weld/format/", "os"}},
+	{is("stream/plan"), []string{"golang.org/x/sync/", "sync", "context"}},
 	{is("stream/chat"), []string{"weld/", "os"}},
 	{below("format", "mmapio", "internal", "scoring", "stream"), []string{"flag", "log", "log/slog"}},
 }

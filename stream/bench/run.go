@@ -172,17 +172,17 @@ func (s *Set) measure(ctx context.Context, c Case, o stream.Options) (Row, error
 		defer os.Remove(out)
 	}
 	start := time.Now()
-	plan, err := stream.NewPlan(r, out, o)
+	merge, err := stream.Prepare(r, out, o)
 	if err != nil {
 		return row, err
 	}
-	report, err := plan.Merge(ctx)
+	report, err := merge.Merge(ctx)
 	row.Seconds = time.Since(start).Seconds()
 	var files []format.InputFile
-	for i := range plan.Sources {
-		files = append(files, plan.Sources[i].Files()...)
+	for i := range merge.Opened {
+		files = append(files, merge.Opened[i].Files()...)
 	}
-	if err := errors.Join(err, plan.Close()); err != nil {
+	if err := errors.Join(err, merge.Close()); err != nil {
 		return row, err
 	}
 	info, err := os.Stat(out)
@@ -201,7 +201,8 @@ func (s *Set) measure(ctx context.Context, c Case, o stream.Options) (Row, error
 	floor := filepath.Join(s.Dir, floorName)
 	defer os.Remove(floor)
 	start = time.Now()
-	if err := Floor(ctx, files, floor, row.Written, plan.Options); err != nil {
+	o.Threads = merge.Budget.Workers
+	if err := Floor(ctx, files, floor, row.Written, o); err != nil {
 		return row, err
 	}
 	row.Floor = time.Since(start).Seconds()

@@ -13,8 +13,8 @@ import (
 	"weld/format/model"
 	"weld/format/patch"
 	"weld/mmapio"
-	"weld/stream"
 	"weld/stream/destination"
+	"weld/stream/run"
 )
 
 // Apply puts patches on a base, one after the other, and writes the files of the last result. A base
@@ -100,7 +100,7 @@ func (a *application) verify(ctx context.Context, path string) error {
 		return err
 	}
 	p := a.patches[0]
-	a.Progress.Begin(stream.Step{Name: "compare the result", Index: 2, Count: 2, Bytes: p.Content()})
+	a.Progress.Begin(run.Phase{Name: "compare the result", Index: 2, Count: 2, Bytes: p.Content()})
 	a.tell(p)
 	return a.restore(ctx, p, nil)
 }
@@ -176,7 +176,7 @@ func (a *application) checkBase(ctx context.Context) error {
 			total += it.Bytes()
 		}
 	}
-	a.Progress.Begin(stream.Step{Name: "check the base", Index: 1, Count: 2, Bytes: total})
+	a.Progress.Begin(run.Phase{Name: "check the base", Index: 1, Count: 2, Bytes: total})
 	return a.chunks(ctx, len(p.Base()), func(i int) (bytes int64, each func(off, n int64) error, done func() error) {
 		it := p.Base()[i]
 		if !it.Known {
@@ -204,7 +204,7 @@ func (a *application) checkBase(ctx context.Context) error {
 // write writes the files of the last result.
 func (a *application) write(ctx context.Context) error {
 	last := a.patches[len(a.patches)-1]
-	a.Progress.Begin(stream.Step{Name: "apply", Index: 2, Count: 2, Bytes: last.Content()})
+	a.Progress.Begin(run.Phase{Name: "apply", Index: 2, Count: 2, Bytes: last.Content()})
 	files := make([]mmapio.OutputFile, len(last.Files()))
 	if a.dst.single && len(files) > 1 {
 		return errSeveral(a.dst.name)

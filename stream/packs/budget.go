@@ -5,7 +5,7 @@ import (
 
 	"weld/format"
 	"weld/mmapio"
-	"weld/stream"
+	"weld/stream/run"
 )
 
 // What a command takes besides its workers, and what a worker takes with its blocks in flight.
@@ -36,7 +36,7 @@ func (o *Options) within() int64 { return min(o.held, o.memory()/2) }
 
 func (o *Options) memory() int64 {
 	if o.Memory <= 0 {
-		return stream.DefaultMemory
+		return run.DefaultMemory
 	}
 	return o.Memory
 }

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"weld/stream/run"
 
-	"weld/stream"
+	"golang.org/x/sys/unix"
 )
 
 // cached counts the pages of a file that are in the page cache.
@@ -62,7 +62,7 @@ func TestTheCacheIsDroppedWhenAskedFor(t *testing.T) {
 		t.Fatal(shards, err)
 	}
 	synced(t, shards...)
-	run := func(c stream.Cache) (in, out int) {
+	measure := func(c run.Cache) (in, out int) {
 		o := options(nil, new(bytes.Buffer))
 		o.Cache = c
 		pack := filepath.Join(t.TempDir(), "x.weld")
@@ -77,12 +77,12 @@ func TestTheCacheIsDroppedWhenAskedFor(t *testing.T) {
 	if onTmpfs(dir) {
 		t.Skip("a RAM disk is nothing but page cache")
 	}
-	in, out := run(stream.CacheKeep)
+	in, out := measure(run.CacheKeep)
 	if in == 0 || out == 0 {
 		t.Errorf("%d pages of the input and %d of the output are left, though they were to be kept", in, out)
 	}
 	// The system may hold on to a page that is under way.
-	if i, o := run(stream.CacheDrop); i > in/10 || o > out/10 {
+	if i, o := measure(run.CacheDrop); i > in/10 || o > out/10 {
 		t.Errorf("%d pages of the input and %d of the output are left", i, o)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"weld/format/packed"
 	"weld/mmapio"
 	"weld/stream"
+	"weld/stream/run"
 )
 
 // Stream is what stands for stdin or stdout in place of a path.
@@ -93,7 +94,7 @@ func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Outcome) 
 	if r.Repeats > 0 {
 		w.Repeats()
 	}
-	o.Progress.Begin(stream.Step{Name: "pack", Index: 1, Count: 1, Bytes: in.size()})
+	o.Progress.Begin(run.Phase{Name: "pack", Index: 1, Count: 1, Bytes: in.size()})
 	if err := o.copyBlocks(ctx, in, w); err != nil {
 		return err
 	}

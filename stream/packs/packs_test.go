@@ -17,11 +17,12 @@ import (
 	"weld/format/safetensors"
 	"weld/mmapio"
 	"weld/stream"
+	"weld/stream/run"
 )
 
 // options are those of a run, with what - means.
 func options(in []byte, out *bytes.Buffer) Options {
-	return Options{Options: stream.Options{Threads: 3, Progress: new(stream.Progress)}, In: bytes.NewReader(in), Out: out}
+	return Options{Options: stream.Options{Threads: 3, Progress: new(run.Progress)}, In: bytes.NewReader(in), Out: out}
 }
 
 // tensors are of all kinds: some of several blocks, some without elements.

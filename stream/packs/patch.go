@@ -18,8 +18,8 @@ import (
 	"weld/format/patch"
 	"weld/format/safetensors"
 	"weld/mmapio"
-	"weld/stream"
 	"weld/stream/destination"
+	"weld/stream/run"
 )
 
 // PatchReport is what a patch is about.
@@ -84,7 +84,7 @@ func (o Options) patch(ctx context.Context, base format.Checkpoint, in *inputs, 
 	}
 	counted := &counter{w: file}
 	w := patch.NewWriter(counted, o.Threads, base, renamed)
-	o.Progress.Begin(stream.Step{Name: "patch", Index: 1, Count: 1, Bytes: in.size()})
+	o.Progress.Begin(run.Phase{Name: "patch", Index: 1, Count: 1, Bytes: in.size()})
 	if err := o.copyBlocks(ctx, in, w); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"weld/format/packed"
 	"weld/format/safetensors"
 	"weld/mmapio"
-	"weld/stream"
+	"weld/stream/run"
 )
 
 // Salvage is what was saved of a damaged pack.
@@ -76,14 +76,14 @@ func (s *salvaging) lose(place int64, file, tensor, what string) {
 func (s *salvaging) run(ctx context.Context) error {
 	s.bad = make([]bool, s.a.Blocks())
 	s.saved = make(map[string][]format.Tensor)
-	s.Progress.Begin(stream.Step{Name: "look for damage", Index: 1, Count: 2, Bytes: int64(s.a.Blocks())})
+	s.Progress.Begin(run.Phase{Name: "look for damage", Index: 1, Count: 2, Bytes: int64(s.a.Blocks())})
 	if err := s.blocks(ctx, s.a, func(i int, err error) { s.bad[i] = err != nil }); err != nil {
 		return err
 	}
 	if err := s.dst.room(s.needed(), "what is whole"); err != nil {
 		return err
 	}
-	s.Progress.Begin(stream.Step{Name: "salvage", Index: 2, Count: 2, Bytes: s.a.Content()})
+	s.Progress.Begin(run.Phase{Name: "salvage", Index: 2, Count: 2, Bytes: s.a.Content()})
 	for i, f := range s.a.Files() {
 		if safetensors.IsIndex(f.Name) {
 			continue // once it is known what is left

@@ -14,8 +14,8 @@ import (
 	"weld/format/packed"
 	"weld/format/planes"
 	"weld/mmapio"
-	"weld/stream"
 	"weld/stream/destination"
+	"weld/stream/run"
 )
 
 // source is a pack or a patch that is read from its beginning.
@@ -104,7 +104,7 @@ func (o Options) scan(in, step string) (*source, error) {
 		}
 		r, s.Closer, s.size, s.info = f, f, info.Size(), info
 	}
-	o.Progress.Begin(stream.Step{Name: step, Index: 1, Count: 1, Bytes: s.size})
+	o.Progress.Begin(run.Phase{Name: step, Index: 1, Count: 1, Bytes: s.size})
 	var err error
 	if s.Scanner, err = packed.NewScanner(s.path, r); err != nil {
 		return nil, errors.Join(err, s.Close())

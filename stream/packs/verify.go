@@ -21,7 +21,7 @@ import (
 	"weld/format/patch"
 	"weld/format/safetensors"
 	"weld/mmapio"
-	"weld/stream"
+	"weld/stream/run"
 )
 
 // Verification is what was found out about a checkpoint, a pack or a patch.
@@ -112,7 +112,7 @@ func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verifica
 	if strings.HasSuffix(strings.ToLower(path), ".zst") {
 		v.Notes = []string{"structure and the checksums of all frames were checked"}
 	}
-	o.Progress.Begin(stream.Step{Name: "verify", Index: 1, Count: 1, Bytes: v.Bytes})
+	o.Progress.Begin(run.Phase{Name: "verify", Index: 1, Count: 1, Bytes: v.Bytes})
 	var mu sync.Mutex
 	return o.chunks(ctx, len(c.Tensors()), func(i int) (int64, func(off, n int64) error, func() error) {
 		t := c.Tensors()[i]

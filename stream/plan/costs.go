@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"weld/format"
+	"weld/stream/fuse"
+)
+
+// Bytes that headers, names and plan take for a tensor: in the list of an input, which models of one
+// architecture share, and in the output with its contributions. A test holds the sum to it.
+const (
+	listedBytes  = 130
+	plannedBytes = 160
+)
+
+// HeldBytes bounds what headers and plan hold; found is what is kept beside it of each tensor.
+func (in *Inputs) HeldBytes(tensors int, found int64) int64 {
+	for i := range in.Opened {
+		tensors = max(tensors, len(in.Opened[i].Tensors()))
+	}
+	return listedBytes*in.lists + (plannedBytes+found)*int64(tensors)
+}
+
+// FileBytes is the size of all files of the inputs.
+func (in *Inputs) FileBytes() (n int64) {
+	for i := range in.Opened {
+		n += in.Opened[i].FileBytes()
+	}
+	return n
+}
+
+// FileBytes is the size of the input's files.
+func (in *Input) FileBytes() (n int64) {
+	for _, f := range in.Files() {
+		n += f.Info.Size()
+	}
+	return n
+}
+
+// hold takes account of one more input: its tensors are listed together with those of an earlier one, if these are
+// the same.
+func (in *Inputs) hold(i int) {
+	for j := range i {
+		if format.Share(in.Opened[i].Checkpoint, in.Opened[j].Checkpoint) {
+			return
+		}
+	}
+	in.lists += int64(len(in.Opened[i].Tensors()))
+}
+
+// count finds out what running the plan takes.
+func (p *planner) count() {
+	method := p.NewMethod(0)
+	p.Costs = Costs{Passes: method.Expected() + 1, Reads: method.Reads(), Held: p.HeldBytes(len(p.Tensors), 0)}
+	for i := range p.Tensors {
+		p.Costs.ReadBytes += p.readBytes(&p.Tensors[i], p.Costs.Reads)
+	}
+}
+
+// readBytes is the size of a whole tensor's operands.
+func (p *Plan) readBytes(t *Tensor, reads fuse.Reads) (n int64) {
+	if t.Action == Copy {
+		return t.Bytes()
+	}
+	if reads.Base && t.Base >= 0 {
+		n += t.Reference.Tensors()[t.Base].Bytes()
+	}
+	for k, c := range t.Models {
+		if from, i := p.Model(t, k); reads.Models && i >= 0 {
+			n += from.Tensors()[i].Bytes()
+		}
+		if reads.Importance && c.Importance >= 0 {
+			n += p.Importance[c.Model].Tensors()[c.Importance].Bytes()
+		}
+	}
+	return n
+}

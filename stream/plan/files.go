@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/lora"
+)
+
+// RecipeName is the file in an output directory that holds the recipe.
+const RecipeName = "weld_recipe.yml"
+
+// File is a small file of the output.
+type File struct {
+	Name    string // with slashes
+	Carried bool   // from beside the reference
+	Content []byte // nil where it is carried as it is
+}
+
+// listFiles finds what a directory holds beside its weights: what is carried over from the reference, the tokenizer
+// that the recipe asks for, and the recipe.
+func (p *planner) listFiles() error {
+	if !p.Output.Container.HoldsFiles() {
+		if len(p.vocabulary.files) > 0 {
+			p.note("output %s: the recipe's tokenizer goes into an output directory only; a file holds the tensors alone", p.out)
+		}
+		return nil
+	}
+	if err := p.listCarried(); err != nil {
+		return err
+	}
+	add := func(name string, content []byte) {
+		p.Output.Files = append(p.Output.Files, File{Name: name, Content: content})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.vocabulary.files)) {
+		add(name, p.vocabulary.files[name])
+	}
+	add(RecipeName, p.Recipe.YAML())
+	return nil
+}
+
+// listCarried finds the files that a directory carries over from the reference.
+func (p *planner) listCarried() error {
+	ref := p.Reference()
+	beside := format.Beside(ref.Checkpoint)
+	if !beside.Exists() {
+		return nil
+	}
+	names, skipped, err := hub.Sidecars(beside)
+	if err != nil {
+		return fmt.Errorf("list the files beside %s: %w", ref.Path, err)
+	}
+	if slices.Contains(names, lora.ConfigName) {
+		p.note("%s: an adapter lies beside the model and is no part of it: %s is not carried to the output", ref.Path, lora.ConfigName)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return name == RecipeName || name == lora.ConfigName || p.replaced(name) || name == hub.QuantConfigName && len(ref.stale) > 0
+	})
+	p.noteStale()
+	if err := errors.Join(p.checkCarried(beside, names), p.checkConfig(beside)); err != nil {
+		return err
+	}
+	for _, name := range skipped {
+		p.note("%s: the directory %s is not carried to the output", ref.Path, name)
+	}
+	for _, name := range names {
+		f := File{Name: name, Carried: true}
+		if name == hub.ConfigName {
+			if f.Content, err = p.configure(beside); err != nil {
+				return fmt.Errorf("carry %s of %s: %w", name, ref.Path, err)
+			}
+		}
+		p.Output.Files = append(p.Output.Files, f)
+	}
+	return nil
+}
+
+// configure is the config.json of the output: what the reference's says, but for dtype, vocabulary and layers.
+func (p *planner) configure(beside format.Folder) ([]byte, error) {
+	config, err := beside.Read(hub.ConfigName, hub.MaxSidecar)
+	if err != nil {
+		return nil, err
+	}
+	if p.Recipe.DType != format.Invalid {
+		config = hub.SetDType(config, p.Recipe.DType)
+	}
+	if p.unties() {
+		config = hub.SetUntied(config)
+	}
+	if p.vocabulary.rows > 0 {
+		config = hub.SetVocabSize(config, p.vocabulary.rows)
+	}
+	if len(p.Reference().stale) > 0 {
+		config = hub.DropQuantization(config)
+	}
+	config, _, err = p.restack(config)
+	return config, err
+}
+
+// checkConfig says what of a config.json will not fit the output.
+func (p *planner) checkConfig(beside format.Folder) error {
+	if len(p.restacked) == 0 {
+		return nil
+	}
+	config, err := beside.Read(hub.ConfigName, hub.MaxSidecar)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // there is none in the output either
+	case err != nil:
+		return fmt.Errorf("read the configuration of %s: %w", p.Reference().Path, err)
+	}
+	_, left, err := p.restack(config)
+	for _, line := range left {
+		p.note("%s: %s: %s", p.Reference().Path, hub.ConfigName, line)
+	}
+	if err != nil {
+		return err
+	}
+	return p.checkKinds(config)
+}

@@ -1,0 +1,150 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weld/format"
+	"weld/format/model"
+	"weld/format/quant"
+	"weld/scoring"
+)
+
+// Inputs are the opened inputs of a merge.
+type Inputs struct {
+	Opened     []Input
+	Base       *Input // nil if there is none
+	Models     []*Input
+	Importance []*Input // one for each model; nil entries where it has none
+
+	vocabulary vocabulary // that they share, where the recipe asks for a tokenizer
+	lists      int64      // tensors in the lists of all inputs, those that are shared once
+}
+
+// Input is one of them.
+type Input struct {
+	Role string // "base", "model", "importance"
+	Path string // as in the recipe
+	format.Checkpoint
+	Statistic scoring.Statistic // what an importance file holds
+
+	scheme  *quant.Scheme // that its values are stored in; nil if they are plain
+	stale   []string      // what says so nevertheless
+	foreign string        // of an importance file: which of its tensors are none of the model's, for messages
+	strange bool          // its names meet none that are wanted, which has been said
+}
+
+// roleImportance is the role of an importance file.
+const roleImportance = "importance"
+
+// open opens every input of the recipe.
+func (p *planner) open() (problems []error) {
+	p.Opened = make([]Input, 0, 1+2*len(p.Recipe.Models)) // pointers into it stay good
+	add := func(role, path string, adapters []string) *Input {
+		in, err := p.Inputs.open(role, path, adapters, p.options)
+		if err != nil {
+			problems = append(problems, err)
+			return nil
+		}
+		p.noteOnce(format.Notes(in.Checkpoint))
+		return in
+	}
+	if p.Recipe.Base != "" {
+		p.Base = add("base", p.Recipe.Base, p.Recipe.BaseLora)
+	}
+	needed := p.needsImportance()
+	for _, m := range p.Recipe.Models {
+		p.Models = append(p.Models, add("model", m.Path, m.Lora))
+		path := m.Params.Text("importance")
+		if path == "" || !needed {
+			p.Importance = append(p.Importance, nil)
+			continue
+		}
+		s := add(roleImportance, path, nil)
+		p.Importance = append(p.Importance, s)
+		if s != nil {
+			var err error
+			if s.Statistic, err = statisticOf(s, m.Params.Text("statistic")); err != nil {
+				problems = append(problems, err)
+			}
+		}
+	}
+	return problems
+}
+
+// noteOnce notes what inputs have to say: a model may serve twice.
+func (p *planner) noteOnce(notes []string) {
+	for _, n := range notes {
+		if !slices.Contains(p.Notes, n) {
+			p.Notes = append(p.Notes, n)
+		}
+	}
+}
+
+// open opens one more input, for which there is room.
+func (in *Inputs) open(role, path string, adapters []string, o Options) (*Input, error) {
+	c, err := model.Open(path, adapters, o.Read)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", role, err)
+	}
+	in.Opened = append(in.Opened, Input{Role: role, Path: strings.Join(append([]string{path}, adapters...), "+"), Checkpoint: c})
+	in.hold(len(in.Opened) - 1)
+	if o.Held != nil {
+		o.Held(in.HeldBytes(0, o.Found))
+	}
+	return &in.Opened[len(in.Opened)-1], nil
+}
+
+// Close closes the inputs.
+func (in *Inputs) Close() error {
+	var errs []error
+	for i := range in.Opened {
+		errs = append(errs, in.Opened[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Unchanged demands that the inputs are still what was opened.
+func (in *Inputs) Unchanged() error {
+	for i := range in.Opened {
+		if err := format.Unchanged(in.Opened[i].Checkpoint); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// needsImportance reports whether the method reads importance files at all.
+func (p *planner) needsImportance() bool {
+	if p.Recipe.Method.Name == "fisher" {
+		return true
+	}
+	score, err := scoring.ParseScore(p.Recipe.Params.Text("score"))
+	return err == nil && score.NeedsImportance()
+}
+
+// statisticOf says what an importance file holds: the recipe's word, the file's own,
+// or the default.
+func statisticOf(s *Input, told string) (scoring.Statistic, error) {
+	if told == "" {
+		told = format.Metadata(s.Checkpoint)[scoring.StatisticKey]
+	}
+	if told == "" {
+		return scoring.MeanAbsGrad, nil
+	}
+	statistic, err := scoring.ParseStatistic(told)
+	if err != nil {
+		return 0, &format.Error{Path: s.Path, Kind: format.KindMetadata, Detail: scoring.StatisticKey, Err: err}
+	}
+	return statistic, nil
+}
+
+// Reference is the checkpoint that the output resembles.
+func (p *Plan) Reference() *Input {
+	if p.Base != nil {
+		return p.Base
+	}
+	return p.Models[0]
+}

@@ -1,0 +1,116 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/dustin/go-humanize"
+
+	"weld/format"
+	"weld/format/safetensors"
+	"weld/mmapio"
+	"weld/stream/destination"
+)
+
+// Output is where the merged checkpoint goes, and what it has beside its tensors.
+type Output struct {
+	Path      string
+	Container destination.Container
+	Layout    *safetensors.Layout // whose tensors are those of the plan
+	Files     []File              // beside the weights, in the order in which they are written
+	Size      int64               // bytes of the files with tensors, before compression
+	carried   int64               // bytes of the files that are carried
+}
+
+// layOut places every tensor in the output, and orders the plan by it.
+func (p *planner) layOut() error {
+	out := p.Output
+	if out == nil {
+		return nil
+	}
+	limit := p.options.ShardSize
+	if !out.Container.HoldsFiles() {
+		limit = safetensors.OneShard
+	}
+	metadata, err := p.metadata()
+	if err != nil {
+		return err
+	}
+	described := func(i int) format.Tensor { return p.Tensors[i].Tensor }
+	if out.Layout, err = safetensors.Lay(len(p.Tensors), described, metadata, limit); err != nil {
+		return fmt.Errorf("output %s: %w", out.Path, err)
+	}
+	if order := out.Layout.Order(); !slices.IsSorted(order) {
+		ordered := make([]Tensor, len(p.Tensors))
+		for at, i := range order {
+			ordered[at] = p.Tensors[i]
+		}
+		p.Tensors = ordered
+	}
+	out.Layout.Settle()
+	out.Size = out.Layout.Size()
+	if err := out.checkSpace(); err != nil { // before what lies beside the reference is looked at
+		return err
+	}
+	if err := p.listFiles(); err != nil {
+		return err
+	}
+	return out.checkSpace()
+}
+
+// checkSpace demands that the disk can hold the output.
+func (o *Output) checkSpace() error {
+	parent := filepath.Dir(filepath.Clean(o.Path))
+	if free, ok := mmapio.FreeSpace(parent); ok && free < o.leastSize() {
+		return fmt.Errorf("output %s: %s are needed, %s are free in %s", o.Path, humanize.Bytes(uint64(o.leastSize())), humanize.Bytes(uint64(free)), parent)
+	}
+	return nil
+}
+
+// leastSize is the disk space that the output surely takes.
+func (o *Output) leastSize() int64 {
+	switch o.Container {
+	case destination.Compressed:
+		return o.Size / 2 // weights compress to between 66% and 90%
+	case destination.Pack:
+		return o.Size / 4 // float32 that holds bfloat16 takes a third
+	case destination.Patch:
+		return 0
+	}
+	return o.Size + o.carried
+}
+
+// metadata is what the output says about itself.
+func (p *planner) metadata() (map[string]string, error) {
+	type input struct {
+		Role        string `json:"role"`
+		Path        string `json:"path"`
+		Bytes       int64  `json:"bytes"`
+		Fingerprint string `json:"fingerprint"`
+	}
+	var inputs []input
+	for i := range p.Opened {
+		s := &p.Opened[i]
+		in := input{Role: s.Role, Path: s.Path}
+		for _, f := range s.Files() {
+			in.Bytes += f.Info.Size()
+		}
+		var err error
+		if in.Fingerprint, err = fingerprint(s); err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+	list, err := json.Marshal(inputs)
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	return map[string]string{
+		"format":       "pt",
+		"weld.version": p.options.Version,
+		"weld.recipe":  string(p.Recipe.YAML()),
+		"weld.inputs":  string(list),
+	}, nil
+}

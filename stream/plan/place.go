@@ -1,0 +1,28 @@
+package plan
+
+import (
+	"fmt"
+
+	"weld/stream/destination"
+)
+
+// checkPlace demands that the output can be put where it is wanted.
+func (p *planner) checkPlace() error {
+	if p.out == "" {
+		return nil
+	}
+	container, err := destination.ContainerOf(p.out)
+	if err != nil {
+		return err
+	}
+	p.Output = &Output{Path: p.out, Container: container}
+	if container == destination.Patch && p.Recipe.Base == "" {
+		return fmt.Errorf("output %s: a patch is made against the base, and the recipe has no base model", p.out)
+	}
+	check := destination.Output{Name: p.out, Kind: container.Kind(), Force: p.options.Force}
+	for i := range p.Opened {
+		in := &p.Opened[i]
+		check.Inputs = append(check.Inputs, destination.Input{Role: in.Role, Path: in.Path, Files: in.Files()})
+	}
+	return check.Check()
+}

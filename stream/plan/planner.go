@@ -1,0 +1,131 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"weld/format/safetensors"
+	"weld/mmapio"
+	"weld/stream/recipe"
+)
+
+// Options are what a plan depends on beside the recipe. The zero value is useful.
+type Options struct {
+	ShardSize int64  // bytes of tensor data in a shard; 0 for the Hub's 5 GB
+	Force     bool   // the output may replace one that exists
+	Version   string // of weld, for the output's metadata
+	Read      mmapio.Reading
+	Found     int64 // bytes that are kept of each tensor beside the plan
+	// Held is told how many bytes headers and plan hold, while they grow; nil for nobody.
+	Held func(bytes int64)
+}
+
+// InputError reports inputs that do not fit together or cannot be opened.
+type InputError struct{ Problems []error }
+
+func (e *InputError) Error() string {
+	remarks := make([]remark, len(e.Problems))
+	for i, p := range e.Problems {
+		remarks[i] = remarkOf(p)
+	}
+	return strings.Join(byCause(remarks), "\n")
+}
+
+// Unwrap lets errors.As look at every problem.
+func (e *InputError) Unwrap() []error { return e.Problems }
+
+// planner makes a plan. What it needs on the way is no part of the plan.
+type planner struct {
+	*Plan
+	out       string // "" if nothing is to be written
+	options   Options
+	remarks   []remark    // of single tensors, which become notes
+	restacked []restacked // runs of layers that slices put together
+}
+
+// New opens the inputs of a recipe and plans its execution; out is "" where
+// nothing is to be written. All that is wrong comes back as one [*InputError]. The
+// plan must be closed.
+func New(r *recipe.Recipe, out string, o Options) (*Plan, error) {
+	p := newPlanner(r, out, o)
+	p.Notes = append(p.Notes, r.Unused...)
+	problems := append(p.open(), p.bareAdapters()...)
+	if len(problems) == 0 {
+		problems = p.recognise()
+	}
+	var strange []error
+	if len(problems) == 0 {
+		strange = p.meetNames()
+	}
+	if len(problems) == 0 {
+		if err := p.align(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	plan, err := p.decide(strange, problems)
+	if err != nil {
+		p.Close()
+	}
+	return plan, err
+}
+
+// Variant plans another merge of the same inputs, which stay those of p.
+func (p *Plan) Variant(r *recipe.Recipe, out string, o Options) (*Plan, error) {
+	v := newPlanner(r, out, o)
+	v.Inputs = p.Inputs
+	return v.decide(nil, nil)
+}
+
+func newPlanner(r *recipe.Recipe, out string, o Options) *planner {
+	if o.ShardSize <= 0 {
+		o.ShardSize = safetensors.DefaultShardSize
+	}
+	return &planner{Plan: &Plan{Recipe: r}, out: out, options: o}
+}
+
+// decide finds out what becomes of the tensors of inputs that can be read, and are named as they are wanted: strange
+// says which are not.
+func (p *planner) decide(strange, problems []error) (*Plan, error) {
+	if len(problems) == 0 {
+		problems = p.match()
+	}
+	problems = append(strange, problems...)
+	if err := p.checkPlace(); err != nil {
+		problems = append(problems, err)
+	}
+	if len(problems) == 0 {
+		if err := p.complete(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, &InputError{problems}
+	}
+	return p.Plan, nil
+}
+
+// complete lays out the output and counts what the merge costs.
+func (p *planner) complete() error {
+	if err := p.layOut(); err != nil {
+		return err
+	}
+	if p.Base == nil && p.Recipe.Params.Text("nonfinite") == "base" {
+		return errors.New("nonfinite base: the recipe has no base model whose values could be taken")
+	}
+	p.fused = make([]int32, 0, len(p.Tensors))
+	for i := range p.Tensors {
+		if p.Tensors[i].Action == Fuse {
+			p.fused = append(p.fused, int32(i))
+		}
+	}
+	if p.Recipe.Params.Text("granularity") == "tensor" && p.Recipe.Params.Text("normalize_scores") == "mean" {
+		p.note("granularity tensor with normalize_scores mean: every tensor's mean score is about 1, which ranks nothing; normalize_scores none compares whole tensors")
+	}
+	p.count()
+	return nil
+}
+
+func (p *planner) note(text string, args ...any) {
+	p.Notes = append(p.Notes, fmt.Sprintf(text, args...))
+}

@@ -1,0 +1,129 @@
+package plan
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"weld/format"
+	"weld/format/quant"
+	"weld/stream/tokens"
+)
+
+// This file keeps values that are stored in a scheme, as codes and scales, from being computed with as if they
+// were weights. What is copied as it is may be in any scheme.
+
+// recognise finds out how every source stores its values.
+func (p *planner) recognise() (problems []error) {
+	for i := range p.Opened {
+		s := &p.Opened[i]
+		if err := s.recognise(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if err := p.checkVocabularyScheme(); err != nil {
+		problems = append(problems, err)
+	}
+	return problems
+}
+
+// recognise finds out how the source stores its values.
+func (s *Input) recognise() error {
+	declared, err := quant.Beside(s.Checkpoint)
+	if err != nil {
+		return fmt.Errorf("read how %s stores its values: %w", s.Path, err)
+	}
+	s.scheme, s.stale = quant.Recognize(declared, s.Tensors())
+	return nil
+}
+
+// notPlain is the refusal of a source whose values would be computed with.
+func notPlain(s *Input, because string) error {
+	return &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
+		"%v: the %s stores its values in a scheme, %s (%s), which weld does not compute with%s: codes and scales that are merged apart are no model's; merge a copy that the scheme's library decoded, or copy it as it is (passthrough, with scale 1 and without dtype)",
+		s.scheme.Codes.DType, s.Role, s.scheme.Name, s.scheme.Why, because)}
+}
+
+// checkVocabularyScheme refuses to put embeddings together from rows of codes.
+func (p *planner) checkVocabularyScheme() error {
+	if p.Recipe.Tokenizer == nil {
+		return nil
+	}
+	for i := range p.Opened {
+		s := &p.Opened[i]
+		if s.scheme == nil {
+			continue
+		}
+		embedded := slices.IndexFunc(s.Tensors(), tokens.IsEmbedding)
+		if embedded < 0 || quant.IsCode(s.Tensors()[embedded].DType) {
+			return notPlain(s, ", nor takes rows of its embeddings from")
+		}
+	}
+	return nil
+}
+
+// checkSchemes refuses a plan that computes with values stored in a scheme, or mixes what is stored in different
+// ones. It is one error, in place of all that follows from it.
+func (p *planner) checkSchemes(problems []error) []error {
+	i := slices.IndexFunc(p.Opened, func(s Input) bool { return s.scheme != nil })
+	if i < 0 {
+		return problems
+	}
+	s := &p.Opened[i]
+	if s.Role == roleImportance {
+		return []error{notPlain(s, "")}
+	}
+	if other := p.storedOtherwise(s); other != nil {
+		return []error{notPlain(s, ", nor mixes with "+other.manner())}
+	}
+	for _, t := range p.Tensors {
+		if t.Action != Copy || !slices.Contains(p.Models, t.From) {
+			return []error{notPlain(s, "")}
+		}
+	}
+	if len(problems) > 0 && (p.Recipe.Method.Name != "passthrough" || p.Recipe.DType != format.Invalid) {
+		return []error{notPlain(s, "")}
+	}
+	p.noteNumberedModules(s)
+	return problems
+}
+
+// noteStale says what is not carried to the output, since it is not true.
+func (p *planner) noteStale() {
+	if ref := p.Reference(); len(ref.stale) > 0 {
+		p.note("%s: %s is left out of the output: it says that values are stored in a scheme, and all of them are stored plainly", ref.Path, strings.Join(ref.stale, ", "))
+	}
+}
+
+// storedOtherwise finds a source that stores its values in another manner than s. Importance is never merged.
+func (p *planner) storedOtherwise(s *Input) *Input {
+	for i := range p.Opened {
+		x := &p.Opened[i]
+		if x.Role == roleImportance {
+			continue
+		}
+		if (x.scheme == nil) != (s.scheme == nil) || x.scheme != nil && (x.scheme.Name != s.scheme.Name || x.scheme.Terms != s.scheme.Terms) {
+			return x
+		}
+	}
+	return nil
+}
+
+// manner says how a source stores its values.
+func (s *Input) manner() string {
+	if s.scheme == nil {
+		return fmt.Sprintf("the %s %s, which is stored plainly", s.Role, s.Path)
+	}
+	return fmt.Sprintf("the %s %s, which is stored as %s (%s)", s.Role, s.Path, s.scheme.Name, s.scheme.Why)
+}
+
+// numberedModule is the name of a module in a certain layer.
+var numberedModule = regexp.MustCompile(`[a-z]\\*\.[0-9]+\b`)
+
+// noteNumberedModules says that a scheme's terms name layers that slices put elsewhere.
+func (p *planner) noteNumberedModules(s *Input) {
+	if name := numberedModule.FindString(s.scheme.Terms); name != "" && len(p.restacked) > 0 {
+		p.note("%s: %s names layers by number (%s…), and slices give them other ones: correct it in the output", s.Path, s.scheme.Why, name)
+	}
+}

@@ -1,0 +1,110 @@
+package stream
+
+import (
+	"weld/format"
+	"weld/format/frames"
+	"weld/format/packed"
+	"weld/stream/destination"
+	"weld/stream/fuse"
+	"weld/stream/plan"
+	"weld/stream/recipe"
+	"weld/stream/run"
+)
+
+// Prepared is a merge that can run: a plan, and the memory that running it takes.
+type Prepared struct {
+	*plan.Plan
+	Budget  run.Budget
+	Options Options
+}
+
+// Prepare plans the merge of a recipe and divides the memory; out is "" where nothing is to be written. All that
+// is wrong with the inputs comes back as one [*plan.InputError]. What is returned must be closed.
+func Prepare(r *recipe.Recipe, out string, o Options) (*Prepared, error) {
+	o = o.withDefaults()
+	if err := o.resume(out); err != nil {
+		return nil, &plan.InputError{Problems: []error{err}}
+	}
+	p, err := plan.New(r, out, o.planning())
+	if err != nil {
+		return nil, err
+	}
+	budget, err := divide(p, p.NewMethod(o.tableBytes()), 1, o)
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return &Prepared{p, budget, o}, nil
+}
+
+// divide splits the memory of a run whose method fills so many outputs.
+func divide(p *plan.Plan, method fuse.Method, outputs int, o Options) (run.Budget, error) {
+	d := run.Demand{Tensors: tensors{p}, Cost: method.Cost(), Inputs: checkpoints(&p.Inputs), Sinks: outputs, Held: p.Costs.Held, Touched: p.FileBytes()}
+	if out := p.Output; out != nil {
+		d.Touched += out.Size
+		d.Window = func(workers int) int64 { return int64(outputs) * windowBytes(out.Container, workers) }
+	}
+	budget, err := run.Divide(d, o.Memory, o.Threads, o.Cache)
+	if err != nil {
+		return budget, &plan.InputError{Problems: []error{err}}
+	}
+	return budget, nil
+}
+
+// windowBytes is what an output holds between compression and disk.
+func windowBytes(c destination.Container, workers int) int64 {
+	switch {
+	case c.Packs():
+		return packed.WindowBytes(workers)
+	case c == destination.Compressed:
+		const content, encoder = 2 * destination.FrameContent, 2 << 20 // a frame before and after, and its encoder
+		return int64(frames.Window(workers))*content + int64(workers)*encoder
+	}
+	return 0
+}
+
+// config is the run of a plan by a method that fills so many outputs.
+func config(p *plan.Plan, method fuse.Method, outputs int, budget run.Budget, o Options) run.Config {
+	c := run.Config{Tensors: tensors{p}, Method: method, Budget: budget, Progress: o.Progress, Sinks: outputs}
+	if p.Output != nil {
+		c.Block = p.Output.Container.Block()
+	}
+	return c
+}
+
+// checkpoints are all opened inputs.
+func checkpoints(in *plan.Inputs) (list []format.Checkpoint) {
+	for i := range in.Opened {
+		list = append(list, in.Opened[i].Checkpoint)
+	}
+	return list
+}
+
+// tensors are those of a plan as a run sees them; see [run.Tensors].
+type tensors struct{ *plan.Plan }
+
+// Len implements [run.Tensors].
+func (p tensors) Len() int { return len(p.Tensors) }
+
+// Describe implements [run.Tensors].
+func (p tensors) Describe(i int, to *run.Tensor) {
+	t := &p.Tensors[i]
+	*to = run.Tensor{DType: t.DType, Elements: t.Elements(), RowLen: t.RowLen(), Bytes: t.Bytes(), Models: to.Models[:0], Importance: to.Importance[:0]}
+	if t.Action == plan.Copy {
+		to.Copied = operand(t.From, int(t.Index))
+		return
+	}
+	to.Base = operand(t.Reference, int(t.Base))
+	for k, c := range t.Models {
+		to.Models = append(to.Models, operand(p.Model(t, k)))
+		to.Importance = append(to.Importance, operand(p.Importance[c.Model], int(c.Importance)))
+	}
+}
+
+// operand is a tensor of an input; none where the index is negative.
+func operand(in *plan.Input, index int) run.Operand {
+	if in == nil || index < 0 {
+		return run.Operand{}
+	}
+	return run.Operand{From: in.Checkpoint, Index: index}
+}

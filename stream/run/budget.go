@@ -1,0 +1,96 @@
+package run
+
+import (
+	"fmt"
+
+	"weld/format"
+	"weld/stream/fuse"
+)
+
+// DefaultMemory is the byte budget of a run where none is given: with what the
+// runtime itself takes, a process stays under 256 MiB.
+const DefaultMemory = 192 << 20
+
+// Figures of the budget, in bytes.
+const (
+	runtimeMemory = 24 << 20 // program, runtime
+	bestSpan      = 8 << 20  // operands and output of a span; more brings nothing
+	pageSlack     = 8 << 10  // pages at both ends of a view that belong to others
+)
+
+// Budget is how the memory of a run is divided.
+type Budget struct {
+	Memory   int64 // bytes in all
+	Workers  int
+	Span     int64 // bytes of one span's operands and output
+	Jobs     int64 // bytes for the state of tensors in progress
+	Views    int64 // bytes of operands that are kept from one stage of a tensor to the next
+	ViewCost int64 // bytes that the views of a span take beyond what they show
+	Held     int64 // bytes of headers, names and plan, which count towards Memory up to half of it
+	Beyond   int64 // what they take beside it
+	Drop     bool  // what was read or written for the last time leaves the page cache
+}
+
+// Demand is what a run needs memory for.
+type Demand struct {
+	Tensors Tensors
+	Cost    fuse.Cost
+	Inputs  []format.Checkpoint     // all that a span may have views of
+	Sinks   int                     // outputs that the method fills; 0 counts as 1
+	Window  func(workers int) int64 // bytes that sinks hold between coding and disk; nil for none
+	Held    int64                   // bytes of headers, names and plan
+	Touched int64                   // bytes of all files that are read and written
+}
+
+// Within is how much of a memory headers and plan count towards: half of it at most.
+func Within(held, memory int64) int64 { return min(held, memory/2) }
+
+// Divide splits the memory between workers: as many as asked for, if each can hold a
+// span of at least one tile, and spans as large as is useful.
+func Divide(d Demand, memory int64, threads int, cache Cache) (Budget, error) {
+	within := Within(d.Held, memory)
+	job, span := d.largest()
+	b := Budget{Memory: memory, Workers: threads, Held: d.Held, Beyond: d.Held - within, ViewCost: d.viewCost(), Drop: cache.Drops(d.Touched)}
+	for ; b.Workers > 0; b.Workers-- {
+		fixed := runtimeMemory + within + d.Cost.Shared
+		if d.Window != nil {
+			fixed += d.Window(b.Workers)
+		}
+		worker := d.Cost.Scratch + b.ViewCost
+		free := memory - fixed - int64(b.Workers)*worker
+		b.Jobs = max(job, free/8)
+		b.Span = min((free-b.Jobs)/int64(b.Workers), bestSpan)
+		b.Views = max(0, free-b.Jobs-int64(b.Workers)*b.Span-memory/8) // an eighth is for what nobody counts
+		if b.Span >= span && free > 0 {
+			return b, nil
+		}
+		if b.Workers == 1 {
+			need := fixed - within + worker + span + job
+			need += need / 7
+			need += min(need, d.Held) // of more memory, they take more
+			return Budget{}, fmt.Errorf("a memory budget of %d MiB is too small: this merge needs %d MiB", memory>>20, need>>20+1)
+		}
+	}
+	return b, nil
+}
+
+// largest are the bytes of the state of the largest job, and of the largest span of one tile.
+func (d Demand) largest() (job, span int64) {
+	var t Tensor
+	for i := range d.Tensors.Len() {
+		if j, fused := d.Tensors.Job(i); fused {
+			job = max(job, d.Cost.Job(j))
+		}
+		d.Tensors.Describe(i, &t)
+		span = max(span, tileElements(t.tiling())*t.elementBytes(allReads, d.Sinks))
+	}
+	return job, span
+}
+
+// viewCost is what one worker's views take beyond the bytes that they show.
+func (d Demand) viewCost() (n int64) {
+	for _, in := range d.Inputs {
+		n += format.ViewCost(in, 0) + pageSlack
+	}
+	return n
+}

@@ -1,0 +1,119 @@
+package run
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"weld/stream/fuse"
+)
+
+// walk is one pass over the tensors. It says to the scheduler what there is to do for each.
+type walk struct {
+	*Runner
+	name  string
+	reads fuse.Reads // what the last stages read at most
+	chain func(job int) []fuse.Stage
+	sinks []Sink // none in a measuring pass; one for each variant of a sweep
+
+	ahead   readAhead
+	views   viewCache
+	opening sync.Mutex   // held while the method is asked for a chain: one at a time
+	sized   Tensor       // whose size is looked at
+	begun   atomic.Int32 // workers of the runner that have begun
+}
+
+// writes reports whether the walk fills outputs.
+func (w *walk) writes() bool { return len(w.sinks) > 0 }
+
+// bytes is what the walk reads.
+func (w *walk) bytes() (n int64) {
+	var t Tensor
+	for i := range w.config.Tensors.Len() {
+		if w.config.Tensors.Describe(i, &t); !t.copied() || w.writes() {
+			n += t.ReadBytes(w.reads)
+		}
+	}
+	return n
+}
+
+// run walks all tensors with the runner's workers. The first error ends it.
+func (w *walk) run(ctx context.Context) error {
+	s := newScheduler(w, w.config.Tensors.Len(), w.config.Budget.Jobs, 2*w.config.Budget.Workers, w.writes())
+	w.ahead.walk = w
+	w.views.free, w.views.overhead = w.config.Budget.Views, w.config.Budget.ViewCost
+	defer w.views.close()
+	abort := func(cause error) {
+		s.wake()
+		for _, out := range w.sinks {
+			out.Abort(cause)
+		}
+	}
+	return Workers(ctx, len(w.workers), abort, func(ctx context.Context) error {
+		worker := w.workers[w.begun.Add(1)-1]
+		worker.walk = w
+		return worker.run(ctx, s)
+	})
+}
+
+// Cost implements [tasks].
+func (w *walk) Cost(tensor int) int64 {
+	if job, fused := w.config.Tensors.Job(tensor); fused {
+		return w.cost.Job(job)
+	}
+	return 0
+}
+
+// Open implements [tasks].
+func (w *walk) Open(tensor int) *task {
+	job, fused := w.config.Tensors.Job(tensor)
+	if !fused && !w.writes() {
+		return nil
+	}
+	t := &task{tensor: tensor}
+	w.config.Tensors.Describe(tensor, &t.of)
+	if t.of.tiling().Count() == 0 {
+		return nil
+	}
+	if fused {
+		w.opening.Lock()
+		t.stages = w.chain(job)
+		w.opening.Unlock()
+		if len(t.stages) == 0 {
+			return nil
+		}
+		last := t.stages[len(t.stages)-1]
+		t.bytes = t.of.ReadBytes(last.Reads())
+		if s, ok := last.(fuse.Sampling); ok {
+			t.bytes = int64(float64(t.bytes) * float64(s.Tiling().Covered()) / float64(s.Tiling().Elements()))
+		}
+		w.config.Progress.correct(t.bytes - t.of.ReadBytes(w.reads))
+	}
+	t.tiles = w.Enter(t, 0)
+	return t
+}
+
+// Enter implements [tasks].
+func (w *walk) Enter(t *task, stage int) tiles {
+	tiling := t.of.tiling()
+	if t.stages != nil {
+		if s, ok := t.stages[stage].(fuse.Sampling); ok {
+			tiling = s.Tiling()
+		}
+	}
+	if tiling.IsSparse() {
+		return tiles{tiling, 1}
+	}
+	tile := tileElements(tiling)
+	per := w.config.Budget.Span / (tile * t.of.elementBytes(allReads, w.config.Sinks))
+	if w.config.Block > 0 && w.writes() && stage == t.steps()-1 {
+		per = min(per, w.config.Block/(tile*int64(unit(t.of.DType).Bits()/8)))
+	}
+	return tiles{tiling, max(1, per)}
+}
+
+// Skipped implements [tasks].
+func (w *walk) Skipped(t *task) { w.config.Progress.Advance(t.bytes) }
+
+// Closed implements [tasks].
+func (w *walk) Closed(t *task) { w.views.clear(t.tensor) }

@@ -1,0 +1,212 @@
+package run
+
+import (
+	"context"
+	"errors"
+
+	"weld/format"
+	"weld/mmapio"
+	"weld/stream/fuse"
+)
+
+// worker is one goroutine's share of a walk. Its memory serves all walks of a runner.
+type worker struct {
+	walk    *walk
+	scratch fuse.Scratch
+	views   []mmapio.View // of the item at hand: base, then each model and its importance
+	lent    int64         // bytes of them that the stage reads
+	span    fuse.Span
+	outs    [][]byte
+
+	batching bool // at the tensors of a batch
+}
+
+// run works until there is nothing left to do.
+func (w *worker) run(ctx context.Context, s *scheduler) error {
+	for {
+		it, ok := s.take(ctx)
+		if !ok {
+			return nil
+		}
+		var err error
+		if it.batch > 0 {
+			err = w.workBatch(it)
+		} else {
+			err = w.work(it)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.done(it); err != nil {
+			return err
+		}
+	}
+}
+
+// work takes one item from the mapping to the output.
+func (w *worker) work(it item) error {
+	at := it.elements()
+	if it.stage == 0 && !it.tiling.IsSparse() && !w.batching {
+		w.walk.ahead.took((at.hi - at.lo) * it.of.elementBytes(w.walk.reads, w.walk.config.Sinks))
+	}
+	err := w.process(it, at.lo, at.hi)
+	w.giveBack(it, at, err)
+	if w.walk.writes() && w.walk.config.Budget.Drop && !w.batching && it.stage == it.steps()-1 {
+		it.of.advise(mmapio.Done, w.walk.reads, at.lo, at.hi)
+	}
+	return err
+}
+
+// elements are those of an item's tiles.
+func (it item) elements() elements {
+	lo, _ := it.tiling.Range(it.first)
+	_, hi := it.tiling.Range(it.last - 1)
+	return elements{lo, hi}
+}
+
+// process has the stage work on the item's elements [lo, hi), and writes what the last one makes of them.
+func (w *worker) process(it item, lo, hi int64) error {
+	if it.stages == nil {
+		return w.copy(it, lo, hi)
+	}
+	stage := it.stages[it.stage]
+	w.span.Tiling, w.span.First, w.span.Last = it.tiling, it.first, it.last
+	if err := w.borrow(it.task, stage.Reads(), lo, hi); err != nil {
+		return err
+	}
+	last := it.stage == len(it.stages)-1
+	writes := w.walk.writes() && last
+	size := int64(it.of.DType.Bits() / 8)
+	w.span.Out, w.span.Outs = nil, nil
+	if writes {
+		w.span.OutDType = it.of.DType
+		w.buffers((hi - lo) * size)
+	}
+	if err := mmapio.Guard(w.views, func() error { return stage.Span(&w.scratch, &w.span) }); err != nil {
+		return err
+	}
+	if last {
+		w.walk.config.Progress.Advance(w.lent)
+	}
+	if !writes {
+		return nil
+	}
+	for v, out := range w.walk.sinks {
+		if err := out.WriteAt(it.tensor, lo*size, w.span.Outs[v]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copy moves the bytes of an item as they are.
+func (w *worker) copy(it item, lo, hi int64) error {
+	defer w.walk.config.Progress.Advance(hi - lo)
+	for _, out := range w.walk.sinks {
+		if err := copyTo(out, it, lo, hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyTo copies inside the kernel, if it can.
+func copyTo(out Sink, it item, lo, hi int64) error {
+	from, i := it.of.Copied.From, it.of.Copied.Index
+	if file, begin := format.Stored(from, i); file != nil {
+		err := out.CopyAt(it.tensor, lo, file, begin+lo, hi-lo)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	view, err := from.View(i, lo, hi-lo)
+	if err != nil {
+		return err
+	}
+	defer view.Release()
+	return mmapio.Guard([]mmapio.View{view}, func() error { return out.WriteAt(it.tensor, lo, view.Data) })
+}
+
+// borrow lends the operands of elements [lo, hi) that a stage reads. What an earlier stage left for it comes
+// from the cache.
+func (w *worker) borrow(t *task, reads fuse.Reads, lo, hi int64) error {
+	if !w.span.Tiling.IsSparse() && !w.batching {
+		w.views = append(w.views, w.walk.views.take(t.tensor, elements{lo, hi})...)
+	}
+	l := loan{worker: w, lo: lo, hi: hi}
+	sp := &w.span
+	sp.Base = l.lend(t.of.Base, reads.Base)
+	sp.Models, sp.Importance = sp.Models[:0], sp.Importance[:0]
+	for m := range t.of.Models {
+		sp.Models = append(sp.Models, l.lend(t.of.Models[m], reads.Models))
+		sp.Importance = append(sp.Importance, l.lend(t.of.Importance[m], reads.Importance))
+	}
+	w.lent = l.bytes
+	return l.err
+}
+
+// loan lends the operands of one item, one after the other.
+type loan struct {
+	*worker
+	lo, hi int64
+	next   int // of the worker's views
+	bytes  int64
+	err    error // the first
+}
+
+// smallOperand is the bytes up to which an operand is rather copied than mapped: a mapping takes
+// two system calls, and both interrupt the other processors.
+const smallOperand = 64 << 10
+
+// lend lends an operand, if it is wanted and there.
+func (l *loan) lend(o Operand, wanted bool) fuse.Operand {
+	if l.next == len(l.views) {
+		l.views = append(l.views, mmapio.View{})
+	}
+	view := &l.views[l.next]
+	l.next++
+	if !wanted || o.From == nil || l.err != nil {
+		return fuse.Operand{}
+	}
+	dtype := o.dtype()
+	if view.Data == nil {
+		size := int64(dtype.Bits() / 8)
+		if l.span.Tiling.IsSparse() || (l.hi-l.lo)*size <= smallOperand {
+			*view, l.err = format.Read(o.From, o.Index, l.lo*size, (l.hi-l.lo)*size)
+		} else {
+			*view, l.err = o.From.View(o.Index, l.lo*size, (l.hi-l.lo)*size)
+		}
+		if l.err != nil {
+			return fuse.Operand{}
+		}
+	}
+	l.bytes += int64(len(view.Data))
+	return fuse.Operand{DType: dtype, Data: view.Data}
+}
+
+// giveBack ends the loan of an item's views, unless a later stage will want them and there is room to keep
+// them until then.
+func (w *worker) giveBack(it item, at elements, err error) {
+	wanted := err == nil && it.stage < it.steps()-1 && !it.tiling.IsSparse()
+	if wanted && w.batching {
+		return // the next stage is this worker's, too
+	}
+	if !wanted || !w.walk.views.put(it.tensor, at, w.views) {
+		release(w.views)
+	}
+	w.views = w.views[:0]
+}
+
+// buffers lends the span the worker's memory for its outputs.
+func (w *worker) buffers(n int64) {
+	for len(w.outs) < len(w.walk.sinks) {
+		w.outs = append(w.outs, nil)
+	}
+	for v := range w.outs {
+		if int64(cap(w.outs[v])) < n {
+			w.outs[v] = make([]byte, n)
+		}
+		w.span.Outs = append(w.span.Outs, w.outs[v][:n])
+	}
+	w.span.Out = w.span.Outs[0]
+}

@@ -1,0 +1,79 @@
+package stream
+
+import (
+	"path/filepath"
+
+	"weld/internal/vec"
+	"weld/stream/destination"
+)
+
+// Summary is a plan in short, for people and programs.
+type Summary struct {
+	Method    string         `json:"method"`
+	Out       string         `json:"out"`
+	Inputs    []InputSummary `json:"inputs"`
+	Files     []FileSummary  `json:"files"` // of the output, with tensors
+	Carried   []string       `json:"carried_files"`
+	Fused     int            `json:"fused"`
+	Copied    int            `json:"copied"`
+	Passes    int            `json:"passes"`
+	ReadBytes int64          `json:"read_bytes"` // in the last pass
+	Workers   int            `json:"workers"`
+	SpanBytes int64          `json:"span_bytes"`
+	Memory    int64          `json:"memory_bytes"`
+	Held      int64          `json:"held_bytes"`   // of headers and plan, which count towards the memory up to half of it
+	Beyond    int64          `json:"beyond_bytes"` // what they take beside it
+	Kernels   string         `json:"kernels"`      // portable, avx2, avx512
+	Recipe    string         `json:"recipe"`
+	Notes     []string       `json:"notes"`
+	// Differences are where the recipe means something else than to mergekit: docs/mergekit.md.
+	Differences []string `json:"mergekit_differences"`
+}
+
+// InputSummary is one input.
+type InputSummary struct {
+	Role    string `json:"role"`
+	Path    string `json:"path"`
+	Bytes   int64  `json:"bytes"`
+	Tensors int    `json:"tensors"`
+}
+
+// FileSummary is one file of the output.
+type FileSummary struct {
+	Name    string `json:"name"`
+	Bytes   int64  `json:"bytes"` // before compression
+	Tensors int    `json:"tensors"`
+}
+
+// Summary describes the plan.
+func (p *Prepared) Summary() Summary {
+	s := Summary{
+		Method: p.Recipe.Method.Name, Fused: p.Fused(), Copied: len(p.Tensors) - p.Fused(),
+		Passes: p.Costs.Passes, ReadBytes: p.Costs.ReadBytes, Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
+		Memory: p.Budget.Memory, Held: p.Budget.Held, Beyond: p.Budget.Beyond, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()),
+		Carried: []string{}, Notes: append([]string{}, p.Notes...), // no null in JSON
+		Differences: append([]string{}, Differences(p.Recipe)...),
+	}
+	for i := range p.Opened {
+		in := &p.Opened[i]
+		s.Inputs = append(s.Inputs, InputSummary{Role: in.Role, Path: in.Path, Bytes: in.FileBytes(), Tensors: len(in.Tensors())})
+	}
+	out := p.Output
+	if out == nil {
+		return s
+	}
+	s.Out = out.Path
+	for _, f := range out.Files {
+		if f.Carried {
+			s.Carried = append(s.Carried, f.Name)
+		}
+	}
+	for _, shard := range out.Layout.Shards {
+		name := shard.Name
+		if out.Container != destination.Directory {
+			name = filepath.Base(out.Path)
+		}
+		s.Files = append(s.Files, FileSummary{name, shard.Size, shard.Last - shard.First})
+	}
+	return s
+}
