@@ -143,9 +143,6 @@ func (r *resolver) parsed(p Param, s Setting, w filterTexts, in scope) (g gradie
 	return g, true
 }
 
-// plain is a position without what it is said of, for messages.
-func (p Position) plain() Position { return Position{Line: p.Line, Flag: p.Flag} }
-
 // Keys that have a meaning outside of the method that they belong to.
 const (
 	PresetKey     = "preset"     // names a preset

@@ -10,11 +10,11 @@ import (
 // Coverage watches the filters of a recipe while tensors are looked at: which tensors no filter
 // decides for, and which filters decide for no tensor. The zero value is not useful: [Recipe.Coverage].
 type Coverage struct {
-	recipe  *Recipe
-	none    bool // there are no filters to watch
-	filters map[*paramSet][]watched
-	idle    map[written]bool // filters that were asked for, and matched nothing so far
-	bare    map[written]gap
+	recipe    *Recipe
+	none      bool // there are no filters to watch
+	filters   map[*paramSet][]watched
+	unmatched map[written]bool // filters that were tried, and whether none matched so far
+	uncovered map[written]gap
 }
 
 // watched is a key with filters.
@@ -23,14 +23,14 @@ type watched struct {
 	rules rules
 }
 
-// written is a filter, or a list of them, where the recipe has it.
+// written is a filter, or a list of them, with its position in the recipe.
 type written struct {
 	key    string
 	filter string // "" for the list
 	where  Position
 }
 
-// gap is where a list of filters has nothing to say.
+// gap is the tensors that no filter of a list matches.
 type gap struct {
 	first   string // a tensor's name
 	last    string // and that of the output's tensor that was counted last: several models may have it
@@ -41,20 +41,20 @@ type gap struct {
 
 // Coverage begins to watch.
 func (r *Recipe) Coverage() *Coverage {
-	c := &Coverage{recipe: r, none: true, filters: make(map[*paramSet][]watched), idle: make(map[written]bool), bare: make(map[written]gap)}
+	c := &Coverage{recipe: r, none: true, filters: make(map[*paramSet][]watched), unmatched: make(map[written]bool), uncovered: make(map[written]gap)}
 	for _, in := range r.scopes {
-		for _, e := range append([]*paramSet{in.shared}, in.sources...) {
-			if _, known := c.filters[e]; known {
+		for _, set := range append([]*paramSet{in.shared}, in.sources...) {
+			if _, known := c.filters[set]; known {
 				continue
 			}
 			var list []watched
-			for _, key := range e.varying {
-				if rs := e.rules[key]; rs.filtered() {
+			for _, key := range set.varying {
+				if rs := set.rules[key]; rs.filtered() {
 					p, _ := r.Method.param(key)
 					list = append(list, watched{p, rs})
 				}
 			}
-			c.filters[e], c.none = list, c.none && len(list) == 0
+			c.filters[set], c.none = list, c.none && len(list) == 0
 		}
 	}
 	return c
@@ -72,22 +72,22 @@ func (c *Coverage) See(ref TensorRef, sources iter.Seq[int]) {
 	}
 }
 
-func (c *Coverage) see(e *paramSet, name, output string) {
-	for _, w := range c.filters[e] {
+func (c *Coverage) see(set *paramSet, name, output string) {
+	for _, w := range c.filters[set] {
 		for _, r := range w.rules {
 			if r.filter == "" {
 				continue
 			}
 			at := written{w.param.Key, r.filter, r.values[0].Where.plain()}
-			if idle, asked := c.idle[at]; idle || !asked {
-				c.idle[at] = !r.matches(name)
+			if unmatched, tried := c.unmatched[at]; unmatched || !tried {
+				c.unmatched[at] = !r.matches(name)
 			}
 		}
 		if !w.rules.open(name) {
 			continue
 		}
 		at := written{key: w.param.Key, where: w.rules[0].values[0].Where.plain()}
-		g, known := c.bare[at]
+		g, known := c.uncovered[at]
 		if !known {
 			g = gap{first: name, param: w.param, value: w.rules.start()}
 		}
@@ -95,7 +95,7 @@ func (c *Coverage) see(e *paramSet, name, output string) {
 			g.last = output
 			g.tensors++
 		}
-		c.bare[at] = g
+		c.uncovered[at] = g
 	}
 }
 
@@ -106,15 +106,15 @@ func (c *Coverage) Report() (problems Problems, notes []string) {
 		return Problem{Origin: c.recipe.Origin, Position: w.where, Text: fmt.Sprintf(text, args...)}
 	}
 	var noted []Problem
-	for w, g := range c.bare {
+	for w, g := range c.uncovered {
 		if g.param.Explicit || g.param.Required || c.recipe.Method.Own {
 			problems = append(problems, say(w, "%s has no value where no filter matches (first: %s): end the list with {value: …}", w.key, g.first))
 			continue
 		}
 		noted = append(noted, say(w, "%s is %s, its default, where no filter matches (%s)", w.key, g.value.Text, counted(g.first, g.tensors)))
 	}
-	for w, idle := range c.idle {
-		if idle {
+	for w, unmatched := range c.unmatched {
+		if unmatched {
 			noted = append(noted, say(w, "filter %q of %s matches no tensor", w.filter, w.key))
 		}
 	}
