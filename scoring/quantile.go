@@ -12,7 +12,7 @@ const (
 	leadingBins  = 1 << 15    // of a pass over a wide interval: sign and leading half of the bits
 	wideBins     = 1 << 16    // of a pass that ends a search without a sample
 	narrowBins   = 1 << 19    // of a pass over an interval that a sample has narrowed
-	keyRoom      = 1 << 15    // candidates that a worker keeps before they are added
+	keyBuffer    = 1 << 15    // candidates that a worker keeps before they are added
 )
 
 // SampleSize is how many scores make a sample that narrows a search well enough for
@@ -23,7 +23,7 @@ const SampleSize = 1 << 19
 // [Quantile] takes, BracketBytes what it takes once a sample has narrowed it, SampleBytes what
 // the sample of a model takes before, with a few bytes for each block of each tensor.
 const (
-	CountsBytes   = wideBins*4 + 2*keyRoom*4
+	CountsBytes   = wideBins*4 + 2*keyBuffer*4
 	QuantileBytes = wideBins * 8
 	BracketBytes  = narrowBins * 8
 	SampleBytes   = SampleSize*8 + SampleSize/2
@@ -40,7 +40,7 @@ type Counts struct {
 
 // NewCounts allocates a worker's memory.
 func NewCounts() *Counts {
-	return &Counts{bins: make([]uint32, wideBins), keys: make([]uint32, 0, keyRoom)}
+	return &Counts{bins: make([]uint32, wideBins), keys: make([]uint32, 0, keyBuffer)}
 }
 
 // fit sees to buffers for a tile.
@@ -62,10 +62,9 @@ func (c *Counts) Full(n int) bool { return len(c.keys)+n > cap(c.keys) }
 // interval is divided into; the bin that holds the k-th largest is the next interval. A
 // bin of one value ends the search.
 //
-// Without help that takes two passes, one for each half of the bits. [Quantile.Narrow] begins
-// with what a sample makes all but certain, and one pass suffices. The counts are of
-// all scores, so a sample can mislead the search, which costs further passes, but never
-// the result.
+// Without a sample that takes two passes, one for each half of the bits. [Quantile.Narrow] begins
+// with the interval that a sample gave, and one pass is enough. The counts are of all scores: a
+// sample that misleads costs further passes, and never changes the result.
 //
 // A pass shows every score once, through Count into a [Counts] and from there through
 // Add, or through a [RawHistogram]; then [Quantile.Next] ends it.
@@ -116,8 +115,7 @@ func (q *Quantile) narrowTo(lo, hi uint32, narrow bool) {
 // estimated, from 16 values: one in 2000 is off by more.
 const sampleSigma = 4.5
 
-// Narrow starts the search, before its first pass, where the quantile all but certainly
-// is.
+// Narrow starts the search, before its first pass, in the bracket that a sample gave.
 func (q *Quantile) Narrow(b Bracket) { q.narrowTo(bitsOf(b.Low), bitsOf(b.High)+1, true) }
 
 // bitsOf is the rank of a score among all float32 values from 0 on.

@@ -9,13 +9,13 @@ import (
 
 // Figures of a sample.
 const (
-	sketchBlocks  = 256 // of a large tensor, each a cluster: rows differ more than their elements
-	sketchPart    = 64  // a smaller tensor is not read but for one part in so many
-	BlockElements = 256 // of each block
-	keptPerBlock  = 16  // where the blocks are there for their scores alone
-	replicates    = 16  // parts of a sample that are judged against each other
-	fewestBlocks  = 8   // that say something about a tensor's divisor
-	divisorSigma  = 3.5 // standard deviations that it may be off: one in 2000 is by more, and is counted again
+	sketchBlocks   = 256 // of a large tensor, each a cluster: rows differ more than their elements
+	sketchFraction = 64  // of a smaller tensor, at most one element in so many is read
+	BlockElements  = 256 // of each block
+	keptPerBlock   = 16  // where the divisor is known and blocks give scores alone
+	replicates     = 16  // parts of a sample that are compared with each other
+	fewestBlocks   = 8   // that say something about a tensor's divisor
+	divisorSigma   = 3.5 // standard deviations that it may be off: one in 2000 is by more, and is counted again
 )
 
 // Sketch is a sample of one tensor's raw scores: blocks of neighbours, spread over the
@@ -34,7 +34,7 @@ func NewSketch(elements, model int64, known bool) *Sketch {
 	share := max(1, elements*SampleSize/model)
 	blocks := (share + keptPerBlock - 1) / keptPerBlock
 	if !known {
-		blocks = max((share+BlockElements-1)/BlockElements, min(sketchBlocks, elements/(sketchPart*BlockElements)))
+		blocks = max((share+BlockElements-1)/BlockElements, min(sketchBlocks, elements/(sketchFraction*BlockElements)))
 	}
 	blocks = min(blocks, max(1, elements/(8*BlockElements)))
 	s := &Sketch{elements: elements, means: make([]float64, blocks), patterns: make([]uint32, blocks)}
@@ -88,8 +88,8 @@ func (s *Sketch) grain() uint {
 	return uint(min(bits.TrailingZeros32(pattern), 16))
 }
 
-// divisor is what every step-th block, from the first on, makes of the tensor's divisor;
-// what all make of it where there are too few.
+// divisor estimates the tensor's divisor from every step-th block, from the first on; from all
+// where there are too few.
 func (n Normalization) divisor(s *Sketch, first, step int) float64 {
 	if len(s.means) < 2*step {
 		first, step = 0, 1
@@ -140,11 +140,10 @@ func moments(x []float64) (mean, deviation float64) {
 // Bracket is where the k-th largest normalised score of a model lies, all but certainly.
 type Bracket struct{ Low, High float32 }
 
-// Bracket judges by the sketches of a model's tensors, or by their scales where those are known (nil
-// entries are not), where the k-th largest of all n scores lies. Parts of the sample,
-// each normalised by its own divisors, give values of their own; how much those differ
-// says how far the whole is to be trusted, with everything that a sample of clusters has
-// to be distrusted for.
+// Bracket estimates where the k-th largest of all n scores lies. It goes by the sketches of a
+// model's tensors, and by their scales where those are known (nil entries are not). Parts of the
+// sample, each normalised by its own divisors, give estimates of their own. How much those differ
+// bounds the error of the whole, what comes of sampling clusters included.
 func (n Normalization) Bracket(sketches []*Sketch, scales []*Scale, k, total int64) Bracket {
 	e := estimator{n: n, sketches: sketches, scales: scales, share: float64(k) / float64(total)}
 	kept := 0
