@@ -177,13 +177,13 @@ func (a *application) checkBase(ctx context.Context) error {
 		}
 	}
 	a.Progress.Begin(run.Phase{Name: "check the base", Index: 1, Count: 2, Bytes: total})
-	return a.chunks(ctx, len(p.Base()), func(i int) (bytes int64, each func(off, n int64) error, done func() error) {
+	return a.chunks(ctx, len(p.Base()), func(i int) chunked {
 		it := p.Base()[i]
 		if !it.Known {
-			return 0, nil, nil
+			return chunked{}
 		}
 		tree := new(patch.Tree)
-		each = func(off, n int64) error {
+		each := func(off, n int64) error {
 			v, err := p.View(i, off, n)
 			if err != nil {
 				return err
@@ -191,13 +191,13 @@ func (a *application) checkBase(ctx context.Context) error {
 			defer v.Release()
 			return mmapio.Guard([]mmapio.View{v}, func() error { tree.Add(off/patch.ChunkSize, v.Data); return nil })
 		}
-		done = func() error {
+		done := func() error {
 			if tree.Sum() != it.Digest {
 				return &format.Error{Path: a.base.Path(), Tensor: it.Name, Kind: format.KindBase, Detail: "its bytes are not those that " + p.Path() + " was made against: another base"}
 			}
 			return nil
 		}
-		return it.Bytes(), each, done
+		return chunked{it.Bytes(), each, done}
 	})
 }
 
@@ -229,7 +229,7 @@ func (a *application) write(ctx context.Context) error {
 // digests.
 func (a *application) restore(ctx context.Context, p *patch.Patch, files []mmapio.OutputFile) error {
 	parts := p.Segments()
-	return a.chunks(ctx, len(parts), func(i int) (int64, func(off, n int64) error, func() error) {
+	return a.chunks(ctx, len(parts), func(i int) chunked {
 		part := parts[i]
 		src := p.Source(part.File)
 		begin := part.Begin - p.Files()[part.File].Begin
@@ -254,6 +254,6 @@ func (a *application) restore(ctx context.Context, p *patch.Patch, files []mmapi
 			}
 			return nil
 		}
-		return part.Bytes, each, done
+		return chunked{part.Bytes, each, done}
 	})
 }

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"weld/format"
 	"weld/format/packed"
 	"weld/mmapio"
@@ -86,7 +84,7 @@ func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Outcome) 
 	if err != nil {
 		return err
 	}
-	counted := &counter{w: file}
+	counted := &countingWriter{w: file}
 	w := packed.NewWriter(counted, o.Threads)
 	if r.Repeats, err = in.findRepeats(ctx); err != nil {
 		return err
@@ -106,13 +104,13 @@ func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Outcome) 
 	return nil
 }
 
-// counter counts what is written.
-type counter struct {
+// countingWriter counts what is written.
+type countingWriter struct {
 	w io.Writer
 	n int64
 }
 
-func (c *counter) Write(p []byte) (int, error) {
+func (c *countingWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	return n, err
@@ -120,55 +118,38 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // copyBlocks has the workers put all blocks of the inputs into a pack, in order.
 func (o Options) copyBlocks(ctx context.Context, in *inputs, w writer) error {
-	inner, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	defer context.AfterFunc(inner, func() { w.Abort(context.Cause(inner)) })()
-	c := &cursor{in: in, w: w, skipped: o.advance}
-	var group errgroup.Group
-	for range o.Threads {
-		group.Go(func() error {
-			err := o.work(c)
-			if err != nil {
-				stop(err)
+	c := &blockCursor{in: in, w: w, skipped: o.advance}
+	return run.Workers(ctx, o.Threads, w.Abort, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			b, err := c.next()
+			if b == nil || err != nil {
+				return err
 			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return context.Cause(ctx)
+			if err := b.copy(); err != nil {
+				return fmt.Errorf("pack %s: %w", b.input.name, err)
+			}
+			o.advance(b.bytes)
+		}
+		return nil
+	})
 }
 
-func (o Options) work(c *cursor) error {
-	for {
-		b, err := c.next()
-		if b == nil || err != nil {
-			return err
-		}
-		if err := b.copy(); err != nil {
-			return fmt.Errorf("pack %s: %w", b.input.name, err)
-		}
-		o.advance(b.bytes)
-	}
-}
-
-// cursor hands out blocks of the inputs, in order.
-type cursor struct {
+// blockCursor hands out blocks of the inputs, in order.
+type blockCursor struct {
 	in      *inputs
 	w       writer
 	skipped func(bytes int64) // what need not be read
 
-	mu   sync.Mutex
-	file int                // under way
-	open *packed.FileWriter // nil before it
-	run  int                // the next one
-	at   int64              // in the file
-	left int64              // of the run
+	mu      sync.Mutex
+	file    int                // under way
+	open    *packed.FileWriter // nil before it
+	nextRun int                // the next one
+	at      int64              // in the file
+	left    int64              // of the run
 }
 
-// block is a piece of a file.
-type block struct {
+// copiedBlock is a piece of a file.
+type copiedBlock struct {
 	input      *input
 	dst        *packed.FileWriter
 	off, bytes int64
@@ -176,7 +157,7 @@ type block struct {
 }
 
 // next returns nil after the last block.
-func (c *cursor) next() (*block, error) {
+func (c *blockCursor) next() (*copiedBlock, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.left == 0 {
@@ -190,14 +171,14 @@ func (c *cursor) next() (*block, error) {
 			if c.open, err = f.announce(c.w); err != nil {
 				return nil, err
 			}
-			c.run, c.at = 0, 0
+			c.nextRun, c.at = 0, 0
 		default:
 			if err := c.begin(f); err != nil {
 				return nil, err
 			}
 		}
 	}
-	b := &block{input: &c.in.files[c.file], dst: c.open, off: c.at, bytes: min(c.left, packed.BlockSize)}
+	b := &copiedBlock{input: &c.in.files[c.file], dst: c.open, off: c.at, bytes: min(c.left, packed.BlockSize)}
 	if err := c.fetch(b); err != nil {
 		return nil, err
 	}
@@ -206,15 +187,15 @@ func (c *cursor) next() (*block, error) {
 }
 
 // begin takes the next run of a file up, and ends the file behind the last. A run that comes again is not read.
-func (c *cursor) begin(f *input) error {
-	bytes, ok := f.run(c.run)
+func (c *blockCursor) begin(f *input) error {
+	bytes, ok := f.run(c.nextRun)
 	if !ok {
 		c.open = nil
 		c.file++
 		return nil
 	}
-	tensor := c.run - 1
-	c.run++
+	tensor := c.nextRun - 1
+	c.nextRun++
 	if tensor < 0 || f.repeats == nil || f.repeats[tensor] < 0 {
 		c.left = bytes
 		return nil
@@ -228,7 +209,7 @@ func (c *cursor) begin(f *input) error {
 }
 
 // fetch takes a block from a pipe, or asks for what will be needed soon.
-func (c *cursor) fetch(b *block) error {
+func (c *blockCursor) fetch(b *copiedBlock) error {
 	if b.input.pipe != nil {
 		b.data = make([]byte, b.bytes)
 		_, err := io.ReadFull(b.input.pipe, b.data)
@@ -247,7 +228,7 @@ func (c *cursor) fetch(b *block) error {
 // readAhead is how many bytes are asked for at once, before they are needed.
 const readAhead = 8 << 20
 
-func (b *block) copy() error {
+func (b *copiedBlock) copy() error {
 	if b.data != nil {
 		_, err := b.dst.WriteAt(b.data, b.off)
 		return err

@@ -82,7 +82,7 @@ func (o Options) patch(ctx context.Context, base format.Checkpoint, in *inputs, 
 	if err != nil {
 		return err
 	}
-	counted := &counter{w: file}
+	counted := &countingWriter{w: file}
 	w := patch.NewWriter(counted, o.Threads, base, renamed)
 	o.Progress.Begin(run.Phase{Name: "patch", Index: 1, Count: 1, Bytes: in.size()})
 	if err := o.copyBlocks(ctx, in, w); err != nil {

@@ -178,7 +178,7 @@ func (s *salvaging) restore(ctx context.Context, i int, f packed.FileInfo) error
 
 // copy has the workers copy a part of a file.
 func (s *salvaging) copy(ctx context.Context, src *packed.FileReader, from, bytes int64, write func(p []byte, off int64) error) error {
-	return s.chunks(ctx, 1, func(int) (int64, func(off, n int64) error, func() error) {
+	return s.chunks(ctx, 1, func(int) chunked {
 		each := func(off, n int64) error {
 			v, err := src.View(from+off, n)
 			if err != nil {
@@ -187,7 +187,7 @@ func (s *salvaging) copy(ctx context.Context, src *packed.FileReader, from, byte
 			defer v.Release()
 			return write(v.Data, off)
 		}
-		return bytes, each, func() error { return nil }
+		return chunked{bytes: bytes, each: each}
 	})
 }
 

@@ -23,7 +23,7 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	defer src.Close()
-	o.fit([]string{in}, 2*src.size)
+	o.fit([]string{in}, 2*src.size())
 	if src.Kind() != packed.Pack {
 		return nil, &format.Error{Path: in, Kind: format.KindUnsupported, Detail: "a patch, not a pack: weld apply makes a checkpoint of it and the base"}
 	}
@@ -36,13 +36,13 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	digest := src.Digest()
-	return &Outcome{Out: out, Files: u.files, Bytes: u.content, Packed: src.size, Digest: hex.EncodeToString(digest[:]), Seconds: time.Since(start).Seconds()}, nil
+	return &Outcome{Out: out, Files: u.files, Bytes: u.content, Packed: src.size(), Digest: hex.EncodeToString(digest[:]), Seconds: time.Since(start).Seconds()}, nil
 }
 
 // unpacking is one run of Unpack.
 type unpacking struct {
 	Options
-	src *source
+	src *scannedPack
 	dst *output
 
 	file    mmapio.OutputFile
@@ -72,16 +72,16 @@ func (u *unpacking) run(ctx context.Context) error {
 }
 
 // deal makes the next file, or restores a block of it.
-func (u *unpacking) deal(part packed.Scanned) (work, error) {
-	if part.File != nil {
-		return nil, u.begins(part.File)
+func (u *unpacking) deal(found packed.Scanned) (blockJob, error) {
+	if found.File != nil {
+		return nil, u.begins(found.File)
 	}
-	b, file, off := part.Block, u.file, int64(0)
+	b, file, off := found.Block, u.file, int64(0)
 	if b == nil {
 		return nil, nil
 	}
 	off = b.Offset - u.begin
-	return func(w *worker) error {
+	return func(w *blockWorker) error {
 		content, err := u.restore(w, b)
 		if err != nil {
 			return &format.Error{Path: u.src.path, Kind: format.KindChecksum, Detail: fmt.Sprintf("the block at byte %d is damaged (%v); weld unpack --salvage restores the rest", b.Place, err)}
@@ -96,15 +96,15 @@ func (u *unpacking) deal(part packed.Scanned) (work, error) {
 }
 
 // restore decodes a block, or the earlier one whose content it repeats.
-func (u *unpacking) restore(w *worker, b *packed.Block) ([]byte, error) {
+func (u *unpacking) restore(w *blockWorker, b *packed.Block) ([]byte, error) {
 	if !b.Repeated() {
 		return w.decode(b, nil)
 	}
-	u.once.Do(func() { u.earlier, u.failed = packed.Open(u.src.file, u.Read) })
+	u.once.Do(func() { u.earlier, u.failed = u.src.archive() })
 	if u.failed != nil {
 		return nil, u.failed
 	}
-	content := w.room(b.Bytes)
+	content := w.buffer(b.Bytes)
 	return content, u.earlier.ReadContent(content, b.Offset)
 }
 
