@@ -190,8 +190,8 @@ func (l *Layout) Order() []int {
 // whoever described the tensors, too.
 func (l *Layout) Settle() { l.order, l.rank = nil, nil }
 
-// place is where a tensor begins.
-func (l *Layout) place(i int) (shard int, offset int64) {
+// Where is the shard of a tensor, and where it begins in the file.
+func (l *Layout) Where(i int) (shard int, offset int64) {
 	if l.rank != nil {
 		i = int(l.rank[i])
 	}
@@ -252,7 +252,7 @@ func (x *indexPrinter) Read(p []byte) (int, error) {
 func (x *indexPrinter) print() {
 	x.buf, x.read = x.buf[:0], 0
 	for len(x.left) > 0 && len(x.buf) < headerPiece {
-		shard, _ := x.layout.place(int(x.left[0]))
+		shard, _ := x.layout.Where(int(x.left[0]))
 		x.buf = Weight{x.layout.tensor(int(x.left[0])).Name, x.layout.Shards[shard].Name}.append(x.buf, !x.begun)
 		x.left, x.begun = x.left[1:], true
 	}
@@ -323,14 +323,14 @@ func NewWriter(l *Layout, targets []Target) (*Writer, error) {
 
 // WriteAt implements [format.Writer].
 func (w *Writer) WriteAt(i int, off int64, p []byte) error {
-	shard, begin := w.layout.place(i)
+	shard, begin := w.layout.Where(i)
 	_, err := w.targets[shard].WriteAt(p, begin+off)
 	return err
 }
 
 // CopyAt implements [format.Writer].
 func (w *Writer) CopyAt(i int, off int64, src *mmapio.File, from, n int64) error {
-	shard, begin := w.layout.place(i)
+	shard, begin := w.layout.Where(i)
 	if t, ok := w.targets[shard].(mmapio.Copier); ok {
 		return t.CopyAt(src, from, n, begin+off)
 	}

@@ -58,7 +58,7 @@ func checkLayout(t *testing.T, l *Layout, tensors []format.Tensor, metadata map[
 			if e.Name != x.Name || e.DType != x.DType || !slices.Equal(e.Shape, x.Shape) || seen[at] {
 				t.Errorf("%s: entry %d is %v, tensor %d is %v", s.Name, k, e.Tensor, at, x)
 			}
-			shard, begin := l.place(at)
+			shard, begin := l.Where(at)
 			if offset := h.DataStart + e.Begin; offset%x.DType.Align() != 0 || shard != i || begin != offset {
 				t.Errorf("%s: %s is at %d, placed at %d of shard %d", s.Name, x.Name, offset, begin, shard)
 			}
@@ -93,7 +93,7 @@ func checkLayout(t *testing.T, l *Layout, tensors []format.Tensor, metadata map[
 		}
 		for _, w := range index.WeightMap {
 			at := slices.IndexFunc(tensors, func(x format.Tensor) bool { return x.Name == w.Name })
-			if shard, _ := l.place(at); at < 0 || l.Shards[shard].Name != w.Shard {
+			if shard, _ := l.Where(at); at < 0 || l.Shards[shard].Name != w.Shard {
 				t.Errorf("index places %s in %s", w.Name, w.Shard)
 			}
 		}
@@ -174,7 +174,7 @@ func TestCuts(t *testing.T) {
 			return n
 		}
 		for i, x := range tensors {
-			_, begin := l.place(i)
+			_, begin := l.Where(i)
 			if n := inside(begin, begin+x.Bytes()); x.Bytes() <= limit && n != 0 || int64(n) > x.Bytes()/limit {
 				t.Errorf("seed %d: a tensor of %d bytes is cut %d times, the limit is %d", seed, x.Bytes(), n, limit)
 			}

@@ -71,6 +71,14 @@ func Labelled(out, label string) string {
 	return filepath.Clean(out) + label
 }
 
+// String names the container as help does: "a directory", or the ending of the file.
+func (c Container) String() string {
+	if c == Directory {
+		return "a directory"
+	}
+	return "*" + endings[c]
+}
+
 // Kind says whether the output is a file or a directory.
 func (c Container) Kind() mmapio.StagingKind {
 	if c == Directory {

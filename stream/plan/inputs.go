@@ -30,6 +30,8 @@ type Input struct {
 	format.Checkpoint
 	Statistic scoring.Statistic // what an importance file holds
 
+	fingerprint string // "" where nothing is written
+
 	scheme  *quant.Scheme // that its values are stored in; nil if they are plain
 	stale   []string      // what says so nevertheless
 	foreign string        // of an importance file: which of its tensors are none of the model's, for messages

@@ -98,9 +98,10 @@ func (p *planner) metadata() (map[string]string, error) {
 			in.Bytes += f.Info.Size()
 		}
 		var err error
-		if in.Fingerprint, err = fingerprint(s); err != nil {
+		if s.fingerprint, err = fingerprint(s); err != nil {
 			return nil, err
 		}
+		in.Fingerprint = s.fingerprint
 		inputs = append(inputs, in)
 	}
 	list, err := json.Marshal(inputs)
