@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -280,6 +281,72 @@ func TestTroubleshootingIsComplete(t *testing.T) {
 			t.Errorf("docs/troubleshooting.md does not say what exit status %d is", status)
 		}
 	}
+}
+
+var (
+	path       = regexp.MustCompile(`^(?:\.ci|cmd|docs|examples|format|fuzz|internal|mmapio|scoring|stream)(?:/[\w.-]+)*$`)
+	identifier = regexp.MustCompile(`^(?:([a-z]+)\.)?(?:([A-Z]\w*)\.)?([A-Z]\w*)$`)
+	code       = regexp.MustCompile("`([^`\n]+)`")
+)
+
+// Files and identifiers of the code that pages name are there: pkg.Name, Type.Method, and paths from the root.
+func TestPagesNameWhatIsThere(t *testing.T) {
+	sources := packageSources(t)
+	named := 0
+	for _, name := range pages(t) {
+		data, err := os.ReadFile(filepath.Join(repository, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range code.FindAllSubmatch(data, -1) {
+			text := string(m[1])
+			if path.MatchString(text) {
+				named++
+				if _, err := os.Stat(filepath.Join(repository, text)); err != nil {
+					t.Errorf("%s names %s, which is not there", name, text)
+				}
+				continue
+			}
+			id := identifier.FindStringSubmatch(text)
+			source, ours := sources[""], id != nil && id[2] != ""
+			if id != nil && id[1] != "" {
+				source, ours = sources[id[1]]
+			}
+			if !ours {
+				continue
+			}
+			named++
+			declared := `(?m)^(?:func|type|var|const) ` + id[3] + `\b|^\t` + id[3] + `\b`
+			if id[2] != "" {
+				declared = `(?m)^func \(\w* ?\*?` + id[2] + `\) ` + id[3] + `\(|^\t` + id[3] + `\(`
+			}
+			if !regexp.MustCompile(declared).MatchString(source) {
+				t.Errorf("%s names %s, which is not declared", name, text)
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("only %d files and identifiers are named: are they still found?", named)
+	}
+}
+
+// packageSources is the code of each package by its name, and of all by "".
+func packageSources(t *testing.T) map[string]string {
+	t.Helper()
+	sources := make(map[string]string)
+	err := filepath.WalkDir(repository, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		sources[filepath.Base(filepath.Dir(name))] += string(data)
+		sources[""] += string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sources
 }
 
 var (
