@@ -197,16 +197,16 @@ func (w *gathered) gather(i int, off, n int64, copied bool) (mmapio.View, error)
 		w.buffers.Put(buffer)
 		return mmapio.View{}, &format.Error{Path: w.Path(), Tensor: t.Name, Kind: format.KindOf(err), Detail: "gather rows of the new vocabulary", Err: err}
 	}
-	return mmapio.Lend(data, &loan{w, buffer}, 0), nil
+	return mmapio.Lend(data, &lentBuffer{w, buffer}, 0), nil
 }
 
-// loan takes one buffer back.
-type loan struct {
+// lentBuffer takes one buffer back.
+type lentBuffer struct {
 	w      *gathered
 	buffer *[]byte
 }
 
-func (l *loan) TakeBack([]byte, int64) { l.w.buffers.Put(l.buffer) }
+func (l *lentBuffer) TakeBack([]byte, int64) { l.w.buffers.Put(l.buffer) }
 
 // ViewCost implements [format.Costly].
 func (w *gathered) ViewCost(n int64) int64 {
