@@ -291,6 +291,9 @@ type FileReader struct {
 	f FileInfo
 }
 
+// Name is that of the file in the pack.
+func (s *FileReader) Name() string { return s.f.Name }
+
 // Path names the file and the pack that it is in.
 func (s *FileReader) Path() string { return s.a.Path() + "/" + s.f.Name }
 

@@ -15,7 +15,6 @@ type checkpoint struct {
 	*safetensors.Checkpoint
 	archive *Archive
 	files   []format.InputFile
-	names   []string // of the files that hold tensors
 }
 
 // OpenCheckpoint opens the checkpoint in a pack, without unpacking it.
@@ -31,18 +30,8 @@ func OpenCheckpoint(path string, how ...mmapio.Reading) (format.Checkpoint, erro
 	return c, nil
 }
 
-// Members names the files of the pack that hold the tensors of its checkpoint.
-func (a *Archive) Members() (names []string, err error) {
-	c, err := a.Checkpoint()
-	if err != nil {
-		return nil, err
-	}
-	return c.(*checkpoint).names, nil // closing it would close the archive
-}
-
 // Checkpoint opens the checkpoint in the pack, which owns the archive from then on.
 func (a *Archive) Checkpoint() (format.Checkpoint, error) {
-	var names []string
 	inner, err := safetensors.OpenFolder(format.FolderOf(a.Path(), a.FS()), func(name string) (safetensors.Source, error) {
 		i, ok := a.Find(name)
 		if !ok {
@@ -51,13 +40,12 @@ func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 		if strings.HasSuffix(strings.ToLower(name), ".zst") {
 			return nil, &format.Error{Path: a.Path() + "/" + name, Kind: format.KindUnsupported, Detail: "compressed once more inside the pack: weld unpack it first"}
 		}
-		names = append(names, name)
 		return a.Source(i), nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &checkpoint{inner, a, []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}, names}, nil
+	return &checkpoint{inner, a, []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}}, nil
 }
 
 // Files implements [format.Checkpoint]: it is one.

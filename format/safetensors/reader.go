@@ -57,7 +57,28 @@ type Checkpoint struct {
 // shard is one open file.
 type shard struct {
 	Source
-	first int // of its tensors
+	first    int   // of its tensors
+	header   int64 // bytes before them
+	metadata map[string]string
+}
+
+// OpenShard is one file of an open checkpoint.
+type OpenShard struct {
+	Source
+	HeaderSize int64           // bytes before the tensors
+	Tensors    []format.Tensor // in the order of their bytes; shared
+	Metadata   map[string]string
+}
+
+// Shards are the open files that hold the tensors, in order. They end with the checkpoint.
+func (c *Checkpoint) Shards() []OpenShard {
+	list := make([]OpenShard, len(c.shards))
+	end := len(c.tensors)
+	for i, s := range slices.Backward(c.shards) {
+		list[i] = OpenShard{s.Source, s.header, c.tensors[s.first:end:end], s.metadata}
+		end = s.first
+	}
+	return list
 }
 
 // twice is a tensor that two shards hold.
@@ -206,6 +227,7 @@ func (c *Checkpoint) add(src Source) error {
 	if _, err := io.Copy(digest, io.NewSectionReader(src, 0, header.DataStart)); err != nil {
 		return err
 	}
+	s.header, s.metadata = header.DataStart, header.Metadata
 	c.files = append(c.files, format.InputFile{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))})
 	c.take(header)
 	return nil

@@ -79,7 +79,7 @@ func Pack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 }
 
 // pack fills the output.
-func (o Options) pack(ctx context.Context, in *inputs, dst *output, r *Outcome) error {
+func (o Options) pack(ctx context.Context, in *packFiles, dst *output, r *Outcome) error {
 	file, err := dst.file("", 0)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 }
 
 // copyBlocks has the workers put all blocks of the inputs into a pack, in order.
-func (o Options) copyBlocks(ctx context.Context, in *inputs, w writer) error {
+func (o Options) copyBlocks(ctx context.Context, in *packFiles, w writer) error {
 	c := &blockCursor{in: in, w: w, skipped: o.advance}
 	return run.Workers(ctx, o.Threads, w.Abort, func(ctx context.Context) error {
 		for ctx.Err() == nil {
@@ -136,7 +136,7 @@ func (o Options) copyBlocks(ctx context.Context, in *inputs, w writer) error {
 
 // blockCursor hands out blocks of the inputs, in order.
 type blockCursor struct {
-	in      *inputs
+	in      *packFiles
 	w       writer
 	skipped func(bytes int64) // what need not be read
 
@@ -150,7 +150,7 @@ type blockCursor struct {
 
 // copiedBlock is a piece of a file.
 type copiedBlock struct {
-	input      *input
+	input      *packFile
 	dst        *packed.FileWriter
 	off, bytes int64
 	data       []byte // of a pipe
@@ -187,7 +187,7 @@ func (c *blockCursor) next() (*copiedBlock, error) {
 }
 
 // begin takes the next run of a file up, and ends the file behind the last. A run that comes again is not read.
-func (c *blockCursor) begin(f *input) error {
+func (c *blockCursor) begin(f *packFile) error {
 	bytes, ok := f.run(c.nextRun)
 	if !ok {
 		c.open = nil
@@ -249,7 +249,7 @@ func (b *copiedBlock) copy() error {
 }
 
 // sources opens what is to be packed.
-func (o Options) sources(in, out string) (*inputs, error) {
+func (o Options) sources(in, out string) (*packFiles, error) {
 	if in == Stream {
 		return pipe(o.In)
 	}

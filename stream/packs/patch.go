@@ -73,7 +73,7 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 	return r, nil
 }
 
-func (o Options) patch(ctx context.Context, base format.Checkpoint, in *inputs, dst *output, r *PatchReport) error {
+func (o Options) patch(ctx context.Context, base format.Checkpoint, in *packFiles, dst *output, r *PatchReport) error {
 	renamed, err := r.compare(ctx, base, in)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (o Options) patch(ctx context.Context, base format.Checkpoint, in *inputs, 
 }
 
 // recast lists the tensors that have the name of one of the base but another type or shape, and counts them.
-func (r *PatchReport) recast(base format.Checkpoint, in *inputs) (count int) {
+func (r *PatchReport) recast(base format.Checkpoint, in *packFiles) (count int) {
 	for _, f := range in.files {
 		for _, t := range f.tensors {
 			i, ok := base.Find(t.Name)
@@ -129,7 +129,7 @@ func (r *PatchReport) recast(base format.Checkpoint, in *inputs) (count int) {
 }
 
 // besides compares metadata, and finds the files beside the base that the result lacks.
-func (r *PatchReport) besides(base format.Checkpoint, in *inputs) error {
+func (r *PatchReport) besides(base format.Checkpoint, in *packFiles) error {
 	metadata, there := make(map[string]string), make(map[string]bool)
 	for _, f := range in.files {
 		there[f.name] = true
@@ -174,7 +174,7 @@ func beside(base format.Checkpoint) ([]string, error) {
 
 // compare finds out what was added, removed and renamed: a new tensor that holds what one does which is
 // gone has a new name.
-func (r *PatchReport) compare(ctx context.Context, base format.Checkpoint, in *inputs) (renamed map[string]string, err error) {
+func (r *PatchReport) compare(ctx context.Context, base format.Checkpoint, in *packFiles) (renamed map[string]string, err error) {
 	gone := newGone(base)
 	for _, f := range in.files {
 		for _, t := range f.tensors {

@@ -31,7 +31,7 @@ const (
 
 // findRepeats notes for each tensor where one with the same bytes comes earlier, and counts those that have one. Tensors
 // of one value in their middle are passed over: such take next to no room anyway.
-func (in *inputs) findRepeats(ctx context.Context) (count int, err error) {
+func (in *packFiles) findRepeats(ctx context.Context) (count int, err error) {
 	begins := make([]int64, len(in.files)) // in the content
 	for i := 1; i < len(in.files); i++ {
 		begins[i] = begins[i-1] + in.files[i-1].size
@@ -58,7 +58,7 @@ func (in *inputs) findRepeats(ctx context.Context) (count int, err error) {
 }
 
 // byKind sorts tensors by type and shape, in the order of the content.
-func (in *inputs) byKind() map[string]*[]spot {
+func (in *packFiles) byKind() map[string]*[]spot {
 	kinds := make(map[string]*[]spot)
 	var room []byte
 	for i, f := range in.files {
@@ -80,13 +80,13 @@ func (in *inputs) byKind() map[string]*[]spot {
 	return kinds
 }
 
-func (in *inputs) tensor(s spot) format.Tensor { return in.files[s.file].tensors[s.tensor] }
+func (in *packFiles) tensor(s spot) format.Tensor { return in.files[s.file].tensors[s.tensor] }
 
-func (in *inputs) source(s spot) safetensors.Source { return in.files[s.file].src }
+func (in *packFiles) source(s spot) safetensors.Source { return in.files[s.file].src }
 
 // alike finds tensors that are equal among those of one type and shape.
 type alike struct {
-	in     *inputs
+	in     *packFiles
 	spots  []spot
 	bytes  int64 // of each
 	last   map[probe]int32
@@ -157,7 +157,7 @@ func (a *alike) equal(ctx context.Context, s, other spot) (bool, error) {
 }
 
 // repeat notes that a tensor's bytes come earlier in the content.
-func (f *input) repeat(tensor int, origin int64) {
+func (f *packFile) repeat(tensor int, origin int64) {
 	if f.repeats == nil {
 		f.repeats = make([]int64, len(f.tensors))
 		for i := range f.repeats {

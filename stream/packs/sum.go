@@ -26,12 +26,12 @@ type sum struct {
 }
 
 // summed adds a checkpoint with adapters, and the small files beside it.
-func (in *inputs) summed(path string, adapters []string, how mmapio.Reading) error {
+func (in *packFiles) summed(path string, adapters []string, how mmapio.Reading) error {
 	c, err := model.Open(path, adapters, how)
 	if err != nil {
 		return err
 	}
-	in.sum = c
+	in.sum, in.closers = c, append(in.closers, c)
 	in.Notes = append(in.Notes, format.Notes(c)...)
 	if beside := format.Beside(c); beside.Exists() {
 		names, skipped, err := hub.Sidecars(beside)
@@ -46,7 +46,7 @@ func (in *inputs) summed(path string, adapters []string, how mmapio.Reading) err
 			if err != nil {
 				return err
 			}
-			in.files = append(in.files, input{name: name, size: int64(len(text)), header: int64(len(text)), pipe: bytes.NewReader(text)})
+			in.files = append(in.files, packFile{name: name, size: int64(len(text)), header: int64(len(text)), pipe: bytes.NewReader(text)})
 		}
 		for _, name := range skipped {
 			in.Notes = append(in.Notes, fmt.Sprintf("%s: the directory %s stays outside the pack", beside.Path(), name))
@@ -56,7 +56,7 @@ func (in *inputs) summed(path string, adapters []string, how mmapio.Reading) err
 }
 
 // addSum adds the tensors as one file.
-func (in *inputs) addSum(c format.Checkpoint) error {
+func (in *packFiles) addSum(c format.Checkpoint) error {
 	s := &sum{of: c}
 	for _, t := range c.Tensors() {
 		s.tensors = append(s.tensors, format.Tensor{Name: t.Name, DType: t.StoredDType(), Shape: t.Shape})
@@ -67,7 +67,7 @@ func (in *inputs) addSum(c format.Checkpoint) error {
 	}
 	size := layout.Shards[0].HeaderSize
 	s.order, s.header = layout.Order(), bytes.NewReader(layout.Header(0))
-	f := input{name: safetensors.SingleName, header: size, pipe: s}
+	f := packFile{name: safetensors.SingleName, header: size, pipe: s}
 	for _, i := range s.order {
 		f.tensors = append(f.tensors, s.tensors[i])
 		size += s.tensors[i].Bytes()
