@@ -7,6 +7,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/stream/layers"
 	"weld/stream/recipe"
 )
 
@@ -27,45 +28,34 @@ func (p *planner) configOf(s *Input) ([]byte, error) {
 }
 
 // run is the run of layers behind a prefix.
-func (m *matcher) layerRun(s *Input, prefix string) layerRun {
+func (m *matcher) layerRun(s *Input, prefix string) layers.Run {
 	for _, x := range m.layerRuns(s) {
-		if x.prefix == prefix {
+		if x.Prefix == prefix {
 			return x
 		}
 	}
-	return layerRun{prefix: prefix}
-}
-
-// spare names the layers behind those that are counted; "" where there are none.
-func (s layerRun) spare() string {
-	switch s.behind {
-	case 0:
-		return ""
-	case 1:
-		return fmt.Sprintf(" (layer %d is stored behind the %d that its config.json counts)", s.layers, s.layers)
-	}
-	return fmt.Sprintf(" (layers %d to %d are stored behind the %d that its config.json counts)", s.layers, s.layers+s.behind-1, s.layers)
+	return layers.Run{Prefix: prefix}
 }
 
 // positions tells where the tensors of a checkpoint lie for gradients, and notes what they do not count, where the
 // recipe has any.
 func (m *matcher) positions(s *Input) func(name string) float64 {
-	layers := make(map[string]int64)
+	counts := make(map[string]int64)
 	for _, run := range m.layerRuns(s) {
-		layers[run.prefix] = run.layers
-		if run.behind > 0 && m.Recipe.Varies() {
-			m.note("%s: gradients run over %d layers%s; what is behind is merged as the last layer is", s.Path, run.layers, run.spare())
+		counts[run.Prefix] = run.Layers
+		if run.Behind > 0 && m.Recipe.Varies() {
+			m.note("%s: gradients run over %d layers%s; what is behind is merged as the last layer is", s.Path, run.Layers, run.Spare())
 		}
-		if run.lacks > 0 && m.Recipe.Varies() {
-			m.note("%s: its config.json counts %d layers, and there are tensors of %d: gradients run over those", s.Path, run.layers+run.lacks, run.layers)
+		if run.Lacks > 0 && m.Recipe.Varies() {
+			m.note("%s: its config.json counts %d layers, and there are tensors of %d: gradients run over those", s.Path, run.Layers+run.Lacks, run.Layers)
 		}
 	}
 	return func(name string) float64 {
-		prefix, index, _ := layerName(name)
+		prefix, index, _ := layers.Split(name)
 		if index < 0 {
 			return 0
 		}
-		return positionOf(index, layers[prefix])
+		return layers.Position(index, counts[prefix])
 	}
 }
 
@@ -77,25 +67,25 @@ func (m *matcher) behind(all []recipe.Slice, first int, run *restacked) {
 		s := all[i]
 		model := m.Models[m.lead(s).Model]
 		runs := m.layerRuns(model)
-		if len(runs) == 0 || runs[0].behind == 0 {
+		if len(runs) == 0 || runs[0].Behind == 0 {
 			continue
 		}
 		spare := runs[0]
 		if lost == "" {
-			lost = model.Path + ": left out" + spare.spare()
+			lost = model.Path + ": left out" + spare.Spare()
 		}
 		if !m.allHave(s, spare) {
 			continue
 		}
 		m.slice = first + i
-		inLayer := layersIn(model, spare.prefix)
-		for layer := range spare.behind {
-			m.layer(s, inLayer[spare.layers+layer], spare.prefix, run.layers+layer, 1, func(src recipe.SliceSource) int64 {
-				return m.layerRun(m.Models[src.Model], spare.prefix).layers + layer
+		inLayer := layersIn(model, spare.Prefix)
+		for layer := range spare.Behind {
+			m.layer(s, inLayer[spare.Layers+layer], spare.Prefix, run.layers+layer, 1, func(src recipe.SliceSource) int64 {
+				return m.layerRun(m.Models[src.Model], spare.Prefix).Layers + layer
 			})
 		}
-		run.behind = spare.behind
-		m.note("%s: what is behind its layers%s stands behind the %d layers of the output", model.Path, spare.spare(), run.layers)
+		run.behind = spare.Behind
+		m.note("%s: what is behind its layers%s stands behind the %d layers of the output", model.Path, spare.Spare(), run.layers)
 		return
 	}
 	if lost != "" {
@@ -104,9 +94,9 @@ func (m *matcher) behind(all []recipe.Slice, first int, run *restacked) {
 }
 
 // allHave reports whether all sources of a slice have as many layers behind theirs.
-func (m *matcher) allHave(s recipe.Slice, like layerRun) bool {
+func (m *matcher) allHave(s recipe.Slice, like layers.Run) bool {
 	for _, src := range s.Sources {
-		if m.layerRun(m.Models[src.Model], like.prefix).behind != like.behind {
+		if m.layerRun(m.Models[src.Model], like.Prefix).Behind != like.Behind {
 			return false
 		}
 	}
@@ -131,8 +121,8 @@ func (m *matcher) noteLost(all []recipe.Slice) {
 			runs := m.layerRuns(from)
 			var names []string
 			for _, t := range from.Tensors() {
-				prefix, index, _ := layerName(t.Name)
-				inRun := index >= 0 && len(runs) > 0 && prefix == runs[0].prefix
+				prefix, index, _ := layers.Split(t.Name)
+				inRun := index >= 0 && len(runs) > 0 && prefix == runs[0].Prefix
 				if !inRun && !written[t.Name] && m.owns(t.Name) {
 					names = append(names, t.Name)
 				}
@@ -153,7 +143,7 @@ func (m *matcher) noteLostInLayers(s recipe.Slice) {
 	if len(s.Sources) < 2 || len(runs) == 0 {
 		return
 	}
-	prefix := runs[0].prefix
+	prefix := runs[0].Prefix
 	for _, src := range s.Sources {
 		from := m.Models[src.Model]
 		if from == model {
@@ -161,7 +151,7 @@ func (m *matcher) noteLostInLayers(s recipe.Slice) {
 		}
 		var names []string
 		for _, t := range from.Tensors() {
-			p, index, suffix := layerName(t.Name)
+			p, index, suffix := layers.Split(t.Name)
 			if p != prefix || index < int64(src.First) || index >= int64(src.Last) {
 				continue
 			}

@@ -1,58 +1,25 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"weld/format/hub"
+	"weld/stream/layers"
 )
 
 // Whether the configuration of a stack describes its layers is seen from their tensors, for any architecture:
 // a layer of the output must have those that a layer of its kind has in the reference.
 
-// anatomy lists what a layer is made of: names behind its number, and shapes, in order.
-type anatomy []string
-
-// anatomies are those of the layers of a run.
-func anatomies(s *Input, run layerRun) []anatomy {
-	layers := make([]anatomy, run.layers)
-	for _, t := range s.Tensors() {
-		prefix, index, suffix := layerName(t.Name)
-		if prefix == run.prefix && index < run.layers {
-			layers[index] = append(layers[index], fmt.Sprint(strings.TrimPrefix(suffix, "."), " ", t.Shape))
-		}
-	}
-	for _, a := range layers {
-		slices.Sort(a)
-	}
-	return layers
-}
-
-// unlike names one thing that tells a layer from another; "" where they have the same.
-func (a anatomy) unlike(other anatomy) string {
-	for _, x := range a {
-		if _, there := slices.BinarySearch(other, x); !there {
-			return "with " + x
-		}
-	}
-	for _, x := range other {
-		if _, there := slices.BinarySearch(a, x); !there {
-			return "without " + x
-		}
-	}
-	return ""
-}
-
 // checkKinds notes the first layer of each stack that is not what the configuration of the reference makes it.
 func (p *planner) checkKinds(config []byte) error {
 	for _, run := range p.restacked {
-		if run.like.layers > hub.MostLayers {
+		if run.like.Layers > hub.MostLayers {
 			continue
 		}
 		reference := p.Reference()
-		own := anatomies(reference, run.like)
+		own := layers.Anatomies(reference.Tensors(), run.like)
 		expected, err := p.expected(config, run, own)
 		if err != nil {
 			return err
@@ -63,13 +30,13 @@ func (p *planner) checkKinds(config []byte) error {
 			if t.of > hub.MostLayers {
 				break
 			}
-			theirs := anatomies(t.from, layerRun{prefix: t.prefix, layers: t.of})
+			theirs := layers.Anatomies(t.from.Tensors(), layers.Run{Prefix: t.prefix, Layers: t.of})
 			for layer := t.first; layer < t.last; layer, at = layer+1, at+1 {
 				like := expected(at, t, layer)
 				if like < 0 {
 					continue
 				}
-				if what := theirs[layer].unlike(own[like]); what != "" {
+				if what := theirs[layer].Unlike(own[like]); what != "" {
 					p.note("%s: %s makes layer %d of the output one like layer %d of %s, but it is layer %d of %s, %s: make the configuration fit", reference.Path, hub.ConfigName, at, like, reference.Path, layer, t.from.Path, what)
 					break slices
 				}
@@ -84,8 +51,8 @@ func (p *planner) checkKinds(config []byte) error {
 // nothing is known. Where what the configuration says explains the tensors of all layers of the reference, it is
 // one of which the same is said. Else a layer is like the one in the same place, and behind those as the pattern
 // goes on.
-func (p *planner) expected(config []byte, run restacked, own []anatomy) (func(at int64, t takenLayers, layer int64) int64, error) {
-	kinds := hub.KindsOf(config, run.part, run.like.layers, run.like.behind)
+func (p *planner) expected(config []byte, run restacked, own []layers.Anatomy) (func(at int64, t takenLayers, layer int64) int64, error) {
+	kinds := hub.KindsOf(config, run.part, run.like.Layers, run.like.Behind)
 	of := make(map[*Input]hub.Kinds)
 	for _, t := range run.slices {
 		if of[t.from] == nil {
@@ -106,7 +73,7 @@ func (p *planner) expected(config []byte, run restacked, own []anatomy) (func(at
 		label := label(kinds, kinds, int64(i))
 		if first, known := by[label]; !known {
 			by[label] = int64(i)
-		} else if own[first].unlike(own[i]) != "" {
+		} else if own[first].Unlike(own[i]) != "" {
 			return goesOn(own), nil
 		}
 	}
@@ -129,12 +96,12 @@ func label(keys, kinds hub.Kinds, layer int64) string {
 
 // goesOn goes by the place of a layer, and behind the last by the shortest period in which the layers repeat,
 // or else by the last.
-func goesOn(own []anatomy) func(at int64, t takenLayers, layer int64) int64 {
+func goesOn(own []layers.Anatomy) func(at int64, t takenLayers, layer int64) int64 {
 	n := int64(len(own))
 	period := int64(1)
 	repeats := func() bool {
 		for i := period; i < n; i++ {
-			if own[i].unlike(own[i-period]) != "" {
+			if own[i].Unlike(own[i-period]) != "" {
 				return false
 			}
 		}
@@ -156,14 +123,14 @@ func goesOn(own []anatomy) func(at int64, t takenLayers, layer int64) int64 {
 
 // notePerLayer notes tensors outside of the layers with a part for each of them.
 func (p *planner) notePerLayer(run restacked) {
-	if run.layers == run.like.layers {
+	if run.layers == run.like.Layers {
 		return
 	}
 	for _, t := range p.Tensors {
-		_, index, _ := layerName(t.Name)
-		each := func(size int64) bool { return size > run.like.layers && size%run.like.layers == 0 }
+		_, index, _ := layers.Split(t.Name)
+		each := func(size int64) bool { return size > run.like.Layers && size%run.like.Layers == 0 }
 		if index < 0 && strings.Contains(t.Name, "per_layer") && slices.ContainsFunc(t.Shape, each) {
-			p.noteTensor(t.From.Path, t.Name, "it has a part for each of %d layers, and is carried over as it is to an output with %d", run.like.layers, run.layers)
+			p.noteTensor(t.From.Path, t.Name, "it has a part for each of %d layers, and is carried over as it is to an output with %d", run.like.Layers, run.layers)
 		}
 	}
 	p.noteRemarks()

@@ -8,6 +8,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/stream/layers"
 	"weld/stream/recipe"
 	"weld/stream/tokens"
 )
@@ -17,9 +18,12 @@ import (
 // match lists the tensors of the output and finds each in every source.
 func (p *planner) match() (problems []error) {
 	m := matcher{planner: p, slice: -1, module: -1, filters: p.Recipe.Coverage(), origins: make(map[originsKey]*Origins), shares: make(map[shareKey]*Share)}
+	for _, module := range p.Recipe.Modules {
+		m.modules = append(m.modules, module.Name)
+	}
 	switch {
 	case p.Recipe.Modules != nil:
-		m.modules()
+		m.eachModule()
 	case p.Recipe.Slices != nil:
 		m.stack(0, len(p.Recipe.Slices))
 	default:
@@ -34,10 +38,11 @@ func (p *planner) match() (problems []error) {
 // matcher lists tensors.
 type matcher struct {
 	*planner
-	slice    int // of the recipe that is at hand; -1 for none
-	module   int // likewise
+	slice    int      // of the recipe that is at hand; -1 for none
+	module   int      // likewise
+	modules  []string // their names
 	filters  *recipe.Coverage
-	runs     map[*Input][]layerRun // of the module at hand
+	runs     map[*Input][]layers.Run // of the module at hand
 	problems []error
 	origins  map[originsKey]*Origins
 	shares   map[shareKey]*Share

@@ -5,6 +5,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/stream/layers"
 	"weld/stream/recipe"
 )
 
@@ -12,9 +13,9 @@ import (
 // says of the layers follows it.
 type restacked struct {
 	part   hub.Submodel
-	like   layerRun // the run in the reference
-	layers int64    // of the output
-	behind int64    // and behind those
+	like   layers.Run // the run in the reference
+	layers int64      // of the output
+	behind int64      // and behind those
 	slices []takenLayers
 }
 
@@ -32,7 +33,7 @@ type takenLayers struct {
 func (m *matcher) stack(first, last int) {
 	all := m.Recipe.Slices[first:last]
 	m.slice = first
-	m.loose(all[0], func(name string) bool { return !afterLayers(name) })
+	m.loose(all[0], func(name string) bool { return !layers.After(name) })
 	var run restacked
 	for i, s := range all {
 		m.slice = first + i
@@ -41,14 +42,14 @@ func (m *matcher) stack(first, last int) {
 	m.behind(all, first, &run)
 	m.slice = last - 1
 	end := all[len(all)-1]
-	m.loose(end, afterLayers)
+	m.loose(end, layers.After)
 	m.tiedHead(m.Models[m.lead(end).Model], func(head string) request {
 		return m.sliced(end, request{name: head}, func(recipe.SliceSource) string { return head })
 	})
 	m.noteLost(all)
 	if runs := m.layerRuns(m.Reference()); len(runs) > 0 {
 		run.like = runs[0]
-		run.part, _ = partOf(runs[0].prefix)
+		run.part, _ = layers.SubmodelOf(runs[0].Prefix)
 		m.restacked = append(m.restacked, run)
 	}
 }
@@ -74,23 +75,23 @@ func (m *matcher) layers(s recipe.Slice, first int, run *restacked) {
 		m.fail(fmt.Errorf("%s: no layers (names like model.layers.0.…) to take a slice of%s", model.Path, m.inModule()))
 		return
 	}
-	prefix, count := all[0].prefix, int64(lead.Last-lead.First)
+	prefix, count := all[0].Prefix, int64(lead.Last-lead.First)
 	for _, src := range s.Sources {
 		from := m.Models[src.Model]
-		if have := m.layerRun(from, prefix); int64(src.Last) > have.layers {
-			m.fail(m.Recipe.Problem(s.Where, "slice %d%s: layer_range [%d, %d] of %s: it has %d layers, 0 to %d%s", m.slice-first+1, m.inModule(), src.First, src.Last, from.Path, have.layers, have.layers-1, have.spare()))
+		if have := m.layerRun(from, prefix); int64(src.Last) > have.Layers {
+			m.fail(m.Recipe.Problem(s.Where, "slice %d%s: layer_range [%d, %d] of %s: it has %d layers, 0 to %d%s", m.slice-first+1, m.inModule(), src.First, src.Last, from.Path, have.Layers, have.Layers-1, have.Spare()))
 			return
 		}
 	}
 	inLayer := layersIn(model, prefix)
 	for layer := range count {
 		to := run.layers + layer
-		m.layer(s, inLayer[int64(lead.First)+layer], prefix, to, positionOf(layer, count), func(src recipe.SliceSource) int64 {
+		m.layer(s, inLayer[int64(lead.First)+layer], prefix, to, layers.Position(layer, count), func(src recipe.SliceSource) int64 {
 			return int64(src.First) + layer
 		})
 	}
 	run.layers += count
-	run.slices = append(run.slices, takenLayers{model, prefix, all[0].layers, all[0].behind, int64(lead.First), int64(lead.Last)})
+	run.slices = append(run.slices, takenLayers{model, prefix, all[0].Layers, all[0].Behind, int64(lead.First), int64(lead.Last)})
 }
 
 // layer lists the tensors of one layer of the output, given by their indexes in the model that leads; from
@@ -99,7 +100,7 @@ func (m *matcher) layer(s recipe.Slice, tensors []int, prefix string, to int64, 
 	model := m.Models[m.lead(s).Model]
 	for _, i := range tensors {
 		t := model.Tensors()[i]
-		_, _, suffix := layerName(t.Name)
+		_, _, suffix := layers.Split(t.Name)
 		m.addSliced(s, t, model, i, request{name: fmt.Sprint(prefix, to, suffix), position: position}, func(src recipe.SliceSource) string {
 			return fmt.Sprint(prefix, from(src), suffix)
 		})
@@ -110,7 +111,7 @@ func (m *matcher) layer(s recipe.Slice, tensors []int, prefix string, to int64, 
 func layersIn(s *Input, prefix string) map[int64][]int {
 	in := make(map[int64][]int)
 	for i, t := range s.Tensors() {
-		if p, index, _ := layerName(t.Name); p == prefix {
+		if p, index, _ := layers.Split(t.Name); p == prefix {
 			in[index] = append(in[index], i)
 		}
 	}
@@ -130,8 +131,8 @@ func (m *matcher) loose(s recipe.Slice, wanted func(name string) bool) {
 	model := m.Models[m.lead(s).Model]
 	all := m.layerRuns(model)
 	for i, t := range model.Tensors() {
-		prefix, index, _ := layerName(t.Name)
-		if (index >= 0 && len(all) > 0 && prefix == all[0].prefix) || !wanted(t.Name) || !m.owns(t.Name) {
+		prefix, index, _ := layers.Split(t.Name)
+		if (index >= 0 && len(all) > 0 && prefix == all[0].Prefix) || !wanted(t.Name) || !m.owns(t.Name) {
 			continue
 		}
 		m.addSliced(s, t, model, i, request{name: t.Name}, func(recipe.SliceSource) string { return t.Name })
@@ -162,7 +163,7 @@ func (m *matcher) sliced(s recipe.Slice, at request, name func(recipe.SliceSourc
 // could not.
 func (p *planner) restack(config []byte) (out []byte, left []string, err error) {
 	for _, run := range p.restacked {
-		s := hub.Stack{Part: run.part, Before: run.like.layers, Behind: run.like.behind, NowBehind: run.behind}
+		s := hub.Stack{Part: run.part, Before: run.like.Layers, Behind: run.like.Behind, NowBehind: run.behind}
 		for _, t := range run.slices {
 			taken := hub.Taken{Of: t.from.Path, Layers: t.of, Behind: t.behind, First: t.first, Last: t.last}
 			if taken.Config, err = p.configOf(t.from); err != nil {

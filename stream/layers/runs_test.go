@@ -1,4 +1,4 @@
-package plan
+package layers
 
 import (
 	"testing"
@@ -26,18 +26,18 @@ func TestSettle(t *testing.T) {
 	} {
 		var tensors []format.Tensor
 		for _, last := range c.names {
-			prefix, n, suffix := layerName(last)
+			prefix, n, suffix := Split(last)
 			for i := range n + 1 {
 				tensors = append(tensors, format.Tensor{Name: prefix + string(rune('0'+i)) + suffix, DType: format.F32, Shape: []int64{9 - n}})
 			}
 		}
-		runs := layerRuns(tensors)
-		settle(runs, []byte(c.config))
+		runs := Runs(tensors)
+		Settle(runs, []byte(c.config))
 		for i, last := range c.names {
-			prefix, n, _ := layerName(last)
+			prefix, n, _ := Split(last)
 			for _, run := range runs {
-				if run.prefix == prefix && (run.behind != c.behind[i] || run.layers+run.behind != n+1) {
-					t.Errorf("%s: %d layers and %d behind in %s, want %d behind", name, run.layers, run.behind, prefix, c.behind[i])
+				if run.Prefix == prefix && (run.Behind != c.behind[i] || run.Layers+run.Behind != n+1) {
+					t.Errorf("%s: %d layers and %d behind in %s, want %d behind", name, run.Layers, run.Behind, prefix, c.behind[i])
 				}
 			}
 		}
@@ -49,7 +49,7 @@ func TestPositionOf(t *testing.T) {
 		index, layers int64
 		want          float64
 	}{{0, 5, 0}, {1, 5, 0.25}, {4, 5, 1}, {5, 5, 1}, {9, 5, 1}, {0, 1, 1}, {3, 1, 1}} {
-		if got := positionOf(c.index, c.layers); got != c.want {
+		if got := Position(c.index, c.layers); got != c.want {
 			t.Errorf("layer %d of %d is at %g, want %g", c.index, c.layers, got, c.want)
 		}
 	}

@@ -1,11 +1,10 @@
-package plan
+package layers
 
 import (
 	"strings"
 	"testing"
 
 	"weld/format/hub"
-	"weld/stream/recipe"
 )
 
 // Which module a tensor is of, where the recipe names those.
@@ -34,14 +33,14 @@ func TestModuleOf(t *testing.T) {
 			"language_model.model.layers.0.mlp.up_proj.weight": "language_model.model.layers", "language_model.lm_head.weight": "default",
 		}},
 	} {
-		var modules []recipe.Module
+		var modules []string
 		for name := range strings.FieldsSeq(test.modules) {
-			modules = append(modules, recipe.Module{Name: name})
+			modules = append(modules, name)
 		}
 		for tensor, want := range test.of {
 			got := ""
-			if i := moduleOf(modules, tensor); i >= 0 {
-				got = modules[i].Name
+			if i := ModuleOf(modules, tensor); i >= 0 {
+				got = modules[i]
 			}
 			if got != want {
 				t.Errorf("%s: %s is of %q, want %q", test.modules, tensor, got, want)
@@ -58,7 +57,7 @@ func TestPartOf(t *testing.T) {
 		"vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight": hub.Vision, "model.vision_tower.encoder.layers.0.fc1.weight": hub.Vision,
 		"audio_tower.layers.0.fc1.weight": hub.Audio, "visual.merger.mlp.0.weight": hub.Projector,
 	} {
-		if got, _ := partOf(name); got != want {
+		if got, _ := SubmodelOf(name); got != want {
 			t.Errorf("%s is of %v, want %v", name, got, want)
 		}
 	}
