@@ -160,7 +160,7 @@ func (r *reader) session(b block) {
 		if fails != (err != nil) {
 			r.Errorf("%s:%d: %s\nends with %v, which the page does not say: %s", r.page, b.line, line, err, said)
 		}
-		if got := strings.TrimRight(said, "\n"); !shown(want).MatchString(timeless(got)) {
+		if got := strings.TrimRight(said, "\n"); !shown(want).MatchString(compared(got)) {
 			r.Errorf("%s:%d: %s\nsays\n%s\nthe page has\n%s", r.page, b.line, line, got, want)
 		}
 	}
@@ -169,13 +169,19 @@ func (r *reader) session(b block) {
 // complains matches a message of weld's that is no note. (RE2 has no way to say "not followed by".)
 var complains = regexp.MustCompile(`(?m)^weld: ([^n]|n[^o]|no[^t]|not[^e])`)
 
-var seconds = regexp.MustCompile(`\d+\.\d s\b`)
+var (
+	seconds = regexp.MustCompile(`\d+\.\d s\b`)
+	padding = regexp.MustCompile(`(?m) +$`)
+)
 
-func timeless(text string) string { return seconds.ReplaceAllString(text, "0.0 s") }
+// compared is what is compared of an output: neither seconds nor spaces at the ends of lines.
+func compared(text string) string {
+	return padding.ReplaceAllString(seconds.ReplaceAllString(text, "0.0 s"), "")
+}
 
 // shown matches what a page shows of an output.
 func shown(text string) *regexp.Regexp {
-	pattern := regexp.QuoteMeta(timeless(text))
+	pattern := regexp.QuoteMeta(compared(text))
 	pattern = regexp.MustCompile(`(?m)^…\n?`).ReplaceAllString(pattern, `(?s:.*)`)
 	return regexp.MustCompile(`\A` + strings.ReplaceAll(pattern, "…", ".*") + `\z`)
 }
