@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"github.com/urfave/cli/v2"
 
 	"weld/stream/packs"
@@ -24,8 +25,8 @@ func applyPatches(c *cli.Context) error {
 	if len(args) < 3 {
 		return usagef("a base, patches and an output are expected, %d arguments given: weld apply BASE PATCH… OUT", len(args))
 	}
-	r, err := packWork(c, func(o packs.Options) (*packs.Outcome, error) {
-		return packs.Apply(c.Context, args[0], args[1:len(args)-1], args[len(args)-1], o)
+	r, err := packWork(c, func(ctx context.Context, o packs.Options) (*packs.Outcome, error) {
+		return packs.Apply(ctx, args[0], args[1:len(args)-1], args[len(args)-1], o)
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -30,11 +31,11 @@ func diff(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := watch(c, o.Progress)
-	d, err := untilInterrupt(c.Context, func() (*stream.Diff, error) {
-		return stream.CompareCheckpoints(c.Context, c.Args().Get(0), c.Args().Get(1), o)
+	d, err := watched(c, o.Progress, func(ctx context.Context) (*stream.Diff, error) {
+		return untilInterrupt(ctx, func() (*stream.Diff, error) {
+			return stream.CompareCheckpoints(ctx, c.Args().Get(0), c.Args().Get(1), o)
+		})
 	})
-	stop()
 	if err != nil {
 		return err
 	}

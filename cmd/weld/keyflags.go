@@ -120,8 +120,8 @@ func keyUsage(p recipe.Param) string {
 	return usage
 }
 
-// key is a key with the methods that have it. Its Param is the first one's.
-type key struct {
+// sharedKey is a key with the methods that have it. Its Param is the first one's.
+type sharedKey struct {
 	recipe.Param
 	methods []string
 	same    bool // in all methods that have it
@@ -129,12 +129,12 @@ type key struct {
 
 // allKeys lists the keys of all methods, each once. One that is a truth value in any method counts as one, so
 // that it does not take the next word of a command line that names no method.
-func allKeys() (keys []key) {
+func allKeys() (keys []sharedKey) {
 	for _, m := range stream.Schema() {
 		for _, p := range m.Params {
-			i := slices.IndexFunc(keys, func(k key) bool { return k.Key == p.Key })
+			i := slices.IndexFunc(keys, func(k sharedKey) bool { return k.Key == p.Key })
 			if i < 0 {
-				keys = append(keys, key{p, []string{m.Name}, true})
+				keys = append(keys, sharedKey{p, []string{m.Name}, true})
 				continue
 			}
 			k := &keys[i]
@@ -149,7 +149,7 @@ func allKeys() (keys []key) {
 }
 
 // sharedUsage is the help of a key where no method is named: who has it, and what it means if that is the same in all.
-func (k key) sharedUsage() string {
+func (k sharedKey) sharedUsage() string {
 	who := "of " + strings.Join(k.methods, ", ")
 	if len(k.methods) == len(stream.Schema()) {
 		who = "of all methods"
@@ -160,7 +160,7 @@ func (k key) sharedUsage() string {
 	return fmt.Sprintf("%s (%s)", keyUsage(k.Param), who)
 }
 
-func (k key) sharedDefault() string {
+func (k sharedKey) sharedDefault() string {
 	if !k.same {
 		return ""
 	}

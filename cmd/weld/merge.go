@@ -50,9 +50,7 @@ func merge(c *cli.Context) error {
 	}
 	defer p.Close()
 	printNotes(c, p.Notes)
-	stop := watch(c, p.Options.Progress)
-	report, err := p.Merge(c.Context)
-	stop()
+	report, err := watched(c, p.Options.Progress, p.Merge)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -28,8 +29,8 @@ func pack(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := packWork(c, func(o packs.Options) (*packs.Outcome, error) {
-		return packs.Pack(c.Context, in, out, o)
+	r, err := packWork(c, func(ctx context.Context, o packs.Options) (*packs.Outcome, error) {
+		return packs.Pack(ctx, in, out, o)
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 
@@ -17,14 +18,15 @@ func forceFlag() cli.Flag {
 }
 
 // packWork runs work with what the flags say, and shows its progress meanwhile.
-func packWork[T any](c *cli.Context, work func(o packs.Options) (T, error)) (T, error) {
+func packWork[T any](c *cli.Context, work func(ctx context.Context, o packs.Options) (T, error)) (T, error) {
 	o, err := options(c)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	defer watch(c, o.Progress)()
-	return work(packs.Options{Options: o, In: os.Stdin, Out: c.App.Writer})
+	return watched(c, o.Progress, func(ctx context.Context) (T, error) {
+		return work(ctx, packs.Options{Options: o, In: os.Stdin, Out: c.App.Writer})
+	})
 }
 
 // named is a path as messages have it.

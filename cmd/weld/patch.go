@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -27,8 +28,8 @@ func makePatch(c *cli.Context) error {
 	if c.NArg() != 3 {
 		return usagef("a base, a checkpoint and an output are expected, %d given: weld patch BASE NEW OUT.weldpatch", c.NArg())
 	}
-	r, err := packWork(c, func(o packs.Options) (*packs.PatchReport, error) {
-		return packs.Patch(c.Context, c.Args().Get(0), c.Args().Get(1), c.Args().Get(2), o)
+	r, err := packWork(c, func(ctx context.Context, o packs.Options) (*packs.PatchReport, error) {
+		return packs.Patch(ctx, c.Args().Get(0), c.Args().Get(1), c.Args().Get(2), o)
 	})
 	if err != nil {
 		return err

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"weld/stream"
 )
 
 func planCommand(in invocation) *cli.Command {
@@ -30,7 +33,13 @@ func planMerge(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(c, summary)
 	}
-	w := c.App.Writer
+	printPlan(c.App.Writer, p, summary)
+	printNotes(c, p.Notes)
+	return nil
+}
+
+// printPlan says what is read, what is written, and with how much memory.
+func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 	say(w, "%s\n", summary.Method)
 	for _, in := range summary.Inputs {
 		say(w, "  %-10s %s  %s, %s\n", in.Role, in.Path, decimal(in.Bytes), some(in.Tensors, "tensor"))
@@ -59,6 +68,4 @@ func planMerge(c *cli.Context) error {
 			say(w, "  %s\n", d)
 		}
 	}
-	printNotes(c, p.Notes)
-	return nil
 }

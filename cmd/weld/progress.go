@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,12 @@ const (
 	lineInterval = 5 * time.Second
 	jsonInterval = time.Second
 )
+
+// watched runs work, and shows its progress meanwhile.
+func watched[T any](c *cli.Context, p *run.Progress, work func(context.Context) (T, error)) (T, error) {
+	defer watch(c, p)()
+	return work(c.Context)
+}
 
 // watch shows the progress of a run until stop is called.
 func watch(c *cli.Context, p *run.Progress) (stop func()) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -39,15 +40,19 @@ func score(c *cli.Context) error {
 	}
 	defer p.Close()
 	printNotes(c, p.Notes)
-	stop := watch(c, p.Options.Progress)
-	report, err := p.Score(c.Context)
-	stop()
+	report, err := watched(c, p.Options.Progress, p.Score)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
 		return printJSON(c, report)
 	}
+	printScores(c.App.Writer, report)
+	return nil
+}
+
+// printScores prints what each threshold keeps, per tensor and in the whole.
+func printScores(w io.Writer, report *stream.Report) {
 	var rows [][]string
 	for _, t := range report.Tensors {
 		row := []string{t.Name, count(t.Elements)}
@@ -60,8 +65,7 @@ func score(c *cli.Context) error {
 	for i := range report.Models {
 		header += fmt.Sprintf("|kept of %d|divisor", i+1)
 	}
-	table(c.App.Writer, header, rows)
-	fmt.Fprintln(c.App.Writer)
-	printReport(c.App.Writer, report)
-	return nil
+	table(w, header, rows)
+	fmt.Fprintln(w)
+	printReport(w, report)
 }

@@ -12,7 +12,7 @@ import (
 
 // The scripts in testdata pin down how weld behaves, one idea each. The weld that they
 // run is this test's own, or the binary that the environment variable WELD_BINARY
-// names. stage_test.go has the commands that set a scene, witness_test.go those that
+// names. scene_test.go has the commands that set a scene, witness_test.go those that
 // look at what weld did.
 
 func TestMain(m *testing.M) {

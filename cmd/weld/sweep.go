@@ -37,24 +37,20 @@ func numbers(m *recipe.Method) (keys []string) {
 // sweeps reads the flag: every combination of values, the last key varying fastest.
 func sweeps(c *cli.Context) ([][]recipe.Setting, error) {
 	combinations := [][]recipe.Setting{nil}
+	given := make(map[string]bool)
 	for _, text := range c.StringSlice("sweep") {
-		key, list, ok := strings.Cut(text, "=")
-		key = strings.ReplaceAll(key, "-", "_")
-		if !ok || key == "" || list == "" {
-			return nil, usagef("--sweep %q: expected KEY=VALUE,VALUE,… such as density=0.1,0.2", text)
+		settings, err := swept(text)
+		if err != nil {
+			return nil, err
 		}
+		key := settings[0].Key
+		if given[key] {
+			return nil, usagef("--sweep %s is given twice", key)
+		}
+		given[key] = true
 		var longer [][]recipe.Setting
 		for _, before := range combinations {
-			for _, value := range strings.Split(list, ",") {
-				s := recipe.Setting{Key: key, Text: strings.TrimSpace(value), Where: recipe.Position{Flag: "--sweep"}}
-				if s.Text == "" {
-					return nil, usagef("--sweep %q: a value is empty", text)
-				}
-				for _, other := range before {
-					if other.Key == key {
-						return nil, usagef("--sweep %s is given twice", key)
-					}
-				}
+			for _, s := range settings {
 				longer = append(longer, append(before[:len(before):len(before)], s))
 			}
 		}
@@ -64,6 +60,23 @@ func sweeps(c *cli.Context) ([][]recipe.Setting, error) {
 		return nil, usagef("--sweep: %d combinations are more than %d", len(combinations), maxVariants)
 	}
 	return combinations, nil
+}
+
+// swept reads KEY=V,V,…: a setting for each value.
+func swept(text string) (settings []recipe.Setting, err error) {
+	key, list, ok := strings.Cut(text, "=")
+	key = strings.ReplaceAll(key, "-", "_")
+	if !ok || key == "" || list == "" {
+		return nil, usagef("--sweep %q: expected KEY=VALUE,VALUE,… such as density=0.1,0.2", text)
+	}
+	for value := range strings.SplitSeq(list, ",") {
+		s := recipe.Setting{Key: key, Text: strings.TrimSpace(value), Where: recipe.Position{Flag: "--sweep"}}
+		if s.Text == "" {
+			return nil, usagef("--sweep %q: a value is empty", text)
+		}
+		settings = append(settings, s)
+	}
+	return settings, nil
 }
 
 // maxVariants is the most outputs of one sweep.
@@ -111,9 +124,7 @@ func mergeSweep(c *cli.Context) error {
 	}
 	defer s.Close()
 	printNotes(c, s.Plans[0].Notes)
-	stop := watch(c, s.Plans[0].Options.Progress)
-	reports, err := s.Merge(c.Context)
-	stop()
+	reports, err := watched(c, s.Plans[0].Options.Progress, s.Merge)
 	if err != nil {
 		return err
 	}

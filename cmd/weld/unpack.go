@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -30,8 +31,8 @@ func unpack(c *cli.Context) error {
 	if c.Bool("salvage") {
 		return salvage(c, in, out)
 	}
-	r, err := packWork(c, func(o packs.Options) (*packs.Outcome, error) {
-		return packs.Unpack(c.Context, in, out, o)
+	r, err := packWork(c, func(ctx context.Context, o packs.Options) (*packs.Outcome, error) {
+		return packs.Unpack(ctx, in, out, o)
 	})
 	if err != nil {
 		return err
@@ -41,8 +42,8 @@ func unpack(c *cli.Context) error {
 
 // salvage restores what is left of a pack.
 func salvage(c *cli.Context, in, out string) error {
-	s, err := packWork(c, func(o packs.Options) (*packs.Salvage, error) {
-		return packs.SalvagePack(c.Context, in, out, o)
+	s, err := packWork(c, func(ctx context.Context, o packs.Options) (*packs.Salvage, error) {
+		return packs.SalvagePack(ctx, in, out, o)
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -27,8 +28,8 @@ func verify(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usagef("one path is expected, %d given: weld verify PATH", c.NArg())
 	}
-	v, err := packWork(c, func(o packs.Options) (*packs.Verification, error) {
-		return packs.Verify(c.Context, c.Args().First(), c.String("base"), o)
+	v, err := packWork(c, func(ctx context.Context, o packs.Options) (*packs.Verification, error) {
+		return packs.Verify(ctx, c.Args().First(), c.String("base"), o)
 	})
 	if err != nil {
 		return err

@@ -128,9 +128,9 @@ func (t *Tests) Accuracy(path string) ([]float64, error) {
 }
 
 // network is a multilayer perceptron: affine layers with ReLU between them.
-type network []layer
+type network []affine
 
-type layer struct {
+type affine struct {
 	weight, bias []float32 // [out, in] and [out]
 	out          []float32
 }
@@ -152,7 +152,7 @@ func load(ck format.Checkpoint) (network, error) {
 		if len(weight) != in*len(bias) {
 			return nil, fmt.Errorf("%s: layer %s has %d weights for %d inputs and %d outputs", ck.Path(), name, len(weight), in, len(bias))
 		}
-		net = append(net, layer{weight, bias, make([]float32, len(bias))})
+		net = append(net, affine{weight, bias, make([]float32, len(bias))})
 		in = len(bias)
 	}
 	if in != classes {
