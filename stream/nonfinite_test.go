@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/stream/fuse"
 	"weld/stream/recipe"
 )
 
@@ -131,7 +132,7 @@ func (o oddPlace) try(t *testing.T, p savedFamily, q request, value float64) {
 	if o.importance >= 0 && (q.method != "sta" && q.method != "fisher" || slices.Contains(q.settings, "score=magnitude")) {
 		return // none is read
 	}
-	for _, policy := range nonfiniteNames {
+	for _, policy := range fuse.StopNonfinite.Choices() {
 		if policy == "base" && !based {
 			continue
 		}

@@ -75,8 +75,7 @@ func report(p *plan.Plan, passes int, results []fuse.Result, took time.Duration)
 			r.Models[m].Kept += sel.Kept
 			r.Models[m].Elements += sel.Elements
 			r.Models[m].Density = ratio(r.Models[m].Kept, r.Models[m].Elements)
-			ranked := p.Importance[m] == nil || t.Models[m].Importance >= 0
-			if p.Recipe.Params.Text("scope") == "model" && ranked {
+			if sel.Global {
 				r.Models[m].Threshold = &share.Models[m].Threshold
 			}
 		}

@@ -35,7 +35,7 @@ func NewSweep(variants []Variant, o Options) (*Sweep, error) {
 		}
 		s.Plans = append(s.Plans, &Prepared{Plan: p, Options: o})
 	}
-	budget, err := divide(s.Plans[0].Plan, fuse.Together(s.methods()), len(variants), o)
+	budget, err := divide(s.Plans[0].Plan, fuse.Joint(s.methods()), len(variants), o)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -77,7 +77,7 @@ func (s *Sweep) methods() (list []fuse.Method) {
 func (s *Sweep) Merge(ctx context.Context) ([]*Report, error) {
 	start := time.Now()
 	lead, methods := s.Plans[0], s.methods()
-	runner := run.New(config(lead.Plan, fuse.Together(methods), len(methods), lead.Budget, lead.Options))
+	runner := run.New(config(lead.Plan, fuse.Joint(methods), len(methods), lead.Budget, lead.Options))
 	if err := runner.Measure(ctx); err != nil {
 		return nil, lead.Explain(err)
 	}

@@ -30,14 +30,14 @@ type Difference struct {
 type DiffStage struct {
 	Result Difference
 	dtype  format.DType // of both, where they have the same
-	order  inOrder[Difference]
+	order  InOrder[Difference]
 }
 
 // NewDiffStage makes a stage for a tensor of one type, or [format.Invalid] for two that are both
 // computed with. Operands of a type that weld does not compute with come as bytes.
 func NewDiffStage(dtype format.DType) *DiffStage {
 	st := &DiffStage{dtype: dtype}
-	st.order.fold = st.Result.add
+	st.order.Fold = st.Result.add
 	return st
 }
 
@@ -65,15 +65,15 @@ func (st *DiffStage) Span(s *Scratch, sp *Span) error {
 	for t := range sp.Tiles {
 		tiles = append(tiles, st.tile(s, sp.Models[0], sp.Models[1], t))
 	}
-	st.order.add(sp.First, tiles)
+	st.order.Add(sp.First, tiles)
 	return nil
 }
 
 func (st *DiffStage) tile(s *Scratch, opA, opB Operand, t Tile) (d Difference) {
-	a, b := opA.tile(t), opB.tile(t)
+	a, b := opA.Of(t), opB.Of(t)
 	if st.dtype == format.Invalid {
-		s.reset()
-		x, y := take[float64](s, t.Len()), take[float64](s, t.Len())
+		s.Reset()
+		x, y := Take[float64](s, t.Len()), Take[float64](s, t.Len())
 		format.Decode(opA.DType, x, a)
 		format.Decode(opB.DType, y, b)
 		d.values(x, y, func(i int) bool { return math.Float64bits(x[i]) == math.Float64bits(y[i]) })
@@ -126,9 +126,9 @@ func (d *Difference) units(a, b []byte, width int) {
 // 8 bits have more of them than the tile has bytes.
 func (d *Difference) elements(s *Scratch, dtype format.DType, a, b []byte) {
 	for bits := dtype.Bits(); len(a) > 0; {
-		s.reset()
+		s.Reset()
 		n := min(len(a)*8/bits, TileElements)
-		x, y := take[float64](s, n), take[float64](s, n)
+		x, y := Take[float64](s, n), Take[float64](s, n)
 		decodeAny(dtype, x, a)
 		decodeAny(dtype, y, b)
 		size, width := n*bits/8, max(1, bits/8)

@@ -15,7 +15,7 @@
 //
 // Most methods merge each tensor by itself. [Local] drives those: each is a file of its
 // own that reads like its formula, written as closures over tiles. Selective Task
-// Arithmetic ranks over the whole model and has passes of its own. [Together] has several
+// Arithmetic ranks over the whole model and has passes of its own. [Joint] has several
 // methods share their walks.
 //
 // The package never knows files, formats' bytes beyond a tensor's elements, or

@@ -21,6 +21,9 @@ const (
 	BaseNonfinite
 )
 
+// Choices are the names of the policies, in order, as recipes write them.
+func (Nonfinite) Choices() []string { return []string{"error", "propagate", "base"} }
+
 // Culprit says whose value makes a result that is not finite.
 type Culprit uint8
 
@@ -60,15 +63,15 @@ func (e *NonfiniteError) Error() string {
 	return fmt.Sprintf("tensor %q, element %d: %s is %v", e.Tensor, e.Index, what, e.Value)
 }
 
-// finisher turns finished tiles into output bytes.
-type finisher struct {
-	job    *Job
-	policy Nonfinite
+// Finisher turns finished tiles into output bytes.
+type Finisher struct {
+	Job    *Job
+	Policy Nonfinite
 }
 
-// encode rounds a tile into the span's output after the check for values that are
+// Encode rounds a tile into the span's output after the check for values that are
 // not finite. It returns how many of those it let pass or replaced.
-func encode[T vec.Float](f finisher, sp *Span, t Tile, out []T) (odd int64, err error) {
+func Encode[T vec.Float](f Finisher, sp *Span, t Tile, out []T) (odd int64, err error) {
 	size := sp.OutDType.Bits() / 8
 	dst := sp.Out[t.At*size : (t.At+len(out))*size]
 	if format.EncodeFinite(sp.OutDType, dst, out) {
@@ -88,7 +91,7 @@ func encode[T vec.Float](f finisher, sp *Span, t Tile, out []T) (odd int64, err 
 			continue
 		}
 		odd++
-		switch f.policy {
+		switch f.Policy {
 		case StopNonfinite:
 			// One value can spoil a whole line: better than its first element is the one that did.
 			if e := f.blame(sp, t, i, float64(out[i])); stop == nil || stop.Whose == Arithmetic && e.Whose != Arithmetic {
@@ -114,7 +117,7 @@ func encode[T vec.Float](f finisher, sp *Span, t Tile, out []T) (odd int64, err 
 func element[T vec.Float](o Operand, t Tile, i int) T {
 	size := o.DType.Bits() / 8
 	var one [1]T
-	format.Decode(o.DType, one[:], o.tile(t)[i*size:(i+1)*size])
+	format.Decode(o.DType, one[:], o.Of(t)[i*size:(i+1)*size])
 	return one[0]
 }
 
@@ -129,7 +132,7 @@ func unanimous[T vec.Float](sp *Span, t Tile, i int) (value T, ok bool) {
 		if !known {
 			value, known = x, true
 		}
-		return x-x != 0 && sameBits(x, value)
+		return x-x != 0 && SameBits(x, value)
 	}
 	if !same(sp.Base) {
 		return 0, false
@@ -142,16 +145,17 @@ func unanimous[T vec.Float](sp *Span, t Tile, i int) (value T, ok bool) {
 	return value, known
 }
 
-func sameBits[T vec.Float](a, b T) bool {
+// SameBits reports whether two numbers are the same, NaNs too.
+func SameBits[T vec.Float](a, b T) bool {
 	// Widening is exact but for NaN payloads, which Float64bits then compares.
 	return math.Float64bits(float64(a)) == math.Float64bits(float64(b))
 }
 
 // blame names whose value is not finite, if one is.
-func (f finisher) blame(sp *Span, t Tile, i int, value float64) *NonfiniteError {
-	e := &NonfiniteError{Tensor: f.job.Name, Index: t.Lo + int64(i), Model: -1, Value: value, DType: sp.OutDType}
+func (f Finisher) blame(sp *Span, t Tile, i int, value float64) *NonfiniteError {
+	e := &NonfiniteError{Tensor: f.Job.Name, Index: t.Lo + int64(i), Model: -1, Value: value, DType: sp.OutDType}
 	for m := range sp.Models {
-		if e.Whose = culprit(sp, t, i, m); e.Whose == OfModel || e.Whose == OfImportance {
+		if e.Whose = CulpritAt(sp, t, i, m); e.Whose == OfModel || e.Whose == OfImportance {
 			e.Model = m
 			return e
 		}
@@ -159,8 +163,8 @@ func (f finisher) blame(sp *Span, t Tile, i int, value float64) *NonfiniteError 
 	return e
 }
 
-// culprit finds a value at element i that is not finite, among those that model m is merged with.
-func culprit(sp *Span, t Tile, i, m int) Culprit {
+// CulpritAt finds a value at element i that is not finite, among those that model m is merged with.
+func CulpritAt(sp *Span, t Tile, i, m int) Culprit {
 	odd := func(o Operand) bool {
 		if o.Data == nil {
 			return false

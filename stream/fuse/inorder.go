@@ -2,19 +2,19 @@ package fuse
 
 import "sync"
 
-// inOrder folds figures of tiles in index order, whatever order spans arrive in,
+// InOrder folds figures of tiles in index order, whatever order spans arrive in,
 // so that a sum is the same for any number of workers. It holds only what arrived
 // early. Safe for concurrent use.
-type inOrder[F any] struct {
-	fold func(F)
+type InOrder[F any] struct {
+	Fold func(F) // is told of the tiles in index order
 
 	mu    sync.Mutex
 	next  int64         // the first tile that was not folded yet
 	early map[int64][]F // by first tile
 }
 
-// add hands over the figures of a span whose first tile is first.
-func (o *inOrder[F]) add(first int64, figures []F) {
+// Add takes the figures of a span whose first tile is first.
+func (o *InOrder[F]) Add(first int64, figures []F) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if first != o.next {
@@ -26,7 +26,7 @@ func (o *inOrder[F]) add(first int64, figures []F) {
 	}
 	for ok := true; ok; {
 		for _, f := range figures {
-			o.fold(f)
+			o.Fold(f)
 		}
 		o.next += int64(len(figures))
 		figures, ok = o.early[o.next]

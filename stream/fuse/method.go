@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"weld/format"
+	"weld/scoring"
 )
 
 // Jobs are the tensors of a merge. A description is made anew at each call, so that those of a million tensors
@@ -24,17 +25,21 @@ type Job struct {
 	DType  format.DType // of the output
 	Wide   bool         // combine in float64
 	Tiling Tiling
-	Params Params         // that hold for all models
-	Models []Contribution // one for each model of the recipe
+	Based  bool // the base has the tensor too, and differences from it are to be taken
+	// Unasked says that a model which lacks the tensor has no importance for it either, and none is asked for.
+	Unasked bool
+	Params  any            // values of the parameters that hold for all models: a pointer, of a type that the method knows
+	Models  []Contribution // one for each model of the recipe
 }
 
 // Contribution is what one model brings to one tensor.
 type Contribution struct {
-	Params Params // of this model
+	Params any // values of this model's parameters: a pointer, of a type that the method knows
 	// Absent says that the model does not have the tensor.
 	Absent bool
 	// Importance says whether the model's importance file has the tensor.
 	Importance bool
+	Statistic  scoring.Statistic // what that file holds
 }
 
 // Reads says which operands a stage wants to see.
@@ -81,10 +86,10 @@ type Stage interface {
 }
 
 // Optional is a stage that may turn out to have nothing to do, once the stages before it
-// in its chain have ended.
+// in its chain have ended, and is skipped then.
 type Optional interface {
 	Stage
-	Idle() bool
+	Skip() bool
 }
 
 // Sampling is a stage with a tiling of its own: some of the tensor only, or other tiles. Stages that
@@ -113,6 +118,7 @@ type Selection struct {
 	Threshold float32 // normalised; 0 keeps everything with a positive score
 	Kept      int64   // elements whose task vector was kept
 	Elements  int64
+	Global    bool // the threshold holds for the whole model
 }
 
 // Span is a run of tiles of one tensor with the operands that the stage reads.
@@ -123,7 +129,7 @@ type Span struct {
 	Models      []Operand
 	Importance  []Operand // empty where the model's file lacks the tensor
 	Out         []byte    // to be filled by the last stage
-	Outs        [][]byte  // instead, one for each method that works [Together] with others
+	Outs        [][]byte  // instead, one for each method that works [Joint] with others
 	OutDType    format.DType
 }
 
@@ -155,8 +161,8 @@ func (s *Span) Tiles(yield func(Tile) bool) {
 	}
 }
 
-// tile is the operand's bytes for one tile.
-func (o Operand) tile(t Tile) []byte {
+// Of is the operand's bytes for one tile.
+func (o Operand) Of(t Tile) []byte {
 	size := o.DType.Bits() / 8
 	return o.Data[t.At*size : (t.At+t.Len())*size]
 }

@@ -7,53 +7,54 @@ import (
 	"weld/scoring"
 )
 
-// quantiles finds the k-th largest score of a tensor for several k in the same walks over it: two,
-// of exact histograms. Scores are as for [topK].
-type quantiles struct {
-	values []float32 // found, in the order of the ks
+// Quantiles finds the k-th largest score of a tensor for several k in the same walks over it: two,
+// of exact histograms. Scores are as for [TopK].
+type Quantiles struct {
+	Values []float32 // found, in the order of the ks
 
 	mu       sync.Mutex
 	searches []*scoring.Quantile // nil once through
 	left     int
 }
 
-func newQuantiles(k ...int64) *quantiles {
-	r := &quantiles{values: make([]float32, len(k)), left: len(k)}
+func NewQuantiles(k ...int64) *Quantiles {
+	r := &Quantiles{Values: make([]float32, len(k)), left: len(k)}
 	for _, k := range k {
 		r.searches = append(r.searches, scoring.NewQuantile(k))
 	}
 	return r
 }
 
-// quantilesBytes bounds what searches for n ranks hold, and quantilesTiles what a worker does beside
-// what any worker has, in tiles.
-func quantilesBytes(n int64) int64 { return n * scoring.QuantileBytes }
-func quantilesTiles(n int) int     { return (n - 1) * (scoring.CountsBytes/(8*TileElements) + 1) }
+// QuantilesBytes bounds what searches for n ranks hold.
+func QuantilesBytes(n int64) int64 { return n * scoring.QuantileBytes }
 
-// quantileStages search; score computes a tile's scores.
-func quantileStages[T vec.Float](j *job, r *quantiles, reads Reads, score func(in input[T]) []float32) []Stage {
-	count := func() Stage { return &quantilesCount[T]{job: j, quantiles: r, reads: reads, score: score} }
+// QuantilesTiles is what a worker takes for searches for n ranks beside what any worker has, in tiles.
+func QuantilesTiles(n int) int { return (n - 1) * (scoring.CountsBytes/(8*TileElements) + 1) }
+
+// QuantileStages search; score computes a tile's scores.
+func QuantileStages[T vec.Float](j *Fusion, r *Quantiles, reads Reads, score func(in Operands[T]) []float32) []Stage {
+	count := func() Stage { return &quantilesCount[T]{Fusion: j, Quantiles: r, reads: reads, score: score} }
 	return []Stage{count(), count()}
 }
 
 // quantilesCount is one pass of the searches.
 type quantilesCount[T vec.Float] struct {
-	*job
-	*quantiles
+	*Fusion
+	*Quantiles
 	reads Reads
-	score func(in input[T]) []float32
+	score func(in Operands[T]) []float32
 }
 
 func (st *quantilesCount[T]) Reads() Reads { return st.reads }
 
-// Idle implements [Optional].
-func (st *quantilesCount[T]) Idle() bool { return st.left == 0 }
+// Skip implements [Optional].
+func (st *quantilesCount[T]) Skip() bool { return st.left == 0 }
 
 func (st *quantilesCount[T]) Span(s *Scratch, sp *Span) error {
 	counts := s.histograms(len(st.searches))
 	for t := range sp.Tiles {
-		s.reset()
-		scores := st.score(input[T]{st.job, s, sp, t})
+		s.Reset()
+		scores := st.score(Operands[T]{st.Fusion, s, sp, t})
 		for i, q := range st.searches {
 			if q != nil { // and never narrowed, so that counts are never full
 				q.Count(counts[i], scores, q.Window(scoring.Identity))
@@ -73,7 +74,7 @@ func (st *quantilesCount[T]) Span(s *Scratch, sp *Span) error {
 func (st *quantilesCount[T]) End() error {
 	for i, q := range st.searches {
 		if q != nil && !q.Next() {
-			st.values[i], st.searches[i] = q.Value(), nil
+			st.Values[i], st.searches[i] = q.Value(), nil
 			st.left--
 		}
 	}

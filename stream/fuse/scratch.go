@@ -12,8 +12,23 @@ type Scratch struct {
 	doubles pool[float64]
 	counts  []*scoring.Counts
 	held    []*scoring.CandidateRun
-	mask    [(TileElements + 2*vec.MaskBlock) / 32]uint32 // of a tile, wherever in a block it begins
-	rows    rowMemory
+	memory  any
+}
+
+// Memory lends what a tool keeps of its own in a scratch, between tiles and spans: one value, of the type that was asked
+// for last.
+func Memory[M any](s *Scratch) *M {
+	m, ok := s.memory.(*M)
+	if !ok {
+		m = new(M)
+		s.memory = m
+	}
+	return m
+}
+
+// Taken is how many bytes the scratch has taken so far, beside what tools keep in it.
+func (s *Scratch) Taken() int64 {
+	return int64(len(s.singles.tiles)*4+len(s.doubles.tiles)*8)*TileElements + int64(len(s.counts))*scoring.CountsBytes
 }
 
 type pool[T vec.Float] struct {
@@ -30,18 +45,20 @@ func (p *pool[T]) take(n int) []T {
 	return t[:n:n]
 }
 
-// mark is a height of the stack.
-type mark struct{ singles, doubles int }
+// Mark is a height of the stack of tiles.
+type Mark struct{ singles, doubles int }
 
-// mark remembers the height; release gives back what was taken since.
-func (s *Scratch) mark() mark      { return mark{s.singles.taken, s.doubles.taken} }
-func (s *Scratch) release(to mark) { s.singles.taken, s.doubles.taken = to.singles, to.doubles }
+// Mark remembers the height.
+func (s *Scratch) Mark() Mark { return Mark{s.singles.taken, s.doubles.taken} }
 
-// reset gives everything back.
-func (s *Scratch) reset() { s.release(mark{}) }
+// Release gives back what was taken since a mark.
+func (s *Scratch) Release(to Mark) { s.singles.taken, s.doubles.taken = to.singles, to.doubles }
 
-// take lends a tile of n elements, with whatever it held before.
-func take[T vec.Float](s *Scratch, n int) []T {
+// Reset gives everything back.
+func (s *Scratch) Reset() { s.Release(Mark{}) }
+
+// Take lends a tile of n elements, with whatever it held before.
+func Take[T vec.Float](s *Scratch, n int) []T {
 	var t []T
 	switch p := any(&t).(type) {
 	case *[]float32:
@@ -52,8 +69,8 @@ func take[T vec.Float](s *Scratch, n int) []T {
 	return t
 }
 
-// histogram lends the worker's counts, empty.
-func (s *Scratch) histogram() *scoring.Counts { return s.histograms(1)[0] }
+// Histogram lends the worker's counts, empty.
+func (s *Scratch) Histogram() *scoring.Counts { return s.histograms(1)[0] }
 
 // histograms lends n of them.
 func (s *Scratch) histograms(n int) []*scoring.Counts {
@@ -65,22 +82,22 @@ func (s *Scratch) histograms(n int) []*scoring.Counts {
 
 // heldRun lends what the worker holds of the i-th selection of a group.
 func (s *Scratch) heldRun(group, i int) *scoring.CandidateRun {
-	at := group*cutsOfGroup + i
+	at := group*GroupSelections + i
 	for len(s.held) <= at {
 		s.held = append(s.held, new(scoring.CandidateRun))
 	}
 	return s.held[at]
 }
 
-// cutsOfGroup is how many selections have the same scores at most, heldTiles the tiles that a worker
+// GroupSelections is how many selections have the same scores at most, HeldTiles the tiles that a worker
 // holds of each.
 const (
-	cutsOfGroup = 2
-	heldTiles   = scoring.CandidateRunBytes/(8*TileElements) + 1
+	GroupSelections = 2
+	HeldTiles       = scoring.CandidateRunBytes/(8*TileElements) + 1
 )
 
 // single views x as float32: itself, or rounded into a tile of the scratch.
-func single[T vec.Float](s *Scratch, x []T) []float32 {
+func Narrowed[T vec.Float](s *Scratch, x []T) []float32 {
 	switch x := any(x).(type) {
 	case []float32:
 		return x
@@ -93,7 +110,7 @@ func single[T vec.Float](s *Scratch, x []T) []float32 {
 }
 
 // double views x as float64: itself, or widened into a tile of the scratch.
-func double[T vec.Float](s *Scratch, x []T) []float64 {
+func Widened64[T vec.Float](s *Scratch, x []T) []float64 {
 	switch x := any(x).(type) {
 	case []float64:
 		return x
@@ -106,7 +123,7 @@ func double[T vec.Float](s *Scratch, x []T) []float64 {
 }
 
 // widen views scores in the type that a tensor is combined in.
-func widen[T vec.Float](s *Scratch, x []float32) []T {
+func Widened[T vec.Float](s *Scratch, x []float32) []T {
 	var t []T
 	switch p := any(&t).(type) {
 	case *[]float32:

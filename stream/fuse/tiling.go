@@ -51,10 +51,10 @@ func (t Tiling) Covered() int64 {
 
 // sparseRange is tile i of a sparse tiling.
 func (t Tiling) sparseRange(i int64) (lo, hi int64) {
-	const odd = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio: multiples spread evenly
+	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio: multiples spread evenly
 	begin, end := t.elements/t.sparse*i, t.elements/t.sparse*(i+1)
 	slack := uint64(end-begin-t.part) + 1
-	lo = begin + int64((uint64(i)*odd>>32)%slack)
+	lo = begin + int64((uint64(i)*golden>>32)%slack)
 	return lo, lo + t.part
 }
 
@@ -98,3 +98,34 @@ func (t Tiling) Range(i int64) (lo, hi int64) {
 
 // Row is the row that tile i belongs to, where rows are long.
 func (t Tiling) Row(i int64) int64 { return i / t.parts }
+
+// Grouped cuts the same tensor into larger tiles, of whole rows: about together elements of several rows, or one row. A
+// row of more than longest elements is cut into equal parts but for the last, of whole tiles of t.
+func (t Tiling) Grouped(longest, together int64) Tiling {
+	g := Tiling{elements: t.elements, row: t.rows * t.row, rows: 1, parts: 1}
+	if t.row <= longest {
+		g.row *= max(1, together/g.row)
+		return g
+	}
+	few := (t.parts + longest/TileElements - 1) / (longest / TileElements)
+	each := (t.parts + few - 1) / few // tiles in a part
+	g.row, g.parts, g.part = t.row, (t.parts+each-1)/each, each*t.part
+	return g
+}
+
+// TileOf is the tile that an element is in.
+func (t Tiling) TileOf(element int64) int64 {
+	if t.parts > 1 {
+		return element/t.row*t.parts + element%t.row/t.part
+	}
+	return element / (t.rows * t.row)
+}
+
+// Longest is the number of elements of the first tile, which is the longest.
+func (t Tiling) Longest() int64 {
+	if t.elements == 0 {
+		return 0
+	}
+	lo, hi := t.Range(0)
+	return hi - lo
+}

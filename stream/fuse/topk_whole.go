@@ -25,9 +25,9 @@ func (st *topKWhole[T]) Span(s *Scratch, sp *Span) error {
 	for t := range sp.Tiles {
 		in := st.tile(s, sp, t)
 		for g, group := range st.groups {
-			height := s.mark()
-			copy(st.scores[g][t.Lo:t.Hi], group.score(in))
-			s.release(height)
+			height := s.Mark()
+			copy(st.scores[g][t.Lo:t.Hi], group.Score(in))
+			s.Release(height)
 		}
 	}
 	return nil
@@ -36,7 +36,7 @@ func (st *topKWhole[T]) Span(s *Scratch, sp *Span) error {
 func (st *topKWhole[T]) End() error {
 	for g, group := range st.groups {
 		scores := st.scores[g]
-		for _, c := range group.of {
+		for _, c := range group.Of {
 			if c.share > 0 {
 				if c.varied.Store(int64(vec.CountAtLeast(scores, leastScore))); !c.settle() {
 					continue
@@ -52,7 +52,7 @@ func (st *topKWhole[T]) End() error {
 }
 
 // numberWhole numbers the elements with the least selected score.
-func (c *topK) numberWhole(tiling Tiling, scores []float32) {
+func (c *TopK) numberWhole(tiling Tiling, scores []float32) {
 	ties := make([]int64, tiling.Count()+1)
 	for i := range tiling.Count() {
 		lo, hi := tiling.Range(i)

@@ -56,7 +56,7 @@ func (p *planner) open() (problems []error) {
 	if p.Recipe.Base != "" {
 		p.Base = add("base", p.Recipe.Base, p.Recipe.BaseLora)
 	}
-	needed := p.needsImportance()
+	needed := p.method().ReadsImportance(p.Recipe.Params)
 	for _, m := range p.Recipe.Models {
 		p.Models = append(p.Models, add("model", m.Path, m.Lora))
 		path := m.Params.Text("importance")
@@ -116,15 +116,6 @@ func (in *Inputs) Unchanged() error {
 		}
 	}
 	return nil
-}
-
-// needsImportance reports whether the method reads importance files at all.
-func (p *planner) needsImportance() bool {
-	if p.Recipe.Method.Name == "fisher" {
-		return true
-	}
-	score, err := scoring.ParseScore(p.Recipe.Params.Text("score"))
-	return err == nil && score.NeedsImportance()
 }
 
 // statisticOf says what an importance file holds: the recipe's word, the file's own,

@@ -8,6 +8,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/stream/fuse/methods"
 	"weld/stream/layers"
 	"weld/stream/recipe"
 	"weld/stream/tokens"
@@ -17,7 +18,7 @@ import (
 
 // match lists the tensors of the output and finds each in every source.
 func (p *planner) match() (problems []error) {
-	m := matcher{planner: p, slice: -1, module: -1, filters: p.Recipe.Coverage(), origins: make(map[originsKey]*Origins), shares: make(map[shareKey]*Share)}
+	m := matcher{planner: p, slice: -1, module: -1, filters: p.Recipe.Coverage(), params: p.method().Decoder(), origins: make(map[originsKey]*Origins), shares: make(map[shareKey]*Share)}
 	for _, module := range p.Recipe.Modules {
 		m.modules = append(m.modules, module.Name)
 	}
@@ -42,6 +43,7 @@ type matcher struct {
 	module   int      // likewise
 	modules  []string // their names
 	filters  *recipe.Coverage
+	params   *methods.Decoder        // of the recipe's method
 	runs     map[*Input][]layers.Run // of the module at hand
 	problems []error
 	origins  map[originsKey]*Origins
@@ -237,9 +239,9 @@ func (m *matcher) add(t format.Tensor, ref *Input, i int, s request) {
 	m.Tensors = append(m.Tensors, out)
 }
 
-// takeWhole has passthrough copy what weld does not compute with from the one model that it passes on.
+// takeWhole has a method that passes a model on copy what weld does not compute with from the one model that it passes on.
 func (m *matcher) takeWhole(out *Tensor, s request) {
-	if m.Recipe.Method.Name != "passthrough" || len(s.inputs) != 1 {
+	if !m.params.PassesOn() || len(s.inputs) != 1 {
 		return
 	}
 	model := m.Models[s.inputs[0].model]
@@ -334,14 +336,14 @@ func (p *planner) locateImportance(s *Input, name string, like format.Tensor) (i
 
 // copyIfUnchanged turns a fuse that would change nothing into a copy.
 func (m *matcher) copyIfUnchanged(out *Tensor) {
-	if m.Recipe.Method.Name != "passthrough" || len(out.Models) != 1 || out.Models[0].Index == absent {
+	if !m.params.PassesOn() || len(out.Models) != 1 || out.Models[0].Index == absent {
 		return
 	}
 	if out.Base >= 0 { // nonfinite: base looks at every value
 		return
 	}
 	x := out.Models[0]
-	if model, i := m.Model(out, 0); x.Params.Number("scale") == 1 && model.Tensors()[i].DType == out.DType {
+	if model, i := m.Model(out, 0); m.params.Unchanged(out.Shared, x.Params) && model.Tensors()[i].DType == out.DType {
 		out.Action, out.Index = Copy, int32(i)
 		out.Origins = m.common(Origins{From: model, Reference: out.Reference, Shared: out.Shared})
 	}

@@ -119,9 +119,7 @@ func (p *planner) complete() error {
 			p.fused = append(p.fused, int32(i))
 		}
 	}
-	if p.Recipe.Params.Text("granularity") == "tensor" && p.Recipe.Params.Text("normalize_scores") == "mean" {
-		p.note("granularity tensor with normalize_scores mean: every tensor's mean score is about 1, which ranks nothing; normalize_scores none compares whole tensors")
-	}
+	p.Notes = append(p.Notes, p.method().Notes(p.Recipe.Params)...)
 	p.count()
 	return nil
 }

@@ -82,7 +82,7 @@ func (p *planner) checkSchemes(problems []error) []error {
 			return []error{notPlain(s, "")}
 		}
 	}
-	if len(problems) > 0 && (p.Recipe.Method.Name != "passthrough" || p.Recipe.DType != format.Invalid) {
+	if len(problems) > 0 && (!p.method().PassesOn() || p.Recipe.DType != format.Invalid) {
 		return []error{notPlain(s, "")}
 	}
 	p.noteNumberedModules(s)

@@ -38,7 +38,7 @@ func (t *task) handedOut() bool { return t.stage == t.steps()-1 && t.next == t.t
 // skipped says that the last one was among them.
 func (t *task) after(stage int) (next int, skipped bool) {
 	for next = stage + 1; next < len(t.stages); next++ {
-		if o, ok := t.stages[next].(fuse.Optional); !ok || !o.Idle() {
+		if o, ok := t.stages[next].(fuse.Optional); !ok || !o.Skip() {
 			return next, false
 		}
 		skipped = next == len(t.stages)-1

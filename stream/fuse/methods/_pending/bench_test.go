@@ -1,0 +1,112 @@
+package fuse
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"weld/format"
+	"weld/scoring"
+)
+
+// benchInputs is one tensor of 64 tiles with two models, small enough for the
+// second-level cache of most machines: what is measured is the kernels.
+func benchInputs(dtype format.DType) *inputs {
+	const n = 64 * TileElements
+	r := rand.New(rand.NewPCG(1, 1))
+	random := func(scale float64) Operand {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = scale * r.NormFloat64()
+		}
+		return pack(dtype, x)
+	}
+	in := &inputs{base: source{random(1)}}
+	job := Job{Name: "w", Shape: []int64{64, TileElements}, DType: dtype, Tiling: NewTiling(n, TileElements)}
+	for range 2 {
+		in.models = append(in.models, source{random(1)})
+		in.importance = append(in.importance, source{random(1e-4)})
+		job.Models = append(job.Models, Contribution{Importance: true})
+	}
+	in.jobs = []Job{job}
+	return in
+}
+
+// BenchmarkStages measures each stage of a merge over one span in memory; bytes are
+// those that the stage reads and writes. A copy of the same number of bytes stands
+// beside them.
+func BenchmarkStages(b *testing.B) {
+	in := benchInputs(format.BF16)
+	models := []STAModel{{Weight: 1, Density: 0.2}, {Weight: 0.5, Density: 0.2}}
+	sta := func(change func(*STA)) STA {
+		o := STA{Lambda: 1, Models: models}
+		change(&o)
+		return o
+	}
+	for _, bench := range []struct {
+		name   string
+		method func() Method
+		pass   int // −1: the last
+	}{
+		{"linear", func() Method {
+			return Local("linear", sums{weights: []float64{1, 1}, normalize: true}.in(in.jobs), StopNonfinite)
+		}, -1},
+		{"task_arithmetic", func() Method {
+			return Local("task_arithmetic", sums{weights: []float64{1, 1}, lambda: 1}.in(in.jobs), StopNonfinite)
+		}, -1},
+		{"sta/statistics", func() Method { return sta(func(*STA) {}).Method(in.jobs) }, 0},
+		{"sta/histogram", func() Method { return sta(func(*STA) {}).Method(in.jobs) }, 1},
+		{"sta/fine", func() Method { return sta(func(*STA) {}).Method(in.jobs) }, 2},
+		{"sta/fuse", func() Method { return sta(func(*STA) {}).Method(in.jobs) }, -1},
+		{"sta/fuse/ties", func() Method { return sta(func(o *STA) { o.Consensus = true }).Method(in.jobs) }, -1},
+		{"sta/fuse/importance", func() Method {
+			return sta(func(o *STA) { o.Combine = ByImportance; o.Score = scoring.Fisher }).Method(in.jobs)
+		}, -1},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			m := bench.method()
+			var scratch Scratch
+			var stage Stage
+			for pass := 0; ; pass++ {
+				p := m.Next()
+				if p == nil {
+					stage = m.Fuse(0)[0]
+					break
+				}
+				if stage = p.Chain(0)[0]; pass == bench.pass {
+					break
+				}
+				if err := stage.Span(&scratch, in.Span(0, stage.Reads(), 0, in.jobs[0].Tiling.Count(), nil)); err != nil {
+					b.Fatal(err)
+				}
+				stage.End()
+				if p.End != nil {
+					p.End()
+				}
+			}
+			var out []byte
+			if bench.pass < 0 {
+				out = make([]byte, len(in.base[0].Data))
+			}
+			sp := in.Span(0, stage.Reads(), 0, in.jobs[0].Tiling.Count(), out)
+			bytes := len(sp.Base.Data) + len(out)
+			for i := range sp.Models {
+				bytes += len(sp.Models[i].Data) + len(sp.Importance[i].Data)
+			}
+			b.SetBytes(int64(bytes))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := stage.Span(&scratch, sp); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(in.jobs[0].Tiling.Elements()), "ns/element")
+		})
+	}
+	b.Run("copy", func(b *testing.B) {
+		src, dst := in.base[0].Data, make([]byte, len(in.base[0].Data))
+		b.SetBytes(int64(2 * len(src)))
+		for b.Loop() {
+			copy(dst, src)
+		}
+	})
+}

@@ -1,0 +1,316 @@
+package fuse
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"weld/format"
+	"weld/scoring"
+)
+
+// single-tensor merges for the methods that measure a tensor before it is merged, held against
+// implementations over whole tensors in float64, with sorts.
+
+// oneTensor is a merge of one tensor.
+type oneTensor struct {
+	method     string
+	dtype      format.DType // of the sources
+	out        format.DType
+	shape      []int64
+	base       []float64
+	models     [][]float64
+	importance [][]float64 // nil for a model whose file lacks the tensor
+	shared     Params
+	own        []Params
+}
+
+func (m oneTensor) inputs() *inputs {
+	x := format.Tensor{Shape: m.shape}
+	j := Job{Name: "x", Shape: m.shape, DType: m.out, Wide: m.dtype == format.F64, Tiling: NewTiling(x.Elements(), x.RowLen()), Params: m.shared}
+	in := &inputs{base: source{pack(m.dtype, m.base)}}
+	for k, v := range m.models {
+		c := Contribution{}
+		if k < len(m.own) {
+			c.Params = m.own[k]
+		}
+		importance := source{Operand{}}
+		if k < len(m.importance) && m.importance[k] != nil {
+			c.Importance = true
+			importance[0] = pack(format.F32, m.importance[k])
+		}
+		in.importance = append(in.importance, importance)
+		j.Models = append(j.Models, c)
+		if v == nil {
+			j.Models[k].Absent = true
+			in.models = append(in.models, source{Operand{}})
+			continue
+		}
+		in.models = append(in.models, source{pack(m.dtype, v)})
+	}
+	in.jobs = []Job{j}
+	return in
+}
+
+// merged runs the method with spans cut in several ways, which must not matter.
+func (m oneTensor) merged(t *testing.T) []float64 {
+	t.Helper()
+	in := m.inputs()
+	var first []byte
+	for seed := range uint64(3) {
+		got := in.drive(t, Local(m.method, in.jobs, StopNonfinite), seed)[0]
+		if seed > 0 && !bytes.Equal(got, first) {
+			t.Fatalf("%s of %v %v: spans decide about the result", m.method, m.dtype, m.shape)
+		}
+		first = got
+	}
+	return unpack(Operand{m.out, first})
+}
+
+// sources are base and models as they are after rounding to their type, and the task vectors in
+// the precision of the merge.
+func (m oneTensor) sources() (base []float64, theta, delta [][]float64) {
+	in := m.inputs()
+	base = unpack(in.base[0])
+	for _, s := range in.models {
+		if s[0].Data == nil {
+			continue
+		}
+		x := unpack(s[0])
+		d := make([]float64, len(x))
+		for i := range d {
+			if d[i] = x[i] - base[i]; m.dtype != format.F64 {
+				d[i] = float64(float32(d[i]))
+			}
+		}
+		theta, delta = append(theta, x), append(delta, d)
+	}
+	return base, theta, delta
+}
+
+func (m oneTensor) String() string {
+	return fmt.Sprintf("%s of %d × %v %v, %v", m.method, len(m.models), m.dtype, m.shape, m.shared)
+}
+
+// hold compares with what was expected.
+func (m oneTensor) hold(t *testing.T, want []float64, tolerance float64) {
+	t.Helper()
+	got := m.merged(t)
+	if len(got) != len(want) {
+		t.Fatalf("%v: %d elements, want %d", m, len(got), len(want))
+	}
+	for i := range got {
+		if math.Abs(got[i]-want[i]) > tolerance*max(math.Abs(want[i]), 1) {
+			t.Fatalf("%v: element %d: %v, want %v", m, i, got[i], want[i])
+		}
+	}
+}
+
+// tolerance is how near a merge of sources of a type comes to float64.
+func (m oneTensor) tolerance() float64 {
+	if m.dtype == format.F64 {
+		return 1e-12
+	}
+	return 1e-6
+}
+
+// oddShapes have vectors, short and long rows, lines that are cut by tiles, and next to nothing.
+var oddShapes = [][]int64{
+	{}, {1}, {5}, {8192}, {8193}, {30011}, {1, 1}, {7, 1}, {3, 5}, {211, 97}, {2, 8192}, {3, 9001}, {2, 30001},
+	{40, 2, 7}, {3, 2000, 3}, {5, 3, 7001}, {2, 2, 2, 9001}, {9, 1024}, {3, 7, 1200}, {2, 11, 1500}, {0, 4}, {4, 0},
+}
+
+// drawOne makes a merge of random values: on a coarse grid, where much is equal, or not.
+func drawOne(r *rand.Rand, method string, dtype format.DType, shape []int64, models int, grid bool) oneTensor {
+	m := oneTensor{method: method, dtype: dtype, out: dtype, shape: shape, shared: Params{}}
+	if dtype != format.F64 {
+		m.out = format.F32
+	}
+	n, _ := format.Elements(shape)
+	value := func(scale float64) float64 {
+		if grid {
+			return float64(r.IntN(9)-4) / 64
+		}
+		return scale * r.NormFloat64()
+	}
+	m.base = make([]float64, n)
+	for i := range m.base {
+		m.base[i] = value(1)
+	}
+	for range models {
+		x := slices.Clone(m.base)
+		scale := math.Exp(r.NormFloat64() - 3)
+		for i := range x {
+			if r.IntN(4) > 0 {
+				x[i] += value(scale)
+			}
+		}
+		m.models = append(m.models, x)
+	}
+	return m
+}
+
+// oneByOne calls with merges of all shapes and types.
+func oneByOne(t *testing.T, method string, most int, call func(r *rand.Rand, m oneTensor, grid bool)) {
+	r := rand.New(rand.NewPCG(11, uint64(len(method))))
+	for _, dtype := range []format.DType{format.F32, format.BF16, format.F64} {
+		for _, shape := range oddShapes {
+			for _, grid := range []bool{false, true} {
+				call(r, drawOne(r, method, dtype, shape, 1+r.IntN(most), grid), grid)
+			}
+		}
+	}
+}
+
+// The vectors that mergekit was shown.
+var (
+	shownBase = []float64{.5, -.25, .125, 1, -1, .75, 0, .3}
+	shownX    = []float64{.6, -.2, .125, .8, -1.1, .7, .05, .35}
+	shownY    = []float64{.45, -.35, .2, 1.1, -.8, .78, .02, .2}
+)
+
+func shown(method string, shared Params, models ...[]float64) oneTensor {
+	return oneTensor{method: method, dtype: format.F32, out: format.F32, shape: []int64{2, 4}, base: shownBase, models: models, shared: shared}
+}
+
+// threeModels are those of the golden cases.
+func threeModels(names ...string) (models []goldenModel) {
+	for _, name := range names {
+		models = append(models, goldenModel{name: name})
+	}
+	return models
+}
+
+// A value that is not finite comes out as it is, or stops the run, whatever is selected.
+func TestMeasuredNonfinite(t *testing.T) {
+	for _, m := range []oneTensor{
+		{method: "sce", shared: Params{"select_topk": 1}},
+		{method: "sce", shared: Params{"select_topk": 0.5}},
+		{method: "arcee_fusion"},
+		{method: "ram", shared: Params{"epsilon": 1e-5}},
+		{method: "ramplus_tl", shared: Params{"epsilon": 1e-5, "r": 0.1, "alpha": 0.2}},
+		{method: "fisher"},
+	} {
+		for _, odd := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			for _, masked := range []bool{false, true} { // in base and models alike: it stays
+				x := drawOne(rand.New(rand.NewPCG(5, 6)), m.method, format.F32, []int64{20, 11}, 2, false)
+				x.shared = m.shared
+				if m.method == "arcee_fusion" {
+					x.models = x.models[:1]
+				}
+				if m.method == "fisher" {
+					x.importance = [][]float64{slices.Clone(x.base), make([]float64, len(x.base))}
+					x.own = []Params{{"weight": 1}, {"weight": 2}}
+				}
+				for k := range x.models {
+					if k == 0 || masked {
+						x.models[k][7] = odd
+					}
+				}
+				if masked {
+					x.base[7] = odd
+				}
+				in := x.inputs()
+				got, err := in.fuseOnce(Local(m.method, in.jobs, StopNonfinite))
+				if masked {
+					if err != nil || math.IsNaN(odd) != math.IsNaN(got[7]) || !math.IsNaN(odd) && got[7] != odd {
+						t.Errorf("%v, %v everywhere: %v", m, odd, err)
+					}
+					continue
+				}
+				e, ok := err.(*NonfiniteError)
+				if !ok || e.Index != 7 || e.Model != 0 {
+					t.Errorf("%v, %v in one model: %v", m, odd, err)
+				}
+			}
+		}
+	}
+}
+
+// A worker takes no more memory than is planned for.
+func TestMeasuredScratch(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	for _, method := range []string{"sce", "arcee_fusion", "ram", "ramplus_tl", "fisher"} {
+		for models := range 6 {
+			if models == 0 && method == "fisher" || models > 1 && method == "arcee_fusion" {
+				continue
+			}
+			for _, dtype := range []format.DType{format.F32, format.BF16, format.F64} {
+				m := drawOne(r, method, dtype, []int64{20011}, models, true)
+				m.shared = Params{"select_topk": 0.3, "epsilon": 0.01, "r": 0.1, "alpha": 0.2, "missing_importance": 1}
+				for range models {
+					m.own = append(m.own, Params{"weight": 1, "statistic": 2})
+					a := make([]float64, len(m.base)) // much of it 0, so that the plain mean is taken too
+					a[0] = 1
+					m.importance = append(m.importance, a)
+				}
+				in := m.inputs()
+				method := Local(method, in.jobs, StopNonfinite)
+				var s Scratch
+				out := make([]byte, len(m.base)*m.out.Bits()/8)
+				for _, st := range method.Fuse(0) {
+					if o, ok := st.(Optional); ok && o.Skip() {
+						continue
+					}
+					if err := st.Span(&s, in.Span(0, st.Reads(), 0, in.jobs[0].Tiling.Count(), out)); err != nil {
+						t.Fatalf("%v: %v", m, err)
+					}
+					if err := st.End(); err != nil {
+						t.Fatalf("%v: %v", m, err)
+					}
+				}
+				taken := int64(len(s.singles.tiles)*4+len(s.doubles.tiles)*8)*TileElements + int64(len(s.counts))*scoring.CountsBytes
+				if plan := method.Cost().Scratch; taken > plan {
+					t.Errorf("%v: %d bytes of scratch, planned are %d", m, taken, plan)
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkMeasured takes a tensor of 16 Mi elements in bfloat16 through all stages.
+func BenchmarkMeasured(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, method := range []string{"sce", "arcee_fusion", "ram", "ramplus_tl", "fisher"} {
+		for _, shape := range [][]int64{{2048, 8192}, {512, 32768}} {
+			models := 3
+			if method == "arcee_fusion" {
+				models = 1
+			}
+			m := drawOne(r, method, format.BF16, shape, models, false)
+			m.out = format.BF16
+			m.shared = Params{"select_topk": 0.3, "epsilon": 1e-5, "r": 0.1, "alpha": 0.2}
+			for range models {
+				m.own = append(m.own, Params{"weight": 1, "statistic": 0})
+				m.importance = append(m.importance, m.base)
+			}
+			in := m.inputs()
+			b.Run(fmt.Sprintf("%s/%d", method, shape[1]), func(b *testing.B) {
+				b.SetBytes(int64(len(m.base)))
+				out := make([]byte, len(in.base[0].Data))
+				var s Scratch
+				for b.Loop() {
+					for _, st := range Local(method, in.jobs, PropagateNonfinite).Fuse(0) {
+						if o, ok := st.(Optional); ok && o.Skip() {
+							continue
+						}
+						tiling := in.jobs[0].Tiling
+						if sampling, ok := st.(Sampling); ok {
+							tiling = sampling.Tiling()
+						}
+						n := tiling.Count()
+						for first := int64(0); first < n; first += 64 {
+							if err := st.Span(&s, in.cut(0, tiling, st.Reads(), first, min(n, first+64), out)); err != nil {
+								b.Fatal(err)
+							}
+						}
+						st.End()
+					}
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,609 @@
+package fuse
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"weld/format"
+)
+
+// Tests of the methods that combine models with coefficients from their inner products, and of
+// nearswap.
+
+func weighted3(w ...float64) []goldenModel {
+	var models []goldenModel
+	for i, name := range []string{"a", "b", "c"}[:len(w)] {
+		models = append(models, goldenModel{name, Params{"weight": w[i]}})
+	}
+	return models
+}
+
+func named(names ...string) []goldenModel {
+	var models []goldenModel
+	for _, n := range names {
+		models = append(models, goldenModel{name: n})
+	}
+	return models
+}
+
+// cancelled excuses what rounding leaves of terms of up to 1, whose sum is small.
+func cancelled(_ string, got, want float64) bool { return math.Abs(got-want) <= 1e-7 }
+
+func TestSphereEqualsMergekit(t *testing.T) {
+	for _, c := range []struct {
+		method, name, base string
+		models             []goldenModel
+		shared             Params
+	}{
+		{"slerp", "slerp", "", named("a", "b"), Params{"t": 0.3}},
+		{"slerp", "slerp-base-not-in-models", "", named("base", "a"), Params{"t": 0.6}},
+		{"slerp", "slerp-base-second", "", named("b", "a"), Params{"t": 0.3}},
+		{"slerp", "slerp-extrapolate", "", named("a", "b"), Params{"t": 1.5}},
+		{"slerp", "tied-slerp", "", named("tied-a", "tied-b"), Params{"t": 0.4}},
+		{"nuslerp", "nuslerp", "", weighted3(0.3, 0.5), Params{"nuslerp_flatten": 1}},
+		{"nuslerp", "nuslerp-columns", "", weighted3(0.3, 0.5), Params{}},
+		{"nuslerp", "nuslerp-row-wise", "", weighted3(0.3, 0.5), Params{"nuslerp_row_wise": 1}},
+		{"nuslerp", "nuslerp-flatten-wins", "", weighted3(0.3, 0.5), Params{"nuslerp_flatten": 1, "nuslerp_row_wise": 1}},
+		{"nuslerp", "nuslerp-zero-weights", "", weighted3(0, 0), Params{"nuslerp_flatten": 1}},
+		{"nuslerp", "nuslerp-base", "base", weighted3(1, 2), Params{"nuslerp_flatten": 1, "with_base": 1}},
+		{"nuslerp", "nuslerp-base-columns", "base", weighted3(0.3, 0.5), Params{"with_base": 1}},
+		{"nuslerp", "nuslerp-base-row-wise", "base", weighted3(0.3, 0.5), Params{"nuslerp_row_wise": 1, "with_base": 1}},
+		{"multislerp", "multislerp", "", weighted3(0.5, 0.3, 0.4), Params{"normalize_weights": 1, "eps": 1e-8}},
+		{"multislerp", "multislerp-unnormalized", "", weighted3(0.5, 0.3, 0.4), Params{"eps": 1e-8}},
+		{"multislerp", "multislerp-base", "base", weighted3(0.5, 0.3, 0.4), Params{"normalize_weights": 1, "eps": 1e-8, "with_base": 1}},
+		{"multislerp", "multislerp-base-two", "base", weighted3(1, 1), Params{"normalize_weights": 1, "eps": 1e-8, "with_base": 1}},
+		{"multislerp", "multislerp-base-unnormalized-eps", "base", weighted3(0.5, 0.3, 0.4), Params{"eps": 1e-5, "with_base": 1}},
+		{"karcher", "karcher", "", named("a", "b", "c"), Params{"max_iter": 10, "tol": 1e-5}},
+		{"karcher", "karcher-base-counts", "", named("a", "b", "base"), Params{"max_iter": 10, "tol": 1e-5}},
+		{"karcher", "karcher-one-step", "", named("a", "b", "c"), Params{"max_iter": 1, "tol": 1e-5}},
+		{"karcher", "karcher-tol", "", named("a", "b", "c"), Params{"max_iter": 50, "tol": 1e-3}},
+		{"model_stock", "model_stock", "base", named("a", "b", "c"), Params{}},
+		{"model_stock", "model_stock-two", "base", named("a", "b"), Params{}},
+		{"model_stock", "model_stock-filter-wise", "base", named("a", "b", "c"), Params{"filter_wise": 1}},
+		{"nearswap", "nearswap", "a", named("b"), Params{"t": 0.01}},
+		{"nearswap", "nearswap-large-t", "a", named("b"), Params{"t": 0.3}},
+	} {
+		golden(t, c.method, c.name, c.base, c.models, c.shared, 2e-6, cancelled)
+	}
+}
+
+// tensorOf is a merge of one tensor.
+func tensorOf(dtype format.DType, shape []int64, base []float64, models [][]float64, shared Params, weights []float64) *inputs {
+	x := format.Tensor{DType: dtype, Shape: shape}
+	j := Job{Name: "x", Shape: shape, DType: dtype, Wide: dtype == format.F64, Tiling: NewTiling(x.Elements(), x.RowLen()), Params: shared}
+	in := &inputs{}
+	if base != nil {
+		in.base = source{pack(dtype, base)}
+	}
+	for m, theta := range models {
+		in.models = append(in.models, source{pack(dtype, theta)})
+		c := Contribution{Params: Params{}}
+		if m < len(weights) {
+			c.Params["weight"] = weights[m]
+		}
+		j.Models = append(j.Models, c)
+	}
+	in.jobs = []Job{j}
+	return in
+}
+
+// TestSphereValues has values that mergekit 0.1.5 printed.
+func TestSphereValues(t *testing.T) {
+	b := []float64{.5, -.25, .125, 1, -1, .75, 0, .3}
+	x := []float64{.6, -.2, .125, .8, -1.1, .7, .05, .35}
+	y := []float64{.45, -.35, .2, 1.1, -.8, .78, .02, .2}
+	type m = [][]float64
+	for _, c := range []struct {
+		method  string
+		base    []float64
+		models  m
+		weights []float64
+		shared  Params
+		want    []float64
+	}{
+		{"slerp", nil, m{b, x}, nil, Params{"t": .3}, []float64{.5313522, -.2355682, .1253111, .9422728, -1.0325965, .7368125, .0150539, .3158005}},
+		{"slerp", nil, m{{1, 0, 0}, {0, 2, 0}}, nil, Params{"t": .3}, []float64{.8910065, .9079811, 0}},
+		{"slerp", nil, m{{1, 0, 0}, {-1, 0, 0}}, nil, Params{"t": .3}, []float64{.4, 0, 0}},
+		{"slerp", nil, m{{0, 0, 0}, {0, 2, 0}}, nil, Params{"t": .3}, []float64{0, .9079811, 0}},
+		{"nuslerp", nil, m{x, y}, []float64{1, 3}, Params{"nuslerp_flatten": 1}, []float64{.4919301, -.3149841, .1827081, 1.0334251, -.882996, .7664528, .027781, .2397694}},
+		{"nuslerp", nil, m{x, y}, []float64{1, 3}, Params{}, []float64{.4908532, -.3143804, .1823537, 1.0313777, -.8791808, .7633743, .0276469, .2386865}},
+		{"nuslerp", nil, m{x, y}, []float64{1, 3}, Params{"nuslerp_row_wise": 1}, []float64{.4875081, -.313056, .1825073, 1.0299697, -.8750147, .7614442, .0277423, .2388384}},
+		{"nuslerp", b, m{x, y}, []float64{1, 3}, Params{"nuslerp_flatten": 1, "with_base": 1}, []float64{.5120905, -.3531237, .234169, .975819, -.7937526, .7512326, .0715467, .1968762}},
+		{"nuslerp", b, m{x, y}, []float64{-1, 1}, Params{"nuslerp_flatten": 1, "with_base": 1}, []float64{.5699222, -.3199221, .2298833, .8601557, -.8601557, .7220311, .097891, .2300778}},
+		{"multislerp", nil, m{x, y}, []float64{1, 3}, Params{"normalize_weights": 1, "eps": 1e-8}, []float64{.4916149, -.315274, .1828523, 1.0339925, -.8823687, .7665887, .0277202, .2394621}},
+		{"multislerp", b, m{x, y}, []float64{1, 3}, Params{"normalize_weights": 1, "eps": 1e-8, "with_base": 1}, []float64{.4817998, -.3532816, .2191815, 1.0364004, -.7934369, .7653788, .0474088, .1967184}},
+		{"multislerp", b, m{x, y}, []float64{1, 3}, Params{"eps": 1e-8, "with_base": 1}, []float64{.4271992, -.6631262, .501726, 1.1456017, -.1737475, .8115153, .1896352, -.1131264}},
+		{"karcher", nil, m{b, x, y}, nil, Params{"max_iter": 10, "tol": 1e-5}, []float64{.5208613, -.2690111, .1514299, .974341, -.9740254, .7492962, .0236783, .2854064}},
+		{"karcher", nil, m{{1, 0}, {-1, 0}}, nil, Params{"max_iter": 10, "tol": 1e-5}, []float64{1, 0}},
+		{"karcher", nil, m{{1, 0}, {0, 0}}, nil, Params{"max_iter": 10, "tol": 1e-5}, []float64{.5, 0}},
+		{"karcher", nil, m{{0, 0}, {0, 0}}, nil, Params{"max_iter": 10, "tol": 1e-5}, []float64{0, 0}},
+		{"model_stock", b, m{x, y}, nil, Params{}, []float64{.3544357, -.1044356, -.0933467, 1.2911286, -1.2911286, .8082256, -.2037902, .4455645}},
+		{"model_stock", b, m{x, y}, nil, Params{"filter_wise": 1}, []float64{.3219812, -.0719808, -.1420286, 1.3560376, -1.5714312, .8642864, -.4000023, .585716}},
+		{"nearswap", b, m{x}, nil, Params{"t": .05}, []float64{.55, -.2, .125, .95, -1.05, .7, .05, .35}},
+	} {
+		shape := []int64{int64(len(c.want))}
+		if len(c.want) == 8 {
+			shape = []int64{2, 4}
+		}
+		in := tensorOf(format.F32, shape, c.base, c.models, c.shared, c.weights)
+		got := unpack(Operand{format.F32, in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]})
+		for i := range got {
+			// The vectors of .05 and the like leave model_stock few digits; mergekit has float32 cosines.
+			if !(math.Abs(got[i]-c.want[i]) < 3e-6) {
+				t.Errorf("%s %v: element %d is %v, mergekit has %v", c.method, c.shared, i, got[i], c.want[i])
+				break
+			}
+		}
+	}
+}
+
+// The reference: the methods as mergekit states them, over whole vectors in float64, without
+// the Gram matrix.
+
+func innerProduct(a, b []float64) (sum float64) {
+	for i := range a {
+		sum += a[i] * b[i]
+	}
+	return sum
+}
+
+func euclid(a []float64) float64 { return math.Sqrt(innerProduct(a, a)) }
+
+func sumOf(c []float64, v ...[]float64) []float64 {
+	out := make([]float64, len(v[0]))
+	for k := range v {
+		for i := range out {
+			out[i] += c[k] * v[k][i]
+		}
+	}
+	return out
+}
+
+func times(c float64, v []float64) []float64 { return sumOf([]float64{c}, v) }
+
+func onArc(t, cos float64, a, b []float64) []float64 {
+	angle := math.Acos(cos)
+	return sumOf([]float64{math.Sin((1-t)*angle) / math.Sin(angle), math.Sin(t*angle) / math.Sin(angle)}, a, b)
+}
+
+// pointwise is what a method makes of vectors.
+type pointwise func(v [][]float64) []float64
+
+func slerpReference(t float64) pointwise {
+	return func(v [][]float64) []float64 {
+		unit := func(x []float64) []float64 {
+			n := euclid(x)
+			if n <= 1e-8 {
+				n = 1
+			}
+			return times(1/n, x)
+		}
+		cos := max(-1, min(1, innerProduct(unit(v[0]), unit(v[1]))))
+		if math.Abs(cos) > 0.9995 {
+			return sumOf([]float64{1 - t, t}, v...)
+		}
+		return onArc(t, cos, v[0], v[1])
+	}
+}
+
+func nuslerpReference(w []float64) pointwise {
+	t := 0.5
+	if s := w[0] + w[1]; math.Abs(s) >= 1e-6 {
+		t = w[1] / s
+	}
+	return func(v [][]float64) []float64 {
+		unit := func(x []float64) []float64 { return times(1/max(euclid(x), 1e-7), x) }
+		cos := max(-1, min(1, innerProduct(unit(v[0]), unit(v[1]))))
+		if 1-cos*cos <= 1e-12 {
+			return sumOf([]float64{1 - t, t}, v...)
+		}
+		return onArc(t, cos, v[0], v[1])
+	}
+}
+
+func multislerpReference(w []float64, normalize bool, eps float64) pointwise {
+	if normalize {
+		var sum float64
+		for _, x := range w {
+			sum += x
+		}
+		w = times(1/sum, w)
+	}
+	return func(v [][]float64) []float64 {
+		var units [][]float64
+		var norms []float64
+		for _, x := range v {
+			norms = append(norms, euclid(x))
+			units = append(units, times(1/(euclid(x)+eps), x))
+		}
+		mean := sumOf(w, units...)
+		if euclid(mean) < 1e-7 {
+			return sumOf(w, v...)
+		}
+		mean = times(1/euclid(mean), mean)
+		var tangents [][]float64
+		for _, u := range units {
+			tangents = append(tangents, sumOf([]float64{1, -innerProduct(u, mean)}, u, mean))
+		}
+		tangent := sumOf(w, tangents...)
+		n := euclid(tangent) + eps
+		return times(innerProduct(w, norms), sumOf([]float64{math.Cos(n), math.Sin(n) / n}, mean, tangent))
+	}
+}
+
+func karcherReference(steps int, tol float64) pointwise {
+	return func(v [][]float64) []float64 {
+		var units [][]float64
+		var scale float64
+		for _, x := range v {
+			scale += euclid(x) / float64(len(v))
+			if euclid(x) > tol {
+				units = append(units, times(1/euclid(x), x))
+			}
+		}
+		if units == nil {
+			return make([]float64, len(v[0]))
+		}
+		alpha := make([]float64, len(units))
+		for k := range alpha {
+			alpha[k] = 1 / float64(len(units))
+		}
+		mean := sumOf(alpha, units...)
+		if euclid(mean) < tol {
+			mean = units[0]
+		}
+		mean = times(1/euclid(mean), mean)
+		for range steps {
+			tangent := make([]float64, len(mean))
+			for k, u := range units {
+				cos := max(-1, min(1, innerProduct(mean, u)))
+				if angle := math.Acos(cos); angle >= tol && cos > -1+1e-14 {
+					pull := alpha[k] * angle / math.Sin(angle)
+					tangent = sumOf([]float64{1, pull, -pull * cos}, tangent, u, mean)
+				}
+			}
+			n := euclid(tangent)
+			if n < tol {
+				break
+			}
+			mean = sumOf([]float64{math.Cos(n), math.Sin(n) / n}, mean, tangent)
+			mean = times(1/euclid(mean), mean)
+		}
+		return times(scale, mean)
+	}
+}
+
+func stockReference(v [][]float64) []float64 {
+	n := float64(len(v))
+	var cos float64
+	for i := range v {
+		for j := i + 1; j < len(v); j++ {
+			cos += max(-1, min(1, innerProduct(v[i], v[j])/max(euclid(v[i])*euclid(v[j]), 1e-6)))
+		}
+	}
+	cos /= n * (n - 1) / 2
+	t := 0.0
+	if under := 1 + (n-1)*cos; math.Abs(under) >= 1e-6 {
+		t = n * cos / under
+	}
+	out := make([]float64, len(v[0]))
+	for i := range out {
+		for k := range v {
+			out[i] += t / n * v[k][i]
+		}
+	}
+	return out
+}
+
+// along applies a method to the vectors of a tensor: all of it, those along the last
+// dimension, or those along the first.
+func along(how string, shape []int64, v [][]float64, f pointwise) []float64 {
+	n := len(v[0])
+	out := make([]float64, n)
+	count, length, step, next := 1, n, 1, 0
+	if len(shape) >= 2 && how == "last" {
+		length = int(shape[len(shape)-1])
+		count, next = n/length, length
+	}
+	if len(shape) >= 2 && how == "first" {
+		length = int(shape[0])
+		count, step, next = n/length, n/length, 1
+	}
+	for c := range count {
+		var vectors [][]float64
+		for k := range v {
+			x := make([]float64, length)
+			for i := range x {
+				x[i] = v[k][c*next+i*step]
+			}
+			vectors = append(vectors, x)
+		}
+		for i, x := range f(vectors) {
+			out[c*next+i*step] = x
+		}
+	}
+	return out
+}
+
+type sphereCase struct {
+	method  string
+	shared  Params
+	weights []float64
+	models  int
+	how     string
+	f       pointwise
+}
+
+func sphereCases() []sphereCase {
+	var cases []sphereCase
+	w2, w3 := []float64{0.7, 0.4}, []float64{0.5, 0.3, 0.4}
+	for _, t := range []float64{0, 0.3, 1, 1.5} {
+		cases = append(cases, sphereCase{"slerp", Params{"t": t}, nil, 2, "", slerpReference(t)})
+	}
+	for _, base := range []float64{0, 1} {
+		cases = append(cases,
+			sphereCase{"nuslerp", Params{"nuslerp_flatten": 1, "with_base": base}, w2, 2, "", nuslerpReference(w2)},
+			sphereCase{"nuslerp", Params{"with_base": base}, w2, 2, "last", nuslerpReference(w2)},
+			sphereCase{"nuslerp", Params{"nuslerp_row_wise": 1, "with_base": base}, w2, 2, "first", nuslerpReference(w2)},
+			sphereCase{"multislerp", Params{"normalize_weights": 1, "eps": 1e-8, "with_base": base}, w3, 3, "", multislerpReference(w3, true, 1e-8)},
+			sphereCase{"multislerp", Params{"eps": 1e-3, "with_base": base}, w3, 3, "", multislerpReference(w3, false, 1e-3)},
+			sphereCase{"multislerp", Params{"normalize_weights": 1, "eps": 1e-8, "with_base": base}, []float64{1, 1}, 2, "", multislerpReference([]float64{1, 1}, true, 1e-8)})
+	}
+	for _, n := range []int{2, 3, 5} {
+		cases = append(cases,
+			sphereCase{"karcher", Params{"max_iter": 10, "tol": 1e-5}, nil, n, "", karcherReference(10, 1e-5)},
+			sphereCase{"model_stock", Params{"with_base": 1}, nil, n, "", stockReference},
+			sphereCase{"model_stock", Params{"with_base": 1, "filter_wise": 1}, nil, n, "last", stockReference})
+	}
+	return cases
+}
+
+// sphereModels are a base and models of one kind.
+func sphereModels(r *rand.Rand, kind string, n, models int) (base []float64, thetas [][]float64) {
+	normal := func(scale float64) []float64 {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = scale * r.NormFloat64()
+		}
+		return x
+	}
+	base = normal(1)
+	for range models {
+		switch kind {
+		case "tuned":
+			thetas = append(thetas, sumOf([]float64{1, 1}, base, normal(0.1)))
+		case "far":
+			thetas = append(thetas, normal(1))
+		case "same":
+			thetas = append(thetas, base)
+		case "zero":
+			thetas = append(thetas, make([]float64, n))
+		}
+	}
+	switch kind {
+	case "one zero":
+		thetas = [][]float64{make([]float64, n)}
+		for range models - 1 {
+			thetas = append(thetas, normal(1))
+		}
+	case "opposite":
+		clear(base)
+		x := normal(1)
+		for k := range models {
+			thetas = append(thetas, times([]float64{1, -2}[k%2], x))
+		}
+	}
+	return base, thetas
+}
+
+var sphereShapes = [][]int64{{}, {1}, {9}, {17000}, {7, 5}, {1, 300}, {300, 1}, {3, 9001}, {1, 17000}, {300, 40}, {4, 3, 5}, {1, 4, 3000}, {2, 3, 3001}, {1, 3001, 3}, {1, 2, 9000}}
+
+func TestSphereEqualsReference(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	tolerances := map[format.DType]float64{format.F32: 2e-6, format.BF16: 0x1p-8, format.F64: 1e-12}
+	for _, c := range sphereCases() {
+		for _, shape := range sphereShapes {
+			for _, kind := range []string{"tuned", "far", "same", "zero", "one zero", "opposite"} {
+				dtype := []format.DType{format.F32, format.BF16, format.F64}[r.IntN(3)]
+				n := int((format.Tensor{Shape: shape}).Elements())
+				base, thetas := sphereModels(r, kind, n, c.models)
+				in := tensorOf(dtype, shape, base, thetas, c.shared, c.weights)
+				if want, got := c.reference(in), in.drive(t, Local(c.method, in.jobs, StopNonfinite), 3)[0]; !nearly(got, want, dtype, tolerances[dtype]) {
+					t.Errorf("%s %v, %v models, %v %v %s: not what the reference has", c.method, c.shared, c.models, dtype, shape, kind)
+				}
+			}
+		}
+	}
+}
+
+// reference merges the tensor of in.
+func (c sphereCase) reference(in *inputs) []float64 {
+	base := unpack(in.base[0])
+	var v [][]float64
+	for k := range in.models {
+		x := unpack(in.models[k][0])
+		if c.shared.Bool("with_base") {
+			x = sumOf([]float64{1, -1}, x, base)
+			if !in.jobs[0].Wide {
+				for i := range x {
+					x[i] = float64(float32(x[i]))
+				}
+			}
+		}
+		v = append(v, x)
+	}
+	out := along(c.how, in.jobs[0].Shape, v, c.f)
+	if c.shared.Bool("with_base") {
+		return sumOf([]float64{1, 1}, out, base)
+	}
+	return out
+}
+
+// nearly compares a tensor with what it should be. Where results are far larger than the models,
+// whose elements are about 1, points were nearly opposite, and errors grow with the cube: by
+// 1/sin φ for the angle, again for its sine, and for the coefficient.
+func nearly(got []byte, want []float64, dtype format.DType, tolerance float64) bool {
+	size := 1.0
+	for _, x := range want {
+		size = max(size, math.Abs(x))
+	}
+	for i, x := range unpack(Operand{dtype, got}) {
+		if !(math.Abs(x-want[i]) <= tolerance*size*size*size) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestNearswapEqualsReference(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, limit := range []float64{-1, 0, 1e-7, 1e-4, 0.1, 3} {
+		for dtype, tolerance := range map[format.DType]float64{format.F32: 1e-6, format.BF16: 0x1p-8, format.F64: 1e-14} {
+			base, thetas := sphereModels(r, "tuned", 20000, 1)
+			for i := range 100 {
+				thetas[0][i] = base[i]
+				base[i+100] = 1e-3
+				thetas[0][i+100] = 1e-3 + 1e-7*r.NormFloat64()
+			}
+			in := tensorOf(dtype, []int64{20000}, base, thetas, Params{"t": limit}, nil)
+			got := unpack(Operand{dtype, in.drive(t, Local("nearswap", in.jobs, StopNonfinite), 3)[0]})
+			a, b := unpack(in.base[0]), unpack(in.models[0][0])
+			for i := range got {
+				w := max(0, min(1, limit/max(math.Abs(a[i]-b[i]), 1e-6)))
+				if want := w*b[i] + (1-w)*a[i]; !(math.Abs(got[i]-want) <= tolerance*max(1, math.Abs(want))) {
+					t.Fatalf("t %v, %v: element %d is %v, want %v", limit, dtype, i, got[i], want)
+				}
+			}
+		}
+	}
+}
+
+func TestSphereIgnoresSpans(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, c := range sphereCases() {
+		for _, shape := range [][]int64{{50000}, {600, 40}, {3, 9001}, {5, 3, 3001}, {5, 3001, 3}} {
+			n := int((format.Tensor{Shape: shape}).Elements())
+			base, thetas := sphereModels(r, "tuned", n, c.models)
+			in := tensorOf(format.F32, shape, base, thetas, c.shared, c.weights)
+			want := in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]
+			for seed := range uint64(4) {
+				if got := in.drive(t, Local(c.method, in.jobs, StopNonfinite), seed+2)[0]; !bytes.Equal(got, want) {
+					t.Fatalf("%s %v %v: other spans, other bytes", c.method, c.shared, shape)
+				}
+			}
+		}
+	}
+}
+
+// TestSphereKeepsMasks demands that infinities that all sources agree on stay and bend nothing.
+func TestSphereKeepsMasks(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	cases := append(sphereCases(), sphereCase{"nearswap", Params{"t": 0.01}, nil, 1, "", nil})
+	for _, c := range cases {
+		for _, shape := range [][]int64{{40, 30}, {3, 9001}, {4, 3000}} {
+			n := int((format.Tensor{Shape: shape}).Elements())
+			base, thetas := sphereModels(r, "tuned", n, c.models)
+			places := []int{0, 7, n - 1}
+			dtype := []format.DType{format.F32, format.BF16}[r.IntN(2)]
+			set := func(value float64) []float64 {
+				for _, i := range places {
+					base[i] = value
+					for _, theta := range thetas {
+						theta[i] = value
+					}
+				}
+				in := tensorOf(dtype, shape, base, thetas, c.shared, c.weights)
+				return unpack(Operand{dtype, in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]})
+			}
+			want := set(0)
+			got := set(math.Inf(-1))
+			for _, i := range places {
+				want[i] = math.Inf(-1)
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s %v %v: a mask does not stay, or bends the rest", c.method, c.shared, shape)
+			}
+		}
+	}
+}
+
+func TestSphereReportsNonfinite(t *testing.T) {
+	for _, c := range append(sphereCases(), sphereCase{"nearswap", Params{"t": 0.01}, nil, 1, "", nil}) {
+		for _, odd := range []float64{math.NaN(), math.Inf(1)} {
+			base, thetas := sphereModels(rand.New(rand.NewPCG(1, 1)), "tuned", 60, c.models)
+			thetas[0][7] = odd
+			in := tensorOf(format.F32, []int64{12, 5}, base, thetas, c.shared, c.weights)
+			m := Local(c.method, in.jobs, PropagateNonfinite)
+			got := unpack(Operand{format.F32, in.drive(t, m, 1)[0]})
+			if x := got[7]; x-x == 0 || m.Results()[0].Nonfinite == 0 {
+				t.Errorf("%s %v: %v became %v, %d counted", c.method, c.shared, odd, x, m.Results()[0].Nonfinite)
+			}
+		}
+	}
+}
+
+// TestSphereBlames demands that of a vector in several tiles the element is named that is not finite, not the
+// first that it makes NaN of; but none that all models have.
+func TestSphereBlames(t *testing.T) {
+	for _, c := range sphereCases() {
+		if c.how != "" {
+			continue
+		}
+		for _, dtype := range []format.DType{format.F32, format.BF16, format.F64} {
+			base, thetas := sphereModels(rand.New(rand.NewPCG(1, 1)), "tuned", 30000, c.models)
+			base[100] = math.Inf(-1)
+			for _, theta := range thetas {
+				theta[100] = math.Inf(-1)
+			}
+			thetas[1][12345] = math.Inf(1)
+			thetas[0][20000] = math.NaN()
+			in := tensorOf(dtype, []int64{30000}, base, thetas, c.shared, c.weights)
+			measuring := Local(c.method, in.jobs, StopNonfinite).Fuse(0)[0]
+			if err := measuring.Span(new(Scratch), in.Span(0, measuring.Reads(), 0, in.jobs[0].Tiling.Count(), nil)); err != nil {
+				t.Fatal(err)
+			}
+			err := measuring.End()
+			var odd *NonfiniteError
+			if !errors.As(err, &odd) || odd.Index != 12345 || odd.Model != 1 || odd.Tensor != "x" {
+				t.Errorf("%s %v %v: %v", c.method, c.shared, dtype, err)
+			}
+		}
+	}
+}
+
+// TestSphereOfOneModel demands that a tensor that only one model has stays as it is there.
+func TestSphereOfOneModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	for _, c := range sphereCases() {
+		base, thetas := sphereModels(r, "far", 60, c.models)
+		in := tensorOf(format.F32, []int64{12, 5}, base, thetas, c.shared, c.weights)
+		want := in.models[1][0].Data
+		for k := range in.models {
+			if k != 1 {
+				in.models[k][0].Data = nil
+				in.jobs[0].Models[k].Absent = true
+			}
+		}
+		if c.method == "model_stock" {
+			want = in.base[0].Data
+		} else if only, ok := formulas[c.method].lone(&in.jobs[0]); !ok || only != 1 {
+			t.Errorf("%s: the lone model is %d, %v", c.method, only, ok)
+		}
+		if got := in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]; !bytes.Equal(got, want) {
+			t.Errorf("%s %v: a tensor of one model changed", c.method, c.shared)
+		}
+	}
+}
+
+func TestMultislerpRefusesWeightsOfZero(t *testing.T) {
+	shared := Params{"normalize_weights": 1, "eps": 1e-8}
+	in := tensorOf(format.F32, []int64{2}, nil, [][]float64{{1, 2}, {2, 1}}, shared, []float64{1, -1})
+	stage := Local("multislerp", in.jobs, StopNonfinite).Fuse(0)[0]
+	if err := stage.Span(nil, nil); err == nil {
+		t.Error("no error")
+	}
+}

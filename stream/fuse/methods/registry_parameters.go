@@ -1,0 +1,270 @@
+package methods
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"weld/stream/recipe"
+)
+
+// fields are a struct of parameters: what recipes may say, and how values that they said get into it.
+//
+// A field's type says the kind: float32 and float64 are numbers, integers are whole numbers, a string is a path, and a type of
+// integers that has a method Choices, or whose field has the tag choices, is one of those names. A field that is a pointer
+// may be left out, and is nil then; so may a path, which is "". Its tags are
+//
+//	key      as recipes write it
+//	default  as it would be written; of a bool "false", of a choice its first
+//	min, max of a number, both included; without them it has no limits
+//	choices  names of a choice, apart by spaces
+//	flags    fixed: one value for all tensors; explicit: where filters are given, one must match;
+//	         required: it has no default, and must be given
+//	help     one line for people
+//
+// Structs that are embedded lend their fields.
+type fields struct {
+	of     reflect.Type
+	params []recipe.Param
+	index  [][]int // of each parameter's field
+}
+
+// fieldsOf reads the tags of a struct.
+func fieldsOf(t reflect.Type, perModel bool, defaults map[string]string) (*fields, error) {
+	f := &fields{of: t}
+	for _, x := range reflect.VisibleFields(t) {
+		if x.Anonymous {
+			continue
+		}
+		p, err := paramOf(x)
+		if err != nil {
+			return nil, fmt.Errorf("field %s: %w", x.Name, err)
+		}
+		p.PerModel = perModel
+		if text, ok := defaults[p.Key]; ok {
+			p.Default = text
+		}
+		if err := checkDefault(p); err != nil {
+			return nil, fmt.Errorf("field %s: %w", x.Name, err)
+		}
+		f.params, f.index = append(f.params, p), append(f.index, x.Index)
+	}
+	return f, nil
+}
+
+// paramOf makes a parameter of a field.
+func paramOf(x reflect.StructField) (recipe.Param, error) {
+	for _, tag := range strings.Fields(tagNames(x.Tag)) {
+		if !slices.Contains([]string{"key", "default", "min", "max", "choices", "flags", "help"}, tag) {
+			return recipe.Param{}, fmt.Errorf("unknown tag %q", tag)
+		}
+	}
+	p := recipe.Param{Key: x.Tag.Get("key"), Help: x.Tag.Get("help")}
+	if p.Key == "" || p.Help == "" || !x.IsExported() {
+		return p, errors.New("needs the tags key and help, and a name that begins with a capital letter")
+	}
+	var optional bool
+	var err error
+	p.Default, optional = x.Tag.Lookup("default")
+	t := x.Type
+	if t.Kind() == reflect.Pointer {
+		t, optional = t.Elem(), true
+	}
+	if err := setFlags(&p, x.Tag.Get("flags")); err != nil {
+		return p, err
+	}
+	switch p.Choices = choicesOf(t, x.Tag.Get("choices")); {
+	case len(p.Choices) > 0:
+		p.Kind = recipe.Choice
+		if !optional {
+			p.Default, optional = p.Choices[0], true
+		}
+	case t.Kind() == reflect.Bool:
+		p.Kind = recipe.Bool
+		if !optional {
+			p.Default, optional = "false", true
+		}
+	case t.Kind() == reflect.String:
+		p.Kind, optional = recipe.Path, true
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Float64:
+		p.Integer = t.Kind() < reflect.Float32
+		p, err = limited(p, x.Tag)
+	default:
+		err = fmt.Errorf("type %v is none of a parameter", x.Type)
+	}
+	if err == nil && !optional && !p.Required {
+		err = errors.New("needs a default, to be required, or to be a pointer")
+	}
+	return p, err
+}
+
+// tagNames lists the keys of a tag, apart by spaces.
+func tagNames(tag reflect.StructTag) string {
+	var names []string
+	for rest := strings.TrimSpace(string(tag)); rest != ""; rest = strings.TrimSpace(rest) {
+		name, after, ok := strings.Cut(rest, ":")
+		if !ok {
+			return rest
+		}
+		names = append(names, name)
+		value, err := strconv.QuotedPrefix(after)
+		if err != nil {
+			return rest
+		}
+		rest = after[len(value):]
+	}
+	return strings.Join(names, " ")
+}
+
+func setFlags(p *recipe.Param, flags string) error {
+	for _, flag := range strings.Fields(flags) {
+		switch flag {
+		case "fixed":
+			p.Fixed = true
+		case "explicit":
+			p.Explicit = true
+		case "required":
+			p.Required = true
+		default:
+			return fmt.Errorf("unknown flag %q", flag)
+		}
+	}
+	return nil
+}
+
+// choicesOf are the names that a type of integers has; nil if it has none.
+func choicesOf(t reflect.Type, tag string) []string {
+	if c, ok := reflect.Zero(t).Interface().(interface{ Choices() []string }); ok {
+		return slices.Clone(c.Choices())
+	}
+	if tag == "" {
+		return nil
+	}
+	return strings.Fields(tag)
+}
+
+// limited reads the limits of a number.
+func limited(p recipe.Param, tag reflect.StructTag) (recipe.Param, error) {
+	p = recipe.Any(p)
+	for name, limit := range map[string]*float64{"min": &p.Min, "max": &p.Max} {
+		text, ok := tag.Lookup(name)
+		if !ok {
+			continue
+		}
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return p, fmt.Errorf("%s is %q", name, text)
+		}
+		*limit = x
+	}
+	return p, nil
+}
+
+// checkDefault demands that a default is a value of its parameter.
+func checkDefault(p recipe.Param) error {
+	if p.Default == "" {
+		return nil
+	}
+	wrong := fmt.Errorf("default %q is not %s", p.Default, p.Allowed())
+	switch p.Kind {
+	case recipe.Number:
+		x, err := strconv.ParseFloat(p.Default, 64)
+		if err != nil || x < p.Min || x > p.Max || p.Integer && x != math.Trunc(x) {
+			return wrong
+		}
+	case recipe.Bool:
+		if p.Default != "true" && p.Default != "false" {
+			return wrong
+		}
+	case recipe.Choice:
+		if !slices.Contains(p.Choices, p.Default) {
+			return wrong
+		}
+	}
+	return nil
+}
+
+// decode makes a struct of values, and returns a pointer to it. A key that has no value, because no filter matches and there
+// is no default, leaves its field as it is.
+func (f *fields) decode(values recipe.Values) any {
+	made := reflect.New(f.of)
+	for i, p := range f.params {
+		v, ok := values[p.Key]
+		if !ok {
+			continue
+		}
+		field := made.Elem().FieldByIndex(f.index[i])
+		if field.Kind() == reflect.Pointer {
+			field.Set(reflect.New(field.Type().Elem()))
+			field = field.Elem()
+		}
+		switch p.Kind {
+		case recipe.Bool:
+			field.SetBool(v.Bool)
+		case recipe.Path:
+			field.SetString(v.Text)
+		case recipe.Choice:
+			setInteger(field, float64(max(0, slices.Index(p.Choices, v.Text))))
+		default:
+			setNumber(field, v.Number)
+		}
+	}
+	return made.Interface()
+}
+
+func setNumber(field reflect.Value, x float64) {
+	if field.CanFloat() {
+		field.SetFloat(x)
+		return
+	}
+	setInteger(field, x)
+}
+
+func setInteger(field reflect.Value, x float64) {
+	if field.CanUint() {
+		field.SetUint(uint64(x))
+		return
+	}
+	field.SetInt(int64(x))
+}
+
+// Decoder makes of evaluated parameters what a method's jobs have: once for values that many tensors share, which
+// are told apart by where they are. Several goroutines may use it.
+type Decoder struct {
+	*Method
+	shared, own sync.Map // uintptr to decoded
+}
+
+// decoded holds on to the values, lest others come to lie in their place.
+type decoded struct {
+	values recipe.Values
+	fields any
+}
+
+// Decoder makes a decoder of the method's parameters.
+func (m *Method) Decoder() *Decoder { return &Decoder{Method: m} }
+
+// All decodes parameters that hold for all models, for [fuse.Job].
+func (d *Decoder) All(values recipe.Values) any { return decodeOnce(&d.shared, d.all, values) }
+
+// Each decodes a model's parameters, for [fuse.Contribution].
+func (d *Decoder) Each(values recipe.Values) any { return decodeOnce(&d.own, d.each, values) }
+
+// Unchanged reports whether values of the one model that a method passes on stay as they are.
+func (d *Decoder) Unchanged(shared, own recipe.Values) bool {
+	return d.unchanged != nil && d.unchanged(d.All(shared), d.Each(own))
+}
+
+func decodeOnce(known *sync.Map, f *fields, values recipe.Values) any {
+	at := reflect.ValueOf(values).Pointer()
+	if x, ok := known.Load(at); ok {
+		return x.(decoded).fields
+	}
+	x, _ := known.LoadOrStore(at, decoded{values, f.decode(values)})
+	return x.(decoded).fields
+}

@@ -1,0 +1,45 @@
+package methods
+
+import (
+	"weld/format"
+	"weld/internal/vec"
+	"weld/stream/fuse"
+	"weld/stream/fuse/sparsify"
+	"weld/stream/recipe"
+)
+
+func init() {
+	register(definition[arithmeticParams, weighted]{
+		Method: recipe.Method{
+			Name:    "task_arithmetic",
+			Summary: "add the task vectors, weighted, to the base",
+			Source:  "arXiv 2212.04089",
+			Formula: `θ = θ₀ + λ · Σ wₜδₜ, the sum divided by Σ wₜ if normalize and unless |Σ wₜ| < 1e-8`,
+			Base:    recipe.Required, MinModels: 1,
+		},
+		family: arithmetic,
+		formula: formula[arithmeticParams, weighted]{
+			single: taskArithmetic[float32], double: taskArithmetic[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: tiles(4),
+		},
+	})
+}
+
+// taskArithmetic is θ₀ + λ·Σ wₜδₜ, the sum divided by Σ wₜ if normalize (arXiv 2212.04089).
+func taskArithmetic[T vec.Float](f *fusion[arithmeticParams, weighted]) []fuse.Stage {
+	w, divisor := weights(f.each), 1.0
+	if f.all.Normalize {
+		divisor = sparsify.WeightSum(w)
+	}
+	lambda := T(f.all.Lambda)
+	return []fuse.Stage{fuse.Produce(f.Fusion, func(in fuse.Operands[T]) []T {
+		base, acc, buffer := in.Base(), in.Buffer(), in.Buffer()
+		vec.Fill(acc, 0)
+		for k := range w {
+			d, data := in.Encoded(k)
+			format.AxpyDelta(d, acc, T(w[k]), data, base, buffer)
+		}
+		divide(acc, T(divisor))
+		vec.Apply(acc, base, lambda, acc)
+		return acc
+	})}
+}

@@ -1,0 +1,41 @@
+package sparsify
+
+import (
+	"weld/internal/vec"
+	"weld/stream/fuse"
+)
+
+// byChance keeps each element with probability d.
+type byChance[T vec.Float] struct {
+	*fuse.Fusion
+	chance
+}
+
+func (b *byChance[T]) Search() []fuse.Stage { return nil }
+
+func (b *byChance[T]) Sparsify(in fuse.Operands[T], k int, delta []T) {
+	vec.SelectBits(delta, b.Mask(in, k))
+}
+
+// Mask implements [Masker].
+func (b *byChance[T]) Mask(in fuse.Operands[T], k int) []uint32 {
+	return b.noise[k].mask(fuse.Memory[memory](in.Scratch).mask[:], in.Lo, in.Hi, b.density[k])
+}
+
+func (b *byChance[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }
+
+// chance is what decides about each model that has a tensor.
+type chance struct {
+	density []float64
+	noise   []noise
+}
+
+func newChance(f *fuse.Fusion, seed uint64, shares []Share) (c chance) {
+	for k, model := range f.Present {
+		c.density = append(c.density, shares[k].Density)
+		c.noise = append(c.noise, newNoise(seed, model, f.Name))
+	}
+	return c
+}
+
+func (c chance) Keeps(k int) Extent { return extentOf(c.density[k]) }

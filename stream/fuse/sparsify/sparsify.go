@@ -1,0 +1,128 @@
+package sparsify
+
+import (
+	"weld/internal/vec"
+	"weld/stream/fuse"
+)
+
+// Sparsifier is S of generalised task arithmetic: it keeps some elements of each task vector.
+type Sparsifier[T vec.Float] interface {
+	// Search returns stages that find out what is kept.
+	Search() []fuse.Stage
+	// Keeps is how much of the k-th model's task vector is kept.
+	Keeps(k int) Extent
+	// Sparsify sets to 0 what is dropped of a tile of the k-th model's task vector, of which
+	// some is kept.
+	Sparsify(in fuse.Operands[T], k int, delta []T)
+	// Lay gives stages the tiles that Sparsify needs.
+	Lay(stages []fuse.Stage) []fuse.Stage
+}
+
+// Masker is a sparsifier that has a mask of what is kept, before it sees the task vector.
+type Masker[T vec.Float] interface {
+	// Mask is lent until the next call with the same scratch.
+	Mask(in fuse.Operands[T], k int) []uint32
+}
+
+// Normed is a sparsifier that may know the L1 norms of a tile before and after it, as it has seen all elements.
+type Normed[T vec.Float] interface {
+	Norm(in fuse.Operands[T], k int) (n fuse.L1, ok bool)
+}
+
+// Extent is how much of a task vector is kept.
+type Extent uint8
+
+const (
+	Everything Extent = iota
+	Some
+	Nothing
+)
+
+// extentOf is what is kept at a density.
+func extentOf(density float64) Extent {
+	switch {
+	case density >= 1:
+		return Everything
+	case density > 0:
+		return Some
+	}
+	return Nothing
+}
+
+// Kind says how elements are chosen.
+type Kind uint8
+
+const (
+	Dense           Kind = iota // all of them
+	ByMagnitude                 // the largest
+	WithoutOutliers             // neither the largest nor the smallest
+	AtRandom                    // each with the same probability
+	ByRank                      // each with a probability that grows with its rank in the row
+)
+
+// Share is how much a sparsifier keeps of one model's task vector.
+type Share struct {
+	Density float64 // share of the elements
+	Gamma   float64 // of [WithoutOutliers]: share of the largest that are dropped
+	Epsilon float64 // of [ByRank]: how far a probability lies from the density, at most
+}
+
+// New makes a sparsifier for the models that have a tensor. The seed is of those that are random.
+func New[T vec.Float](kind Kind, f *fuse.Fusion, seed uint64, shares []Share) Sparsifier[T] {
+	switch kind {
+	case ByMagnitude, WithoutOutliers:
+		return newBySize[T](f, shares, kind == WithoutOutliers)
+	case AtRandom:
+		return &byChance[T]{f, newChance(f, seed, shares)}
+	case ByRank:
+		return newByRank[T](f, seed, shares)
+	}
+	return unsparing[T]{}
+}
+
+// Bytes bounds what a sparsifier holds of a tensor.
+func (kind Kind) Bytes(j *fuse.Job) int64 {
+	switch kind {
+	case ByMagnitude:
+		return int64(len(j.Models)) * fuse.TopKBytes(j)
+	case WithoutOutliers:
+		return 2 * int64(len(j.Models)) * fuse.TopKBytes(j)
+	case ByRank:
+		tiles, length := rowsOf(j).chosenTiles(len(j.Models))
+		return tiles * (1 + 4*length*int64(len(j.Models)))
+	}
+	return 0
+}
+
+// RowBytes bounds what a worker holds of a tensor's rows beside its scratch.
+func (kind Kind) RowBytes(j *fuse.Job) int64 {
+	if kind == ByRank {
+		return rowBytes(j)
+	}
+	return 0
+}
+
+// tiles is what a worker holds beside that, in tiles of scratch.
+func (kind Kind) tiles(models int) int {
+	switch kind {
+	case ByMagnitude:
+		return models * fuse.HeldTiles
+	case WithoutOutliers:
+		return models*fuse.GroupSelections*fuse.HeldTiles + fuse.QuantilesTiles(fuse.GroupSelections)
+	}
+	return 0
+}
+
+// unsparing keeps everything.
+type unsparing[T vec.Float] struct{}
+
+func (unsparing[T]) Search() []fuse.Stage                 { return nil }
+func (unsparing[T]) Keeps(int) Extent                     { return Everything }
+func (unsparing[T]) Sparsify(fuse.Operands[T], int, []T)  {}
+func (unsparing[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }
+
+// memory is what a worker holds between tiles.
+type memory struct {
+	mask [(fuse.TileElements + 2*vec.MaskBlock) / 32]uint32 // of a tile, wherever in a block it begins
+	rows rowMemory
+}
