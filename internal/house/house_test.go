@@ -74,9 +74,9 @@ var rules = []struct {
 }{
 	{is("internal/vec"), []string{"weld/", "golang.org/x/exp/", "golang.org/x/sys/unix", "github.com/"}}, // x/sys/cpu says what the machine has
 	{is("mmapio"), []string{"weld/"}},
-	{is("scoring", "stream/fuse", "stream/fuse/methods"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
+	{is("scoring", "stream/fuse", "stream/fuse/sphere", "stream/fuse/sparsify", "stream/fuse/selective", "stream/fuse/methods"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
 	{is("stream/recipe"), []string{"os", "weld/mmapio", "weld/format/", "weld/scoring", "weld/stream/fuse"}},
-	{is("stream/fuse"), []string{"weld/stream/recipe"}},
+	{is("stream/fuse", "stream/fuse/sphere", "stream/fuse/sparsify", "stream/fuse/selective"), []string{"weld/stream/recipe"}},
 	{is("stream/run"), []string{"weld/stream/recipe", "weld/format/", "os"}},
 	{is("stream/plan"), []string{"golang.org/x/sync/", "sync", "context"}},
 	{is("stream/chat"), []string{"weld/", "os"}},

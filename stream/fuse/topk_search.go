@@ -73,13 +73,13 @@ func (st topKSearch[T]) tile(s *Scratch, sp *Span, t Tile) Operands[T] {
 
 // Figures of a sample.
 const (
-	leastSampled = 1 << 20 // elements of a tensor; the scores of a smaller one are held
+	LeastSampled = 1 << 20 // elements of a tensor; the scores of a smaller one are held
 	sampleScores = 1 << 16 // that are kept
 	sketchBytes  = 5 * sampleScores
 	mostHeld     = 2 << 20 // scores
 )
 
-func sampled(j *Job) bool { return j.Tiling.Elements() >= leastSampled }
+func sampled(j *Job) bool { return j.Tiling.Elements() >= LeastSampled }
 
 // topKSample takes a sample of the scores and narrows the searches by it.
 type topKSample[T vec.Float] struct {

@@ -105,10 +105,10 @@ func (o odds) atMost(rank, n int) int32 {
 }
 
 // draw draws the numbers of all elements. Nothing is kept yet.
-func (m *rowMemory) draw(k int, random noise) {
+func (m *rowMemory) draw(k int, random Noise) {
 	m.kept[k] = grown(m.kept[k], words(m.hi-m.lo)+1)
 	clear(m.kept[k])
-	m.numbers = random.numbers(m.buffer, m.lo, m.hi)
+	m.numbers = random.Numbers(m.buffer, m.lo, m.hi)
 }
 
 // chooseRow chooses from the elements [from, to), a row. It drops zeros if they need a rank, which makes no

@@ -19,7 +19,7 @@ func (b *byChance[T]) Sparsify(in fuse.Operands[T], k int, delta []T) {
 
 // Mask implements [Masker].
 func (b *byChance[T]) Mask(in fuse.Operands[T], k int) []uint32 {
-	return b.noise[k].mask(fuse.Memory[memory](in.Scratch).mask[:], in.Lo, in.Hi, b.density[k])
+	return b.noise[k].Mask(fuse.Memory[memory](in.Scratch).mask[:], in.Lo, in.Hi, b.density[k])
 }
 
 func (b *byChance[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }
@@ -27,13 +27,13 @@ func (b *byChance[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }
 // chance is what decides about each model that has a tensor.
 type chance struct {
 	density []float64
-	noise   []noise
+	noise   []Noise
 }
 
 func newChance(f *fuse.Fusion, seed uint64, shares []Share) (c chance) {
 	for k, model := range f.Present {
 		c.density = append(c.density, shares[k].Density)
-		c.noise = append(c.noise, newNoise(seed, model, f.Name))
+		c.noise = append(c.noise, NewNoise(seed, model, f.Name))
 	}
 	return c
 }

@@ -7,16 +7,16 @@ import (
 	"weld/internal/vec"
 )
 
-// noise is a sequence of random numbers, each computed from its index alone: an element of a
+// Noise is a sequence of random numbers, each computed from its index alone: an element of a
 // model's tensor has the same one in every run, stage, tile and thread. It is the key of [vec.Random] and
 // [vec.RandomMask].
-type noise uint64
+type Noise uint64
 
-// newNoise is the sequence of one model's tensor.
-func newNoise(seed uint64, model int, tensor string) noise {
+// NewNoise is the sequence of one model's tensor.
+func NewNoise(seed uint64, model int, tensor string) Noise {
 	name := fnv.New64a()
 	name.Write([]byte(tensor))
-	return noise(mix(mix(mix(seed)+uint64(model)) + name.Sum64()))
+	return Noise(mix(mix(mix(seed)+uint64(model)) + name.Sum64()))
 }
 
 // mix is the step of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
@@ -34,17 +34,17 @@ func atMost(p float64) int32 {
 	return int32(math.Ceil(min(max(p, 0), 1)*(1<<31)) - 1)
 }
 
-// numbers fills buffer with the numbers of the elements [lo, hi), uniform in [0, 2³¹), and returns them.
+// Numbers fills buffer with the numbers of the elements [lo, hi), uniform in [0, 2³¹), and returns them.
 // Buffer has whole blocks for them.
-func (n noise) numbers(buffer []int32, lo, hi int64) []int32 {
+func (n Noise) Numbers(buffer []int32, lo, hi int64) []int32 {
 	first, end := blocksOf(lo, hi, vec.RandomBlock)
 	vec.Random(buffer[:(end-first)*vec.RandomBlock], uint64(n), uint64(first))
 	return buffer[lo-first*vec.RandomBlock:][:hi-lo]
 }
 
-// mask fills buffer with a mask of the elements [lo, hi) that has ones with probability p, rounded to a
+// Mask fills buffer with a mask of the elements [lo, hi) that has ones with probability p, rounded to a
 // multiple of 2⁻⁴⁷, and returns it. Buffer has whole blocks for them.
-func (n noise) mask(buffer []uint32, lo, hi int64, p float64) []uint32 {
+func (n Noise) Mask(buffer []uint32, lo, hi int64, p float64) []uint32 {
 	first, end := blocksOf(lo, hi, vec.MaskBlock)
 	buffer = buffer[:(end-first)*vec.MaskBlock/32]
 	high := min(math.Floor(p*(1<<16)), 1<<16-1)

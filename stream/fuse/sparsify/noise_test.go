@@ -13,14 +13,14 @@ import (
 // The numbers and the mask of some elements are those that they have among all.
 func TestNoiseIsThatOfTheIndex(t *testing.T) {
 	const n, p = 5000, 0.3
-	random := newNoise(3, 1, "w")
-	all, whole := random.numbers(make([]int32, n+64), 0, n), random.mask(make([]uint32, n/32+4), 0, n, p)
+	random := NewNoise(3, 1, "w")
+	all, whole := random.Numbers(make([]int32, n+64), 0, n), random.Mask(make([]uint32, n/32+4), 0, n, p)
 	for _, r := range [][2]int64{{0, 1}, {1, 2}, {1, 5000}, {17, 18}, {17, 3000}, {18, 333}, {31, 33}, {32, 64}, {63, 65}, {64, 4000}, {95, 97}, {96, 5000}, {7, 7}} {
 		lo, hi := r[0], r[1]
-		if part := random.numbers(make([]int32, hi-lo+64), lo, hi); !slices.Equal(part, all[lo:hi]) {
+		if part := random.Numbers(make([]int32, hi-lo+64), lo, hi); !slices.Equal(part, all[lo:hi]) {
 			t.Errorf("numbers of %v differ", r)
 		}
-		part := random.mask(make([]uint32, (hi-lo+128)/32), lo, hi, p)
+		part := random.Mask(make([]uint32, (hi-lo+128)/32), lo, hi, p)
 		for i := lo; i < hi; i++ {
 			if part[(i-lo)/32]>>((i-lo)%32)&1 != whole[i/32]>>(i%32)&1 {
 				t.Fatalf("element %d of %v differs", i, r)
@@ -34,7 +34,7 @@ func TestMaskShare(t *testing.T) {
 	const n = 1 << 22
 	mask := make([]uint32, n/32)
 	for i, p := range []float64{0, 1e-9, 1e-5, 0x1p-16, 1.5 * 0x1p-16, 0.1, 0.5, 0.7, 1 - 1e-5, 1 - 0x1p-40, 1} {
-		newNoise(1, i, "w").mask(mask, 0, n, p)
+		NewNoise(1, i, "w").Mask(mask, 0, n, p)
 		ones := 0
 		for _, w := range mask {
 			ones += bits.OnesCount32(w)
@@ -53,9 +53,9 @@ func TestNoisesAreIndependent(t *testing.T) {
 	for seed := range uint64(3) {
 		for model := range 3 {
 			for _, tensor := range []string{"", "a", "b", "model.layers.1.w", "model.layers.2.w", "model.layers.11.w"} {
-				random := newNoise(seed, model, tensor)
-				numbers = append(numbers, random.numbers(make([]int32, n), 0, n))
-				masks = append(masks, random.mask(make([]uint32, n/32), 0, n, 0.5))
+				random := NewNoise(seed, model, tensor)
+				numbers = append(numbers, random.Numbers(make([]int32, n), 0, n))
+				masks = append(masks, random.Mask(make([]uint32, n/32), 0, n, 0.5))
 			}
 		}
 	}
@@ -117,9 +117,9 @@ func TestMaskParts(t *testing.T) {
 
 func BenchmarkNoise(b *testing.B) {
 	var m memory
-	n := newNoise(1, 1, "w")
+	n := NewNoise(1, 1, "w")
 	for b.Loop() {
-		n.mask(m.mask[:], 1, fuse.TileElements+1, 0.3)
+		n.Mask(m.mask[:], 1, fuse.TileElements+1, 0.3)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/fuse.TileElements, "ns/element")
 }

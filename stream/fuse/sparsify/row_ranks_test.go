@@ -100,7 +100,7 @@ func TestChooseRow(t *testing.T) {
 			size := before + n + r.IntN(100)
 			m.begin(&fuse.Span{Tiling: oneTile(int64(size)), Last: 1, Models: make([]fuse.Operand, 1)})
 			copy(m.sizes[before:], x)
-			m.draw(0, noise(r.Uint64()))
+			m.draw(0, Noise(r.Uint64()))
 			m.chooseRow(0, before, before+n, o)
 			for i := range size {
 				kept := m.kept[0][i/32]>>(i%32)&1 == 1
@@ -160,7 +160,7 @@ func TestRowBytes(t *testing.T) {
 				for i := range m.sizes {
 					m.sizes[i] = float32(math.Abs(draw(r)))
 				}
-				m.draw(k, noise(k))
+				m.draw(k, Noise(k))
 				for at := lo; at < hi; at += rows.length {
 					m.chooseRow(k, int(at), int(min(at+rows.length, hi)), odds{0, 1})
 				}

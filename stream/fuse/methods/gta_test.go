@@ -1,4 +1,4 @@
-package fuse
+package methods
 
 import (
 	"bytes"
@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/stream/fuse"
+	"weld/stream/fuse/fusetest"
+	"weld/stream/fuse/sparsify"
 )
 
 // trial is a recipe of generalised task arithmetic.
@@ -21,13 +24,13 @@ type trial struct {
 }
 
 // in gives jobs the parameters of a trial.
-func (r trial) in(jobs List) List {
-	var list []Job
+func (r trial) in(jobs fuse.List) fuse.List {
+	var list []fuse.Job
 	for _, j := range jobs {
 		j.Params = r.shared
 		j.Models = nil
 		for _, p := range r.models {
-			j.Models = append(j.Models, Contribution{Params: p})
+			j.Models = append(j.Models, fuse.Contribution{Params: p})
 		}
 		list = append(list, j)
 	}
@@ -36,17 +39,17 @@ func (r trial) in(jobs List) List {
 
 // tensors makes models of tensors of the given shapes: some deltas are 0, and of bfloat16 many are
 // equal.
-func tensors(seed uint64, dtype format.DType, models int, shapes ...[]int64) *inputs {
+func tensors(seed uint64, dtype format.DType, models int, shapes ...[]int64) *fusetest.Inputs {
 	r := rand.New(rand.NewPCG(seed, 5))
-	in := &inputs{models: make([]source, models)}
+	in := &fusetest.Inputs{Models: make([]fusetest.Checkpoint, models)}
 	for i, shape := range shapes {
 		x := format.Tensor{Name: fmt.Sprintf("t%d", i), DType: dtype, Shape: shape}
-		in.jobs = append(in.jobs, Job{Name: x.Name, Shape: shape, DType: dtype, Wide: dtype == format.F64, Tiling: NewTiling(x.Elements(), x.RowLen())})
+		in.Jobs = append(in.Jobs, fuse.Job{Name: x.Name, Shape: shape, DType: dtype, Wide: dtype == format.F64, Tiling: fuse.NewTiling(x.Elements(), x.RowLen())})
 		base := make([]float64, x.Elements())
 		for k := range base {
 			base[k] = r.NormFloat64()
 		}
-		in.base = append(in.base, pack(dtype, base))
+		in.Base = append(in.Base, fusetest.Pack(dtype, base))
 		for m := range models {
 			theta := make([]float64, len(base))
 			for k := range theta {
@@ -55,7 +58,7 @@ func tensors(seed uint64, dtype format.DType, models int, shapes ...[]int64) *in
 					theta[k] += 0.05 * r.NormFloat64()
 				}
 			}
-			in.models[m] = append(in.models[m], pack(dtype, theta))
+			in.Models[m] = append(in.Models[m], fusetest.Pack(dtype, theta))
 		}
 	}
 	return in
@@ -77,9 +80,9 @@ func TestGTAEqualsReference(t *testing.T) {
 			if i == 2*len(methods) {
 				in = long
 			}
-			jobs := o.in(in.jobs)
-			run := &inputs{jobs: jobs, base: in.base, models: in.models}
-			got := run.drive(t, Local(method, jobs, StopNonfinite), uint64(i))
+			jobs := o.in(in.Jobs)
+			run := &fusetest.Inputs{Jobs: jobs, Base: in.Base, Models: in.Models}
+			got := run.Drive(t, merging(method, jobs, fuse.StopNonfinite), uint64(i))
 			for j := range jobs {
 				var want []float64
 				if dtype == format.F64 {
@@ -88,7 +91,7 @@ func TestGTAEqualsReference(t *testing.T) {
 					want = gtaReference[float32](o, run, j)
 				}
 				tolerance := map[format.DType]float64{format.F32: 1e-6, format.BF16: 1.0 / 128, format.F64: 1e-14}[dtype]
-				for k, x := range unpack(Operand{dtype, got[j]}) {
+				for k, x := range fusetest.Unpack(fuse.Operand{DType: dtype, Data: got[j]}) {
 					if math.Abs(x-want[k]) > tolerance*max(math.Abs(want[k]), 0.1) {
 						t.Errorf("%v %+v: %v, element %d is %v, want %v", dtype, o, jobs[j].Shape, k, x, want[k])
 						break
@@ -116,11 +119,11 @@ func randomTrial(r *rand.Rand, method string, models int) trial {
 
 // gtaReference is the table of DESIGN.md's section 4, with sorts and whole tensors. Only
 // magnitudes and votes are of the type that a merge has, because they are compared.
-func gtaReference[T real](o trial, in *inputs, j int) []float64 {
-	job, base := in.jobs[j], decoded[T](in.base[j])
+func gtaReference[T fusetest.Real](o trial, in *fusetest.Inputs, j int) []float64 {
+	job, base := in.Jobs[j], fusetest.Decoded[T](in.Base[j])
 	taus := make([][]float64, len(o.models))
 	for m := range taus {
-		delta := deltas[T](in, m, j)
+		delta := fusetest.Deltas[T](in, m, j)
 		size := make([]float32, len(delta))
 		for i, d := range delta {
 			size[i] = float32(math.Abs(float64(d)))
@@ -178,7 +181,7 @@ func gtaReference[T real](o trial, in *inputs, j int) []float64 {
 }
 
 // gtaMask is what model m keeps of a tensor, given the magnitudes.
-func gtaMask(o trial, m int, job Job, size []float32) []bool {
+func gtaMask(o trial, m int, job fuse.Job, size []float32) []bool {
 	p, n := o.models[m], len(size)
 	d, keep := p["density"], make([]bool, n)
 	for i := range keep {
@@ -191,7 +194,7 @@ func gtaMask(o trial, m int, job Job, size []float32) []bool {
 		return make([]bool, n)
 	}
 	random := make([]float64, n) // in [0, 1)
-	for i, x := range newNoise(uint64(o.shared["seed"]), m, job.Name).numbers(make([]int32, n+64), 0, int64(n)) {
+	for i, x := range sparsify.NewNoise(uint64(o.shared["seed"]), m, job.Name).Numbers(make([]int32, n+64), 0, int64(n)) {
 		random[i] = float64(x) / (1 << 31)
 	}
 	// order of the indices in [lo, hi), the smallest first.
@@ -221,7 +224,7 @@ func gtaMask(o trial, m int, job Job, size []float32) []bool {
 			keep[i] = true
 		}
 	case strings.HasPrefix(o.method, "dare"):
-		mask := newNoise(uint64(o.shared["seed"]), m, job.Name).mask(make([]uint32, n/32+4), 0, int64(n), d)
+		mask := sparsify.NewNoise(uint64(o.shared["seed"]), m, job.Name).Mask(make([]uint32, n/32+4), 0, int64(n), d)
 		for i := range keep {
 			keep[i] = mask[i/32]>>(i%32)&1 == 1
 		}
@@ -251,18 +254,17 @@ func gtaMask(o trial, m int, job Job, size []float32) []bool {
 	return keep
 }
 
-// Without a sparsifier and consensus it is the task arithmetic of linear.go, to the bit.
+// Without a sparsifier and consensus it is the task arithmetic of task_arithmetic.go, to the bit.
 func TestGTAWithoutSparsifierIsTaskArithmetic(t *testing.T) {
 	r := rand.New(rand.NewPCG(41, 42))
 	for _, dtype := range []format.DType{format.F32, format.BF16, format.F64} {
-		in := fixture(uint64(dtype)+7, dtype, 3)
+		in := fusetest.Fixture(uint64(dtype)+7, dtype, 3)
 		for i := range 10 {
-			jobs := randomTrial(r, "task_arithmetic", 3).in(in.jobs)
-			run := &inputs{jobs: jobs, base: in.base, models: in.models}
-			want := run.drive(t, Local("task_arithmetic", jobs, StopNonfinite), 1)
-			plain := Local("task_arithmetic", jobs, StopNonfinite).(*local)
-			plain.formula = arithmetic{}.formula()
-			for j, got := range run.drive(t, plain, uint64(i)) {
+			jobs := randomTrial(r, "task_arithmetic", 3).in(in.Jobs)
+			run := &fusetest.Inputs{Jobs: jobs, Base: in.Base, Models: in.Models}
+			want := run.Drive(t, merging("task_arithmetic", jobs, fuse.StopNonfinite), 1)
+			plain := sparseFormula[sparseParams, sparseModel](sparsify.Dense, false).untyped().Method(typed("ties", jobs), fuse.StopNonfinite)
+			for j, got := range run.Drive(t, plain, uint64(i)) {
 				if !bytes.Equal(got, want[j]) {
 					t.Errorf("%v, trial %d: tensor %d differs", dtype, i, j)
 				}
@@ -279,12 +281,12 @@ func TestGTADoesNotDependOnSpans(t *testing.T) {
 		o := randomTrial(r, method, 2)
 		o.shared["rescale"] = 1
 		o.models[0]["density"], o.models[1]["density"] = 0.3, 0.6
-		run := &inputs{jobs: o.in(in.jobs), base: in.base, models: in.models}
-		want := run.drive(t, Local(method, run.jobs, StopNonfinite), 1)
+		run := &fusetest.Inputs{Jobs: o.in(in.Jobs), Base: in.Base, Models: in.Models}
+		want := run.Drive(t, merging(method, run.Jobs, fuse.StopNonfinite), 1)
 		for seed := range uint64(4) {
-			for j, got := range run.drive(t, Local(method, run.jobs, StopNonfinite), seed+2) {
+			for j, got := range run.Drive(t, merging(method, run.Jobs, fuse.StopNonfinite), seed+2) {
 				if !bytes.Equal(got, want[j]) {
-					t.Errorf("%s: %v differs", method, run.jobs[j].Shape)
+					t.Errorf("%s: %v differs", method, run.Jobs[j].Shape)
 				}
 			}
 		}
@@ -302,13 +304,13 @@ func TestGTANonfinite(t *testing.T) {
 		merge := func(odd ...float64) []float64 {
 			in := tensors(4, format.F32, 2, []int64{30, 400})
 			for m := range odd {
-				x := unpack(in.models[m][0])
-				x[777] = unpack(in.base[0])[777] + odd[m]
-				in.models[m][0] = pack(format.F32, x)
+				x := fusetest.Unpack(in.Models[m][0])
+				x[777] = fusetest.Unpack(in.Base[0])[777] + odd[m]
+				in.Models[m][0] = fusetest.Pack(format.F32, x)
 			}
-			in.jobs = trial{shared: Params{"lambda": 1, "rescale": c.rescale, "normalize": 1}, models: []Params{
-				{"weight": 1, "density": 0.6, "gamma": 0.1, "epsilon": 0.1}, {"weight": 0.5, "density": 0.5, "gamma": 0.1, "epsilon": 0.1}}}.in(in.jobs)
-			return unpack(Operand{format.F32, in.drive(t, Local(c.method, in.jobs, PropagateNonfinite), 1)[0]})
+			in.Jobs = trial{shared: Params{"lambda": 1, "rescale": c.rescale, "normalize": 1}, models: []Params{
+				{"weight": 1, "density": 0.6, "gamma": 0.1, "epsilon": 0.1}, {"weight": 0.5, "density": 0.5, "gamma": 0.1, "epsilon": 0.1}}}.in(in.Jobs)
+			return fusetest.Unpack(fuse.Operand{DType: format.F32, Data: in.Drive(t, merging(c.method, in.Jobs, fuse.PropagateNonfinite), 1)[0]})
 		}
 		want := merge(c.as, c.as)
 		for i, x := range merge(math.Inf(1), math.NaN()) {
@@ -332,14 +334,14 @@ func TestGTAAbsent(t *testing.T) {
 		silent := o
 		silent.models = slices.Clone(o.models)
 		silent.models[1] = Params{"weight": 1, "density": 0}
-		quiet := &inputs{jobs: silent.in(in.jobs), base: in.base, models: in.models}
-		want := quiet.drive(t, Local(o.method, quiet.jobs, StopNonfinite), 1)
-		jobs := o.in(in.jobs)
-		run := &inputs{jobs: jobs, base: in.base, models: []source{in.models[0], make(source, 2), in.models[2]}}
+		quiet := &fusetest.Inputs{Jobs: silent.in(in.Jobs), Base: in.Base, Models: in.Models}
+		want := quiet.Drive(t, merging(o.method, quiet.Jobs, fuse.StopNonfinite), 1)
+		jobs := o.in(in.Jobs)
+		run := &fusetest.Inputs{Jobs: jobs, Base: in.Base, Models: []fusetest.Checkpoint{in.Models[0], make(fusetest.Checkpoint, 2), in.Models[2]}}
 		for j := range jobs {
 			jobs[j].Models[1].Absent = true
 		}
-		for j, got := range run.drive(t, Local(o.method, jobs, StopNonfinite), 3) {
+		for j, got := range run.Drive(t, merging(o.method, jobs, fuse.StopNonfinite), 3) {
 			if !bytes.Equal(got, want[j]) {
 				t.Errorf("%s: tensor %d differs", o.method, j)
 			}
@@ -348,38 +350,38 @@ func TestGTAAbsent(t *testing.T) {
 }
 
 // Merges that walk a tensor together are what they are alone, whatever each keeps.
-func TestGTATogether(t *testing.T) {
+func TestGTAJoint(t *testing.T) {
 	for _, method := range []string{"ties", "dare_ties", "breadcrumbs", "della"} {
 		in := tensors(21, format.BF16, 2, []int64{97, 211}, []int64{3, 9001}, []int64{501}, []int64{20011})
-		var methods []func() Method
+		var methods []func() fuse.Method
 		for _, density := range []float64{1, 0.5, 0} {
 			for _, rescale := range []float64{0, 1} {
 				o := trial{shared: Params{"lambda": 1, "rescale": rescale, "normalize": 1}, models: []Params{
 					{"weight": 1, "density": density, "gamma": 0.1, "epsilon": 0.1}, {"weight": 0.5, "density": density, "gamma": 0.1, "epsilon": 0.1}}}
-				methods = append(methods, func() Method { return Local(method, o.in(in.jobs), StopNonfinite) })
+				methods = append(methods, func() fuse.Method { return merging(method, o.in(in.Jobs), fuse.StopNonfinite) })
 			}
 		}
-		var all []Method
+		var all []fuse.Method
 		for _, m := range methods {
 			all = append(all, m())
 		}
-		joint := Joint(all)
-		for job, j := range in.jobs {
+		joint := fuse.Joint(all)
+		for job, j := range in.Jobs {
 			stages := joint.Fuse(job)
 			tiling := j.Tiling
 			outs := make([][]byte, len(methods))
 			for v := range outs {
 				outs[v] = make([]byte, 2*tiling.Elements())
 			}
-			if s, ok := stages[0].(Sampling); ok {
+			if s, ok := stages[0].(fuse.Sampling); ok {
 				tiling = s.Tiling()
 			}
-			var scratch Scratch
+			var scratch fuse.Scratch
 			for i, st := range stages {
-				if o, ok := st.(Optional); ok && o.Skip() {
+				if o, ok := st.(fuse.Optional); ok && o.Skip() {
 					continue
 				}
-				sp := in.cut(job, tiling, st.Reads(), 0, tiling.Count(), nil)
+				sp := in.Cut(job, tiling, st.Reads(), 0, tiling.Count(), nil)
 				if i == len(stages)-1 {
 					sp.Outs = outs
 				}
@@ -391,7 +393,7 @@ func TestGTATogether(t *testing.T) {
 				}
 			}
 			for v, m := range methods {
-				if want := in.drive(t, m(), 8)[job]; !bytes.Equal(outs[v], want) {
+				if want := in.Drive(t, m(), 8)[job]; !bytes.Equal(outs[v], want) {
 					t.Errorf("%s: tensor %d of merge %d differs", method, job, v)
 				}
 			}

@@ -1,10 +1,12 @@
-package fuse
+package methods
 
 import (
 	"math"
 	"testing"
 
 	"weld/format"
+	"weld/stream/fuse"
+	"weld/stream/fuse/fusetest"
 )
 
 // kept drives a random method on one model of weight 1 whose task vector is ones and twos, and
@@ -17,13 +19,13 @@ func kept(t *testing.T, method, tensor string, model int, shape []int64, own Par
 	for i := range theta {
 		theta[i] = 1 + float64(i%2)
 	}
-	in := &inputs{base: source{pack(format.F32, make([]float64, n))}, models: []source{{}, {}}}
-	in.models[model] = source{pack(format.F32, theta)}
-	in.models[1-model] = source{Operand{}}
-	j := Job{Name: tensor, Shape: shape, DType: format.F32, Tiling: NewTiling(n, x.RowLen()), Params: shared, Models: []Contribution{{Absent: true}, {Absent: true}}}
-	j.Models[model] = Contribution{Params: own}
-	in.jobs = []Job{j}
-	return unpack(Operand{format.F32, in.drive(t, Local(method, in.jobs, StopNonfinite), 5)[0]})
+	in := &fusetest.Inputs{Base: fusetest.Checkpoint{fusetest.Pack(format.F32, make([]float64, n))}, Models: []fusetest.Checkpoint{{}, {}}}
+	in.Models[model] = fusetest.Checkpoint{fusetest.Pack(format.F32, theta)}
+	in.Models[1-model] = fusetest.Checkpoint{fuse.Operand{}}
+	j := fuse.Job{Name: tensor, Shape: shape, DType: format.F32, Tiling: fuse.NewTiling(n, x.RowLen()), Params: shared, Models: []fuse.Contribution{{Absent: true}, {Absent: true}}}
+	j.Models[model] = fuse.Contribution{Params: own}
+	in.Jobs = []fuse.Job{j}
+	return fusetest.Unpack(fuse.Operand{DType: format.F32, Data: in.Drive(t, merging(method, in.Jobs, fuse.StopNonfinite), 5)[0]})
 }
 
 func TestRandomMasks(t *testing.T) {

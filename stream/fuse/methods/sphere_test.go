@@ -1,4 +1,4 @@
-package fuse
+package methods
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/stream/fuse"
+	"weld/stream/fuse/fusetest"
 )
 
 // Tests of the methods that combine models with coefficients from their inner products, and of
@@ -72,22 +74,22 @@ func TestSphereEqualsMergekit(t *testing.T) {
 }
 
 // tensorOf is a merge of one tensor.
-func tensorOf(dtype format.DType, shape []int64, base []float64, models [][]float64, shared Params, weights []float64) *inputs {
+func tensorOf(dtype format.DType, shape []int64, base []float64, models [][]float64, shared Params, weights []float64) *fusetest.Inputs {
 	x := format.Tensor{DType: dtype, Shape: shape}
-	j := Job{Name: "x", Shape: shape, DType: dtype, Wide: dtype == format.F64, Tiling: NewTiling(x.Elements(), x.RowLen()), Params: shared}
-	in := &inputs{}
+	j := fuse.Job{Name: "x", Shape: shape, DType: dtype, Wide: dtype == format.F64, Tiling: fuse.NewTiling(x.Elements(), x.RowLen()), Params: shared}
+	in := &fusetest.Inputs{}
 	if base != nil {
-		in.base = source{pack(dtype, base)}
+		in.Base = fusetest.Checkpoint{fusetest.Pack(dtype, base)}
 	}
 	for m, theta := range models {
-		in.models = append(in.models, source{pack(dtype, theta)})
-		c := Contribution{Params: Params{}}
+		in.Models = append(in.Models, fusetest.Checkpoint{fusetest.Pack(dtype, theta)})
+		own := Params{}
 		if m < len(weights) {
-			c.Params["weight"] = weights[m]
+			own["weight"] = weights[m]
 		}
-		j.Models = append(j.Models, c)
+		j.Models = append(j.Models, fuse.Contribution{Params: own})
 	}
-	in.jobs = []Job{j}
+	in.Jobs = []fuse.Job{j}
 	return in
 }
 
@@ -130,7 +132,7 @@ func TestSphereValues(t *testing.T) {
 			shape = []int64{2, 4}
 		}
 		in := tensorOf(format.F32, shape, c.base, c.models, c.shared, c.weights)
-		got := unpack(Operand{format.F32, in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]})
+		got := fusetest.Unpack(fuse.Operand{DType: format.F32, Data: in.Drive(t, merging(c.method, in.Jobs, fuse.StopNonfinite), 1)[0]})
 		for i := range got {
 			// The vectors of .05 and the like leave model_stock few digits; mergekit has float32 cosines.
 			if !(math.Abs(got[i]-c.want[i]) < 3e-6) {
@@ -412,7 +414,7 @@ func TestSphereEqualsReference(t *testing.T) {
 				n := int((format.Tensor{Shape: shape}).Elements())
 				base, thetas := sphereModels(r, kind, n, c.models)
 				in := tensorOf(dtype, shape, base, thetas, c.shared, c.weights)
-				if want, got := c.reference(in), in.drive(t, Local(c.method, in.jobs, StopNonfinite), 3)[0]; !nearly(got, want, dtype, tolerances[dtype]) {
+				if want, got := c.reference(in), in.Drive(t, merging(c.method, in.Jobs, fuse.StopNonfinite), 3)[0]; !nearly(got, want, dtype, tolerances[dtype]) {
 					t.Errorf("%s %v, %v models, %v %v %s: not what the reference has", c.method, c.shared, c.models, dtype, shape, kind)
 				}
 			}
@@ -421,14 +423,14 @@ func TestSphereEqualsReference(t *testing.T) {
 }
 
 // reference merges the tensor of in.
-func (c sphereCase) reference(in *inputs) []float64 {
-	base := unpack(in.base[0])
+func (c sphereCase) reference(in *fusetest.Inputs) []float64 {
+	base := fusetest.Unpack(in.Base[0])
 	var v [][]float64
-	for k := range in.models {
-		x := unpack(in.models[k][0])
+	for k := range in.Models {
+		x := fusetest.Unpack(in.Models[k][0])
 		if c.shared.Bool("with_base") {
 			x = sumOf([]float64{1, -1}, x, base)
-			if !in.jobs[0].Wide {
+			if !in.Jobs[0].Wide {
 				for i := range x {
 					x[i] = float64(float32(x[i]))
 				}
@@ -436,7 +438,7 @@ func (c sphereCase) reference(in *inputs) []float64 {
 		}
 		v = append(v, x)
 	}
-	out := along(c.how, in.jobs[0].Shape, v, c.f)
+	out := along(c.how, in.Jobs[0].Shape, v, c.f)
 	if c.shared.Bool("with_base") {
 		return sumOf([]float64{1, 1}, out, base)
 	}
@@ -451,7 +453,7 @@ func nearly(got []byte, want []float64, dtype format.DType, tolerance float64) b
 	for _, x := range want {
 		size = max(size, math.Abs(x))
 	}
-	for i, x := range unpack(Operand{dtype, got}) {
+	for i, x := range fusetest.Unpack(fuse.Operand{DType: dtype, Data: got}) {
 		if !(math.Abs(x-want[i]) <= tolerance*size*size*size) {
 			return false
 		}
@@ -470,8 +472,8 @@ func TestNearswapEqualsReference(t *testing.T) {
 				thetas[0][i+100] = 1e-3 + 1e-7*r.NormFloat64()
 			}
 			in := tensorOf(dtype, []int64{20000}, base, thetas, Params{"t": limit}, nil)
-			got := unpack(Operand{dtype, in.drive(t, Local("nearswap", in.jobs, StopNonfinite), 3)[0]})
-			a, b := unpack(in.base[0]), unpack(in.models[0][0])
+			got := fusetest.Unpack(fuse.Operand{DType: dtype, Data: in.Drive(t, merging("nearswap", in.Jobs, fuse.StopNonfinite), 3)[0]})
+			a, b := fusetest.Unpack(in.Base[0]), fusetest.Unpack(in.Models[0][0])
 			for i := range got {
 				w := max(0, min(1, limit/max(math.Abs(a[i]-b[i]), 1e-6)))
 				if want := w*b[i] + (1-w)*a[i]; !(math.Abs(got[i]-want) <= tolerance*max(1, math.Abs(want))) {
@@ -489,9 +491,9 @@ func TestSphereIgnoresSpans(t *testing.T) {
 			n := int((format.Tensor{Shape: shape}).Elements())
 			base, thetas := sphereModels(r, "tuned", n, c.models)
 			in := tensorOf(format.F32, shape, base, thetas, c.shared, c.weights)
-			want := in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]
+			want := in.Drive(t, merging(c.method, in.Jobs, fuse.StopNonfinite), 1)[0]
 			for seed := range uint64(4) {
-				if got := in.drive(t, Local(c.method, in.jobs, StopNonfinite), seed+2)[0]; !bytes.Equal(got, want) {
+				if got := in.Drive(t, merging(c.method, in.Jobs, fuse.StopNonfinite), seed+2)[0]; !bytes.Equal(got, want) {
 					t.Fatalf("%s %v %v: other spans, other bytes", c.method, c.shared, shape)
 				}
 			}
@@ -517,7 +519,7 @@ func TestSphereKeepsMasks(t *testing.T) {
 					}
 				}
 				in := tensorOf(dtype, shape, base, thetas, c.shared, c.weights)
-				return unpack(Operand{dtype, in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]})
+				return fusetest.Unpack(fuse.Operand{DType: dtype, Data: in.Drive(t, merging(c.method, in.Jobs, fuse.StopNonfinite), 1)[0]})
 			}
 			want := set(0)
 			got := set(math.Inf(-1))
@@ -537,8 +539,8 @@ func TestSphereReportsNonfinite(t *testing.T) {
 			base, thetas := sphereModels(rand.New(rand.NewPCG(1, 1)), "tuned", 60, c.models)
 			thetas[0][7] = odd
 			in := tensorOf(format.F32, []int64{12, 5}, base, thetas, c.shared, c.weights)
-			m := Local(c.method, in.jobs, PropagateNonfinite)
-			got := unpack(Operand{format.F32, in.drive(t, m, 1)[0]})
+			m := merging(c.method, in.Jobs, fuse.PropagateNonfinite)
+			got := fusetest.Unpack(fuse.Operand{DType: format.F32, Data: in.Drive(t, m, 1)[0]})
 			if x := got[7]; x-x == 0 || m.Results()[0].Nonfinite == 0 {
 				t.Errorf("%s %v: %v became %v, %d counted", c.method, c.shared, odd, x, m.Results()[0].Nonfinite)
 			}
@@ -562,12 +564,12 @@ func TestSphereBlames(t *testing.T) {
 			thetas[1][12345] = math.Inf(1)
 			thetas[0][20000] = math.NaN()
 			in := tensorOf(dtype, []int64{30000}, base, thetas, c.shared, c.weights)
-			measuring := Local(c.method, in.jobs, StopNonfinite).Fuse(0)[0]
-			if err := measuring.Span(new(Scratch), in.Span(0, measuring.Reads(), 0, in.jobs[0].Tiling.Count(), nil)); err != nil {
+			measuring := merging(c.method, in.Jobs, fuse.StopNonfinite).Fuse(0)[0]
+			if err := measuring.Span(new(fuse.Scratch), in.Span(0, measuring.Reads(), 0, in.Jobs[0].Tiling.Count(), nil)); err != nil {
 				t.Fatal(err)
 			}
 			err := measuring.End()
-			var odd *NonfiniteError
+			var odd *fuse.NonfiniteError
 			if !errors.As(err, &odd) || odd.Index != 12345 || odd.Model != 1 || odd.Tensor != "x" {
 				t.Errorf("%s %v %v: %v", c.method, c.shared, dtype, err)
 			}
@@ -581,19 +583,17 @@ func TestSphereOfOneModel(t *testing.T) {
 	for _, c := range sphereCases() {
 		base, thetas := sphereModels(r, "far", 60, c.models)
 		in := tensorOf(format.F32, []int64{12, 5}, base, thetas, c.shared, c.weights)
-		want := in.models[1][0].Data
-		for k := range in.models {
+		want := in.Models[1][0].Data
+		for k := range in.Models {
 			if k != 1 {
-				in.models[k][0].Data = nil
-				in.jobs[0].Models[k].Absent = true
+				in.Models[k][0].Data = nil
+				in.Jobs[0].Models[k].Absent = true
 			}
 		}
 		if c.method == "model_stock" {
-			want = in.base[0].Data
-		} else if only, ok := formulas[c.method].lone(&in.jobs[0]); !ok || only != 1 {
-			t.Errorf("%s: the lone model is %d, %v", c.method, only, ok)
+			want = in.Base[0].Data
 		}
-		if got := in.drive(t, Local(c.method, in.jobs, StopNonfinite), 1)[0]; !bytes.Equal(got, want) {
+		if got := in.Drive(t, merging(c.method, in.Jobs, fuse.StopNonfinite), 1)[0]; !bytes.Equal(got, want) {
 			t.Errorf("%s %v: a tensor of one model changed", c.method, c.shared)
 		}
 	}
@@ -602,7 +602,7 @@ func TestSphereOfOneModel(t *testing.T) {
 func TestMultislerpRefusesWeightsOfZero(t *testing.T) {
 	shared := Params{"normalize_weights": 1, "eps": 1e-8}
 	in := tensorOf(format.F32, []int64{2}, nil, [][]float64{{1, 2}, {2, 1}}, shared, []float64{1, -1})
-	stage := Local("multislerp", in.jobs, StopNonfinite).Fuse(0)[0]
+	stage := merging("multislerp", in.Jobs, fuse.StopNonfinite).Fuse(0)[0]
 	if err := stage.Span(nil, nil); err == nil {
 		t.Error("no error")
 	}

@@ -1,4 +1,4 @@
-package fuse
+package methods
 
 import (
 	"math"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/stream/fuse"
 )
 
 // In float32 mergekit takes other elements where a score is next to the threshold; its own
@@ -23,7 +24,7 @@ func TestArceeFusionShown(t *testing.T) {
 
 func TestArceeFusionTakesOneModel(t *testing.T) {
 	in := shown("arcee_fusion", nil, shownX, shownY).inputs()
-	if _, err := in.fuseOnce(Local("arcee_fusion", in.jobs, StopNonfinite)); err == nil {
+	if _, err := in.FuseOnce(merging("arcee_fusion", in.Jobs, fuse.StopNonfinite)); err == nil {
 		t.Error("two models were merged")
 	}
 }
@@ -112,63 +113,4 @@ func TestArceeFusionReference(t *testing.T) {
 func TestArceeFusionKeepsEqualScores(t *testing.T) {
 	m := drawOne(rand.New(rand.NewPCG(1, 2)), "arcee_fusion", format.F32, []int64{300, 1}, 1, false)
 	m.hold(t, m.models[0], 1e-6)
-}
-
-// Lines are what they are whatever the tiles: each element is in one segment of its line.
-func TestLines(t *testing.T) {
-	for _, shape := range oddShapes {
-		x := format.Tensor{Shape: shape}
-		j := &Job{Shape: shape, Tiling: NewTiling(x.Elements(), x.RowLen())}
-		l, at, cut, lines := LinesOf(j), int64(0), false, map[int64]bool{}
-		for i := range j.Tiling.Count() {
-			lo, hi := j.Tiling.Range(i)
-			partial, remembered := 0, 0
-			for g := range l.of(Tile{Index: i, Lo: lo, Hi: hi}) {
-				begin, end := lo+int64(g.lo), lo+int64(g.hi)
-				if begin != at || end <= begin || begin/l.length != g.line || (end-1)/l.length != g.line || g.whole != (end-begin == l.length) {
-					t.Fatalf("%v: tile %d: %+v", shape, i, g)
-				}
-				if at = end; !g.whole {
-					partial++
-				}
-				if l.remembers(g) {
-					remembered++
-					lines[g.line] = true
-				}
-			}
-			if at != hi || partial > 2 || remembered > mostRemembered {
-				t.Fatalf("%v: tile %d ends at %d of %d, with %d parts of lines", shape, i, at, hi, partial)
-			}
-			cut = cut || partial > 0
-		}
-		if at != x.Elements() || cut != l.cut() || int64(len(lines)) > l.remembered() {
-			t.Fatalf("%v: %d elements, cut %v, %d lines of %d", shape, at, l.cut(), len(lines), l.remembered())
-		}
-	}
-}
-
-// Quartiles are the elements of the sorted order that they are said to be.
-func TestQuantiles(t *testing.T) {
-	r := rand.New(rand.NewPCG(8, 9))
-	for _, n := range []int64{1, 2, 3, 10, 8191, 30000} {
-		x := make([]float64, n)
-		for i := range x {
-			x[i] = float64(float32(math.Exp(10 * r.NormFloat64())))
-			if r.IntN(3) == 0 {
-				x[i] = float64(r.IntN(3))
-			}
-		}
-		m := oneTensor{dtype: format.F32, out: format.F32, shape: []int64{n}, base: x}
-		in := m.inputs()
-		ks := []int64{1, (n + 1) / 2, n}
-		q := NewQuantiles(ks...)
-		j := &Fusion{Job: &in.jobs[0]}
-		in.chain(t, r, 0, QuantileStages(j, q, Reads{Base: true}, Operands[float32].Base), nil)
-		sorted := slices.Sorted(slices.Values(x))
-		for i, k := range ks {
-			if float64(q.values[i]) != sorted[n-k] {
-				t.Errorf("%d of %d: %v, want %v", k, n, q.values[i], sorted[n-k])
-			}
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package fuse
+package methods
 
 import (
 	"bytes"
@@ -9,7 +9,8 @@ import (
 	"testing"
 
 	"weld/format"
-	"weld/scoring"
+	"weld/stream/fuse"
+	"weld/stream/fuse/fusetest"
 )
 
 // single-tensor merges for the methods that measure a tensor before it is merged, held against
@@ -28,30 +29,30 @@ type oneTensor struct {
 	own        []Params
 }
 
-func (m oneTensor) inputs() *inputs {
+func (m oneTensor) inputs() *fusetest.Inputs {
 	x := format.Tensor{Shape: m.shape}
-	j := Job{Name: "x", Shape: m.shape, DType: m.out, Wide: m.dtype == format.F64, Tiling: NewTiling(x.Elements(), x.RowLen()), Params: m.shared}
-	in := &inputs{base: source{pack(m.dtype, m.base)}}
+	j := fuse.Job{Name: "x", Shape: m.shape, DType: m.out, Wide: m.dtype == format.F64, Tiling: fuse.NewTiling(x.Elements(), x.RowLen()), Params: m.shared}
+	in := &fusetest.Inputs{Base: fusetest.Checkpoint{fusetest.Pack(m.dtype, m.base)}}
 	for k, v := range m.models {
-		c := Contribution{}
+		c := fuse.Contribution{}
 		if k < len(m.own) {
 			c.Params = m.own[k]
 		}
-		importance := source{Operand{}}
+		importance := fusetest.Checkpoint{fuse.Operand{}}
 		if k < len(m.importance) && m.importance[k] != nil {
 			c.Importance = true
-			importance[0] = pack(format.F32, m.importance[k])
+			importance[0] = fusetest.Pack(format.F32, m.importance[k])
 		}
-		in.importance = append(in.importance, importance)
+		in.Importance = append(in.Importance, importance)
 		j.Models = append(j.Models, c)
 		if v == nil {
 			j.Models[k].Absent = true
-			in.models = append(in.models, source{Operand{}})
+			in.Models = append(in.Models, fusetest.Checkpoint{fuse.Operand{}})
 			continue
 		}
-		in.models = append(in.models, source{pack(m.dtype, v)})
+		in.Models = append(in.Models, fusetest.Checkpoint{fusetest.Pack(m.dtype, v)})
 	}
-	in.jobs = []Job{j}
+	in.Jobs = []fuse.Job{j}
 	return in
 }
 
@@ -61,25 +62,25 @@ func (m oneTensor) merged(t *testing.T) []float64 {
 	in := m.inputs()
 	var first []byte
 	for seed := range uint64(3) {
-		got := in.drive(t, Local(m.method, in.jobs, StopNonfinite), seed)[0]
+		got := in.Drive(t, merging(m.method, in.Jobs, fuse.StopNonfinite), seed)[0]
 		if seed > 0 && !bytes.Equal(got, first) {
 			t.Fatalf("%s of %v %v: spans decide about the result", m.method, m.dtype, m.shape)
 		}
 		first = got
 	}
-	return unpack(Operand{m.out, first})
+	return fusetest.Unpack(fuse.Operand{DType: m.out, Data: first})
 }
 
 // sources are base and models as they are after rounding to their type, and the task vectors in
 // the precision of the merge.
 func (m oneTensor) sources() (base []float64, theta, delta [][]float64) {
 	in := m.inputs()
-	base = unpack(in.base[0])
-	for _, s := range in.models {
+	base = fusetest.Unpack(in.Base[0])
+	for _, s := range in.Models {
 		if s[0].Data == nil {
 			continue
 		}
-		x := unpack(s[0])
+		x := fusetest.Unpack(s[0])
 		d := make([]float64, len(x))
 		for i := range d {
 			if d[i] = x[i] - base[i]; m.dtype != format.F64 {
@@ -214,14 +215,14 @@ func TestMeasuredNonfinite(t *testing.T) {
 					x.base[7] = odd
 				}
 				in := x.inputs()
-				got, err := in.fuseOnce(Local(m.method, in.jobs, StopNonfinite))
+				got, err := in.FuseOnce(merging(m.method, in.Jobs, fuse.StopNonfinite))
 				if masked {
 					if err != nil || math.IsNaN(odd) != math.IsNaN(got[7]) || !math.IsNaN(odd) && got[7] != odd {
 						t.Errorf("%v, %v everywhere: %v", m, odd, err)
 					}
 					continue
 				}
-				e, ok := err.(*NonfiniteError)
+				e, ok := err.(*fuse.NonfiniteError)
 				if !ok || e.Index != 7 || e.Model != 0 {
 					t.Errorf("%v, %v in one model: %v", m, odd, err)
 				}
@@ -248,21 +249,21 @@ func TestMeasuredScratch(t *testing.T) {
 					m.importance = append(m.importance, a)
 				}
 				in := m.inputs()
-				method := Local(method, in.jobs, StopNonfinite)
-				var s Scratch
+				method := merging(method, in.Jobs, fuse.StopNonfinite)
+				var s fuse.Scratch
 				out := make([]byte, len(m.base)*m.out.Bits()/8)
 				for _, st := range method.Fuse(0) {
-					if o, ok := st.(Optional); ok && o.Skip() {
+					if o, ok := st.(fuse.Optional); ok && o.Skip() {
 						continue
 					}
-					if err := st.Span(&s, in.Span(0, st.Reads(), 0, in.jobs[0].Tiling.Count(), out)); err != nil {
+					if err := st.Span(&s, in.Span(0, st.Reads(), 0, in.Jobs[0].Tiling.Count(), out)); err != nil {
 						t.Fatalf("%v: %v", m, err)
 					}
 					if err := st.End(); err != nil {
 						t.Fatalf("%v: %v", m, err)
 					}
 				}
-				taken := int64(len(s.singles.tiles)*4+len(s.doubles.tiles)*8)*TileElements + int64(len(s.counts))*scoring.CountsBytes
+				taken := s.Taken()
 				if plan := method.Cost().Scratch; taken > plan {
 					t.Errorf("%v: %d bytes of scratch, planned are %d", m, taken, plan)
 				}
@@ -290,20 +291,20 @@ func BenchmarkMeasured(b *testing.B) {
 			in := m.inputs()
 			b.Run(fmt.Sprintf("%s/%d", method, shape[1]), func(b *testing.B) {
 				b.SetBytes(int64(len(m.base)))
-				out := make([]byte, len(in.base[0].Data))
-				var s Scratch
+				out := make([]byte, len(in.Base[0].Data))
+				var s fuse.Scratch
 				for b.Loop() {
-					for _, st := range Local(method, in.jobs, PropagateNonfinite).Fuse(0) {
-						if o, ok := st.(Optional); ok && o.Skip() {
+					for _, st := range merging(method, in.Jobs, fuse.PropagateNonfinite).Fuse(0) {
+						if o, ok := st.(fuse.Optional); ok && o.Skip() {
 							continue
 						}
-						tiling := in.jobs[0].Tiling
-						if sampling, ok := st.(Sampling); ok {
+						tiling := in.Jobs[0].Tiling
+						if sampling, ok := st.(fuse.Sampling); ok {
 							tiling = sampling.Tiling()
 						}
 						n := tiling.Count()
 						for first := int64(0); first < n; first += 64 {
-							if err := st.Span(&s, in.cut(0, tiling, st.Reads(), first, min(n, first+64), out)); err != nil {
+							if err := st.Span(&s, in.Cut(0, tiling, st.Reads(), first, min(n, first+64), out)); err != nil {
 								b.Fatal(err)
 							}
 						}

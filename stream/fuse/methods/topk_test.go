@@ -1,4 +1,4 @@
-package fuse
+package methods
 
 import (
 	"cmp"
@@ -9,12 +9,14 @@ import (
 
 	"weld/format"
 	"weld/scoring"
+	"weld/stream/fuse"
+	"weld/stream/fuse/fusetest"
 )
 
 // A tensor that is sampled keeps exactly the elements that a stable sort says, whatever its scores are: spread out,
 // of few values, mostly zeros, or so that the sample misleads.
 func TestSampledSelectionEqualsReference(t *testing.T) {
-	const n = leastSampled + 4096
+	const n = fuse.LeastSampled + 4096
 	for name, value := range map[string]func(r *rand.Rand, i int) float64{
 		"normal": func(r *rand.Rand, _ int) float64 { return r.NormFloat64() },
 		"bfloat16": func(r *rand.Rand, _ int) float64 {
@@ -48,7 +50,7 @@ func TestSampledSelectionEqualsReference(t *testing.T) {
 				x.models[0][i] = float64(float32(value(r, i)))
 			}
 			in := x.inputs()
-			got := unpack(Operand{format.F32, in.drive(t, Local(m.method, in.jobs, StopNonfinite), 3)[0]})
+			got := fusetest.Unpack(fuse.Operand{DType: format.F32, Data: in.Drive(t, merging(m.method, in.Jobs, fuse.StopNonfinite), 3)[0]})
 			want := magnitudesKept(x.models[0], m.method, m.density)
 			for i := range want {
 				if got[i] != want[i] {
@@ -82,7 +84,7 @@ func magnitudesKept(x []float64, method string, density float64) []float64 {
 
 // Where one model's sample misleads, and another's does not, equal scores of each are numbered by themselves.
 func TestOneSampleOfSeveralMisleads(t *testing.T) {
-	const n, density = leastSampled, 0.4
+	const n, density = fuse.LeastSampled, 0.4
 	r := rand.New(rand.NewPCG(1, 2))
 	x := oneTensor{
 		method: "breadcrumbs", dtype: format.F32, out: format.F32, shape: []int64{n / 1024, 1024}, base: make([]float64, n),
@@ -90,7 +92,7 @@ func TestOneSampleOfSeveralMisleads(t *testing.T) {
 	}
 	// Where the sample looks, everything is large.
 	large := make([]bool, n)
-	sparse := NewTiling(n, 1024).Sparse(256, scoring.BlockElements)
+	sparse := fuse.NewTiling(n, 1024).Sparse(256, scoring.BlockElements)
 	for i := range sparse.Count() {
 		lo, hi := sparse.Range(i)
 		for at := lo; at < hi; at++ {
@@ -112,7 +114,7 @@ func TestOneSampleOfSeveralMisleads(t *testing.T) {
 		}
 	}
 	in := x.inputs()
-	got := unpack(Operand{format.F32, in.drive(t, Local(x.method, in.jobs, StopNonfinite), 3)[0]})
+	got := fusetest.Unpack(fuse.Operand{DType: format.F32, Data: in.Drive(t, merging(x.method, in.Jobs, fuse.StopNonfinite), 3)[0]})
 	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("element %d is %v, want %v", i, got[i], want[i])

@@ -1,9 +1,10 @@
-package fuse
+package methods
 
 import (
 	"testing"
 
 	"weld/format"
+	"weld/stream/fuse"
 )
 
 // BenchmarkGTA measures all stages of a merge of two models.
@@ -19,25 +20,25 @@ func BenchmarkGTA(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			in := benchInputs(format.BF16)
 			own := Params{"weight": 0.5, "density": 0.5, "gamma": 0.01, "epsilon": 0.15}
-			in.jobs = trial{shared: Params{"lambda": 1, "normalize": 1, "rescale": c.rescale}, models: []Params{own, own}}.in(in.jobs)
-			out := make([]byte, len(in.base[0].Data))
-			var scratch Scratch
+			in.Jobs = trial{shared: Params{"lambda": 1, "normalize": 1, "rescale": c.rescale}, models: []Params{own, own}}.in(in.Jobs)
+			out := make([]byte, len(in.Base[0].Data))
+			var scratch fuse.Scratch
 			b.ReportAllocs()
 			for b.Loop() {
-				stages := Local(c.method, in.jobs, StopNonfinite).Fuse(0)
+				stages := merging(c.method, in.Jobs, fuse.StopNonfinite).Fuse(0)
 				for i, st := range stages {
-					if o, ok := st.(Optional); ok && o.Skip() {
+					if o, ok := st.(fuse.Optional); ok && o.Skip() {
 						continue
 					}
-					tiling := in.jobs[0].Tiling
-					if s, ok := st.(Sampling); ok {
+					tiling := in.Jobs[0].Tiling
+					if s, ok := st.(fuse.Sampling); ok {
 						tiling = s.Tiling()
 					}
 					var dst []byte
 					if i == len(stages)-1 {
 						dst = out
 					}
-					if err := st.Span(&scratch, in.cut(0, tiling, st.Reads(), 0, tiling.Count(), dst)); err != nil {
+					if err := st.Span(&scratch, in.Cut(0, tiling, st.Reads(), 0, tiling.Count(), dst)); err != nil {
 						b.Fatal(err)
 					}
 					if err := st.End(); err != nil {
@@ -45,7 +46,7 @@ func BenchmarkGTA(b *testing.B) {
 					}
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(in.jobs[0].Tiling.Elements()), "ns/element")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(in.Jobs[0].Tiling.Elements()), "ns/element")
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package fuse
+package methods
 
 import (
 	"math"
@@ -8,6 +8,7 @@ import (
 
 	"weld/format"
 	"weld/scoring"
+	"weld/stream/fuse"
 )
 
 func fisherReference(m oneTensor) []float64 {
@@ -84,13 +85,13 @@ func TestFisher(t *testing.T) {
 	// Squares are never negative.
 	m.importance[0][2] = -1
 	in := m.inputs()
-	if _, err := in.fuseOnce(Local("fisher", in.jobs, StopNonfinite)); err == nil {
+	if _, err := in.FuseOnce(merging("fisher", in.Jobs, fuse.StopNonfinite)); err == nil {
 		t.Error("a negative square was taken")
 	}
 	// A file that lacks the tensor is an error, unless its model is to be dropped.
 	m.importance[0] = nil
 	in = m.inputs()
-	if _, err := in.fuseOnce(Local("fisher", in.jobs, StopNonfinite)); err == nil {
+	if _, err := in.FuseOnce(merging("fisher", in.Jobs, fuse.StopNonfinite)); err == nil {
 		t.Error("a tensor without importance was merged")
 	}
 	m.shared = Params{"missing_importance": 1}
@@ -99,20 +100,21 @@ func TestFisher(t *testing.T) {
 	m.hold(t, []float64{4, 5, 6, 7}, 1e-6)
 }
 
-func TestFisherLone(t *testing.T) {
+// Models without importance have no part in a tensor, unless none has any.
+func TestFisherWithImportance(t *testing.T) {
 	for _, c := range []struct {
-		models []Contribution
-		m      int
-		ok     bool
+		models []fuse.Contribution
+		taken  []int
+		known  bool
 	}{
-		{[]Contribution{{Importance: true}, {Importance: true}}, 0, false},
-		{[]Contribution{{}, {Importance: true}}, 1, true},
-		{[]Contribution{{Absent: true, Importance: true}, {Importance: true}}, 1, true},
-		{[]Contribution{{}, {Absent: true}}, 0, true},
-		{[]Contribution{{}, {}}, 0, false},
+		{[]fuse.Contribution{{Importance: true}, {Importance: true}}, []int{0, 1}, true},
+		{[]fuse.Contribution{{}, {Importance: true}}, []int{1}, true},
+		{[]fuse.Contribution{{Absent: true, Importance: true}, {Importance: true}}, []int{1}, true},
+		{[]fuse.Contribution{{}, {Absent: true}}, []int{0}, false},
+		{[]fuse.Contribution{{}, {}}, []int{0, 1}, false},
 	} {
-		if m, ok := formulas["fisher"].lone(&Job{Models: c.models}); m != c.m || ok != c.ok {
-			t.Errorf("%+v: %d, %v", c.models, m, ok)
+		if taken, known := withImportance(&fuse.Job{Models: c.models}); !slices.Equal(taken, c.taken) || known != c.known {
+			t.Errorf("%+v: %v, %v", c.models, taken, known)
 		}
 	}
 }

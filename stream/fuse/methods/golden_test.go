@@ -1,4 +1,4 @@
-package fuse
+package methods
 
 import (
 	"math"
@@ -9,12 +9,14 @@ import (
 	"weld/format"
 	"weld/format/open"
 	"weld/format/safetensors"
+	"weld/stream/fuse"
+	"weld/stream/fuse/fusetest"
 )
 
 // The golden files of stream/testdata/mergekit are what mergekit itself made of small models
 // in float32. Here methods are held against them directly; package stream holds the whole
 // way against them, recipe included.
-const goldenDir = "../testdata/mergekit"
+const goldenDir = "../../testdata/mergekit"
 
 // goldenModel is a model of a golden case with its own parameters.
 type goldenModel struct {
@@ -36,8 +38,8 @@ func golden(t *testing.T, method, name, base string, models []goldenModel, share
 		return c
 	}
 	want := load("cases/" + name + ".safetensors")
-	in := &inputs{}
-	operand := func(c format.Checkpoint, tensor string) Operand {
+	in := &fusetest.Inputs{}
+	operand := func(c format.Checkpoint, tensor string) fuse.Operand {
 		i, ok := c.Find(tensor)
 		if !ok {
 			t.Fatalf("%s has no %s", c.Path(), tensor)
@@ -48,31 +50,31 @@ func golden(t *testing.T, method, name, base string, models []goldenModel, share
 			t.Fatal(err)
 		}
 		defer v.Release()
-		return Operand{x.DType, slices.Clone(v.Data)}
+		return fuse.Operand{DType: x.DType, Data: slices.Clone(v.Data)}
 	}
 	var checkpoints []format.Checkpoint
 	for _, m := range models {
 		checkpoints = append(checkpoints, load("models/"+m.name+"/"+safetensors.SingleName))
-		in.models = append(in.models, nil)
+		in.Models = append(in.Models, nil)
 	}
 	var reference format.Checkpoint
 	if base != "" {
 		reference = load("models/" + base + "/" + safetensors.SingleName)
 	}
 	for _, x := range want.Tensors() {
-		j := Job{Name: x.Name, Shape: x.Shape, DType: x.DType, Tiling: NewTiling(x.Elements(), x.RowLen()), Params: shared}
+		j := fuse.Job{Name: x.Name, Shape: x.Shape, DType: x.DType, Tiling: fuse.NewTiling(x.Elements(), x.RowLen()), Params: shared}
 		if base != "" {
-			in.base = append(in.base, operand(reference, x.Name))
+			in.Base = append(in.Base, operand(reference, x.Name))
 		}
 		for m, c := range checkpoints {
-			in.models[m] = append(in.models[m], operand(c, x.Name))
-			j.Models = append(j.Models, Contribution{Params: models[m].params})
+			in.Models[m] = append(in.Models[m], operand(c, x.Name))
+			j.Models = append(j.Models, fuse.Contribution{Params: models[m].params})
 		}
-		in.jobs = append(in.jobs, j)
+		in.Jobs = append(in.Jobs, j)
 	}
-	got := in.drive(t, Local(method, in.jobs, StopNonfinite), 1)
+	got := in.Drive(t, merging(method, in.Jobs, fuse.StopNonfinite), 1)
 	for i, x := range want.Tensors() {
-		g, w := unpack(Operand{x.DType, got[i]}), unpack(operand(want, x.Name))
+		g, w := fusetest.Unpack(fuse.Operand{DType: x.DType, Data: got[i]}), fusetest.Unpack(operand(want, x.Name))
 		for k := range g {
 			if math.Abs(g[k]-w[k]) > tolerance*max(math.Abs(w[k]), 1e-3) && (excused == nil || !excused(x.Name, g[k], w[k])) {
 				t.Errorf("%s: %s, element %d: %v, mergekit has %v", name, x.Name, k, g[k], w[k])
