@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weld/stream"
+	"weld/stream/recipe"
 )
 
 // The scripts ask the program itself: it answers --generate-bash-completion with one
@@ -38,20 +39,36 @@ compdef _weld weld
 `
 )
 
-// completeMethodNames answers what could follow with the methods.
-func completeMethodNames(c *cli.Context) { complete(c, !strings.HasPrefix(lastWord(), "-")) }
-
-// completeMethod answers with the methods behind --method.
-func completeMethod(c *cli.Context) { complete(c, lastWord() == "--method") }
-
-// complete prints the names of methods, or the flags of the command.
-func complete(c *cli.Context, methods bool) {
-	if !methods {
+// completeMethods answers what could follow with the methods, or with flags where one is begun.
+func completeMethods(c *cli.Context) {
+	if strings.HasPrefix(lastWord(), "-") {
 		cli.DefaultCompleteWithFlags(c.Command)(c)
 		return
 	}
-	for _, name := range stream.Schema().Names() {
-		fmt.Fprintln(c.App.Writer, name)
+	candidates(c, stream.Schema().Names())
+}
+
+// completeKeys answers with the values that could stand behind a flag of the method, or with flags.
+func (in invocation) completeKeys(c *cli.Context) {
+	flag := strings.TrimLeft(lastWord(), "-")
+	if flag == "method" {
+		candidates(c, stream.Schema().Names())
+		return
+	}
+	if in.method != nil {
+		for _, p := range in.method.Params {
+			if p.Kind == recipe.Choice && flagName(p.Key) == flag {
+				candidates(c, p.Choices)
+				return
+			}
+		}
+	}
+	cli.DefaultCompleteWithFlags(c.Command)(c)
+}
+
+func candidates(c *cli.Context, words []string) {
+	for _, word := range words {
+		fmt.Fprintln(c.App.Writer, word)
 	}
 }
 

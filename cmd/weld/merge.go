@@ -36,7 +36,7 @@ func mergeCommand(in invocation) *cli.Command {
 			"Nothing appears under OUT before it is complete.", mergeExamples),
 		Flags:        append(append(append(methodFlags(in), sweepFlag(in.method)), outputFlags()...), runFlags()...),
 		Action:       merge,
-		BashComplete: completeMethod,
+		BashComplete: in.completeKeys,
 	}
 }
 

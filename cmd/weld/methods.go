@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,7 +22,7 @@ func methodsCommand() *cli.Command {
 			"Examples:\n\n   weld methods\n   weld methods ties\n   weld methods sta --json\n\n" + exitHelp,
 		Flags:        []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}},
 		Action:       methods,
-		BashComplete: completeMethodNames,
+		BashComplete: completeMethods,
 	}
 }
 
@@ -90,7 +89,7 @@ func describeMethod(c *cli.Context, m *recipe.Method) error {
 	}
 	if m.Formula != "" {
 		say(w, "\nFormula:\n\n")
-		lines(w, "   ", m.Formula)
+		lines(w, "   ", wrappedLines(m.Formula, helpWidth))
 	}
 	say(w, "\nKeys of a recipe; as flags they have - for _:\n\n")
 	for _, p := range m.Params {
@@ -121,30 +120,6 @@ func keyFacts(p recipe.Param) string {
 		facts += "; with gradients and filters"
 	}
 	return facts
-}
-
-// helpWidth is how wide running text is, in characters.
-const helpWidth = 90
-
-// wrapped breaks a text into lines.
-func wrapped(text string, width int) string {
-	var b strings.Builder
-	at := 0
-	for i, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case at+1+n > width:
-			b.WriteByte('\n')
-			at = 0
-		default:
-			b.WriteByte(' ')
-			at++
-		}
-		b.WriteString(word)
-		at += n
-	}
-	return b.String()
 }
 
 // printPresets says what each preset puts in place of defaults, in the order of the keys.

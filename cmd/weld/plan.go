@@ -19,7 +19,7 @@ func planCommand(in invocation) *cli.Command {
 			"   weld plan recipe.yml ./merged\n   weld plan --json recipe.yml ./merged"),
 		Flags:        append(append(methodFlags(in), outputFlags()...), runFlags()...),
 		Action:       planMerge,
-		BashComplete: completeMethod,
+		BashComplete: in.completeKeys,
 	}
 }
 

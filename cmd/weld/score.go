@@ -18,7 +18,7 @@ func scoreCommand(in invocation) *cli.Command {
 			"   weld score --base ./base --method sta --model ./math --importance ./math-grad\n   weld score recipe.yml --json > scores.json"),
 		Flags:        append(methodFlags(in), runFlags()...),
 		Action:       score,
-		BashComplete: completeMethod,
+		BashComplete: in.completeKeys,
 	}
 }
 
