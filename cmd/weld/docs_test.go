@@ -17,7 +17,7 @@ import (
 //	console  is a session: a line that begins with "$ " is typed, and what weld says must be what follows it, up to the
 //	         next such line. A … stands for any text, a line of it for any number of lines; seconds are not compared.
 //	         The command fails if a line of that is a message of weld's, and no note.
-//	yaml     with a merge_method is a recipe: it is written to recipe.yml, for the commands behind it, and planned.
+//	yaml     with a merge_method is a recipe: it is written to recipe.yml, for the commands behind it, and merged.
 //
 // Every page begins with the files of [scene] in an empty directory.
 
@@ -186,13 +186,13 @@ func shown(text string) *regexp.Regexp {
 	return regexp.MustCompile(`\A` + strings.ReplaceAll(pattern, "…", ".*") + `\z`)
 }
 
-// recipe writes a recipe down, and plans it.
+// recipe writes a recipe down, and merges by it.
 func (r *reader) recipe(b block) {
 	const name = "recipe.yml"
 	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(b.text), 0o666); err != nil {
 		r.Fatal(err)
 	}
-	if said, err := r.shell("weld plan "+name+" planned", false); err != nil {
+	if said, err := r.shell("weld merge "+name+" by-recipe", false); err != nil {
 		r.Errorf("%s:%d: the recipe: %v: %s", r.page, b.line, err, said)
 	}
 }
