@@ -21,10 +21,15 @@ func (g Selections[T]) searching() (open []*TopK) {
 	return open
 }
 
-// SearchTopK searches for selections in stages. The scores of a small tensor are held. Of a large one, a sample says
-// where the least selected score lies, all but certainly; one pass holds the few scores there, which tell the rest. If
-// they are too many, or the sample misled, passes of histograms find it, and a last one numbers those of equal
-// scores where only some are wanted.
+// SearchTopK searches for selections in stages. Scores are never sorted, and the selection is exact in every case.
+//
+// The scores of a small tensor are held, and histograms of their bits find the least selected score. Of a large
+// tensor, a sample of 256 blocks of 256 neighbours says where it lies, all but certainly. One pass holds the
+// scores inside that bracket, a few hundredths, and counts those above. The least selected score is the right one of those
+// held. Of elements equal to it, those of the lowest index are selected, which the held scores show too.
+//
+// If they are too many, or the sample misled, passes of histograms find it, and a last one numbers those of
+// equal scores where only some are wanted.
 func SearchTopK[T vec.Float](j *Fusion, reads Reads, groups []Selections[T]) []Stage {
 	var open []Selections[T]
 	for _, g := range groups {
