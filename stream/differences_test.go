@@ -21,7 +21,7 @@ func TestDifferencesAreDocumented(t *testing.T) {
 	named := make(map[string]bool) // by some recipe
 	for _, m := range methods.All() {
 		all = append(all, m.Differences...)
-		r := &recipe.Recipe{Method: &m.Method, Models: make([]recipe.Model, 2), ChatTemplate: "llama3"}
+		r := &recipe.Recipe{Method: &m.MethodSchema, Models: make([]recipe.Model, 2), ChatTemplate: "llama3"}
 		for _, line := range Differences(r) {
 			name, _, _ := strings.Cut(line, ":")
 			named[name] = true

@@ -25,7 +25,7 @@ func everyMethod() (all []request) {
 		ask("model_stock", "filter_wise=true"), ask("linear", "normalize=false"), ask("passthrough"))
 }
 
-func findParam(m recipe.Method, key string) (recipe.Param, bool) {
+func findParam(m recipe.MethodSchema, key string) (recipe.Param, bool) {
 	for _, p := range m.Params {
 		if p.Key == key {
 			return p, true

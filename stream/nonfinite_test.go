@@ -64,7 +64,7 @@ func (o oddPlace) place(value float64) family {
 }
 
 // agreed reports whether all that are merged have the value: the base, if it is one of them, and the models.
-func (o oddPlace) agreed(m *recipe.Method, based bool, policy string) bool {
+func (o oddPlace) agreed(m *recipe.MethodSchema, based bool, policy string) bool {
 	merged := m.BaseIs != recipe.BaseDonor || policy == "base"
 	if based && merged && !o.base || len(o.models) == 0 {
 		return false

@@ -15,8 +15,8 @@ const completionFlag = "--generate-bash-completion"
 
 // invocation is what has to be known of a command line before its flags can be understood.
 type invocation struct {
-	method   *recipe.Method // that it names, or nil
-	complete bool           // asks what could follow
+	method   *recipe.MethodSchema // that it names, or nil
+	complete bool                 // asks what could follow
 }
 
 // invoked looks for the method of a command line that merges, plans or scores, or asks for help with that.

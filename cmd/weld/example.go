@@ -38,7 +38,7 @@ type exampleKey struct {
 }
 
 // exampleOf is a merge of as many models as the method takes, two at most, with importance files if they are asked for.
-func exampleOf(m *recipe.Method, importance bool) example {
+func exampleOf(m *recipe.MethodSchema, importance bool) example {
 	e := example{method: m.Name}
 	paths := exampleModels
 	if m.MaxModels == 1 {
@@ -83,7 +83,7 @@ func exampleValue(p recipe.Param, model string, importance bool) string {
 
 // needsImportance reports a method that refuses a merge without importance files, as long as its other keys have
 // their defaults.
-func needsImportance(m *recipe.Method) bool {
+func needsImportance(m *recipe.MethodSchema) bool {
 	_, without := stream.Schema().Parse("", []byte(exampleOf(m, false).yaml()))
 	_, with := stream.Schema().Parse("", []byte(exampleOf(m, true).yaml()))
 	return without != nil && with == nil

@@ -49,21 +49,21 @@ func methodFlags(in invocation) []cli.Flag {
 	)
 }
 
-func methodUsage(m *recipe.Method) string {
+func methodUsage(m *recipe.MethodSchema) string {
 	if m == nil {
 		return "merge `METHOD`: " + strings.Join(stream.Schema().Names(), ", ")
 	}
 	return "merge `METHOD`, here " + m.Name + "; weld methods lists all"
 }
 
-func baseUsage(m *recipe.Method) string {
+func baseUsage(m *recipe.MethodSchema) string {
 	if m == nil {
 		return ""
 	}
 	return ", " + needWords[m.Base] + ": " + baseRoles[m.BaseIs].help
 }
 
-func modelsUsage(m *recipe.Method) string {
+func modelsUsage(m *recipe.MethodSchema) string {
 	if m == nil {
 		return ""
 	}

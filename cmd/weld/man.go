@@ -168,7 +168,7 @@ func (r *roff) methods() {
 }
 
 // methodSentence says what a method does and needs.
-func methodSentence(m *recipe.Method) string {
+func methodSentence(m *recipe.MethodSchema) string {
 	text := strings.ToUpper(m.Summary[:1]) + m.Summary[1:]
 	if m.Source != "" {
 		text += " (" + m.Source + ")"

@@ -57,7 +57,7 @@ var baseRoles = map[recipe.BaseRole]struct{ name, help string }{
 // typeWords are the types of values.
 var typeWords = map[recipe.ValueKind]string{recipe.Number: "number", recipe.Bool: "boolean", recipe.Choice: "choice", recipe.Path: "path"}
 
-func summarize(m *recipe.Method) methodSummary {
+func summarize(m *recipe.MethodSchema) methodSummary {
 	return methodSummary{
 		Name: m.Name, Summary: m.Summary, Source: m.Source, Own: m.Own, Base: needWords[m.Base], BaseRole: baseRoles[m.BaseIs].name,
 		MinModels: m.MinModels, MaxModels: m.MaxModels, Importance: importanceOf(m),
@@ -65,7 +65,7 @@ func summarize(m *recipe.Method) methodSummary {
 }
 
 // importanceOf says whether a method needs importance files.
-func importanceOf(m *recipe.Method) string {
+func importanceOf(m *recipe.MethodSchema) string {
 	switch {
 	case !takes(m, recipe.ImportanceKey):
 		return "none"
@@ -75,7 +75,7 @@ func importanceOf(m *recipe.Method) string {
 	return needWords[recipe.Optional]
 }
 
-func takes(m *recipe.Method, key string) bool {
+func takes(m *recipe.MethodSchema, key string) bool {
 	for _, p := range m.Params {
 		if p.Key == key {
 			return true
@@ -84,7 +84,7 @@ func takes(m *recipe.Method, key string) bool {
 	return false
 }
 
-func detail(m *recipe.Method) methodDetail {
+func detail(m *recipe.MethodSchema) methodDetail {
 	d := methodDetail{methodSummary: summarize(m), Formula: m.Formula, Keys: []keyDetail{}, Presets: m.Presets, Example: exampleOf(m, needsImportance(m)).yaml()}
 	if d.Presets == nil {
 		d.Presets = map[string]map[string]string{}

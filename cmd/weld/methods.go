@@ -63,7 +63,7 @@ func listMethods(c *cli.Context, schema recipe.Schema) error {
 }
 
 // modelCount says how many models a method takes.
-func modelCount(m *recipe.Method) string {
+func modelCount(m *recipe.MethodSchema) string {
 	switch {
 	case m.MaxModels == 0:
 		return fmt.Sprintf("at least %d", m.MinModels)
@@ -73,7 +73,7 @@ func modelCount(m *recipe.Method) string {
 	return fmt.Sprintf("%d to %d", m.MinModels, m.MaxModels)
 }
 
-func describeMethod(c *cli.Context, m *recipe.Method) error {
+func describeMethod(c *cli.Context, m *recipe.MethodSchema) error {
 	d := detail(m)
 	if c.Bool("json") {
 		return printJSON(c, d)
@@ -123,7 +123,7 @@ func keyFacts(p recipe.Param) string {
 }
 
 // printPresets says what each preset puts in place of defaults, in the order of the keys.
-func printPresets(c *cli.Context, m *recipe.Method) {
+func printPresets(c *cli.Context, m *recipe.MethodSchema) {
 	for _, p := range m.Params {
 		if p.Key != recipe.PresetKey {
 			continue

@@ -13,7 +13,7 @@ import (
 )
 
 // sweepFlag varies a merge.
-func sweepFlag(m *recipe.Method) cli.Flag {
+func sweepFlag(m *recipe.MethodSchema) cli.Flag {
 	keys := ""
 	if m != nil {
 		keys = "; numbers of " + m.Name + ": " + cmp.Or(strings.Join(numbers(m), ", "), "none")
@@ -25,7 +25,7 @@ func sweepFlag(m *recipe.Method) cli.Flag {
 }
 
 // numbers lists the keys of a method that are numbers.
-func numbers(m *recipe.Method) (keys []string) {
+func numbers(m *recipe.MethodSchema) (keys []string) {
 	for _, p := range m.Params {
 		if p.Kind == recipe.Number {
 			keys = append(keys, p.Key)

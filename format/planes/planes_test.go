@@ -116,7 +116,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The sizes that DESIGN and the issue ask for.
+// The sizes that coded weights must not exceed.
 func TestSizes(t *testing.T) {
 	const n = 1 << 18
 	r := rand.New(rand.NewPCG(1, 1))

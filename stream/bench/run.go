@@ -81,7 +81,7 @@ func (s *Set) Cases(names []string) ([]Case, error) {
 
 // method is the case of one merge method, with its defaults and all models that it takes. Where the default
 // keeps everything, which leaves a method of its kind nothing to do, half is kept.
-func (s *Set) method(m *recipe.Method) (Case, error) {
+func (s *Set) method(m *recipe.MethodSchema) (Case, error) {
 	models, least, most := s.Models, m.MinModels, m.MaxModels
 	if m.BaseIs == recipe.BaseFirst { // which counts
 		least, most = least-1, most-1

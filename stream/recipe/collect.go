@@ -31,7 +31,7 @@ func (s scope) allows(p Param) bool {
 type scopeRules map[string]rules
 
 // collect reads the settings of a scope.
-func (r *resolver) collect(m *Method, settings []Setting, s scope) scopeRules {
+func (r *resolver) collect(m *MethodSchema, settings []Setting, s scope) scopeRules {
 	out := make(scopeRules)
 	first := make(map[string]Position)
 	for _, set := range settings {
@@ -150,7 +150,7 @@ const (
 )
 
 // preset reads the values that a preset puts in place of defaults.
-func (r *resolver) preset(m *Method, global scopeRules) scopeRules {
+func (r *resolver) preset(m *MethodSchema, global scopeRules) scopeRules {
 	chosen, ok := global[PresetKey]
 	if !ok {
 		return nil
@@ -169,7 +169,7 @@ func (r *resolver) preset(m *Method, global scopeRules) scopeRules {
 }
 
 // defaults are what holds where nothing is said.
-func (m *Method) defaults() scopeRules {
+func (m *MethodSchema) defaults() scopeRules {
 	values := make(scopeRules)
 	for _, p := range m.Params {
 		if p.Default != "" {

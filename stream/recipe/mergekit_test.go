@@ -32,8 +32,8 @@ var mergekit = func() recipe.Schema {
 	whole := recipe.Param{Key: "nonfinite", Kind: recipe.Choice, Choices: []string{"error", "base"}, Default: "error"}
 	weight := own(num("weight", "1"))
 
-	method := func(name string, base recipe.Need, role recipe.BaseRole, least, most int, params ...recipe.Param) recipe.Method {
-		return recipe.Method{Name: name, Base: base, BaseIs: role, MinModels: least, MaxModels: most, Params: params}
+	method := func(name string, base recipe.Need, role recipe.BaseRole, least, most int, params ...recipe.Param) recipe.MethodSchema {
+		return recipe.MethodSchema{Name: name, Base: base, BaseIs: role, MinModels: least, MaxModels: most, Params: params}
 	}
 	s := recipe.Schema{
 		method("linear", recipe.Optional, recipe.BaseModel, 1, 0, weight, flag("normalize", "true"), mode, file, whole),

@@ -20,7 +20,7 @@ type paramSet struct {
 }
 
 // newParamSet lays narrower scopes over wider ones.
-func newParamSet(m *Method, perModel bool, narrowFirst ...scopeRules) *paramSet {
+func newParamSet(m *MethodSchema, perModel bool, narrowFirst ...scopeRules) *paramSet {
 	s := &paramSet{rules: make(scopeRules), values: make(Values)}
 	for _, p := range m.Params {
 		if p.PerModel != perModel {

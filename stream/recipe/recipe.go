@@ -5,7 +5,7 @@ import "weld/format"
 // Recipe is a merge that was asked for, complete and consistent in itself.
 type Recipe struct {
 	Origin   string // the file that it was read from; "" for the command line
-	Method   *Method
+	Method   *MethodSchema
 	Base     string   // "" if there is none
 	BaseLora []string // adapters that are added to the base
 	Models   []Model

@@ -152,7 +152,7 @@ func plain(values Values) scopeRules {
 
 // render lists parameters in the order of the schema. The preset is spelled out by the
 // values that it set.
-func (m *Method) render(l scopeRules) *yaml.Node {
+func (m *MethodSchema) render(l scopeRules) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	for _, p := range m.Params {
 		if rs, ok := l[p.Key]; ok && p.Key != PresetKey {

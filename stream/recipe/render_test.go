@@ -140,7 +140,7 @@ func replacesDensity(r *recipe.Recipe) bool {
 	return slices.ContainsFunc(r.Models, func(m recipe.Model) bool { return m.Params.Has("threshold") && m.Params.Has("density") })
 }
 
-func randomDraft(r *rand.Rand, m recipe.Method) *recipe.Draft {
+func randomDraft(r *rand.Rand, m recipe.MethodSchema) *recipe.Draft {
 	set := func(key, text string) recipe.Setting {
 		return recipe.Setting{Key: key, Text: text, Where: recipe.Position{Flag: "--" + key}}
 	}

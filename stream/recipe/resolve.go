@@ -67,7 +67,7 @@ func (s Schema) resolve(r *resolver, d *Draft) *Recipe {
 // builder makes a recipe of a draft.
 type builder struct {
 	*resolver
-	method *Method
+	method *MethodSchema
 	draft  *Draft
 	base   reference
 	out    *Recipe
@@ -75,7 +75,7 @@ type builder struct {
 	module, global, preset, defaults scopeRules
 }
 
-func newBuilder(r *resolver, m *Method, d *Draft) *builder {
+func newBuilder(r *resolver, m *MethodSchema, d *Draft) *builder {
 	b := &builder{resolver: r, method: m, draft: d, base: r.reference(d.Base)}
 	b.out = &Recipe{Origin: r.origin, Method: m, Base: b.base.path, BaseLora: b.base.lora}
 	b.module = r.collect(m, d.ModuleParams, ofAll)

@@ -6,10 +6,10 @@ import (
 )
 
 // Schema is the list of methods.
-type Schema []Method
+type Schema []MethodSchema
 
-// Method is what can be said to one merge method.
-type Method struct {
+// MethodSchema is what a recipe can say of one merge method.
+type MethodSchema struct {
 	Name      string
 	Summary   string // one line
 	Source    string // the paper, or the page that describes it
@@ -91,7 +91,7 @@ func (p Param) fixed() bool {
 
 // baseAlone reports a method that gives the base where nothing else is merged. That is how
 // adapters are put into a model: it has them, and is the base and the only model.
-func (m *Method) baseAlone() bool {
+func (m *MethodSchema) baseAlone() bool {
 	return m.Base == Required && m.BaseIs == BaseReference && m.MinModels == 1 && m.MaxModels == 0 && !m.Own
 }
 
@@ -99,8 +99,8 @@ func (m *Method) baseAlone() bool {
 func (p Param) shared() bool { return !p.PerModel && !p.fixed() }
 
 // Find returns the method of that name.
-func (s Schema) Find(name string) (*Method, bool) {
-	i := slices.IndexFunc(s, func(m Method) bool { return m.Name == name })
+func (s Schema) Find(name string) (*MethodSchema, bool) {
+	i := slices.IndexFunc(s, func(m MethodSchema) bool { return m.Name == name })
 	if i < 0 {
 		return nil, false
 	}
@@ -108,7 +108,7 @@ func (s Schema) Find(name string) (*Method, bool) {
 }
 
 // Named is [Schema.Find] with an error that says which method was probably meant.
-func (s Schema) Named(name string) (*Method, error) {
+func (s Schema) Named(name string) (*MethodSchema, error) {
 	m, ok := s.Find(name)
 	if !ok {
 		return nil, fmt.Errorf("unknown merge method %q%s: %s", name, hint(name, s.Names()), choose(s.Names()))
@@ -136,7 +136,7 @@ func (s Schema) Names() []string {
 }
 
 // param finds a key of the method.
-func (m *Method) param(key string) (Param, bool) {
+func (m *MethodSchema) param(key string) (Param, bool) {
 	i := slices.IndexFunc(m.Params, func(p Param) bool { return p.Key == key })
 	if i < 0 {
 		return Param{}, false
@@ -146,11 +146,11 @@ func (m *Method) param(key string) (Param, bool) {
 
 // atTop reports a key that may stand at the top of a recipe.
 func (s Schema) atTop(key string) bool {
-	return slices.ContainsFunc(s, func(m Method) bool { p, ok := m.param(key); return ok && p.Top })
+	return slices.ContainsFunc(s, func(m MethodSchema) bool { p, ok := m.param(key); return ok && p.Top })
 }
 
 // keys lists the keys that may stand in a scope.
-func (m *Method) keys(s scope) []string {
+func (m *MethodSchema) keys(s scope) []string {
 	var keys []string
 	for _, p := range m.Params {
 		if s.allows(p) {

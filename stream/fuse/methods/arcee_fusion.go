@@ -11,7 +11,7 @@ import (
 
 func init() {
 	register(definition[none, none]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "arcee_fusion",
 			Summary: "take the updates that matter most, by size and by what they do to the rows' distributions",
 			Source:  "https://www.arcee.ai/blog/meet-mergekit-v0-1-arcee-fusion-expanded-model-support-multi-gpu-acceleration",

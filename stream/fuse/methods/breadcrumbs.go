@@ -8,7 +8,7 @@ import (
 func init() {
 	breadcrumbs := func(name, summary, consensus string) definition[sparseParams, outlierModel] {
 		return definition[sparseParams, outlierModel]{
-			Method: recipe.Method{
+			MethodSchema: recipe.MethodSchema{
 				Name: name, Summary: summary, Source: "arXiv 2312.06795",
 				Formula: `τₜ drops the int(γn) elements of δₜ with the largest magnitude, and the smallest, down to int(d·n) of the tensor's n; γ is gamma, d density. ` +
 					consensus + ` consensus:` + arithmeticText,

@@ -8,7 +8,7 @@ import (
 func init() {
 	dare := func(name, summary, consensus string) definition[randomParams, sparseModel] {
 		return definition[randomParams, sparseModel]{
-			Method: recipe.Method{
+			MethodSchema: recipe.MethodSchema{
 				Name: name, Summary: summary, Source: "arXiv 2311.03099",
 				Formula: `τₜ keeps each element of δₜ with probability d, the density. ` + consensus + ` consensus:` + arithmeticText,
 				Base:    recipe.Required, MinModels: 1,

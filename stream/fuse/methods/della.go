@@ -10,7 +10,7 @@ import (
 func init() {
 	della := func(name, summary, normalize, consensus string) definition[randomParams, rankedModel] {
 		return definition[randomParams, rankedModel]{
-			Method: recipe.Method{
+			MethodSchema: recipe.MethodSchema{
 				Name: name, Summary: summary, Source: "arXiv 2406.11617",
 				Formula: `τₜ keeps an element of δₜ with probability (d−ε)+2ε·r, r the rank of its magnitude in its row, from 0 to 1; d is density, ε epsilon. ` +
 					consensus + ` consensus:` + arithmeticText,

@@ -12,7 +12,7 @@ import (
 
 func init() {
 	register(definition[fisherParams, fisherModel]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "fisher",
 			Own:     true,
 			Summary: "average of the models, each element weighted by its squared importance",

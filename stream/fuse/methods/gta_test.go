@@ -117,7 +117,7 @@ func randomTrial(r *rand.Rand, method string, models int) trial {
 	return o
 }
 
-// gtaReference is the table of DESIGN.md's section 4, with sorts and whole tensors. Only
+// gtaReference is the formula of generalised task arithmetic in docs/methods.md, with sorts and whole tensors. Only
 // magnitudes and votes are of the type that a merge has, because they are compared.
 func gtaReference[T fusetest.Real](o trial, in *fusetest.Inputs, j int) []float64 {
 	job, base := in.Jobs[j], fusetest.Decoded[T](in.Base[j])

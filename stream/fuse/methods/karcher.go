@@ -9,7 +9,7 @@ import (
 
 func init() {
 	register(definition[karcherParams, none]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "karcher",
 			Summary: "the mean of the models on the sphere, found by iteration",
 			Source:  "arXiv 2603.04972",

@@ -8,7 +8,7 @@ import (
 
 func init() {
 	register(definition[linearParams, weighted]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "linear",
 			Summary: "weighted average of the models",
 			Source:  "arXiv 2203.05482",

@@ -11,7 +11,7 @@ import (
 
 func init() {
 	register(definition[stockParams, none]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "model_stock",
 			Summary: "between the base and the mean of the models, by the angles between their task vectors",
 			Source:  "arXiv 2403.19522",

@@ -12,7 +12,7 @@ import (
 
 func init() {
 	register(definition[multislerpParams, weighted]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "multislerp",
 			Summary: "the weighted mean on the sphere, to first order, of any number of models or task vectors",
 			Source:  "https://goddard.blog/posts/multislerp-wow-what-a-cool-idea/",

@@ -8,7 +8,7 @@ import (
 
 func init() {
 	register(definition[nearswapParams, none]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "nearswap",
 			Summary: "swap in the other model's element where it is near the base's",
 			Source:  "https://huggingface.co/alchemonaut/QuartetAnemoi-70B-t0.0001",

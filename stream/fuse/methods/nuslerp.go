@@ -11,7 +11,7 @@ import (
 
 func init() {
 	register(definition[nuslerpParams, weighted]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "nuslerp",
 			Summary: "on the great circle between two models, or their task vectors, by their weights",
 			Source:  "Shoemake 1985",

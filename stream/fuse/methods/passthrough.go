@@ -9,7 +9,7 @@ import (
 
 func init() {
 	register(definition[none, scaled]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "passthrough",
 			Summary: "one model as it is, or scaled, or in another dtype; with slices, layers of several",
 			Formula: `θ = scale · θ₁ of the one model. With scale 1 and the same dtype its bytes are copied.`,

@@ -8,7 +8,7 @@ import (
 
 func init() {
 	register(definition[ramParams, none]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "ram",
 			Summary: "add updates that only one model makes as they are, and the mean of those that several make",
 			Source:  "arXiv 2601.13572",
@@ -19,7 +19,7 @@ func init() {
 		formula: formula[ramParams, none]{single: ram[float32], double: ram[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: ramTiles},
 	})
 	register(definition[ramPlusParams, none]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "ramplus_tl",
 			Summary: "ram, with updates that only one model makes scaled up by how much it shares",
 			Source:  "arXiv 2601.13572",

@@ -13,8 +13,8 @@ import (
 
 // Method is a registered merge method.
 type Method struct {
-	recipe.Method // what can be said to it
-	Family        Family
+	recipe.MethodSchema // what can be said to it
+	Family              Family
 	// Differences are where the method means something else than mergekit's of the same name: docs/mergekit.md.
 	Differences []Difference
 	// Exact says that mergekit computes the method in float32 too, whatever the models are stored in.
@@ -102,7 +102,7 @@ func Find(name string) (*Method, bool) {
 func Schema() recipe.Schema {
 	schema := make(recipe.Schema, len(registry))
 	for i, m := range registry {
-		schema[i] = m.Method
+		schema[i] = m.MethodSchema
 	}
 	return schema
 }
@@ -110,11 +110,11 @@ func Schema() recipe.Schema {
 // definition is what a method's file registers. All and Each are structs: the parameters that hold for all models, and
 // those of each. Their fields have tags; see [fields].
 type definition[All, Each any] struct {
-	recipe.Method // without Params
-	family        Family
-	defaults      map[string]string // in place of those in the tags, where methods share a struct
-	differences   []Difference
-	exact         bool // see [Method.Exact]
+	recipe.MethodSchema // without Params
+	family              Family
+	defaults            map[string]string // in place of those in the tags, where methods share a struct
+	differences         []Difference
+	exact               bool // see [Method.Exact]
 
 	readsImportance func(*All) bool        // nil for never
 	unchanged       func(*All, *Each) bool // of a method that passes one model on: whether its values stay as they are
@@ -126,7 +126,7 @@ type definition[All, Each any] struct {
 
 // register adds a method. What is wrong with it fails [All]'s test, and not the program.
 func register[All, Each any](d definition[All, Each]) {
-	m := &Method{Method: d.Method, Family: d.family, Differences: d.differences, Exact: d.exact}
+	m := &Method{MethodSchema: d.MethodSchema, Family: d.family, Differences: d.differences, Exact: d.exact}
 	var err error
 	if m.all, err = fieldsOf(reflect.TypeFor[All](), false, d.defaults); err == nil {
 		m.each, err = fieldsOf(reflect.TypeFor[Each](), true, d.defaults)

@@ -8,7 +8,7 @@ import (
 
 func init() {
 	register(definition[sceParams, none]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "sce",
 			Summary: "select elements by their variance over models, weigh models by their energy, erase what is against the elected sign",
 			Source:  "arXiv 2408.07990",

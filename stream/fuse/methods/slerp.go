@@ -9,7 +9,7 @@ import (
 
 func init() {
 	register(definition[slerpParams, none]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "slerp",
 			Summary: "on the great circle between two models",
 			Source:  "Shoemake 1985",

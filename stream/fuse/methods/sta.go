@@ -9,7 +9,7 @@ import (
 
 func init() {
 	register(definition[staParams, staModel]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "sta",
 			Own:     true,
 			Summary: "selective task arithmetic: add what matters of each task vector, chosen by gradient importance",

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	register(definition[arithmeticParams, weighted]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "task_arithmetic",
 			Summary: "add the task vectors, weighted, to the base",
 			Source:  "arXiv 2212.04089",

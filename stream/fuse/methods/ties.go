@@ -7,7 +7,7 @@ import (
 
 func init() {
 	register(definition[sparseParams, sparseModel]{
-		Method: recipe.Method{
+		MethodSchema: recipe.MethodSchema{
 			Name:    "ties",
 			Summary: "trim task vectors to their largest elements, elect signs, merge what agrees",
 			Source:  "arXiv 2306.01708",

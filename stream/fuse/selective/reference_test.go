@@ -8,7 +8,7 @@ import (
 	"weld/stream/fuse/fusetest"
 )
 
-// This file is Selective Task Arithmetic as DESIGN.md section 3 states it, over whole
+// This file is Selective Task Arithmetic (arXiv 2411.16139, docs/methods.md) over whole
 // tensors, with sorts and without kernels, passes or tiles. real is float32, or
 // float64 where a source is.
 
