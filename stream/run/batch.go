@@ -34,8 +34,8 @@ func (w *worker) workBatch(batch item) error {
 	w.batching = true
 	defer func() { w.batching = false }()
 	for i := batch.tensor; i < batch.tensor+batch.batch; i++ {
-		t := w.walk.Open(i)
-		if t == nil {
+		t := &w.small
+		if !w.walk.open(t, i) {
 			continue
 		}
 		for t.stage < t.steps() {

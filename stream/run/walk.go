@@ -66,21 +66,30 @@ func (w *walk) Cost(tensor int) int64 {
 
 // Open implements [tasks].
 func (w *walk) Open(tensor int) *task {
-	job, fused := w.config.Tensors.Job(tensor)
-	if !fused && !w.writes() {
+	t := new(task)
+	if !w.open(t, tensor) {
 		return nil
 	}
-	t := &task{tensor: tensor}
+	return t
+}
+
+// open begins with a tensor in the memory of a task, if there is something to do for it.
+func (w *walk) open(t *task, tensor int) bool {
+	job, fused := w.config.Tensors.Job(tensor)
+	if !fused && !w.writes() {
+		return false
+	}
+	*t = task{tensor: tensor, of: t.of}
 	w.config.Tensors.Describe(tensor, &t.of)
 	if t.of.tiling().Count() == 0 {
-		return nil
+		return false
 	}
 	if fused {
 		w.opening.Lock()
 		t.stages = w.chain(job)
 		w.opening.Unlock()
 		if len(t.stages) == 0 {
-			return nil
+			return false
 		}
 		last := t.stages[len(t.stages)-1]
 		t.bytes = t.of.ReadBytes(last.Reads())
@@ -90,7 +99,7 @@ func (w *walk) Open(tensor int) *task {
 		w.config.Progress.correct(t.bytes - t.of.ReadBytes(w.reads))
 	}
 	t.tiles = w.Enter(t, 0)
-	return t
+	return true
 }
 
 // Enter implements [tasks].

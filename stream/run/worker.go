@@ -19,6 +19,7 @@ type worker struct {
 	outs    [][]byte
 
 	batching bool // at the tensors of a batch
+	small    task // the one at hand
 }
 
 // run works until there is nothing left to do.
