@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -67,18 +68,15 @@ func exampleOf(m *recipe.MethodSchema, importance bool) example {
 	return e
 }
 
-// exampleValue is what an example says of a key; "" for nothing. A share whose default is the whole stands at one
-// half, where it can be seen to do something.
+// exampleValue is what an example says of a key; "" for nothing.
 func exampleValue(p recipe.Param, model string, importance bool) string {
 	switch {
 	case p.Key == recipe.ImportanceKey && importance:
 		return model + "-grad.safetensors"
-	case p.Kind != recipe.Number && !p.Required:
-		return ""
-	case p.Min == 0 && p.Max == 1 && p.Default == "1", p.Required && p.Default == "":
-		return "0.5"
+	case p.Kind == recipe.Number || p.Required:
+		return cmp.Or(p.Example, p.Default)
 	}
-	return p.Default
+	return p.Example
 }
 
 // needsImportance reports a method that refuses a merge without importance files, as long as its other keys have

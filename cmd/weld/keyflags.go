@@ -125,16 +125,18 @@ type sharedKey struct {
 	recipe.Param
 	methods []string
 	same    bool // in all methods that have it
+	all     bool // methods have it
 }
 
 // allKeys lists the keys of all methods, each once. One that is a truth value in any method counts as one, so
 // that it does not take the next word of a command line that names no method.
 func allKeys() (keys []sharedKey) {
-	for _, m := range stream.Schema() {
+	schema := stream.Schema()
+	for _, m := range schema {
 		for _, p := range m.Params {
 			i := slices.IndexFunc(keys, func(k sharedKey) bool { return k.Key == p.Key })
 			if i < 0 {
-				keys = append(keys, sharedKey{p, []string{m.Name}, true})
+				keys = append(keys, sharedKey{Param: p, methods: []string{m.Name}, same: true})
 				continue
 			}
 			k := &keys[i]
@@ -145,13 +147,16 @@ func allKeys() (keys []sharedKey) {
 			}
 		}
 	}
+	for i := range keys {
+		keys[i].all = len(keys[i].methods) == len(schema)
+	}
 	return keys
 }
 
 // sharedUsage is the help of a key where no method is named: who has it, and what it means if that is the same in all.
 func (k sharedKey) sharedUsage() string {
 	who := "of " + strings.Join(k.methods, ", ")
-	if len(k.methods) == len(stream.Schema()) {
+	if k.all {
 		who = "of all methods"
 	}
 	if !k.same {

@@ -147,7 +147,7 @@ func (r *roff) methods() {
 	r.text("A recipe gives keys to its method; as options they have - for _. All methods have these:")
 	everywhere := make(map[string]bool)
 	for _, k := range allKeys() {
-		if k.same && len(k.methods) == len(stream.Schema()) {
+		if k.same && k.all {
 			everywhere[k.Key] = true
 			r.key(k.Param)
 		}
@@ -157,7 +157,7 @@ func (r *roff) methods() {
 		r.text(methodSentence(&m))
 		if m.Formula != "" {
 			r.request("PP")
-			r.literal(m.Formula)
+			r.literal(wrappedLines(m.Formula, helpWidth))
 		}
 		for _, p := range m.Params {
 			if !everywhere[p.Key] {

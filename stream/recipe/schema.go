@@ -60,6 +60,7 @@ type Param struct {
 	Integer  bool     // a Number without a fraction, which cannot run through a gradient
 	Default  string   // as it would be written; "" for none
 	Required bool     // must be given, having no default
+	Example  string   // what an example says where the default would show nothing; "" for the default
 	// Explicit keys need a value for every tensor where they have filters: mergekit has no default for
 	// them. Of others the default counts where no filter matches, and a note says so.
 	Explicit bool

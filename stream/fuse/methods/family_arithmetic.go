@@ -35,7 +35,7 @@ func (p randomParams) values() (of sparseParams, seed uint64) { return p.sparseP
 // sparseModel is how much is kept of a model.
 type sparseModel struct {
 	weighted
-	Density float64 `key:"density" default:"1" min:"0" max:"1" help:"share of a task vector's elements to keep"`
+	Density float64 `key:"density" default:"1" example:"0.5" min:"0" max:"1" help:"share of a task vector's elements to keep"`
 }
 
 func (m sparseModel) share() sparsify.Share { return sparsify.Share{Density: m.Density} }

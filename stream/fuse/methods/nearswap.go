@@ -23,7 +23,7 @@ func init() {
 }
 
 type nearswapParams struct {
-	T float64 `key:"t" flags:"required" help:"distance up to which elements are swapped whole"`
+	T float64 `key:"t" example:"0.0001" flags:"required" help:"distance up to which elements are swapped whole"`
 }
 
 // nearswapLeast is what a smaller difference counts as.

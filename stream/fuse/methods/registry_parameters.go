@@ -21,6 +21,7 @@ import (
 //
 //	key      as recipes write it
 //	default  as it would be written; of a bool "false", of a choice its first
+//	example  what the recipe of "weld methods" says, where there is no default or it would show nothing
 //	min, max of a number, both included; without them it has no limits
 //	choices  names of a choice, apart by spaces
 //	flags    fixed: one value for all tensors; explicit: where filters are given, one must match;
@@ -49,7 +50,7 @@ func fieldsOf(t reflect.Type, perModel bool, defaults map[string]string) (*field
 		if text, ok := defaults[p.Key]; ok {
 			p.Default = text
 		}
-		if err := checkDefault(p); err != nil {
+		if err := errors.Join(checkText(p, "default", p.Default), checkText(p, "example", p.Example)); err != nil {
 			return nil, fmt.Errorf("field %s: %w", x.Name, err)
 		}
 		f.params, f.index = append(f.params, p), append(f.index, x.Index)
@@ -60,11 +61,11 @@ func fieldsOf(t reflect.Type, perModel bool, defaults map[string]string) (*field
 // paramOf makes a parameter of a field.
 func paramOf(x reflect.StructField) (recipe.Param, error) {
 	for _, tag := range strings.Fields(tagNames(x.Tag)) {
-		if !slices.Contains([]string{"key", "default", "min", "max", "choices", "flags", "help"}, tag) {
+		if !slices.Contains([]string{"key", "default", "example", "min", "max", "choices", "flags", "help"}, tag) {
 			return recipe.Param{}, fmt.Errorf("unknown tag %q", tag)
 		}
 	}
-	p := recipe.Param{Key: x.Tag.Get("key"), Help: x.Tag.Get("help")}
+	p := recipe.Param{Key: x.Tag.Get("key"), Help: x.Tag.Get("help"), Example: x.Tag.Get("example")}
 	if p.Key == "" || p.Help == "" || !x.IsExported() {
 		return p, errors.New("needs the tags key and help, and a name that begins with a capital letter")
 	}
@@ -97,8 +98,12 @@ func paramOf(x reflect.StructField) (recipe.Param, error) {
 	default:
 		err = fmt.Errorf("type %v is none of a parameter", x.Type)
 	}
-	if err == nil && !optional && !p.Required {
+	switch {
+	case err != nil:
+	case !optional && !p.Required:
 		err = errors.New("needs a default, to be required, or to be a pointer")
+	case p.Required && p.Example == "":
+		err = errors.New("is required, and needs an example")
 	}
 	return p, err
 }
@@ -165,24 +170,24 @@ func limited(p recipe.Param, tag reflect.StructTag) (recipe.Param, error) {
 	return p, nil
 }
 
-// checkDefault demands that a default is a value of its parameter.
-func checkDefault(p recipe.Param) error {
-	if p.Default == "" {
+// checkText demands that the text of a tag is a value of its parameter.
+func checkText(p recipe.Param, tag, text string) error {
+	if text == "" {
 		return nil
 	}
-	wrong := fmt.Errorf("default %q is not %s", p.Default, p.Allowed())
+	wrong := fmt.Errorf("%s %q is not %s", tag, text, p.Allowed())
 	switch p.Kind {
 	case recipe.Number:
-		x, err := strconv.ParseFloat(p.Default, 64)
+		x, err := strconv.ParseFloat(text, 64)
 		if err != nil || x < p.Min || x > p.Max || p.Integer && x != math.Trunc(x) {
 			return wrong
 		}
 	case recipe.Bool:
-		if p.Default != "true" && p.Default != "false" {
+		if text != "true" && text != "false" {
 			return wrong
 		}
 	case recipe.Choice:
-		if !slices.Contains(p.Choices, p.Default) {
+		if !slices.Contains(p.Choices, text) {
 			return wrong
 		}
 	}

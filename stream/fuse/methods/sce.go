@@ -31,7 +31,7 @@ erase      mₜ = [sign δₜ = sign Σ δ]
 }
 
 type sceParams struct {
-	SelectTopK float64 `key:"select_topk" default:"1" min:"0" max:"1" help:"share of the elements that differ to keep, those with the largest variance"`
+	SelectTopK float64 `key:"select_topk" default:"1" example:"0.5" min:"0" max:"1" help:"share of the elements that differ to keep, those with the largest variance"`
 	Int8Mask   bool    `key:"int8_mask" help:"has no effect; mergekit's choice of a type for masks"`
 }
 

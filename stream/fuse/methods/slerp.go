@@ -26,7 +26,7 @@ of whole tensors; straight where |cos φ| > 0.9995. θ₁ is the base.`,
 }
 
 type slerpParams struct {
-	T float64 `key:"t" flags:"required" help:"0 gives the base, 1 the other model"`
+	T float64 `key:"t" example:"0.5" flags:"required" help:"0 gives the base, 1 the other model"`
 }
 
 const (
