@@ -1,6 +1,6 @@
 """Selective Task Arithmetic in numpy: the reference weld is held against.
 
-Written from docs (DESIGN sections 2 and 3) alone, tensor by tensor and with a
+Written from docs/methods.md and docs/importance.md alone, tensor by tensor and with a
 sort where weld streams tiles and counts bins. Every operation is one numpy
 float32 operation in the order the text gives; sums over a tensor are taken in
 float64 and rounded once. float64 tensors are combined in float64, but scored in
@@ -25,7 +25,7 @@ OUT_DTYPES = {
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
 }
 FLOATING = set(OUT_DTYPES.values())
-# Below this, an L1 norm says nothing about a scale (DESIGN section 4).
+# Below this, an L1 norm says nothing about a scale (docs/methods.md).
 TINY_NORM = 1e-7
 
 
@@ -293,7 +293,7 @@ def elected(d):
 
 
 def selftest():
-    """Hand-computed cases; each line is one claim of DESIGN section 2 or 3."""
+    """Hand-computed cases; each line is one claim of docs/methods.md."""
 
     def run(thetas, grads, base=None, out=None, density=1.0, weight=1.0, statistic="mean_abs_grad", **options):
         arrays = [{"t": np.array(x, f32)} for x in thetas]
