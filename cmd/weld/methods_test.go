@@ -56,6 +56,15 @@ func TestExamplesShow(t *testing.T) {
 	}
 }
 
+// TestMethodsAreDescribed demands of every method what weld methods has a place for.
+func TestMethodsAreDescribed(t *testing.T) {
+	for _, m := range stream.Schema() {
+		if m.Summary == "" || m.Formula == "" || m.Source == "" && m.Name != "passthrough" { // which nobody had to invent
+			t.Errorf("%s: summary %q, source %q, formula %q", m.Name, m.Summary, m.Source, m.Formula)
+		}
+	}
+}
+
 // TestHelpOfMethods holds the help of every method to its schema: it lists each of its keys with its default and text, and
 // no other key.
 func TestHelpOfMethods(t *testing.T) {
