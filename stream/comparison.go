@@ -69,8 +69,8 @@ func (c *comparison) Describe(i int, to *run.Tensor) {
 	t := c.a.Tensors()[at.a]
 	*to = run.Tensor{
 		DType: t.DType, Elements: t.Elements(), RowLen: t.RowLen(), Bytes: t.Bytes(),
-		Models:     append(to.Models[:0], run.Operand{From: c.a, Index: int(at.a)}, run.Operand{From: c.b, Index: int(at.b)}),
-		Importance: append(to.Importance[:0], run.Operand{}, run.Operand{}),
+		Models:     append(to.Models[:0], run.Stored{From: c.a, Index: int(at.a)}, run.Stored{From: c.b, Index: int(at.b)}),
+		Importance: append(to.Importance[:0], run.Stored{}, run.Stored{}),
 	}
 }
 

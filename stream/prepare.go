@@ -102,9 +102,9 @@ func (p tensors) Describe(i int, to *run.Tensor) {
 }
 
 // operand is a tensor of an input; none where the index is negative.
-func operand(in *plan.Input, index int) run.Operand {
+func operand(in *plan.Input, index int) run.Stored {
 	if in == nil || index < 0 {
-		return run.Operand{}
+		return run.Stored{}
 	}
-	return run.Operand{From: in.Checkpoint, Index: index}
+	return run.Stored{From: in.Checkpoint, Index: index}
 }

@@ -127,7 +127,7 @@ func valued(t *testing.T, plan *Prepared, words []string) {
 	}
 	values := x.Shared
 	if at == 2 {
-		k := slices.IndexFunc(x.Models, func(p planning.Contribution) bool { return plan.Models[p.Model].Path == words[1] })
+		k := slices.IndexFunc(x.Models, func(p planning.ModelTensor) bool { return plan.Models[p.Model].Path == words[1] })
 		if k < 0 {
 			t.Errorf("%q: the model takes no part", words)
 			return
@@ -250,7 +250,7 @@ func (r *resolution) compareTensor(t *testing.T, plan *Prepared, x planning.Tens
 		return
 	}
 	sameValues(t, x.Name, x.Shared, r.Params[want.shared])
-	found := make(map[string]planning.Contribution)
+	found := make(map[string]planning.ModelTensor)
 	for _, p := range x.Models {
 		found[plan.Models[p.Model].Path] = p
 	}

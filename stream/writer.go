@@ -184,7 +184,7 @@ func (w *writer) writeFiles(ctx context.Context) error {
 }
 
 // writeFile writes one of the small files.
-func (w *writer) writeFile(ctx context.Context, f plan.File) error {
+func (w *writer) writeFile(ctx context.Context, f plan.SmallFile) error {
 	if f.Content != nil || !f.Carried {
 		return w.writeSmall(f.Name, bytes.NewReader(f.Content))
 	}

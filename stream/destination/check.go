@@ -10,25 +10,25 @@ import (
 	"weld/mmapio"
 )
 
-// Input is something that is read for an output, and must not be where that goes.
-type Input struct {
+// InUse is something that is read for an output, and must not be where that goes.
+type InUse struct {
 	Role  string // "base", for messages
 	Path  string // as the user named it
 	Files []format.InputFile
 }
 
-// Output is an output before it is begun.
-type Output struct {
+// Candidate is an output before it is begun.
+type Candidate struct {
 	Name   string
 	Kind   mmapio.StagingKind
 	Force  bool // what has the name is replaced
-	Inputs []Input
+	Inputs []InUse
 	// Resume is the file system on which an exchange is completed that an earlier run died in; nil leaves everything as it is.
 	Resume mmapio.FS
 }
 
 // Check demands that the output can be put where it is wanted.
-func (o Output) Check() error {
+func (o Candidate) Check() error {
 	parent := filepath.Dir(filepath.Clean(o.Name))
 	switch info, err := os.Stat(parent); {
 	case errors.Is(err, os.ErrNotExist), err == nil && !info.IsDir():
@@ -48,7 +48,7 @@ func (o Output) Check() error {
 }
 
 // checkNotInput refuses an output that would replace or hold an input.
-func (o Output) checkNotInput() error {
+func (o Candidate) checkNotInput() error {
 	out, err := os.Stat(o.Name)
 	if err != nil {
 		return nil // nothing there yet
@@ -86,7 +86,7 @@ func resolved(path string) string {
 }
 
 // checkVacant demands that nothing is in the way, or Force. An empty directory is nothing.
-func (o Output) checkVacant() error {
+func (o Candidate) checkVacant() error {
 	info, err := os.Lstat(o.Name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

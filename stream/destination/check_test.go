@@ -50,7 +50,7 @@ func TestLabelled(t *testing.T) {
 }
 
 // checked is what a check says of a name in a directory.
-func checked(t *testing.T, o destination.Output, says string) {
+func checked(t *testing.T, o destination.Candidate, says string) {
 	t.Helper()
 	switch err := o.Check(); {
 	case says == "" && err != nil:
@@ -98,7 +98,7 @@ func TestVacant(t *testing.T) {
 		{"link", mmapio.SingleFile, false, "already exists"},
 		{"nowhere", mmapio.SingleFile, false, "already exists"},
 	} {
-		checked(t, destination.Output{Name: at(c.name), Kind: c.kind, Force: c.force}, c.says)
+		checked(t, destination.Candidate{Name: at(c.name), Kind: c.kind, Force: c.force}, c.says)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestNotInput(t *testing.T) {
 		if c.is {
 			says = "output " + at(c.out) + " is the place of the model it: choose another"
 		}
-		checked(t, destination.Output{Name: at(c.out), Kind: c.kind, Force: true, Inputs: []destination.Input{
+		checked(t, destination.Candidate{Name: at(c.out), Kind: c.kind, Force: true, Inputs: []destination.InUse{
 			{Role: "base", Path: "none"}, {Role: "model", Path: "it", Files: []format.InputFile{{Path: at(c.input), Info: info}}},
 		}}, says)
 	}
@@ -148,6 +148,6 @@ func TestResume(t *testing.T) {
 	if err := errors.Join(os.Mkdir(aside, 0o777), os.WriteFile(filepath.Join(aside, "x"), nil, 0o666)); err != nil {
 		t.Fatal(err)
 	}
-	checked(t, destination.Output{Name: out, Kind: mmapio.Directory}, "")
-	checked(t, destination.Output{Name: out, Kind: mmapio.Directory, Resume: mmapio.OS}, "already exists")
+	checked(t, destination.Candidate{Name: out, Kind: mmapio.Directory}, "")
+	checked(t, destination.Candidate{Name: out, Kind: mmapio.Directory, Resume: mmapio.OS}, "already exists")
 }

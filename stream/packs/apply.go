@@ -50,8 +50,8 @@ func Apply(ctx context.Context, base string, patches []string, out string, o Opt
 }
 
 // applyPlaces is where the base and the patches are, for the checks of an output.
-func applyPlaces(name string, base format.Checkpoint, patches []string) []destination.Input {
-	list := []destination.Input{{Role: "base", Path: name, Files: base.Files()}}
+func applyPlaces(name string, base format.Checkpoint, patches []string) []destination.InUse {
+	list := []destination.InUse{{Role: "base", Path: name, Files: base.Files()}}
 	for _, path := range patches {
 		if info, err := os.Stat(path); err == nil && path != Stream {
 			list = append(list, fileInput("patch", path, info))

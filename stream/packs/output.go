@@ -29,7 +29,7 @@ type output struct {
 }
 
 // createRestored begins an output for restored files: a directory, unless the name is that of one file.
-func (o Options) createRestored(name string, inputs ...destination.Input) (*output, error) {
+func (o Options) createRestored(name string, inputs ...destination.InUse) (*output, error) {
 	switch {
 	case name == Stream || isShard(name):
 		return o.create(name, mmapio.SingleFile, inputs...)
@@ -40,8 +40,8 @@ func (o Options) createRestored(name string, inputs ...destination.Input) (*outp
 }
 
 // fileInput is a file that is read, as an input for the checks of an output.
-func fileInput(role, path string, info os.FileInfo) destination.Input {
-	return destination.Input{Role: role, Path: path, Files: []format.InputFile{{Path: path, Info: info}}}
+func fileInput(role, path string, info os.FileInfo) destination.InUse {
+	return destination.InUse{Role: role, Path: path, Files: []format.InputFile{{Path: path, Info: info}}}
 }
 
 // errSeveral is the error for an output of one file that would have several.
@@ -51,7 +51,7 @@ func errSeveral(out string) error {
 
 // create begins an output, which is not the place of an input. What is in the way must be a file or a directory, as
 // the output is, and needs Force.
-func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destination.Input) (*output, error) {
+func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destination.InUse) (*output, error) {
 	if name == Stream {
 		return &output{name: name, pipe: o.Out, single: true}, nil
 	}
@@ -59,7 +59,7 @@ func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destinat
 	if fs == nil {
 		fs = mmapio.OS
 	}
-	check := destination.Output{Name: name, Kind: kind, Force: o.Force, Inputs: inputs, Resume: fs}
+	check := destination.Candidate{Name: name, Kind: kind, Force: o.Force, Inputs: inputs, Resume: fs}
 	if err := check.Check(); err != nil {
 		return nil, err
 	}

@@ -48,8 +48,8 @@ func (in *packFiles) size() (n int64) {
 }
 
 // place is where the files are, for the checks of an output.
-func (in *packFiles) place(name string) destination.Input {
-	p := destination.Input{Role: "input", Path: name}
+func (in *packFiles) place(name string) destination.InUse {
+	p := destination.InUse{Role: "input", Path: name}
 	switch {
 	case in.pack != nil:
 		p.Files = []format.InputFile{{Path: in.pack.Path(), Info: in.pack.Info()}}

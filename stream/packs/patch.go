@@ -61,7 +61,7 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 	o.hold(sources.tensors(), patchTensor)
 	paths, bytes := filesOf(from)
 	o.fit(append(paths, sources.paths()...), bytes+2*sources.size())
-	dst, err := o.create(out, mmapio.SingleFile, destination.Input{Role: "base", Path: base, Files: from.Files()}, sources.place(result))
+	dst, err := o.create(out, mmapio.SingleFile, destination.InUse{Role: "base", Path: base, Files: from.Files()}, sources.place(result))
 	if err != nil {
 		return nil, err
 	}

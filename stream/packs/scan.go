@@ -45,7 +45,7 @@ func (s *scannedPack) Close() error {
 }
 
 // place is where the file is, for the checks of an output.
-func (s *scannedPack) place() (list []destination.Input) {
+func (s *scannedPack) place() (list []destination.InUse) {
 	if s.file != nil && !s.spooled {
 		list = append(list, fileInput("pack", s.file.Path(), s.file.Info()))
 	}

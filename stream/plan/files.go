@@ -15,8 +15,8 @@ import (
 // RecipeName is the file in an output directory that holds the recipe.
 const RecipeName = "weld_recipe.yml"
 
-// File is a small file of the output.
-type File struct {
+// SmallFile is a small file of the output.
+type SmallFile struct {
 	Name    string // with slashes
 	Carried bool   // from beside the reference
 	Content []byte // nil where it is carried as it is
@@ -35,7 +35,7 @@ func (p *planner) listFiles() error {
 		return err
 	}
 	add := func(name string, content []byte) {
-		p.Output.Files = append(p.Output.Files, File{Name: name, Content: content})
+		p.Output.Files = append(p.Output.Files, SmallFile{Name: name, Content: content})
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.vocabulary.files)) {
 		add(name, p.vocabulary.files[name])
@@ -69,7 +69,7 @@ func (p *planner) listCarried() error {
 		p.note("%s: the directory %s is not carried to the output", ref.Path, name)
 	}
 	for _, name := range names {
-		f := File{Name: name, Carried: true}
+		f := SmallFile{Name: name, Carried: true}
 		if name == hub.ConfigName {
 			if f.Content, err = p.configure(beside); err != nil {
 				return fmt.Errorf("carry %s of %s: %w", name, ref.Path, err)

@@ -19,7 +19,7 @@ type Output struct {
 	Path      string
 	Container destination.Container
 	Layout    *safetensors.Layout // whose tensors are those of the plan
-	Files     []File              // beside the weights, in the order in which they are written
+	Files     []SmallFile         // beside the weights, in the order in which they are written
 	Size      int64               // bytes of the files with tensors, before compression
 	carried   int64               // bytes of the files that are carried
 }

@@ -18,7 +18,7 @@ import (
 
 // match lists the tensors of the output and finds each in every source.
 func (p *planner) match() (problems []error) {
-	m := matcher{planner: p, slice: -1, module: -1, filters: p.Recipe.Coverage(), params: p.method().Decoder(), origins: make(map[originsKey]*Origins), shares: make(map[shareKey]*Share)}
+	m := matcher{planner: p, slice: -1, module: -1, filters: p.Recipe.Coverage(), params: p.method().Decoder(), origins: make(map[originsKey]*Origins), shares: make(map[shareKey]*ModelShare)}
 	for _, module := range p.Recipe.Modules {
 		m.modules = append(m.modules, module.Name)
 	}
@@ -47,8 +47,8 @@ type matcher struct {
 	runs     map[*Input][]layers.Run // of the module at hand
 	problems []error
 	origins  map[originsKey]*Origins
-	shares   map[shareKey]*Share
-	parts    []Contribution // room for those of the next tensors
+	shares   map[shareKey]*ModelShare
+	parts    []ModelTensor // room for those of the next tensors
 }
 
 // originsKey and shareKey name what many tensors have in common; evaluated parameters, which are shared, by where
@@ -75,20 +75,20 @@ func (m *matcher) common(o Origins) *Origins {
 }
 
 // share returns one value for all that a model brings with the same parameters.
-func (m *matcher) share(model int, params recipe.Values) *Share {
+func (m *matcher) share(model int, params recipe.Values) *ModelShare {
 	key := shareKey{model, reflect.ValueOf(params).Pointer()}
 	known := m.shares[key]
 	if known == nil {
-		known = &Share{model, params}
+		known = &ModelShare{model, params}
 		m.shares[key] = known
 	}
 	return known
 }
 
 // contributions lends room for n parts.
-func (m *matcher) contributions(n int) []Contribution {
+func (m *matcher) contributions(n int) []ModelTensor {
 	if len(m.parts) < n {
-		m.parts = make([]Contribution, max(n, 1024))
+		m.parts = make([]ModelTensor, max(n, 1024))
 	}
 	room := m.parts[:0:n]
 	m.parts = m.parts[n:]
@@ -274,7 +274,7 @@ func (m *matcher) addContributions(out *Tensor, t format.Tensor, s request) (rec
 				m.fail(err)
 			}
 		}
-		out.Models = append(out.Models, Contribution{m.share(in.model, own[in.source]), int32(index), int32(importance)})
+		out.Models = append(out.Models, ModelTensor{m.share(in.model, own[in.source]), int32(index), int32(importance)})
 	}
 	return shared, nil
 }

@@ -19,10 +19,10 @@ func (p *planner) checkPlace() error {
 	if container == destination.Patch && p.Recipe.Base == "" {
 		return fmt.Errorf("output %s: a patch is made against the base, and the recipe has no base model", p.out)
 	}
-	check := destination.Output{Name: p.out, Kind: container.Kind(), Force: p.options.Force}
+	check := destination.Candidate{Name: p.out, Kind: container.Kind(), Force: p.options.Force}
 	for i := range p.Opened {
 		in := &p.Opened[i]
-		check.Inputs = append(check.Inputs, destination.Input{Role: in.Role, Path: in.Path, Files: in.Files()})
+		check.Inputs = append(check.Inputs, destination.InUse{Role: in.Role, Path: in.Path, Files: in.Files()})
 	}
 	return check.Check()
 }

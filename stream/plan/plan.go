@@ -33,7 +33,7 @@ type Costs struct {
 type Tensor struct {
 	format.Tensor
 	*Origins
-	Models []Contribution
+	Models []ModelTensor
 	Index  int32 // in From
 	Base   int32 // in Reference; −1 for none
 	Action Action
@@ -48,20 +48,20 @@ type Origins struct {
 	Shared    recipe.Values // parameters that hold for all models
 }
 
-// Contribution is what one model brings to a tensor.
-type Contribution struct {
-	*Share
+// ModelTensor is what one model brings to a tensor.
+type ModelTensor struct {
+	*ModelShare
 	Index      int32 // of the tensor there, or absent, or supplied
 	Importance int32 // index in the model's importance file; −1 for none
 }
 
-// Share is what it brings to many tensors.
-type Share struct {
+// ModelShare is what it brings to many tensors.
+type ModelShare struct {
 	Model  int // index in the plan's models
 	Params recipe.Values
 }
 
-// Values of Contribution.Index that are no index.
+// Values of ModelTensor.Index that are no index.
 const (
 	absent   = -1 // the model does not have the tensor and takes no part
 	supplied = -2 // it stands in the output's own source, which the model is read as having too

@@ -26,8 +26,8 @@ func (l listed) Job(i int) (int, bool) { return i, true }
 
 // Describe implements [Tensors]: a base and two models.
 func (l listed) Describe(i int, t *Tensor) {
-	at := Operand{From: l, Index: i}
-	*t = Tensor{DType: l[i].DType, Elements: l[i].Elements(), RowLen: l[i].RowLen(), Bytes: l[i].Bytes(), Base: at, Models: []Operand{at, at}, Importance: []Operand{{}, {}}}
+	at := Stored{From: l, Index: i}
+	*t = Tensor{DType: l[i].DType, Elements: l[i].Elements(), RowLen: l[i].RowLen(), Bytes: l[i].Bytes(), Base: at, Models: []Stored{at, at}, Importance: []Stored{{}, {}}}
 }
 
 // constant is a method with stages of which nothing but the cost is known.

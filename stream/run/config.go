@@ -36,23 +36,23 @@ type Tensor struct {
 	RowLen   int64
 	Bytes    int64 // of the output
 
-	Copied     Operand // where its bytes are copied from, if the method does not make them
-	Base       Operand
-	Models     []Operand
-	Importance []Operand // one for each of the models
+	Copied     Stored // where its bytes are copied from, if the method does not make them
+	Base       Stored
+	Models     []Stored
+	Importance []Stored // one for each of the models
 }
 
-// Operand is a tensor of an opened checkpoint. There is none where From is nil.
-type Operand struct {
+// Stored is a tensor of an opened checkpoint. There is none where From is nil.
+type Stored struct {
 	From  format.Checkpoint
 	Index int
 }
 
 // dtype is the type in which a stage sees the operand.
-func (o Operand) dtype() format.DType { return unit(o.From.Tensors()[o.Index].DType) }
+func (o Stored) dtype() format.DType { return unit(o.From.Tensors()[o.Index].DType) }
 
 // bytes is the size of the whole operand.
-func (o Operand) bytes() int64 { return o.From.Tensors()[o.Index].Bytes() }
+func (o Stored) bytes() int64 { return o.From.Tensors()[o.Index].Bytes() }
 
 // Sink takes the bytes of one output's tensors, each once. Its methods may be called from any goroutine.
 type Sink interface {
@@ -87,7 +87,7 @@ func tileElements(t fuse.Tiling) int64 {
 var allReads = fuse.Reads{Base: true, Models: true, Importance: true}
 
 // eachOperand visits those that are read.
-func (t *Tensor) eachOperand(reads fuse.Reads, visit func(Operand)) {
+func (t *Tensor) eachOperand(reads fuse.Reads, visit func(Stored)) {
 	if reads.Base && t.Base.From != nil {
 		visit(t.Base)
 	}
@@ -108,7 +108,7 @@ func (t *Tensor) elementBytes(reads fuse.Reads, sinks int) int64 {
 		return 1
 	}
 	bits := unit(t.DType).Bits() * max(1, sinks)
-	t.eachOperand(reads, func(o Operand) { bits += o.dtype().Bits() })
+	t.eachOperand(reads, func(o Stored) { bits += o.dtype().Bits() })
 	return int64(bits / 8)
 }
 
@@ -117,7 +117,7 @@ func (t *Tensor) ReadBytes(reads fuse.Reads) (n int64) {
 	if t.copied() {
 		return t.Bytes
 	}
-	t.eachOperand(reads, func(o Operand) { n += o.bytes() })
+	t.eachOperand(reads, func(o Stored) { n += o.bytes() })
 	return n
 }
 
@@ -127,7 +127,7 @@ func (t *Tensor) advise(a mmapio.Advice, reads fuse.Reads, lo, hi int64) {
 		format.Advise(t.Copied.From, a, t.Copied.Index, lo, hi-lo)
 		return
 	}
-	t.eachOperand(reads, func(o Operand) {
+	t.eachOperand(reads, func(o Stored) {
 		size := int64(o.dtype().Bits() / 8)
 		format.Advise(o.From, a, o.Index, lo*size, (hi-lo)*size)
 	})

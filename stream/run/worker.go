@@ -160,7 +160,7 @@ type loan struct {
 const smallOperand = 64 << 10
 
 // lend lends an operand, if it is wanted and there.
-func (l *loan) lend(o Operand, wanted bool) fuse.Operand {
+func (l *loan) lend(o Stored, wanted bool) fuse.Operand {
 	if l.next == len(l.views) {
 		l.views = append(l.views, mmapio.View{})
 	}
