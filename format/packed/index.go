@@ -141,7 +141,7 @@ func parseIndex(path string, p []byte) (*index, error) {
 		if n := len(files); n > 0 {
 			f.Begin = files[n-1].Begin + files[n-1].Size
 		}
-		if f.Size < 0 || f.Begin+f.Size < f.Begin {
+		if f.Begin+f.Size < f.Begin { // negative, or too large together
 			return bad("file %q has an impossible size", f.Name)
 		}
 		files = append(files, f)
@@ -180,7 +180,7 @@ func parseIndex(path string, p []byte) (*index, error) {
 	for ; next < len(files) && files[next].Begin == at; next++ { // empty
 		x.file(files[next])
 	}
-	if next < len(files) || next > 0 && at != files[next-1].Begin+files[next-1].Size {
+	if next > 0 && at != files[next-1].Begin+files[next-1].Size {
 		return bad("its blocks end at byte %d of the content, its files elsewhere", at)
 	}
 	for _, t := range tabled {

@@ -82,6 +82,13 @@ func TestIndexDamaged(t *testing.T) {
 	if _, err := parseIndex("x", append(text, make([]byte, blockEntry)...)); err == nil {
 		t.Error("a block that is not counted")
 	}
+	if _, err := parseIndex("x", append(bytes.Clone(text), 0)); err == nil {
+		t.Error("a byte that belongs to nothing")
+	}
+	alone := &index{end: headerSize}
+	alone.data(record{tag: tagData, content: 1})
+	_, err := parseIndex("x", printed(t, alone))
+	kindAnd(t, "a block without a file", err, format.KindRecord, "block 0 does not fit")
 }
 
 // TestIndexRefused changes one figure each.

@@ -156,9 +156,19 @@ func TestScanRefuses(t *testing.T) {
 		_, _, err := scanAll(changed)
 		kindAnd(t, name, err, format.KindChecksum, "that of something else")
 	}
+	damaged := bytes.Clone(pack)
+	damaged[headerSize+5] ^= 1
+	_, _, err := scanAll(damaged)
+	kindAnd(t, "a damaged head", err, format.KindRecord, "the head of a record is damaged")
+	_, _, err = scanAll(joined(header, with(5, append(bytes.Clone(sound[5][:recordSize]), 'x'))))
+	kindAnd(t, "a damaged table", err, format.KindChecksum, "its payload is damaged")
+	s, _ := NewScanner("", bytes.NewReader(pack))
+	s.seen.named = maxIndex
+	_, err = s.Next(nil)
+	kindAnd(t, "too many names", err, format.KindRecord, "an index of more than")
 	long := appendRecord(nil, tagFile, 0, nil)
 	binary.LittleEndian.PutUint32(long[4:], fileEntry+maxName+1)
 	record{tag: tagFile, payload: fileEntry + maxName + 1}.put(long)
-	_, _, err := scanAll(append(bytes.Clone(header), long...))
+	_, _, err = scanAll(append(bytes.Clone(header), long...))
 	kindAnd(t, "a long record", err, format.KindRecord, "over the limit")
 }
