@@ -1,0 +1,107 @@
+package safetensors
+
+import (
+	"cmp"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strconv"
+
+	"weld/format"
+)
+
+// Append prints the header's JSON: compact, the metadata first with its keys
+// sorted, and padded with spaces to a multiple of 8 bytes, so that the data begins
+// on one. Parsing what it prints gives the same tensors and metadata. Names and
+// metadata must be UTF-8.
+func (h *Header) Append(dst []byte) []byte {
+	start := len(dst)
+	dst = appendOpening(dst, h.Metadata)
+	for i, e := range h.Tensors {
+		if i > 0 || h.Metadata != nil {
+			dst = append(dst, ',')
+		}
+		dst = e.append(dst)
+	}
+	dst = append(dst, '}')
+	for (len(dst)-start)%lengthSize != 0 {
+		dst = append(dst, ' ')
+	}
+	return dst
+}
+
+// appendOpening prints what comes before the tensors.
+func appendOpening(dst []byte, metadata map[string]string) []byte {
+	dst = append(dst, '{')
+	if metadata != nil {
+		dst = appendString(dst, metadataKey)
+		dst = append(dst, ':')
+		dst = appendMap(dst, metadata)
+	}
+	return dst
+}
+
+// AppendFile prints what a file begins with: the length of the JSON, and the
+// JSON as [Header.Append] prints it. The caller checks it against [MaxHeader].
+func (h *Header) AppendFile(dst []byte) []byte {
+	start := len(dst)
+	dst = h.Append(append(dst, make([]byte, lengthSize)...))
+	binary.LittleEndian.PutUint64(dst[start:], uint64(len(dst)-start-lengthSize))
+	return dst
+}
+
+// append prints the tensor's member of the header.
+func (e *Entry) append(dst []byte) []byte {
+	dst = appendString(dst, e.Name)
+	dst = append(dst, `:{"`+dtypeKey+`":"`...)
+	dst = append(dst, e.DType.String()...)
+	dst = append(dst, `","`+shapeKey+`":`...)
+	dst = appendInts(dst, e.Shape...)
+	dst = append(dst, `,"`+offsetsKey+`":`...)
+	dst = appendInts(dst, e.Begin, e.End)
+	return append(dst, '}')
+}
+
+func appendMap(dst []byte, m map[string]string) []byte {
+	dst = append(dst, '{')
+	for i, k := range slices.Sorted(maps.Keys(m)) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, k)
+		dst = append(dst, ':')
+		dst = appendString(dst, m[k])
+	}
+	return append(dst, '}')
+}
+
+func appendInts(dst []byte, list ...int64) []byte {
+	dst = append(dst, '[')
+	for i, n := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(dst, n, 10)
+	}
+	return append(dst, ']')
+}
+
+// Arrange places tensors one after the other in one file: those with the larger
+// elements first, and otherwise as they are given, so that every tensor is aligned
+// to its elements. Entry k is tensor order[k].
+func Arrange(tensors []format.Tensor) (entries []Entry, order []int) {
+	order = make([]int, len(tensors))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(tensors[b].DType.Align(), tensors[a].DType.Align())
+	})
+	entries = make([]Entry, len(tensors))
+	end := int64(0)
+	for k, i := range order {
+		entries[k] = Entry{Tensor: tensors[i], Begin: end, End: end + tensors[i].Bytes()}
+		end = entries[k].End
+	}
+	return entries, order
+}

@@ -1,0 +1,149 @@
+package safetensors
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"weld/format"
+)
+
+// Names that the Hub gives to the files of a checkpoint.
+const (
+	SingleName = "model.safetensors"
+	IndexName  = "model.safetensors.index.json"
+)
+
+// twice is a tensor that two shards hold.
+type twice struct {
+	name   string
+	shards [2]*shard
+}
+
+// OpenFile opens a single file, whose source the checkpoint then owns.
+func OpenFile(path string, src Source) (*Checkpoint, error) {
+	c := &Checkpoint{path: path, notes: partNotes(path)}
+	if filepath.Base(path) == SingleName {
+		c.beside = format.Directory(filepath.Dir(path))
+	}
+	if err := c.add(src); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c.finish()
+}
+
+// OpenFolder opens a Hub directory, or what holds the files of one: the shards of its index,
+// its only safetensors file, or numbered ones. open opens one of them by name.
+func OpenFolder(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
+	chosen, err := choose(dir)
+	if err != nil {
+		return nil, err
+	}
+	return chosen.open(dir, open)
+}
+
+// OpenIndex opens the shards of one index of a directory.
+func OpenIndex(dir format.Folder, name string, open func(name string) (Source, error)) (*Checkpoint, error) {
+	return choice{index: name}.open(dir, open)
+}
+
+func (chosen choice) open(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
+	c := &Checkpoint{path: dir.Path(), beside: dir, notes: chosen.notes}
+	var index *listing
+	if chosen.index != "" {
+		var err error
+		if index, err = readIndex(dir, chosen.index); err != nil {
+			return nil, err
+		}
+		chosen.shards = index.shards
+		if err := chosen.unrivalled(dir, chosen.shards); err != nil {
+			return nil, err
+		}
+		c.reserve(index.tensors)
+	}
+	for _, name := range chosen.shards {
+		src, err := open(name)
+		if errors.Is(err, os.ErrNotExist) {
+			err = chosen.missing(dir, name, err)
+		}
+		if err == nil {
+			err = c.add(src)
+		}
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	if index != nil {
+		c.files = append(c.files, index.file)
+		if err := c.agree(index, dir); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c.finish()
+}
+
+// IsWeights reports whether a file name is that of a safetensors file or of an
+// index over some.
+func IsWeights(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".safetensors.zst") || IsIndex(name)
+}
+
+// add reads the header of one more file, and takes its tensors.
+func (c *Checkpoint) add(src Source) error {
+	s := &shard{Source: src, first: len(c.tensors)}
+	c.shards = append(c.shards, s) // so that Close closes it
+	header, err := ReadHeader(src.Path(), src, src.Size())
+	if err != nil {
+		return err
+	}
+	digest := sha256.New()
+	if _, err := io.Copy(digest, io.NewSectionReader(src, 0, header.DataStart)); err != nil {
+		return err
+	}
+	s.header, s.metadata = header.DataStart, header.Metadata
+	c.files = append(c.files, format.InputFile{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))})
+	c.take(header)
+	return nil
+}
+
+// take takes what a header says.
+func (c *Checkpoint) take(header *Header) {
+	if c.metadata == nil {
+		c.metadata = make(map[string]string)
+	}
+	for k, v := range header.Metadata {
+		if _, taken := c.metadata[k]; !taken {
+			c.metadata[k] = v
+		}
+	}
+	c.reserve(len(header.Tensors))
+	for _, e := range header.Tensors {
+		c.tensors = append(c.tensors, e.Tensor)
+		if first, again := c.table.Add(c.nameAt); again {
+			c.twice = &twice{e.Name, [2]*shard{c.shards[c.shardOf(first)], c.shards[len(c.shards)-1]}}
+		}
+		c.begins = append(c.begins, header.DataStart+e.Begin)
+	}
+}
+
+// reserve makes room for n tensors more.
+func (c *Checkpoint) reserve(n int) {
+	c.table.Reserve(len(c.tensors)+n, c.nameAt)
+	if n > cap(c.tensors)-len(c.tensors) {
+		c.tensors, c.begins = slices.Grow(c.tensors, n), slices.Grow(c.begins, n)
+	}
+}
+
+// finish demands that no tensor is in two shards.
+func (c *Checkpoint) finish() (*Checkpoint, error) {
+	if t := c.twice; t != nil {
+		err := &format.Error{Path: t.shards[1].Path(), Tensor: t.name, Kind: format.KindDuplicate, Detail: "it is also in " + t.shards[0].Path()}
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
