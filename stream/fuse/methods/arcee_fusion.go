@@ -15,8 +15,8 @@ func init() {
 			Name:    "arcee_fusion",
 			Summary: "take the updates that matter most, by size and by what they do to the rows' distributions",
 			Source:  "https://www.arcee.ai/blog/meet-mergekit-v0-1-arcee-fusion-expanded-model-support-multi-gpu-acceleration",
-			Formula: `θ = θ₀ + m·δ,  m = [s ≥ median s + 1.5·(Q₃−Q₁)],  s = |δ| · KL(softmax θ ‖ softmax θ₀) of a row
-The quantiles of the tensor's scores s are exact.`,
+			Formula: `θ = θ₀ + m·δ,  m = [s ≥ median s + 1.5·(Q₃−Q₁)]
+s = |δ| · KL(softmax θ₁ ‖ softmax θ₀), the softmax over a row; quantiles are exact`,
 			Base: recipe.Required, MinModels: 1, MaxModels: 1,
 		},
 		family: twoModels,

@@ -6,21 +6,22 @@ import (
 )
 
 func init() {
-	breadcrumbs := func(name, summary, consensus string) definition[sparseParams, outlierModel] {
+	breadcrumbs := func(name, summary string, consensus bool) definition[sparseParams, outlierModel] {
 		return definition[sparseParams, outlierModel]{
 			MethodSchema: recipe.MethodSchema{
 				Name: name, Summary: summary, Source: "arXiv 2312.06795",
-				Formula: `τₜ drops the int(γn) elements of δₜ with the largest magnitude, and the smallest, down to int(d·n) of the tensor's n; γ is gamma, d density. ` +
-					consensus + ` consensus:` + arithmeticText,
+				Formula: `τₜ is δₜ, and 0 at its int(γn) elements of the largest magnitude and at the smallest, so
+that int(d·n) are left; γ is gamma, d density, n the number of the tensor's elements
+` + arithmeticText(consensus),
 				Base: recipe.Required, MinModels: 1,
 			},
 			family:      arithmetic,
 			differences: []Difference{equalScores},
-			formula:     sparseFormula[sparseParams, outlierModel](sparsify.WithoutOutliers, consensus == with),
+			formula:     sparseFormula[sparseParams, outlierModel](sparsify.WithoutOutliers, consensus),
 		}
 	}
-	register(breadcrumbs("breadcrumbs", "drop the largest and the smallest elements of task vectors", without))
-	register(breadcrumbs("breadcrumbs_ties", "drop the largest and the smallest elements of task vectors, and elect signs", with))
+	register(breadcrumbs("breadcrumbs", "drop the largest and the smallest elements of task vectors", false))
+	register(breadcrumbs("breadcrumbs_ties", "drop the largest and the smallest elements of task vectors, and elect signs", true))
 }
 
 type outlierModel struct {

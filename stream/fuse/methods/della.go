@@ -8,12 +8,13 @@ import (
 )
 
 func init() {
-	della := func(name, summary, normalize, consensus string) definition[randomParams, rankedModel] {
+	della := func(name, summary, normalize string, consensus bool) definition[randomParams, rankedModel] {
 		return definition[randomParams, rankedModel]{
 			MethodSchema: recipe.MethodSchema{
 				Name: name, Summary: summary, Source: "arXiv 2406.11617",
-				Formula: `τₜ keeps an element of δₜ with probability (d−ε)+2ε·r, r the rank of its magnitude in its row, from 0 to 1; d is density, ε epsilon. ` +
-					consensus + ` consensus:` + arithmeticText,
+				Formula: `τₜ is δₜ at each element with probability (d−ε) + 2ε·r, and 0 elsewhere; r is the rank
+of its magnitude in its row, from 0 to 1, d density, ε epsilon
+` + arithmeticText(consensus),
 				Base: recipe.Required, MinModels: 1,
 				Check: checkProbabilities,
 			},
@@ -21,11 +22,11 @@ func init() {
 			defaults: map[string]string{"normalize": normalize, "rescale": "true"},
 			differences: []Difference{randomMasks, equalScores,
 				{Name: "rank-rows", Text: "elements are ranked in rows, in float32, where mergekit ranks in bfloat16, and along dimension 1 of tensors with three"}},
-			formula: sparseFormula[randomParams, rankedModel](sparsify.ByRank, consensus == with),
+			formula: sparseFormula[randomParams, rankedModel](sparsify.ByRank, consensus),
 		}
 	}
-	register(della("della", "drop small elements of task vectors more often than large ones, and elect signs", "true", with))
-	register(della("della_linear", "drop small elements of task vectors more often than large ones", "false", without))
+	register(della("della", "drop small elements of task vectors more often than large ones, and elect signs", "true", true))
+	register(della("della_linear", "drop small elements of task vectors more often than large ones", "false", false))
 }
 
 type rankedModel struct {

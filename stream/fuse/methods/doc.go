@@ -12,3 +12,5 @@
 //
 // A method never knows another one, files or goroutines.
 package methods
+
+//go:generate go test -run TestKeysAreDocumented -update .

@@ -73,14 +73,15 @@ var (
 	equalScores = Difference{Name: "ties-at-a-cut", Text: "of elements of equal magnitude those with the lower index are kept, where mergekit leaves it to a sort"}
 )
 
-// arithmeticText is the formula for people.
-const arithmeticText = `
-dₜ = wₜτₜ
-consensus:  s = +1 if Σ dₜ ≥ 0 else −1;  mₜ = [sign(dₜ) = s];  D = Σ mₜdₜ;  Z = Σ mₜwₜ (0 → 1)
-otherwise:  D = Σ dₜ;  Z = Σ wₜ (|Z| < 1e-8 → 1)
-normalize:  D = D / Z
-θ = θ₀ + λD
-rescale multiplies τₜ by Σ|δₜ| / Σ|τₜ| over the tensor, unless either is under 1e-7.`
-
-// Methods come with a consensus or without; the words are those of their formulas.
-const with, without = "With", "Without"
+// arithmeticText is the formula of what follows the sparsifier, for people.
+func arithmeticText(consensus bool) string {
+	sum := "D = Σ wₜτₜ; if normalize, divided by Σ wₜ, unless |Σ wₜ| < 1e-8\n"
+	if consensus {
+		sum = `D = Σ mₜwₜτₜ; if normalize, divided by Σ mₜwₜ, unless that is 0
+mₜ = [sign(wₜτₜ) = s],  s = +1 if Σ wₜτₜ ≥ 0, else −1
+`
+	}
+	return sum + `θ = θ₀ + λD
+if rescale, τₜ is first multiplied by Σ|δₜ| / Σ|τₜ| over the tensor, unless either
+sum is under 1e-7`
+}

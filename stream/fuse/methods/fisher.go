@@ -17,7 +17,7 @@ func init() {
 			Own:     true,
 			Summary: "average of the models, each element weighted by its squared importance",
 			Source:  "arXiv 2111.09832",
-			Formula: `θ = Σ wₜaₜ²θₜ / Σ wₜaₜ², element by element, aₜ from importance files; where the divisor is 0, Σ wₜθₜ / Σ wₜ`,
+			Formula: "θ = Σ wₜaₜ²θₜ / Σ wₜaₜ², aₜ from the importance files\nwhere the divisor is 0: Σ wₜθₜ / Σ wₜ",
 			Base:    recipe.Optional, BaseIs: recipe.BaseDonor, MinModels: 1,
 			Check: checkFisher,
 		},

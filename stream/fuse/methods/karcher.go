@@ -13,9 +13,10 @@ func init() {
 			Name:    "karcher",
 			Summary: "the mean of the models on the sphere, found by iteration",
 			Source:  "arXiv 2603.04972",
-			Formula: `the Riemannian mean of the models' directions u, times their mean norm:
-T = 1/N Σ φₖ/sin φₖ · (uₖ − cos φₖ·m),  cos φₖ = ⟨m, uₖ⟩,   m ← cos‖T‖·m + sin‖T‖·T/‖T‖
-until ‖T‖ < tol, but no more than max_iter times. A base model counts as one model more.`,
+			Formula: `θ = mean norm of the models · m, the Riemannian mean of their directions uₖ:
+m ← cos‖T‖·m + sin‖T‖·T/‖T‖,  T = 1/N Σ φₖ/sin φₖ · (uₖ − cos φₖ·m),  cos φₖ = ⟨m, uₖ⟩
+until ‖T‖ < tol, but no more than max_iter times
+a base model counts as one model more`,
 			Base: recipe.Optional, BaseIs: recipe.BaseModel, MinModels: 1,
 		},
 		family: averages,

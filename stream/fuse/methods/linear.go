@@ -12,7 +12,7 @@ func init() {
 			Name:    "linear",
 			Summary: "weighted average of the models",
 			Source:  "arXiv 2203.05482",
-			Formula: `θ = Σ wₜθₜ, divided by Σ wₜ if normalize. A base model counts as one model more.`,
+			Formula: "θ = Σ wₜθₜ; if normalize, divided by Σ wₜ\na base model counts as one model more",
 			Base:    recipe.Optional, BaseIs: recipe.BaseModel, MinModels: 1,
 			Check: checkLinear,
 		},

@@ -16,7 +16,8 @@ func init() {
 			Summary: "between the base and the mean of the models, by the angles between their task vectors",
 			Source:  "arXiv 2403.19522",
 			Formula: `θ = t · mean θₜ + (1−t) · θ₀,  t = Nc/(1+(N−1)c)
-c the mean cosine of pairs of the N task vectors, of whole tensors or, with filter_wise, of each row.`,
+c is the mean cosine of pairs of the N task vectors, of whole tensors or, with
+filter_wise, of each row`,
 			Base: recipe.Required, MinModels: 2,
 		},
 		family: incommon,

@@ -17,10 +17,11 @@ func init() {
 			Summary: "the weighted mean on the sphere, to first order, of any number of models or task vectors",
 			Source:  "https://goddard.blog/posts/multislerp-wow-what-a-cool-idea/",
 			Formula: `θ = Σ wₖ‖vₖ‖ · m/‖m‖ · cos ε,  m = Σ wₖuₖ,  uₖ = vₖ/(‖vₖ‖ + ε)
-of whole tensors v: the models or, with a base, their task vectors, to which the base is added. ε is eps.`,
+v are the models or, with a base, their task vectors, to which the base is added;
+whole tensors; ε is eps`,
 			Base: recipe.Optional, MinModels: 1,
 		},
-		family: twoModels,
+		family: averages,
 		formula: formula[multislerpParams, weighted]{
 			single: multislerp[float32], double: multislerp[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: sphere.Tiles,
 			state: func(j *fuse.Job, _ *multislerpParams) int64 { return sphere.Bytes(j, fuse.WholeLine(j)) },

@@ -15,8 +15,10 @@ func init() {
 			Name:    "nuslerp",
 			Summary: "on the great circle between two models, or their task vectors, by their weights",
 			Source:  "Shoemake 1985",
-			Formula: `slerp of the two models, or with a base of their task vectors, at t = w₁/(w₀+w₁). A tensor is one vector; with
-nuslerp_flatten: false each row is one, or with nuslerp_row_wise: true each column.`,
+			Formula: `θ = sin((1−t)φ)/sin φ · v₁ + sin(tφ)/sin φ · v₂,  t = w₂ / (w₁ + w₂)
+v are the two models or, with a base, their task vectors, to which the base is added
+φ is the angle between whole tensors; with nuslerp_flatten: false between rows, or
+with nuslerp_row_wise: true between columns`,
 			Base: recipe.Optional, MinModels: 2, MaxModels: 2,
 		},
 		family: twoModels,

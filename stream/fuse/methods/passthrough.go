@@ -12,7 +12,7 @@ func init() {
 		MethodSchema: recipe.MethodSchema{
 			Name:    "passthrough",
 			Summary: "one model as it is, or scaled, or in another dtype; with slices, layers of several",
-			Formula: `θ = scale · θ₁ of the one model. With scale 1 and the same dtype its bytes are copied.`,
+			Formula: "θ = scale · θ₁\nwith scale 1 and the same dtype the model's bytes are copied",
 			Base:    recipe.Optional, BaseIs: recipe.BaseDonor, MinModels: 1, MaxModels: 1,
 		},
 		family: averages, exact: true,

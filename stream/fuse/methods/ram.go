@@ -23,8 +23,9 @@ func init() {
 			Name:    "ramplus_tl",
 			Summary: "ram, with updates that only one model makes scaled up by how much it shares",
 			Source:  "arXiv 2601.13572",
-			Formula: `θ = θ₀ + mean of δₜ over the models that are active, |δₜ| > epsilon; where only one is, times 1 + r·min(ρₜ, alpha),
-ρₜ the number of elements that the model shares with others over the number of those that it has for itself.`,
+			Formula: `θ = θ₀ + mean of δₜ over the models that are active, |δₜ| > epsilon
+where only one is, times 1 + r·min(ρₜ, alpha); ρₜ is the number of elements that the
+model shares with others over the number of those that it has for itself`,
 			Base: recipe.Required, MinModels: 1,
 		},
 		family:      incommon,

@@ -14,7 +14,8 @@ func init() {
 			Summary: "on the great circle between two models",
 			Source:  "Shoemake 1985",
 			Formula: `θ = sin((1−t)φ)/sin φ · θ₁ + sin(tφ)/sin φ · θ₂,  cos φ = ⟨θ₁, θ₂⟩/(‖θ₁‖‖θ₂‖)
-of whole tensors; straight where |cos φ| > 0.9995. θ₁ is the base.`,
+of whole tensors; (1−t)·θ₁ + t·θ₂ where |cos φ| > 0.9995
+θ₁ is the base`,
 			Base: recipe.Required, BaseIs: recipe.BaseFirst, MinModels: 2, MaxModels: 2,
 		},
 		family: twoModels, exact: true,

@@ -15,8 +15,10 @@ func init() {
 			Summary: "selective task arithmetic: add what matters of each task vector, chosen by gradient importance",
 			Source:  "arXiv 2411.16139",
 			Formula: `θ = θ₀ + λ · Σ wₜ · mₜ ⊙ δₜ
-mₜ keeps the scores that are at least T and more than 0. T is the k-th largest, k = ⌈density·n⌉, of the model's normalised scores
-(scope: model) or of the tensor's (scope: tensor); or threshold. Scores, with a from the importance file:
+mₜ = [sₜ ≥ T and sₜ > 0]
+T is the k-th largest of the model's normalised scores s, k = ⌈density·n⌉; with
+scope: tensor the k-th largest of the tensor's; or threshold
+scores, with a from the importance file:
 score: weight      |θₜ|·a
 score: delta       |δₜ|·a
 score: fisher      (|δₜ|·a)²

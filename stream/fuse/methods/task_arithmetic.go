@@ -14,7 +14,7 @@ func init() {
 			Name:    "task_arithmetic",
 			Summary: "add the task vectors, weighted, to the base",
 			Source:  "arXiv 2212.04089",
-			Formula: `θ = θ₀ + λ · Σ wₜδₜ, the sum divided by Σ wₜ if normalize and unless |Σ wₜ| < 1e-8`,
+			Formula: "D = Σ wₜδₜ; if normalize, divided by Σ wₜ, unless |Σ wₜ| < 1e-8\nθ = θ₀ + λD",
 			Base:    recipe.Required, MinModels: 1,
 		},
 		family: arithmetic,

@@ -11,8 +11,10 @@ func init() {
 			Name:    "ties",
 			Summary: "trim task vectors to their largest elements, elect signs, merge what agrees",
 			Source:  "arXiv 2306.01708",
-			Formula: `τₜ keeps the int(d·n) elements of δₜ with the largest magnitude, at least one, of the tensor's n; d is density. With consensus:` + arithmeticText,
-			Base:    recipe.Required, MinModels: 1,
+			Formula: `τₜ is δₜ at its int(d·n) elements of the largest magnitude, at least one, and 0 elsewhere;
+d is density, n the number of the tensor's elements
+` + arithmeticText(true),
+			Base: recipe.Required, MinModels: 1,
 		},
 		family:      arithmetic,
 		defaults:    map[string]string{"normalize": "true"},
