@@ -12,7 +12,7 @@ var tag, commit string
 // version is the tag and the commit that the program was built from, as far as they are known.
 func version() string {
 	if tag != "" {
-		return strings.TrimSpace(tag + " " + short(commit))
+		return withCommit(tag, commit)
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -23,12 +23,18 @@ func version() string {
 		v = "(devel)"
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && !strings.Contains(v, short(s.Value)) {
-			v += " " + short(s.Value)
+		if s.Key == "vcs.revision" {
+			return withCommit(v, s.Value)
 		}
 	}
 	return v
 }
 
-// short is a commit as people write it.
-func short(commit string) string { return commit[:min(12, len(commit))] }
+// withCommit is a version with as much of the commit as people write, unless it has that already.
+func withCommit(version, commit string) string {
+	short := commit[:min(12, len(commit))]
+	if strings.Contains(version, short) { // every version contains the commit "", which is not known
+		return version
+	}
+	return version + " " + short
+}

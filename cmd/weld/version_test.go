@@ -9,7 +9,11 @@ func TestVersionOfRelease(t *testing.T) {
 	if got, want := version(), "v1.2.3 0123456789ab"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if commit = ""; version() != tag {
+	tag = "v0.0.0-0123456789ab"
+	if version() != tag {
+		t.Errorf("%q, want %q: the commit is in it", version(), tag)
+	}
+	if tag, commit = "v1.2.3", ""; version() != tag {
 		t.Errorf("without a commit %q, want %q", version(), tag)
 	}
 }
