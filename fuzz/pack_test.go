@@ -200,7 +200,7 @@ type packReader struct {
 	decoder planes.Decoder
 	payload []byte
 	content []byte // of all blocks
-	room    []byte
+	buffer  []byte
 }
 
 // scan returns the content, in which repeated blocks are zeros.
@@ -252,11 +252,11 @@ func (p *packReader) recover(path string, file []byte) {
 		return
 	}
 	defer a.Close()
-	if p.room == nil {
-		p.room = make([]byte, packed.MaxBlock)
+	if p.buffer == nil {
+		p.buffer = make([]byte, packed.MaxBlock)
 	}
 	for i := range a.Blocks() {
-		a.Check(i, p.room)
+		a.Check(i, p.buffer)
 	}
 }
 

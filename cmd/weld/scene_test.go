@@ -29,7 +29,7 @@ func ckpt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(writeCheckpoint(path, tensors, metadata, 1<<62, func(i int) []byte { return content(ts, tensors[i], contents[i]) }))
 }
 
-// sparse FILE [name:dtype:shape …] writes a checkpoint of zeros that takes no room on
+// sparse FILE [name:dtype:shape …] writes a checkpoint of zeros that takes no space on
 // the disk, however large.
 func sparse(ts *testscript.TestScript, neg bool, args []string) {
 	path, tensors, _, metadata := announced(ts, neg, args)
@@ -148,9 +148,9 @@ func announced(ts *testscript.TestScript, neg bool, args []string) (path string,
 }
 
 // content makes the bytes of a tensor.
-func content(ts *testscript.TestScript, t format.Tensor, told string) []byte {
+func content(ts *testscript.TestScript, t format.Tensor, given string) []byte {
 	data := make([]byte, t.Bytes())
-	equal, constant := strings.CutPrefix(told, "=")
+	equal, constant := strings.CutPrefix(given, "=")
 	if !constant {
 		equal = "0"
 	}
@@ -158,7 +158,7 @@ func content(ts *testscript.TestScript, t format.Tensor, told string) []byte {
 	ts.Check(err)
 	seed := 0
 	if !constant {
-		seed = number(ts, told)
+		seed = number(ts, given)
 	}
 	r := rand.New(rand.NewPCG(uint64(seed), uint64(len(data))))
 	if !t.DType.Computable() {

@@ -173,7 +173,7 @@ func lookPath(ts *testscript.TestScript, name string) (string, error) {
 	return "", fmt.Errorf("%s is not in PATH", name)
 }
 
-// status is the exit status that an error of a command tells.
+// status is the exit status that an error of a command holds.
 func status(ts *testscript.TestScript, err error) int {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -184,7 +184,7 @@ func status(ts *testscript.TestScript, err error) int {
 }
 
 // survey describes every file below the script's directory. The times of directories
-// tell of files that came and went.
+// show files that came and went.
 func survey(ts *testscript.TestScript, times bool) map[string]string {
 	const small = 1 << 20
 	found := make(map[string]string)
