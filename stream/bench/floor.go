@@ -5,11 +5,10 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"weld/format"
 	"weld/mmapio"
 	"weld/stream"
+	"weld/stream/run"
 )
 
 // chunkBytes is what the floor reads of one file at a time.
@@ -41,22 +40,19 @@ func Floor(ctx context.Context, inputs []format.InputFile, out string, written i
 	}
 	m := mover{files: files, out: file, written: written}
 	var next atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	for range o.Threads {
-		group.Go(func() error {
-			for ctx.Err() == nil {
-				at := (next.Add(1) - 1) * chunkBytes
-				if at >= max(longest, written) {
-					return nil
-				}
-				if err := m.move(at); err != nil {
-					return err
-				}
+	err = run.Workers(ctx, o.Threads, nil, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			at := (next.Add(1) - 1) * chunkBytes
+			if at >= max(longest, written) {
+				break
 			}
-			return ctx.Err()
-		})
-	}
-	if err := group.Wait(); err != nil {
+			if err := m.move(at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	return staging.Commit(true, nil)
