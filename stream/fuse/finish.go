@@ -71,7 +71,7 @@ type Finisher struct {
 
 // Encode rounds a tile into the span's output after the check for values that are
 // not finite. It returns how many of those it let pass or replaced.
-func Encode[T vec.Float](f Finisher, sp *Span, t Tile, out []T) (odd int64, err error) {
+func Encode[T vec.Float](f Finisher, sp *Span, t Tile, out []T) (nonfinite int64, err error) {
 	size := sp.OutDType.Bits() / 8
 	dst := sp.Out[t.At*size : (t.At+len(out))*size]
 	if format.EncodeFinite(sp.OutDType, dst, out) {
@@ -90,7 +90,7 @@ func Encode[T vec.Float](f Finisher, sp *Span, t Tile, out []T) (odd int64, err 
 			out[i] = x // whatever the arithmetic made of it
 			continue
 		}
-		odd++
+		nonfinite++
 		switch f.Policy {
 		case StopNonfinite:
 			// One value can spoil a whole line: better than its first element is the one that did.
@@ -98,7 +98,7 @@ func Encode[T vec.Float](f Finisher, sp *Span, t Tile, out []T) (odd int64, err 
 				stop = e
 			}
 			if stop.Whose != Arithmetic {
-				return odd, stop
+				return nonfinite, stop
 			}
 		case BaseNonfinite:
 			if sp.Base.Data != nil {
@@ -107,10 +107,10 @@ func Encode[T vec.Float](f Finisher, sp *Span, t Tile, out []T) (odd int64, err 
 		}
 	}
 	if stop != nil {
-		return odd, stop
+		return nonfinite, stop
 	}
 	format.Encode(sp.OutDType, dst, out)
-	return odd, nil
+	return nonfinite, nil
 }
 
 // element decodes element i of a tile.
@@ -126,7 +126,7 @@ func unanimous[T vec.Float](sp *Span, t Tile, i int) (value T, ok bool) {
 	known := false
 	same := func(o Operand) bool {
 		if o.Data == nil {
-			return true // it has no part in the tensor, or was not read
+			return true // it does not have the tensor, or was not read
 		}
 		x := element[T](o, t, i)
 		if !known {
@@ -165,7 +165,7 @@ func (f Finisher) blame(sp *Span, t Tile, i int, value float64) *NonfiniteError 
 
 // CulpritAt finds a value at element i that is not finite, among those that model m is merged with.
 func CulpritAt(sp *Span, t Tile, i, m int) Culprit {
-	odd := func(o Operand) bool {
+	nonfinite := func(o Operand) bool {
 		if o.Data == nil {
 			return false
 		}
@@ -173,11 +173,11 @@ func CulpritAt(sp *Span, t Tile, i, m int) Culprit {
 		return x-x != 0
 	}
 	switch {
-	case odd(sp.Models[m]):
+	case nonfinite(sp.Models[m]):
 		return OfModel
-	case m < len(sp.Importance) && odd(sp.Importance[m]):
+	case m < len(sp.Importance) && nonfinite(sp.Importance[m]):
 		return OfImportance
-	case odd(sp.Base):
+	case nonfinite(sp.Base):
 		return OfBase
 	}
 	return Arithmetic

@@ -29,7 +29,7 @@ type tensorwise struct {
 	jobs      Jobs
 	policy    Nonfinite
 	nonfinite []atomic.Int64 // results of each job
-	spare     spareScores
+	pooled    scorePool
 	survey    sync.Once
 	models    int   // of a job at most
 	rowBytes  int64 // likewise
@@ -46,7 +46,7 @@ func (l *tensorwise) Reads() Reads {
 
 func (l *tensorwise) Fuse(i int) []Stage {
 	described := l.jobs.Job(i)
-	f := &Fusion{Job: &described, finisher: Finisher{&described, l.policy}, reads: l.Reads(), nonfinite: &l.nonfinite[i], spare: &l.spare}
+	f := &Fusion{Job: &described, finisher: Finisher{&described, l.policy}, reads: l.Reads(), nonfinite: &l.nonfinite[i], pooled: &l.pooled}
 	for m, c := range described.Models {
 		if !c.Absent {
 			f.Present = append(f.Present, m)
@@ -95,11 +95,11 @@ func (l *tensorwise) look() {
 // Fusion is one tensor while a [Formula] merges it.
 type Fusion struct {
 	*Job
-	Present   []int // the models that have the tensor, by their places in the recipe
+	Present   []int // the models that have the tensor, by their indexes in the recipe
 	finisher  Finisher
 	reads     Reads // of the stage that [Produce] makes
 	nonfinite *atomic.Int64
-	spare     *spareScores
+	pooled    *scorePool
 }
 
 // Count is how many models have the tensor.

@@ -6,7 +6,7 @@ import "sync"
 // so that a sum is the same for any number of workers. It holds only what arrived
 // early. Safe for concurrent use.
 type InOrder[F any] struct {
-	Fold func(F) // is told of the tiles in index order
+	Fold func(F) // takes the tiles in index order
 
 	mu    sync.Mutex
 	next  int64         // the first tile that was not folded yet

@@ -85,7 +85,7 @@ func (c *TopK) Bounds(t Tile, s []float32) (first int, least, rest float32) {
 	return afterEqual(s, c.least, c.tiesIn(t)), c.least, NextUp(c.least)
 }
 
-// afterEqual is the place behind the n-th score that has a value, of at least so many.
+// afterEqual is the index behind the n-th score that has a value, of at least so many.
 func afterEqual(s []float32, v float32, n int64) int {
 	const few = 256
 	at := 0

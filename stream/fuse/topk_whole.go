@@ -16,7 +16,7 @@ type topKWhole[T vec.Float] struct {
 func newTopKWhole[T vec.Float](search topKSearch[T]) *topKWhole[T] {
 	st := &topKWhole[T]{topKSearch: search}
 	for range search.groups {
-		st.scores = append(st.scores, search.spare.take(search.Tiling.Elements()))
+		st.scores = append(st.scores, search.pooled.take(search.Tiling.Elements()))
 	}
 	return st
 }
@@ -42,11 +42,11 @@ func (st *topKWhole[T]) End() error {
 					continue
 				}
 			}
-			if c.found(st.spare.find(scores, c.k)); c.some {
+			if c.found(st.pooled.find(scores, c.k)); c.some {
 				c.numberWhole(st.Tiling, scores)
 			}
 		}
-		st.spare.give(scores)
+		st.pooled.give(scores)
 	}
 	return nil
 }
@@ -61,11 +61,11 @@ func (c *TopK) numberWhole(tiling Tiling, scores []float32) {
 	c.numberAll(ties)
 }
 
-// spareScores are scores of whole tensors that are no longer needed, for others, and what searched them.
-type spareScores struct{ pool, finders sync.Pool }
+// scorePool are scores of whole tensors that are no longer needed, for others, and what searched them.
+type scorePool struct{ pool, finders sync.Pool }
 
 // find is [scoring.Find].
-func (s *spareScores) find(scores []float32, k int64) (float32, scoring.Ties) {
+func (s *scorePool) find(scores []float32, k int64) (float32, scoring.Ties) {
 	f, ok := s.finders.Get().(*scoring.KthFinder)
 	if !ok {
 		f = new(scoring.KthFinder)
@@ -75,11 +75,11 @@ func (s *spareScores) find(scores []float32, k int64) (float32, scoring.Ties) {
 }
 
 // take lends n scores, whatever they are.
-func (s *spareScores) take(n int64) []float32 {
+func (s *scorePool) take(n int64) []float32 {
 	if x, ok := s.pool.Get().(*[]float32); ok && int64(cap(*x)) >= n {
 		return (*x)[:n]
 	}
 	return make([]float32, n)
 }
 
-func (s *spareScores) give(scores []float32) { s.pool.Put(&scores) }
+func (s *scorePool) give(scores []float32) { s.pool.Put(&scores) }

@@ -162,7 +162,7 @@ func (d *divergences[T]) terms(in fuse.Operands[T]) (f figures) {
 	return f
 }
 
-// load decodes θ, and gives room for two softmaxes.
+// load decodes θ, and lends buffers for two softmaxes.
 func (d *divergences[T]) load(in fuse.Operands[T]) (theta []T, p, q []float64) {
 	return in.Theta(0), fuse.Take[float64](in.Scratch, in.Len()), fuse.Take[float64](in.Scratch, in.Len())
 }

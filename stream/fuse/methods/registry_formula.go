@@ -64,7 +64,7 @@ func weights[E interface{ weight() float64 }](each []*E) []float64 {
 	return w
 }
 
-// informed is a model's importance file. The plan opens it, and tells what it holds of each tensor: [fuse.Contribution].
+// informed is a model's importance file. The plan opens it, and says what it holds of each tensor: [fuse.Contribution].
 type informed struct {
 	Importance string             `key:"importance" help:"checkpoint with the importance of each of the model's weights"`
 	Statistic  *scoring.Statistic `key:"statistic" help:"what the importance file holds; without it the file's own metadata decides, then mean_abs_grad"`

@@ -2,7 +2,6 @@ package selective
 
 import (
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"weld/scoring"
@@ -75,14 +74,6 @@ const (
 	whole               // no importance: taken as it is, with scores of 1
 )
 
-// ranking finds one threshold; a stage adds to it from several goroutines.
-type ranking struct {
-	elements  int64
-	threshold scoring.Threshold
-	mu        sync.Mutex
-	quantile  *scoring.Quantile // nil where the threshold is known
-}
-
 func (x *tensor) init(m *merge, job *fuse.Job) {
 	x.merge, x.job, x.models = m, job, make([]masking, len(m.Models))
 	for t := range x.models {
@@ -100,40 +91,6 @@ func (x *tensor) init(m *merge, job *fuse.Job) {
 			k.ratio = 1
 		}
 	}
-}
-
-// elements counts what is ranked for a model.
-func (m *merge) elements(model int) (n int64) {
-	for i := range m.tensors {
-		if m.tensors[i].models[model].role == ranked {
-			n += m.jobs[i].Tiling.Elements()
-		}
-	}
-	return n
-}
-
-// newRanking starts the search for a model's threshold among n elements, or knows it.
-func (m *merge) newRanking(model int, n int64) *ranking {
-	o := m.Models[model]
-	r := &ranking{elements: n}
-	switch k := scoring.Rank(o.Density, n); {
-	case o.Fixed:
-		r.threshold = scoring.Threshold{T: o.Threshold}
-	case o.Density >= 1:
-		r.threshold = scoring.KeepAll
-	case k == 0:
-		r.threshold = scoring.KeepNone
-	default:
-		r.quantile = scoring.NewQuantile(k)
-	}
-	return r
-}
-
-// samples reports whether a sample is to narrow the search for a model's threshold: the search
-// is over the whole model, and that is large enough.
-func (m *merge) samples(model int) bool {
-	r := m.ranking[model]
-	return m.Scope == scoring.WholeModel && m.comparesRaw() && r.quantile != nil && r.elements >= m.sampled
 }
 
 // tables reports whether a tensor's scores may be counted while they are summed up. A small
@@ -157,19 +114,6 @@ func (m *merge) mostlyTabled() bool {
 // comparesRaw reports whether an element's score alone, normalised, decides about it:
 // then raw scores can be compared with bounds that are normalised backwards.
 func (m *merge) comparesRaw() bool { return m.Granularity == scoring.ByElement && !m.Contrast }
-
-// advance ends a counting pass; it reports whether the scores must be seen again.
-func (r *ranking) advance() bool {
-	if r.quantile == nil {
-		return false
-	}
-	if r.quantile.Next() {
-		return true
-	}
-	r.threshold = scoring.Threshold{T: r.quantile.Value()}
-	r.quantile = nil
-	return false
-}
 
 // schedule lists the measuring passes over the whole model.
 func (m *merge) schedule() {

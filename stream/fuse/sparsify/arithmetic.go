@@ -130,7 +130,7 @@ func (g *arithmetic[T]) norms() fuse.Stage {
 	})
 }
 
-// norm measures Σ|δ| and Σ|S(δ)| of a tile, over what is finite: of the rest, results tell.
+// norm measures Σ|δ| and Σ|S(δ)| of a tile, over what is finite; results report the rest.
 func (g *arithmetic[T]) norm(in fuse.Operands[T], k int, delta []T) (n fuse.L1) {
 	if m, ok := g.Sparsifier.(Masker[T]); ok {
 		if n.Before, n.After = vec.SumAbsBits(delta, m.Mask(in, k)); n.Before-n.Before == 0 {

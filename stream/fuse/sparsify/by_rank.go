@@ -115,7 +115,7 @@ func (m *rowMemory) draw(k int, random Noise) {
 // difference.
 //
 // Most elements have a number that every rank would be kept with, or none. For most others, the bin of
-// similar magnitudes that they are in tells the rank well enough. The exact rank decides about what is left.
+// similar magnitudes that they are in gives the rank well enough. The exact rank decides about what is left.
 func (m *rowMemory) chooseRow(k, from, to int, o odds) {
 	n := to - from
 	if n == 1 {

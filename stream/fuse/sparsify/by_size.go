@@ -5,7 +5,7 @@ import (
 	"weld/stream/fuse"
 )
 
-// bySize keeps elements by the place of their magnitude among all of the tensor: exactly so many,
+// bySize keeps elements by the rank of their magnitude in the tensor: exactly so many,
 // of equal ones those of the lowest indices.
 type bySize[T vec.Float] struct {
 	*fuse.Fusion

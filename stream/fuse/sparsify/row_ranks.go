@@ -18,13 +18,13 @@ type rowRanks struct {
 	unsure []int32      // elements that need their rank, in order
 	ranks  []int32      // of these
 
-	next   []uint32    // for each bin, the place of its next element in sorted
-	state  []binState  // for each bin
-	uneven []uint32    // mask of elements that are not the least of their bin
-	place  []uint32    // of each unsure element in sorted
-	sorted []float32   // the row by bins, each in the order of the row
-	exact  []uint32    // for each place in a ranked bin, the rank
-	keys   [2][]uint64 // of elements that are sorted: magnitude, then place
+	next     []uint32    // for each bin, the position of its next element in sorted
+	state    []binState  // for each bin
+	uneven   []uint32    // mask of elements that are not the least of their bin
+	position []uint32    // of each unsure element in sorted
+	sorted   []float32   // the row by bins, each in the order of the row
+	exact    []uint32    // for each position in a ranked bin, the rank
+	keys     [2][]uint64 // of elements that are sorted: magnitude, then position
 }
 
 // rankBytes bounds what the ranking of a row of n elements takes.
@@ -147,28 +147,28 @@ const (
 	settled          // exact has their ranks
 )
 
-// sortByBin makes sorted, and finds the places of the unsure elements in it.
+// sortByBin makes sorted, and finds the positions of the unsure elements in it.
 func (r *rowRanks) sortByBin() {
 	n := int64(len(r.x))
-	r.sorted, r.place, r.state = grown(r.sorted, n), grown(r.place, n+1)[:0], grown(r.state, int64(len(r.first)))
+	r.sorted, r.position, r.state = grown(r.sorted, n), grown(r.position, n+1)[:0], grown(r.state, int64(len(r.first)))
 	clear(r.state)
 	copy(r.next, r.first)
 	next, sorted, at := r.next, r.sorted, 0
 	for _, i := range append(r.unsure, int32(n-1)) { // the row ends with the last
-		var place uint32
+		var position uint32
 		for ; at <= int(i); at++ {
 			c := r.bins[at]
-			place = next[c]
-			sorted[place] = r.x[at]
-			next[c] = place + 1
+			position = next[c]
+			sorted[position] = r.x[at]
+			next[c] = position + 1
 		}
-		r.place = append(r.place, place)
+		r.position = append(r.position, position)
 	}
 }
 
-// inBin is the rank of an unsure element by its place in sorted.
+// inBin is the rank of an unsure element by its position in sorted.
 func (r *rowRanks) inBin(u int) int32 {
-	bin, place := r.bins[r.unsure[u]], r.place[u]
+	bin, position := r.bins[r.unsure[u]], r.position[u]
 	first := r.first[bin]
 	inside := r.sorted[first:r.first[bin+1]]
 	if r.state[bin] == unknown {
@@ -176,11 +176,11 @@ func (r *rowRanks) inBin(u int) int32 {
 	}
 	switch r.state[bin] {
 	case mixed:
-		return int32(first) + int32(vec.Below(inside, int(place-first)))
+		return int32(first) + int32(vec.Below(inside, int(position-first)))
 	case settled:
-		return int32(r.exact[place])
+		return int32(r.exact[position])
 	}
-	return int32(place)
+	return int32(position)
 }
 
 // look finds out about the elements of a bin. If they are many and not equal, it sorts them.
@@ -212,7 +212,7 @@ const (
 func digit(key uint64, i int) uint64 { return key >> (32 + i*digitBits) & (1<<digitBits - 1) }
 
 // radixSort sorts keys by their upper half, equal ones as they come. The result is in one of both.
-func radixSort(keys, spare []uint64) []uint64 {
+func radixSort(keys, buffer []uint64) []uint64 {
 	var counts [digits][1 << digitBits]uint32
 	for _, key := range keys {
 		for i := range counts {
@@ -230,10 +230,10 @@ func radixSort(keys, spare []uint64) []uint64 {
 		}
 		for _, key := range keys {
 			d := digit(key, i)
-			spare[counts[i][d]] = key
+			buffer[counts[i][d]] = key
 			counts[i][d]++
 		}
-		keys, spare = spare, keys
+		keys, buffer = buffer, keys
 	}
 	return keys
 }

@@ -167,7 +167,7 @@ func TestRowBytes(t *testing.T) {
 			}
 		}
 		held := 4 * (cap(m.kept[0]) + cap(m.kept[1]) + cap(m.sizes) + cap(m.buffer) + cap(m.sure) + cap(m.open))
-		held += 2*cap(m.ranks.bins) + 4*(cap(m.ranks.first)+cap(m.ranks.unsure)+cap(m.ranks.ranks)+cap(m.ranks.next)+cap(m.ranks.uneven)+cap(m.ranks.place)+cap(m.ranks.sorted)+cap(m.ranks.exact))
+		held += 2*cap(m.ranks.bins) + 4*(cap(m.ranks.first)+cap(m.ranks.unsure)+cap(m.ranks.ranks)+cap(m.ranks.next)+cap(m.ranks.uneven)+cap(m.ranks.position)+cap(m.ranks.sorted)+cap(m.ranks.exact))
 		held += 8*(cap(m.ranks.limits)+cap(m.ranks.keys[0])+cap(m.ranks.keys[1])) + cap(m.ranks.state)
 		if operands := rows.whole.Longest() * (models + 2) * 2; int64(held) > rowBytes(j)-operands {
 			t.Errorf("%v: holds %d bytes, and was to hold %d", shape, held, rowBytes(j)-operands)

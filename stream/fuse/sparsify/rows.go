@@ -99,7 +99,7 @@ func (r rows) chosenTiles(models int) (tiles, length int64) {
 	return min(r.whole.Count(), chosenBytes/(1+4*length*int64(max(1, models)))), length
 }
 
-// newChosen has room for models that are masked.
+// newChosen makes buffers for models that are masked.
 func newChosen(r rows, masked []bool) chosen {
 	tiles, length := r.chosenTiles(len(masked))
 	c := chosen{make([]bool, tiles), length, make([][]uint32, len(masked))}
