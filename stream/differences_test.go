@@ -20,7 +20,7 @@ func TestDifferencesAreDocumented(t *testing.T) {
 	all := append(slices.Clone(differences), arithmetic)
 	named := make(map[string]bool) // by some recipe
 	for _, m := range methods.All() {
-		all = append(all, m.Differences...)
+		all = append(all, m.Deviations...)
 		r := &recipe.Recipe{Method: &m.MethodSchema, Models: make([]recipe.Model, 2), ChatTemplate: "llama3"}
 		for _, line := range Differences(r) {
 			name, _, _ := strings.Cut(line, ":")

@@ -19,19 +19,19 @@ func Differences(r *recipe.Recipe) (lines []string) {
 }
 
 // differencesOf lists what a recipe's method does otherwise, and what is otherwise whatever the method.
-func differencesOf(r *recipe.Recipe) (list []methods.Difference) {
+func differencesOf(r *recipe.Recipe) (list []methods.Deviation) {
 	m, _ := methods.Find(r.Method.Name)
 	if !m.Own && !m.Exact {
 		list = append(list, arithmetic)
 	}
-	return slices.Concat(list, m.Differences, differences)
+	return slices.Concat(list, m.Deviations, differences)
 }
 
 // arithmetic is a difference of all methods that mergekit does not compute in float32.
-var arithmetic = methods.Difference{Name: "arithmetic", Text: "computed in float32 and rounded once, where mergekit computes in the type that the models are stored in"}
+var arithmetic = methods.Deviation{Name: "arithmetic", Text: "computed in float32 and rounded once, where mergekit computes in the type that the models are stored in"}
 
 // differences do not depend on the method.
-var differences = []methods.Difference{
+var differences = []methods.Deviation{
 	{Name: "reference", Text: "without base_model the first model gives configuration, tokenizer and names, where mergekit takes any",
 		Touches: func(r *recipe.Recipe) bool { return r.Base == "" && len(r.Models) > 1 }},
 	{Name: "post-weights", Text: "what comes behind the layers is merged from all sources of the last slice, where mergekit takes as many as the first slice has",

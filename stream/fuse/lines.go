@@ -33,21 +33,21 @@ func (l Lines) Cut() bool {
 // MostCut bounds the number of lines that are spread over several tiles.
 func (l Lines) MostCut() int64 { return min(l.tiling.Elements()/l.Length, l.tiling.Count()) }
 
-// Segment is what a tile has of a line.
-type Segment struct {
+// LineSegment is what a tile has of a line.
+type LineSegment struct {
 	Line   int64
 	Lo, Hi int // elements of the tile
 	Whole  bool
 }
 
 // Of yields the segments of a tile. Only its first and its last may be less than a line.
-func (l Lines) Of(t Tile) func(yield func(Segment) bool) {
-	return func(yield func(Segment) bool) {
+func (l Lines) Of(t Tile) func(yield func(LineSegment) bool) {
+	return func(yield func(LineSegment) bool) {
 		line := t.Lo / l.Length
 		for at := t.Lo; at < t.Hi; line++ {
 			begin, end := line*l.Length, (line+1)*l.Length
 			stop := min(end, t.Hi)
-			if !yield(Segment{line, int(at - t.Lo), int(stop - t.Lo), at == begin && stop == end}) {
+			if !yield(LineSegment{line, int(at - t.Lo), int(stop - t.Lo), at == begin && stop == end}) {
 				return
 			}
 			at = stop
@@ -63,7 +63,7 @@ const LongLine = 1 << 10
 const MostRemembered = TileElements/LongLine + 1
 
 // Remembers reports whether figures of a segment's line are remembered.
-func (l Lines) Remembers(g Segment) bool { return !g.Whole || l.Length >= LongLine }
+func (l Lines) Remembers(g LineSegment) bool { return !g.Whole || l.Length >= LongLine }
 
 // Remembered bounds their number.
 func (l Lines) Remembered() int64 {

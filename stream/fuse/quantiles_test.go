@@ -23,7 +23,7 @@ func TestQuantiles(t *testing.T) {
 			}
 		}
 		job := fuse.Job{Name: "x", Shape: []int64{n}, DType: format.F32, Tiling: fuse.NewTiling(n, 1)}
-		in := &fusetest.Inputs{Jobs: fuse.List{job}, Base: fusetest.Checkpoint{fusetest.Pack(format.F32, x)}}
+		in := &fusetest.Merge{Jobs: fuse.List{job}, Base: fusetest.Weights{fusetest.Pack(format.F32, x)}}
 		ks := []int64{1, (n + 1) / 2, n}
 		q := fuse.NewQuantiles(ks...)
 		f := &fuse.Fusion{Job: &job}

@@ -35,7 +35,7 @@ func (p *Plan) statistic(model int) scoring.Statistic {
 // jobs describe the fused tensors to the method; see [fuse.Jobs].
 type jobs struct {
 	*Plan
-	params *methods.Decoder
+	params *methods.ParamDecoder
 }
 
 // Len implements [fuse.Jobs].

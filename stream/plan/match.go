@@ -43,7 +43,7 @@ type matcher struct {
 	module   int      // likewise
 	modules  []string // their names
 	filters  *recipe.Coverage
-	params   *methods.Decoder        // of the recipe's method
+	params   *methods.ParamDecoder   // of the recipe's method
 	runs     map[*Input][]layers.Run // of the module at hand
 	problems []error
 	origins  map[originsKey]*Origins

@@ -11,9 +11,9 @@ import (
 	"weld/stream/fuse"
 )
 
-// Checkpoint is a checkpoint in memory: one operand for each tensor; no bytes where it
+// Weights is a checkpoint in memory: one operand for each tensor; no bytes where it
 // lacks the tensor.
-type Checkpoint []fuse.Operand
+type Weights []fuse.Operand
 
 // Pack encodes values.
 func Pack(dtype format.DType, x []float64) fuse.Operand {
@@ -29,16 +29,16 @@ func Unpack(o fuse.Operand) []float64 {
 	return x
 }
 
-// Inputs are the operands of a merge in memory.
-type Inputs struct {
+// Merge is the operands of a merge in memory.
+type Merge struct {
 	Jobs       fuse.List
-	Base       Checkpoint
-	Models     []Checkpoint
-	Importance []Checkpoint
+	Base       Weights
+	Models     []Weights
+	Importance []Weights
 }
 
 // Drive runs a method and returns the output of every job. A seed decides how spans are cut and who works on them.
-func (in *Inputs) Drive(t *testing.T, m fuse.Method, seed uint64) [][]byte {
+func (in *Merge) Drive(t *testing.T, m fuse.Method, seed uint64) [][]byte {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 7))
 	out := make([][]byte, len(in.Jobs))
@@ -60,7 +60,7 @@ func (in *Inputs) Drive(t *testing.T, m fuse.Method, seed uint64) [][]byte {
 }
 
 // Chain takes a job through stages; the last one fills out.
-func (in *Inputs) Chain(t *testing.T, r *rand.Rand, job int, stages []fuse.Stage, out []byte) {
+func (in *Merge) Chain(t *testing.T, r *rand.Rand, job int, stages []fuse.Stage, out []byte) {
 	t.Helper()
 	for i, stage := range stages {
 		tiling := in.Jobs[job].Tiling
@@ -106,16 +106,16 @@ func (in *Inputs) Chain(t *testing.T, r *rand.Rand, job int, stages []fuse.Stage
 }
 
 // Span is a span of the tensor's own tiles.
-func (in *Inputs) Span(job int, reads fuse.Reads, first, last int64, out []byte) *fuse.Span {
+func (in *Merge) Span(job int, reads fuse.Reads, first, last int64, out []byte) *fuse.Span {
 	return in.Cut(job, in.Jobs[job].Tiling, reads, first, last, out)
 }
 
 // Cut cuts the operands that are read, and nothing else, to a span's elements.
-func (in *Inputs) Cut(job int, tiling fuse.Tiling, reads fuse.Reads, first, last int64, out []byte) *fuse.Span {
+func (in *Merge) Cut(job int, tiling fuse.Tiling, reads fuse.Reads, first, last int64, out []byte) *fuse.Span {
 	j := in.Jobs[job]
 	lo, _ := tiling.Range(first)
 	_, hi := tiling.Range(last - 1)
-	cut := func(s Checkpoint, wanted bool) fuse.Operand {
+	cut := func(s Weights, wanted bool) fuse.Operand {
 		if !wanted || s == nil || s[job].Data == nil {
 			return fuse.Operand{}
 		}
@@ -125,7 +125,7 @@ func (in *Inputs) Cut(job int, tiling fuse.Tiling, reads fuse.Reads, first, last
 	sp := &fuse.Span{Tiling: tiling, First: first, Last: last, Base: cut(in.Base, reads.Base), OutDType: j.DType}
 	for m := range in.Models {
 		sp.Models = append(sp.Models, cut(in.Models[m], reads.Models))
-		var importance Checkpoint
+		var importance Weights
 		if m < len(in.Importance) {
 			importance = in.Importance[m]
 		}
@@ -140,7 +140,7 @@ func (in *Inputs) Cut(job int, tiling fuse.Tiling, reads fuse.Reads, first, last
 
 // FuseOnce takes a merge of one tensor through all passes in one span each, and returns the values or the error of the first
 // stage that fails.
-func (in *Inputs) FuseOnce(m fuse.Method) ([]float64, error) {
+func (in *Merge) FuseOnce(m fuse.Method) ([]float64, error) {
 	for pass := m.Next(); pass != nil; pass = m.Next() {
 		for _, st := range pass.Chain(0) {
 			if err := st.Span(new(fuse.Scratch), in.Span(0, st.Reads(), 0, 1, nil)); err != nil {

@@ -23,7 +23,7 @@ func Decoded[T Real](o fuse.Operand) []T {
 }
 
 // Deltas are the task vector of model m in tensor j.
-func Deltas[T Real](in *Inputs, m, j int) []T {
+func Deltas[T Real](in *Merge, m, j int) []T {
 	base, theta := Decoded[T](in.Base[j]), Decoded[T](in.Models[m][j])
 	d := make([]T, len(base))
 	for i := range d {
@@ -41,9 +41,9 @@ func Encoded[T Real](dtype format.DType, x []T) []byte {
 
 // Fixture makes models of awkward shapes: rows longer than a tile, rows that do not
 // fill one, a vector, tied scores, a tensor equal to the base, an empty one.
-func Fixture(seed uint64, dtype format.DType, models int) *Inputs {
+func Fixture(seed uint64, dtype format.DType, models int) *Merge {
 	r := rand.New(rand.NewPCG(seed, 3))
-	in := &Inputs{Models: make([]Checkpoint, models), Importance: make([]Checkpoint, models)}
+	in := &Merge{Models: make([]Weights, models), Importance: make([]Weights, models)}
 	for i, shape := range [][]int64{{97, 211}, {3, 9001}, {501}, {40, 2, 7}, {}, {20, 30}, {0, 4}} {
 		t := format.Tensor{Name: fmt.Sprintf("t%d", i), DType: dtype, Shape: shape}
 		job := fuse.Job{Name: t.Name, Shape: shape, DType: dtype, Wide: dtype == format.F64, Tiling: fuse.NewTiling(t.Elements(), t.RowLen())}

@@ -20,7 +20,7 @@ s = |δ| · KL(softmax θ₁ ‖ softmax θ₀), the softmax over a row; quantil
 			Base: recipe.Required, MinModels: 1, MaxModels: 1,
 		},
 		family: twoModels,
-		differences: []Difference{
+		deviations: []Deviation{
 			{Name: "exact-quantiles", Text: "quantiles are exact, where mergekit takes those of a random sample from 1,000,000 elements on"}, outputType},
 		formula: formula[none, none]{
 			single: arceeFusion[float32], double: arceeFusion[float64], reads: fuse.Reads{Base: true, Models: true},
@@ -39,7 +39,7 @@ s = |δ| · KL(softmax θ₁ ‖ softmax θ₀), the softmax over a row; quantil
 //
 // with the softmax along the last dimension and the quantiles of the tensor's scores, which are
 // the elements at ⌊q(n−1)⌋ of their ascending order.
-func arceeFusion[T vec.Float](f *fusion[none, none]) []fuse.Stage {
+func arceeFusion[T vec.Float](f *fused[none, none]) []fuse.Stage {
 	reads := fuse.Reads{Base: true, Models: true}
 	n := f.Tiling.Elements()
 	switch {

@@ -13,7 +13,7 @@ import (
 
 // benchInputs is one tensor of 64 tiles with two models, small enough for the
 // second-level cache of most machines: what is measured is the kernels.
-func benchInputs(dtype format.DType) *fusetest.Inputs {
+func benchInputs(dtype format.DType) *fusetest.Merge {
 	const n = 64 * fuse.TileElements
 	r := rand.New(rand.NewPCG(1, 1))
 	random := func(scale float64) fuse.Operand {
@@ -23,11 +23,11 @@ func benchInputs(dtype format.DType) *fusetest.Inputs {
 		}
 		return fusetest.Pack(dtype, x)
 	}
-	in := &fusetest.Inputs{Base: fusetest.Checkpoint{random(1)}}
+	in := &fusetest.Merge{Base: fusetest.Weights{random(1)}}
 	job := fuse.Job{Name: "w", Shape: []int64{64, fuse.TileElements}, DType: dtype, Tiling: fuse.NewTiling(n, fuse.TileElements)}
 	for range 2 {
-		in.Models = append(in.Models, fusetest.Checkpoint{random(1)})
-		in.Importance = append(in.Importance, fusetest.Checkpoint{random(1e-4)})
+		in.Models = append(in.Models, fusetest.Weights{random(1)})
+		in.Importance = append(in.Importance, fusetest.Weights{random(1e-4)})
 		job.Models = append(job.Models, fuse.Contribution{Importance: true})
 	}
 	in.Jobs = []fuse.Job{job}
@@ -39,7 +39,7 @@ func benchInputs(dtype format.DType) *fusetest.Inputs {
 // beside them.
 func BenchmarkStages(b *testing.B) {
 	in := benchInputs(format.BF16)
-	models := []selective.Model{{Weight: 1, Density: 0.2}, {Weight: 0.5, Density: 0.2}}
+	models := []selective.TaskVector{{Weight: 1, Density: 0.2}, {Weight: 0.5, Density: 0.2}}
 	sta := func(change func(*selective.Options)) selective.Options {
 		o := selective.Options{Lambda: 1, Models: models}
 		change(&o)

@@ -15,9 +15,9 @@ that int(d·n) are left; γ is gamma, d density, n the number of the tensor's el
 ` + arithmeticText(consensus),
 				Base: recipe.Required, MinModels: 1,
 			},
-			family:      arithmetic,
-			differences: []Difference{equalScores},
-			formula:     sparseFormula[sparseParams, outlierModel](sparsify.WithoutOutliers, consensus),
+			family:     arithmetic,
+			deviations: []Deviation{equalScores},
+			formula:    sparseFormula[sparseParams, outlierModel](sparsify.WithoutOutliers, consensus),
 		}
 	}
 	register(breadcrumbs("breadcrumbs", "drop the largest and the smallest elements of task vectors", false))

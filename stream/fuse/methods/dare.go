@@ -13,10 +13,10 @@ func init() {
 				Formula: "τₜ is δₜ at each element with probability d, and 0 elsewhere; d is density\n" + arithmeticText(consensus),
 				Base:    recipe.Required, MinModels: 1,
 			},
-			family:      arithmetic,
-			defaults:    map[string]string{"rescale": "true"},
-			differences: []Difference{randomMasks},
-			formula:     sparseFormula[randomParams, sparseModel](sparsify.AtRandom, consensus),
+			family:     arithmetic,
+			defaults:   map[string]string{"rescale": "true"},
+			deviations: []Deviation{randomMasks},
+			formula:    sparseFormula[randomParams, sparseModel](sparsify.AtRandom, consensus),
 		}
 	}
 	register(dare("dare_linear", "drop elements of task vectors at random and scale up the rest", false))

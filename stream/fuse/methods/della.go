@@ -20,7 +20,7 @@ of its magnitude in its row, from 0 to 1, d density, ε epsilon
 			},
 			family:   arithmetic,
 			defaults: map[string]string{"normalize": normalize, "rescale": "true"},
-			differences: []Difference{randomMasks, equalScores,
+			deviations: []Deviation{randomMasks, equalScores,
 				{Name: "rank-rows", Text: "elements are ranked in rows, in float32, where mergekit ranks in bfloat16, and along dimension 1 of tensors with three"}},
 			formula: sparseFormula[randomParams, rankedModel](sparsify.ByRank, consensus),
 		}

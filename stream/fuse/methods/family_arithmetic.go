@@ -46,11 +46,11 @@ func sparseFormula[All interface {
 }, Each interface {
 	weight() float64
 	share() sparsify.Share
-}](kind sparsify.Kind, consensus bool) formula[All, Each] {
-	options := func(f *fusion[All, Each]) sparsify.Arithmetic {
+}](rule sparsify.Rule, consensus bool) formula[All, Each] {
+	options := func(f *fused[All, Each]) sparsify.Arithmetic {
 		p, seed := (*f.all).values()
 		a := sparsify.Arithmetic{
-			Kind: kind, Consensus: consensus, Normalize: p.Normalize, Rescale: p.Rescale, Lambda: p.Lambda, Seed: seed, Weights: weights(f.each),
+			Rule: rule, Consensus: consensus, Normalize: p.Normalize, Rescale: p.Rescale, Lambda: p.Lambda, Seed: seed, Weights: weights(f.each),
 		}
 		for _, m := range f.each {
 			a.Shares = append(a.Shares, (*m).share())
@@ -58,19 +58,19 @@ func sparseFormula[All interface {
 		return a
 	}
 	return formula[All, Each]{
-		single: func(f *fusion[All, Each]) []fuse.Stage { return sparsify.Stages[float32](f.Fusion, options(f)) },
-		double: func(f *fusion[All, Each]) []fuse.Stage { return sparsify.Stages[float64](f.Fusion, options(f)) },
+		single: func(f *fused[All, Each]) []fuse.Stage { return sparsify.Stages[float32](f.Fusion, options(f)) },
+		double: func(f *fused[All, Each]) []fuse.Stage { return sparsify.Stages[float64](f.Fusion, options(f)) },
 		reads:  fuse.Reads{Base: true, Models: true},
-		tiles:  func(models int) int { return sparsify.ArithmeticTiles(kind, models) },
-		state:  func(j *fuse.Job, _ *All) int64 { return kind.Bytes(j) },
-		rows:   kind.RowBytes,
+		tiles:  func(models int) int { return sparsify.ArithmeticTiles(rule, models) },
+		state:  func(j *fuse.Job, _ *All) int64 { return rule.Bytes(j) },
+		rows:   rule.RowBytes,
 	}
 }
 
 // Differences from mergekit that several of the family have.
 var (
-	randomMasks = Difference{Name: "masks", Text: "random masks come from a generator of weld's own: the same for a seed everywhere, not those of mergekit"}
-	equalScores = Difference{Name: "ties-at-a-cut", Text: "of elements of equal magnitude those with the lower index are kept, where mergekit leaves it to a sort"}
+	randomMasks = Deviation{Name: "masks", Text: "random masks come from a generator of weld's own: the same for a seed everywhere, not those of mergekit"}
+	equalScores = Deviation{Name: "ties-at-a-cut", Text: "of elements of equal magnitude those with the lower index are kept, where mergekit leaves it to a sort"}
 )
 
 // arithmeticText is the formula of what follows the sparsifier, for people.

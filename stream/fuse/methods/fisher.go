@@ -49,7 +49,7 @@ const dropMissing missingPart = 1
 //
 // A model whose importance file lacks the tensor has no part in it, if missing_importance says so. Where
 // no file has it, all models have.
-func fisher[T vec.Float](f *fusion[fisherParams, fisherModel]) []fuse.Stage {
+func fisher[T vec.Float](f *fused[fisherParams, fisherModel]) []fuse.Stage {
 	taken, known := withImportance(f.Job)
 	if f.all.Missing != dropMissing && !f.Unasked && (!known || len(taken) < f.Count()) {
 		return fuse.Fails(fmt.Errorf("tensor %q: an importance file lacks it", f.Name))

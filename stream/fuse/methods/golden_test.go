@@ -38,7 +38,7 @@ func golden(t *testing.T, method, name, base string, models []goldenModel, share
 		return c
 	}
 	want := load("cases/" + name + ".safetensors")
-	in := &fusetest.Inputs{}
+	in := &fusetest.Merge{}
 	operand := func(c format.Checkpoint, tensor string) fuse.Operand {
 		i, ok := c.Find(tensor)
 		if !ok {

@@ -44,7 +44,7 @@ const karcherOpposite = 1e-7
 //
 // until ‖T‖ < tol, but no more than max_iter times. A norm of at most tol has no direction, but
 // counts in the mean of the norms. The iterate is kept as its coefficients.
-func karcher[T vec.Float](f *fusion[karcherParams, none]) []fuse.Stage {
+func karcher[T vec.Float](f *fused[karcherParams, none]) []fuse.Stage {
 	if f.Count() == 1 {
 		return alone[T](f.Fusion)
 	}

@@ -27,7 +27,7 @@ type linearParams struct {
 
 // linear is Σ wₜθₜ, divided by Σ wₜ if normalize: a weighted average ("model soups",
 // arXiv 2203.05482).
-func linear[T vec.Float](f *fusion[linearParams, weighted]) []fuse.Stage {
+func linear[T vec.Float](f *fused[linearParams, weighted]) []fuse.Stage {
 	w, divisor := weights(f.each), 1.0
 	if f.all.Normalize {
 		divisor = sum(w)

@@ -59,7 +59,7 @@ func TestLinearEqualsReference(t *testing.T) {
 	}
 }
 
-func linearReference[T fusetest.Real](l sums, in *fusetest.Inputs, j int) []T {
+func linearReference[T fusetest.Real](l sums, in *fusetest.Merge, j int) []T {
 	base := fusetest.Decoded[T](in.Base[j])
 	out := make([]T, len(base))
 	deltas := l.method == "task_arithmetic"

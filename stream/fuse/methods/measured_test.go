@@ -29,16 +29,16 @@ type oneTensor struct {
 	own        []Params
 }
 
-func (m oneTensor) inputs() *fusetest.Inputs {
+func (m oneTensor) inputs() *fusetest.Merge {
 	x := format.Tensor{Shape: m.shape}
 	j := fuse.Job{Name: "x", Shape: m.shape, DType: m.out, Wide: m.dtype == format.F64, Tiling: fuse.NewTiling(x.Elements(), x.RowLen()), Params: m.shared}
-	in := &fusetest.Inputs{Base: fusetest.Checkpoint{fusetest.Pack(m.dtype, m.base)}}
+	in := &fusetest.Merge{Base: fusetest.Weights{fusetest.Pack(m.dtype, m.base)}}
 	for k, v := range m.models {
 		c := fuse.Contribution{}
 		if k < len(m.own) {
 			c.Params = m.own[k]
 		}
-		importance := fusetest.Checkpoint{fuse.Operand{}}
+		importance := fusetest.Weights{fuse.Operand{}}
 		if k < len(m.importance) && m.importance[k] != nil {
 			c.Importance = true
 			importance[0] = fusetest.Pack(format.F32, m.importance[k])
@@ -47,10 +47,10 @@ func (m oneTensor) inputs() *fusetest.Inputs {
 		j.Models = append(j.Models, c)
 		if v == nil {
 			j.Models[k].Absent = true
-			in.Models = append(in.Models, fusetest.Checkpoint{fuse.Operand{}})
+			in.Models = append(in.Models, fusetest.Weights{fuse.Operand{}})
 			continue
 		}
-		in.Models = append(in.Models, fusetest.Checkpoint{fusetest.Pack(m.dtype, v)})
+		in.Models = append(in.Models, fusetest.Weights{fusetest.Pack(m.dtype, v)})
 	}
 	in.Jobs = []fuse.Job{j}
 	return in

@@ -45,7 +45,7 @@ const (
 //
 // of whole tensors or, with filter_wise, of each vector along the last dimension. Of fewer
 // than two models there is no pair, and the base stays.
-func modelStock[T vec.Float](f *fusion[stockParams, none]) []fuse.Stage {
+func modelStock[T vec.Float](f *fused[stockParams, none]) []fuse.Stage {
 	n := float64(f.Count())
 	if n < 2 {
 		return baseStays[T](f.Fusion)

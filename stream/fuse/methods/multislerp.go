@@ -49,7 +49,7 @@ const multislerpCancelled = 1e-7
 // average of the projections is the projection of m, which is 0; the cosine is what remains.
 //
 // Where directions cancel, or all vectors are 0, there is no m/‖m‖, and θ = Σ wₖvₖ.
-func multislerp[T vec.Float](f *fusion[multislerpParams, weighted]) []fuse.Stage {
+func multislerp[T vec.Float](f *fused[multislerpParams, weighted]) []fuse.Stage {
 	if f.Count() == 1 {
 		return alone[T](f.Fusion)
 	}

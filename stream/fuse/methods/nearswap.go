@@ -33,7 +33,7 @@ const nearswapLeast = 1e-6
 // than t towards those that are not (alchemonaut/QuartetAnemoi-70B-t0.0001):
 //
 //	θ = θ₀ + w·δ,  w = t/max(|δ|, 1e-6) clamped to [0, 1]
-func nearswap[T vec.Float](f *fusion[nearswapParams, none]) []fuse.Stage {
+func nearswap[T vec.Float](f *fused[nearswapParams, none]) []fuse.Stage {
 	if f.Count() == 0 {
 		return baseStays[T](f.Fusion)
 	}

@@ -49,7 +49,7 @@ const (
 // a base, between their task vectors (mergekit's NuSLERP). The points are whole tensors;
 // without nuslerp_flatten they are the vectors along the last dimension, or along the first
 // one with nuslerp_row_wise.
-func nuslerp[T vec.Float](f *fusion[nuslerpParams, weighted]) []fuse.Stage {
+func nuslerp[T vec.Float](f *fused[nuslerpParams, weighted]) []fuse.Stage {
 	if f.Count() == 1 {
 		return alone[T](f.Fusion)
 	}

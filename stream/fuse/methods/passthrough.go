@@ -26,7 +26,7 @@ type scaled struct {
 }
 
 // passthrough is one model, times its scale.
-func passthrough[T vec.Float](f *fusion[none, scaled]) []fuse.Stage {
+func passthrough[T vec.Float](f *fused[none, scaled]) []fuse.Stage {
 	scale := T(f.each[0].Scale)
 	return []fuse.Stage{fuse.Produce(f.Fusion, func(in fuse.Operands[T]) []T {
 		x := in.Buffer()

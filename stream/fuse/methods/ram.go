@@ -28,9 +28,9 @@ where only one is, times 1 + r·min(ρₜ, alpha); ρₜ is the number of elemen
 model shares with others over the number of those that it has for itself`,
 			Base: recipe.Required, MinModels: 1,
 		},
-		family:      incommon,
-		differences: []Difference{outputType},
-		formula:     formula[ramPlusParams, none]{single: ramPlus[float32], double: ramPlus[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: ramTiles},
+		family:     incommon,
+		deviations: []Deviation{outputType},
+		formula:    formula[ramPlusParams, none]{single: ramPlus[float32], double: ramPlus[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: ramTiles},
 	})
 }
 
@@ -49,7 +49,7 @@ type ramPlusParams struct {
 // ram is Reinforced Agent Merging (arXiv 2601.13572): where one model alone is active, |δ| > epsilon,
 // its task vector is taken whole, where several are, their mean. What is not finite is active, and judged
 // when it is written.
-func ram[T vec.Float](f *fusion[ramParams, none]) []fuse.Stage {
+func ram[T vec.Float](f *fused[ramParams, none]) []fuse.Stage {
 	lambda := make([]T, f.Count())
 	vec.Fill(lambda, 1)
 	return []fuse.Stage{addActive(f.Fusion, f.all.Epsilon, lambda)}
@@ -58,7 +58,7 @@ func ram[T vec.Float](f *fusion[ramParams, none]) []fuse.Stage {
 // ramPlus is ram with the parts that a model has for itself grown by λₜ = 1 + r·min(ρₜ, alpha),
 // with ρₜ the number of the tensor's elements that the model shares with others over that of those it has for
 // itself, the latter at least epsilon.
-func ramPlus[T vec.Float](f *fusion[ramPlusParams, none]) []fuse.Stage {
+func ramPlus[T vec.Float](f *fused[ramPlusParams, none]) []fuse.Stage {
 	type parts struct{ shared, unique []int64 }
 	none := func() parts { return parts{make([]int64, f.Count()), make([]int64, f.Count())} }
 	all, lambda := none(), make([]T, f.Count())

@@ -19,9 +19,9 @@ func kept(t *testing.T, method, tensor string, model int, shape []int64, own Par
 	for i := range theta {
 		theta[i] = 1 + float64(i%2)
 	}
-	in := &fusetest.Inputs{Base: fusetest.Checkpoint{fusetest.Pack(format.F32, make([]float64, n))}, Models: []fusetest.Checkpoint{{}, {}}}
-	in.Models[model] = fusetest.Checkpoint{fusetest.Pack(format.F32, theta)}
-	in.Models[1-model] = fusetest.Checkpoint{fuse.Operand{}}
+	in := &fusetest.Merge{Base: fusetest.Weights{fusetest.Pack(format.F32, make([]float64, n))}, Models: []fusetest.Weights{{}, {}}}
+	in.Models[model] = fusetest.Weights{fusetest.Pack(format.F32, theta)}
+	in.Models[1-model] = fusetest.Weights{fuse.Operand{}}
 	j := fuse.Job{Name: tensor, Shape: shape, DType: format.F32, Tiling: fuse.NewTiling(n, x.RowLen()), Params: shared, Models: []fuse.Contribution{{Absent: true}, {Absent: true}}}
 	j.Models[model] = fuse.Contribution{Params: own}
 	in.Jobs = []fuse.Job{j}

@@ -15,12 +15,12 @@ import (
 type Method struct {
 	recipe.MethodSchema // what can be said to it
 	Family              Family
-	// Differences are where the method means something else than mergekit's of the same name: docs/mergekit.md.
-	Differences []Difference
+	// Deviations are where the method means something else than mergekit's of the same name: docs/mergekit.md.
+	Deviations []Deviation
 	// Exact says that mergekit computes the method in float32 too, whatever the models are stored in.
 	Exact bool
 
-	all, each       *fields // of the parameters
+	all, each       *paramFields // of the parameters
 	readsImportance func(all any) bool
 	unchanged       func(all, each any) bool
 	notes           func(all any) []string
@@ -42,9 +42,9 @@ func (f Family) String() string {
 	return [...]string{"Selection", "Generalised task arithmetic", "From what task vectors have in common", "Averages", "Between two models"}[f]
 }
 
-// Difference is something that weld does otherwise than mergekit, on purpose. docs/mergekit.md
+// Deviation is something that weld does otherwise than mergekit, on purpose. docs/mergekit.md
 // has each with its reason, under the same name.
-type Difference struct {
+type Deviation struct {
 	Name    string
 	Text    string
 	Touches func(*recipe.Recipe) bool // nil: every recipe of the method
@@ -59,7 +59,7 @@ type Setup struct {
 	TableBytes int64               // memory for counting scores while they are summed up
 }
 
-// New prepares a merge. The jobs' parameters are those that a [Decoder] of the method made.
+// New prepares a merge. The jobs' parameters are those that a [ParamDecoder] of the method made.
 func (m *Method) New(s Setup) fuse.Method { return m.start(m, s) }
 
 // ReadsImportance reports whether the method reads importance files, at these values of the parameters that hold for all
@@ -108,12 +108,12 @@ func Schema() recipe.Schema {
 }
 
 // definition is what a method's file registers. All and Each are structs: the parameters that hold for all models, and
-// those of each. Their fields have tags; see [fields].
+// those of each. Their fields have tags; see [paramFields].
 type definition[All, Each any] struct {
 	recipe.MethodSchema // without Params
 	family              Family
 	defaults            map[string]string // in place of those in the tags, where methods share a struct
-	differences         []Difference
+	deviations          []Deviation
 	exact               bool // see [Method.Exact]
 
 	readsImportance func(*All) bool        // nil for never
@@ -126,7 +126,7 @@ type definition[All, Each any] struct {
 
 // register adds a method. What is wrong with it fails [All]'s test, and not the program.
 func register[All, Each any](d definition[All, Each]) {
-	m := &Method{MethodSchema: d.MethodSchema, Family: d.family, Differences: d.differences, Exact: d.exact}
+	m := &Method{MethodSchema: d.MethodSchema, Family: d.family, Deviations: d.deviations, Exact: d.exact}
 	var err error
 	if m.all, err = fieldsOf(reflect.TypeFor[All](), false, d.defaults); err == nil {
 		m.each, err = fieldsOf(reflect.TypeFor[Each](), true, d.defaults)

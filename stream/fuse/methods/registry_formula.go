@@ -9,16 +9,16 @@ import (
 
 // formula is a method that merges each tensor by itself; see [fuse.Formula].
 type formula[All, Each any] struct {
-	single func(*fusion[All, Each]) []fuse.Stage
-	double func(*fusion[All, Each]) []fuse.Stage
+	single func(*fused[All, Each]) []fuse.Stage
+	double func(*fused[All, Each]) []fuse.Stage
 	reads  fuse.Reads
 	tiles  func(models int) int
 	state  func(*fuse.Job, *All) int64
 	rows   func(*fuse.Job) int64
 }
 
-// fusion is one tensor while a formula merges it, with the values of the method's parameters for it.
-type fusion[All, Each any] struct {
+// fused is one tensor while a formula merges it, with the values of the method's parameters for it.
+type fused[All, Each any] struct {
 	*fuse.Fusion
 	all  *All
 	each []*Each // of the models that have the tensor
@@ -29,9 +29,9 @@ type none struct{}
 
 // untyped is the formula as the engine has it.
 func (f formula[All, Each]) untyped() fuse.Formula {
-	typed := func(stages func(*fusion[All, Each]) []fuse.Stage) func(*fuse.Fusion) []fuse.Stage {
+	typed := func(stages func(*fused[All, Each]) []fuse.Stage) func(*fuse.Fusion) []fuse.Stage {
 		return func(u *fuse.Fusion) []fuse.Stage {
-			t := &fusion[All, Each]{Fusion: u, all: u.Params.(*All), each: make([]*Each, u.Count())}
+			t := &fused[All, Each]{Fusion: u, all: u.Params.(*All), each: make([]*Each, u.Count())}
 			for k, m := range u.Present {
 				t.each[k] = u.Models[m].Params.(*Each)
 			}
@@ -71,7 +71,7 @@ type informed struct {
 }
 
 // outputType is a difference of methods whose output mergekit writes in float32.
-var outputType = Difference{"output-dtype", "the output has the base's type, where mergekit writes float32",
+var outputType = Deviation{"output-dtype", "the output has the base's type, where mergekit writes float32",
 	func(r *recipe.Recipe) bool { return r.OutDType == 0 }}
 
 // alone is the stage for the tensor of one model, which stays as it is.

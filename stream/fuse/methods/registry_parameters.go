@@ -13,7 +13,7 @@ import (
 	"weld/stream/recipe"
 )
 
-// fields are a struct of parameters: what recipes may say, and how values that they said get into it.
+// paramFields are a struct of parameters: what recipes may say, and how values that they said get into it.
 //
 // A field's type says the kind: float32 and float64 are numbers, integers are whole numbers, a string is a path, and a type of
 // integers that has a method Choices, or whose field has the tag choices, is one of those names. A field that is a pointer
@@ -29,15 +29,15 @@ import (
 //	help     one line for people
 //
 // Structs that are embedded lend their fields.
-type fields struct {
+type paramFields struct {
 	of     reflect.Type
 	params []recipe.Param
 	index  [][]int // of each parameter's field
 }
 
 // fieldsOf reads the tags of a struct.
-func fieldsOf(t reflect.Type, perModel bool, defaults map[string]string) (*fields, error) {
-	f := &fields{of: t}
+func fieldsOf(t reflect.Type, perModel bool, defaults map[string]string) (*paramFields, error) {
+	f := &paramFields{of: t}
 	for _, x := range reflect.VisibleFields(t) {
 		if x.Anonymous {
 			continue
@@ -196,7 +196,7 @@ func checkText(p recipe.Param, tag, text string) error {
 
 // decode makes a struct of values, and returns a pointer to it. A key that has no value, because no filter matches and there
 // is no default, leaves its field as it is.
-func (f *fields) decode(values recipe.Values) any {
+func (f *paramFields) decode(values recipe.Values) any {
 	made := reflect.New(f.of)
 	for i, p := range f.params {
 		v, ok := values[p.Key]
@@ -238,38 +238,38 @@ func setInteger(field reflect.Value, x float64) {
 	field.SetInt(int64(x))
 }
 
-// Decoder makes of evaluated parameters what a method's jobs have: once for values that many tensors share, which
+// ParamDecoder makes of evaluated parameters what a method's jobs have: once for values that many tensors share, which
 // are told apart by where they are. Several goroutines may use it.
-type Decoder struct {
+type ParamDecoder struct {
 	*Method
 	shared, own sync.Map // uintptr to decoded
 }
 
-// decoded holds on to the values, lest others come to lie in their place.
-type decoded struct {
+// decodedParams holds on to the values, lest others come to lie in their place.
+type decodedParams struct {
 	values recipe.Values
 	fields any
 }
 
 // Decoder makes a decoder of the method's parameters.
-func (m *Method) Decoder() *Decoder { return &Decoder{Method: m} }
+func (m *Method) Decoder() *ParamDecoder { return &ParamDecoder{Method: m} }
 
 // All decodes parameters that hold for all models, for [fuse.Job].
-func (d *Decoder) All(values recipe.Values) any { return decodeOnce(&d.shared, d.all, values) }
+func (d *ParamDecoder) All(values recipe.Values) any { return decodeOnce(&d.shared, d.all, values) }
 
 // Each decodes a model's parameters, for [fuse.Contribution].
-func (d *Decoder) Each(values recipe.Values) any { return decodeOnce(&d.own, d.each, values) }
+func (d *ParamDecoder) Each(values recipe.Values) any { return decodeOnce(&d.own, d.each, values) }
 
 // Unchanged reports whether values of the one model that a method passes on stay as they are.
-func (d *Decoder) Unchanged(shared, own recipe.Values) bool {
+func (d *ParamDecoder) Unchanged(shared, own recipe.Values) bool {
 	return d.unchanged != nil && d.unchanged(d.All(shared), d.Each(own))
 }
 
-func decodeOnce(known *sync.Map, f *fields, values recipe.Values) any {
+func decodeOnce(known *sync.Map, f *paramFields, values recipe.Values) any {
 	at := reflect.ValueOf(values).Pointer()
 	if x, ok := known.Load(at); ok {
-		return x.(decoded).fields
+		return x.(decodedParams).fields
 	}
-	x, _ := known.LoadOrStore(at, decoded{values, f.decode(values)})
-	return x.(decoded).fields
+	x, _ := known.LoadOrStore(at, decodedParams{values, f.decode(values)})
+	return x.(decodedParams).fields
 }

@@ -19,7 +19,7 @@ erase      mₜ = [sign δₜ = sign Σ δ]
 			Base: recipe.Required, MinModels: 1,
 		},
 		family: incommon,
-		differences: []Difference{equalScores,
+		deviations: []Deviation{equalScores,
 			{Name: "sce-energy", Text: "models are weighed by their energy however small it is, where mergekit weighs all alike below 1e-6"},
 			{Name: "sce-divisor", Text: "the sum of the weights that agree divides however small it is, where mergekit takes at least 1e-6"}},
 		formula: formula[sceParams, none]{
@@ -44,7 +44,7 @@ type sceParams struct {
 //
 // select_topk is the share of those elements whose variance is not 0 that are selected; 1 selects
 // all, and those of no variance too.
-func sce[T vec.Float](f *fusion[sceParams, none]) []fuse.Stage {
+func sce[T vec.Float](f *fused[sceParams, none]) []fuse.Stage {
 	reads := fuse.Reads{Base: true, Models: true}
 	pick := fuse.NewTopK(f.Job, f.Tiling.Elements())
 	var stages []fuse.Stage

@@ -39,7 +39,7 @@ const (
 // (Shoemake 1985). Whole tensors are the points, and keep their norms as they are:
 //
 //	θ = sin((1−t)φ)/sin φ · θ₁ + sin(tφ)/sin φ · θ₂,  cos φ = ⟨θ₁, θ₂⟩/(‖θ₁‖‖θ₂‖)
-func slerp[T vec.Float](f *fusion[slerpParams, none]) []fuse.Stage {
+func slerp[T vec.Float](f *fused[slerpParams, none]) []fuse.Stage {
 	if f.Count() == 1 {
 		return alone[T](f.Fusion)
 	}

@@ -13,8 +13,7 @@ import (
 	"weld/stream/fuse/fusetest"
 )
 
-// Tests of the methods that combine models with coefficients from their inner products, and of
-// nearswap.
+// Tests of the methods that combine models with coefficients from their inner products.
 
 func weighted3(w ...float64) []goldenModel {
 	var models []goldenModel
@@ -74,15 +73,15 @@ func TestSphereEqualsMergekit(t *testing.T) {
 }
 
 // tensorOf is a merge of one tensor.
-func tensorOf(dtype format.DType, shape []int64, base []float64, models [][]float64, shared Params, weights []float64) *fusetest.Inputs {
+func tensorOf(dtype format.DType, shape []int64, base []float64, models [][]float64, shared Params, weights []float64) *fusetest.Merge {
 	x := format.Tensor{DType: dtype, Shape: shape}
 	j := fuse.Job{Name: "x", Shape: shape, DType: dtype, Wide: dtype == format.F64, Tiling: fuse.NewTiling(x.Elements(), x.RowLen()), Params: shared}
-	in := &fusetest.Inputs{}
+	in := &fusetest.Merge{}
 	if base != nil {
-		in.Base = fusetest.Checkpoint{fusetest.Pack(dtype, base)}
+		in.Base = fusetest.Weights{fusetest.Pack(dtype, base)}
 	}
 	for m, theta := range models {
-		in.Models = append(in.Models, fusetest.Checkpoint{fusetest.Pack(dtype, theta)})
+		in.Models = append(in.Models, fusetest.Weights{fusetest.Pack(dtype, theta)})
 		own := Params{}
 		if m < len(weights) {
 			own["weight"] = weights[m]
@@ -141,194 +140,6 @@ func TestSphereValues(t *testing.T) {
 			}
 		}
 	}
-}
-
-// The reference: the methods as mergekit states them, over whole vectors in float64, without
-// the Gram matrix.
-
-func innerProduct(a, b []float64) (sum float64) {
-	for i := range a {
-		sum += a[i] * b[i]
-	}
-	return sum
-}
-
-func euclid(a []float64) float64 { return math.Sqrt(innerProduct(a, a)) }
-
-func sumOf(c []float64, v ...[]float64) []float64 {
-	out := make([]float64, len(v[0]))
-	for k := range v {
-		for i := range out {
-			out[i] += c[k] * v[k][i]
-		}
-	}
-	return out
-}
-
-func times(c float64, v []float64) []float64 { return sumOf([]float64{c}, v) }
-
-func onArc(t, cos float64, a, b []float64) []float64 {
-	angle := math.Acos(cos)
-	return sumOf([]float64{math.Sin((1-t)*angle) / math.Sin(angle), math.Sin(t*angle) / math.Sin(angle)}, a, b)
-}
-
-// pointwise is what a method makes of vectors.
-type pointwise func(v [][]float64) []float64
-
-func slerpReference(t float64) pointwise {
-	return func(v [][]float64) []float64 {
-		unit := func(x []float64) []float64 {
-			n := euclid(x)
-			if n <= 1e-8 {
-				n = 1
-			}
-			return times(1/n, x)
-		}
-		cos := max(-1, min(1, innerProduct(unit(v[0]), unit(v[1]))))
-		if math.Abs(cos) > 0.9995 {
-			return sumOf([]float64{1 - t, t}, v...)
-		}
-		return onArc(t, cos, v[0], v[1])
-	}
-}
-
-func nuslerpReference(w []float64) pointwise {
-	t := 0.5
-	if s := w[0] + w[1]; math.Abs(s) >= 1e-6 {
-		t = w[1] / s
-	}
-	return func(v [][]float64) []float64 {
-		unit := func(x []float64) []float64 { return times(1/max(euclid(x), 1e-7), x) }
-		cos := max(-1, min(1, innerProduct(unit(v[0]), unit(v[1]))))
-		if 1-cos*cos <= 1e-12 {
-			return sumOf([]float64{1 - t, t}, v...)
-		}
-		return onArc(t, cos, v[0], v[1])
-	}
-}
-
-func multislerpReference(w []float64, normalize bool, eps float64) pointwise {
-	if normalize {
-		var sum float64
-		for _, x := range w {
-			sum += x
-		}
-		w = times(1/sum, w)
-	}
-	return func(v [][]float64) []float64 {
-		var units [][]float64
-		var norms []float64
-		for _, x := range v {
-			norms = append(norms, euclid(x))
-			units = append(units, times(1/(euclid(x)+eps), x))
-		}
-		mean := sumOf(w, units...)
-		if euclid(mean) < 1e-7 {
-			return sumOf(w, v...)
-		}
-		mean = times(1/euclid(mean), mean)
-		var tangents [][]float64
-		for _, u := range units {
-			tangents = append(tangents, sumOf([]float64{1, -innerProduct(u, mean)}, u, mean))
-		}
-		tangent := sumOf(w, tangents...)
-		n := euclid(tangent) + eps
-		return times(innerProduct(w, norms), sumOf([]float64{math.Cos(n), math.Sin(n) / n}, mean, tangent))
-	}
-}
-
-func karcherReference(steps int, tol float64) pointwise {
-	return func(v [][]float64) []float64 {
-		var units [][]float64
-		var scale float64
-		for _, x := range v {
-			scale += euclid(x) / float64(len(v))
-			if euclid(x) > tol {
-				units = append(units, times(1/euclid(x), x))
-			}
-		}
-		if units == nil {
-			return make([]float64, len(v[0]))
-		}
-		alpha := make([]float64, len(units))
-		for k := range alpha {
-			alpha[k] = 1 / float64(len(units))
-		}
-		mean := sumOf(alpha, units...)
-		if euclid(mean) < tol {
-			mean = units[0]
-		}
-		mean = times(1/euclid(mean), mean)
-		for range steps {
-			tangent := make([]float64, len(mean))
-			for k, u := range units {
-				cos := max(-1, min(1, innerProduct(mean, u)))
-				if angle := math.Acos(cos); angle >= tol && cos > -1+1e-14 {
-					pull := alpha[k] * angle / math.Sin(angle)
-					tangent = sumOf([]float64{1, pull, -pull * cos}, tangent, u, mean)
-				}
-			}
-			n := euclid(tangent)
-			if n < tol {
-				break
-			}
-			mean = sumOf([]float64{math.Cos(n), math.Sin(n) / n}, mean, tangent)
-			mean = times(1/euclid(mean), mean)
-		}
-		return times(scale, mean)
-	}
-}
-
-func stockReference(v [][]float64) []float64 {
-	n := float64(len(v))
-	var cos float64
-	for i := range v {
-		for j := i + 1; j < len(v); j++ {
-			cos += max(-1, min(1, innerProduct(v[i], v[j])/max(euclid(v[i])*euclid(v[j]), 1e-6)))
-		}
-	}
-	cos /= n * (n - 1) / 2
-	t := 0.0
-	if under := 1 + (n-1)*cos; math.Abs(under) >= 1e-6 {
-		t = n * cos / under
-	}
-	out := make([]float64, len(v[0]))
-	for i := range out {
-		for k := range v {
-			out[i] += t / n * v[k][i]
-		}
-	}
-	return out
-}
-
-// along applies a method to the vectors of a tensor: all of it, those along the last
-// dimension, or those along the first.
-func along(how string, shape []int64, v [][]float64, f pointwise) []float64 {
-	n := len(v[0])
-	out := make([]float64, n)
-	count, length, step, next := 1, n, 1, 0
-	if len(shape) >= 2 && how == "last" {
-		length = int(shape[len(shape)-1])
-		count, next = n/length, length
-	}
-	if len(shape) >= 2 && how == "first" {
-		length = int(shape[0])
-		count, step, next = n/length, n/length, 1
-	}
-	for c := range count {
-		var vectors [][]float64
-		for k := range v {
-			x := make([]float64, length)
-			for i := range x {
-				x[i] = v[k][c*next+i*step]
-			}
-			vectors = append(vectors, x)
-		}
-		for i, x := range f(vectors) {
-			out[c*next+i*step] = x
-		}
-	}
-	return out
 }
 
 type sphereCase struct {
@@ -423,7 +234,7 @@ func TestSphereEqualsReference(t *testing.T) {
 }
 
 // reference merges the tensor of in.
-func (c sphereCase) reference(in *fusetest.Inputs) []float64 {
+func (c sphereCase) reference(in *fusetest.Merge) []float64 {
 	base := fusetest.Unpack(in.Base[0])
 	var v [][]float64
 	for k := range in.Models {
@@ -459,29 +270,6 @@ func nearly(got []byte, want []float64, dtype format.DType, tolerance float64) b
 		}
 	}
 	return true
-}
-
-func TestNearswapEqualsReference(t *testing.T) {
-	r := rand.New(rand.NewPCG(7, 8))
-	for _, limit := range []float64{-1, 0, 1e-7, 1e-4, 0.1, 3} {
-		for dtype, tolerance := range map[format.DType]float64{format.F32: 1e-6, format.BF16: 0x1p-8, format.F64: 1e-14} {
-			base, thetas := sphereModels(r, "tuned", 20000, 1)
-			for i := range 100 {
-				thetas[0][i] = base[i]
-				base[i+100] = 1e-3
-				thetas[0][i+100] = 1e-3 + 1e-7*r.NormFloat64()
-			}
-			in := tensorOf(dtype, []int64{20000}, base, thetas, Params{"t": limit}, nil)
-			got := fusetest.Unpack(fuse.Operand{DType: dtype, Data: in.Drive(t, merging("nearswap", in.Jobs, fuse.StopNonfinite), 3)[0]})
-			a, b := fusetest.Unpack(in.Base[0]), fusetest.Unpack(in.Models[0][0])
-			for i := range got {
-				w := max(0, min(1, limit/max(math.Abs(a[i]-b[i]), 1e-6)))
-				if want := w*b[i] + (1-w)*a[i]; !(math.Abs(got[i]-want) <= tolerance*max(1, math.Abs(want))) {
-					t.Fatalf("t %v, %v: element %d is %v, want %v", limit, dtype, i, got[i], want)
-				}
-			}
-		}
-	}
 }
 
 func TestSphereIgnoresSpans(t *testing.T) {

@@ -80,7 +80,7 @@ func mergeSTA(s Setup, nonfinite fuse.Nonfinite, all *staParams, each []*staMode
 		KeepMissing: all.Missing == keepMissing, Lambda: all.Lambda, Nonfinite: nonfinite, TableBytes: s.TableBytes,
 	}
 	for t, m := range each {
-		model := selective.Model{Weight: m.Weight, Density: m.Density, Fixed: m.Threshold != nil, Statistic: s.Statistics[t]}
+		model := selective.TaskVector{Weight: m.Weight, Density: m.Density, Fixed: m.Threshold != nil, Statistic: s.Statistics[t]}
 		if model.Fixed {
 			model.Threshold = *m.Threshold
 		}

@@ -25,7 +25,7 @@ func init() {
 }
 
 // taskArithmetic is θ₀ + λ·Σ wₜδₜ, the sum divided by Σ wₜ if normalize (arXiv 2212.04089).
-func taskArithmetic[T vec.Float](f *fusion[arithmeticParams, weighted]) []fuse.Stage {
+func taskArithmetic[T vec.Float](f *fused[arithmeticParams, weighted]) []fuse.Stage {
 	w, divisor := weights(f.each), 1.0
 	if f.all.Normalize {
 		divisor = sparsify.WeightSum(w)

@@ -16,9 +16,9 @@ d is density, n the number of the tensor's elements
 ` + arithmeticText(true),
 			Base: recipe.Required, MinModels: 1,
 		},
-		family:      arithmetic,
-		defaults:    map[string]string{"normalize": "true"},
-		differences: []Difference{equalScores},
-		formula:     sparseFormula[sparseParams, sparseModel](sparsify.ByMagnitude, true),
+		family:     arithmetic,
+		defaults:   map[string]string{"normalize": "true"},
+		deviations: []Deviation{equalScores},
+		formula:    sparseFormula[sparseParams, sparseModel](sparsify.ByMagnitude, true),
 	})
 }

@@ -19,7 +19,7 @@ type Params map[string]float64
 func (p Params) Bool(key string) bool { return p[key] != 0 }
 
 // values are the parameters as recipes give them.
-func (p Params) values(of *fields) recipe.Values {
+func (p Params) values(of *paramFields) recipe.Values {
 	v := make(recipe.Values)
 	for i, param := range of.params {
 		x, ok := p[param.Key]

@@ -8,11 +8,11 @@ import (
 
 // fuseStage adds the masked task vectors to the base.
 type fuseStage[T vec.Float] struct {
-	*tensor
+	*scoredTensor
 	fuse.Finisher
 }
 
-func newFuseStage(x *tensor) fuse.Stage {
+func newFuseStage(x *scoredTensor) fuse.Stage {
 	f := fuse.Finisher{Job: x.job, Policy: x.Nonfinite}
 	if x.job.Wide {
 		return &fuseStage[float64]{x, f}
@@ -21,12 +21,12 @@ func newFuseStage(x *tensor) fuse.Stage {
 }
 
 // fuseReads says what must be seen to mask task vectors.
-func (x *tensor) fuseReads() fuse.Reads {
+func (x *scoredTensor) fuseReads() fuse.Reads {
 	return fuse.Reads{Base: true, Models: true, Importance: x.Score.NeedsImportance() && x.Granularity != scoring.ByTensor && x.scored()}
 }
 
 // scored reports whether any model needs its scores in the last pass.
-func (x *tensor) scored() bool {
+func (x *scoredTensor) scored() bool {
 	for m := range x.models {
 		if x.usesScores(m) {
 			return true
@@ -35,7 +35,7 @@ func (x *tensor) scored() bool {
 	return false
 }
 
-func (x *tensor) usesScores(m int) bool {
+func (x *scoredTensor) usesScores(m int) bool {
 	return x.Combine == ByImportance || x.Contrast || (x.models[m].role == ranked && !x.models[m].ranking.threshold.All)
 }
 
@@ -81,7 +81,7 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 		height := s.Mark()
 		v := loadModel(s, sp, t, m, base)
 		if st.adds(m, thresholds[m]) {
-			n, err := addMasked(st.tensor, s, sp, t, m, v, thresholds[m], sum.num)
+			n, err := addMasked(st.scoredTensor, s, sp, t, m, v, thresholds[m], sum.num)
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 			s.Release(height)
 			continue
 		}
-		scores, n, err := maskDelta(st.tensor, s, sp, t, m, v, thresholds[m])
+		scores, n, err := maskDelta(st.scoredTensor, s, sp, t, m, v, thresholds[m])
 		if err != nil {
 			return err
 		}
@@ -118,13 +118,13 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 }
 
 // adds reports whether what model m's threshold keeps is added as it is.
-func (x *tensor) adds(m int, threshold scoring.Threshold) bool {
+func (x *scoredTensor) adds(m int, threshold scoring.Threshold) bool {
 	k := &x.models[m]
 	return x.Combine == Sum && !x.Consensus && x.comparesRaw() && k.role == ranked && k.ratio == 1 && !threshold.All
 }
 
 // addMasked adds w·m⊙δ to sum, mask and sum in one pass, and returns how many elements were kept.
-func addMasked[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T], threshold scoring.Threshold, sum []T) (kept int, err error) {
+func addMasked[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T], threshold scoring.Threshold, sum []T) (kept int, err error) {
 	rank, bad := rawScores(x, s, sp, t, m, v)
 	if bad.count > 0 {
 		if err := judgeScores(x, t, m, bad.first, sp, s, v); err != nil {
@@ -137,7 +137,7 @@ func addMasked[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Ti
 // maskDelta zeroes what model m's threshold does not keep of v.delta, and returns the
 // normalised scores, where the combination needs them, and how many elements were
 // kept. The threshold is for scores that rankScale has not normalised.
-func maskDelta[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T], threshold scoring.Threshold) (scores []float32, kept int, err error) {
+func maskDelta[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T], threshold scoring.Threshold) (scores []float32, kept int, err error) {
 	if !x.usesScores(m) {
 		return nil, t.Len(), nil
 	}
@@ -172,7 +172,7 @@ func maskDelta[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Ti
 // judgeScores judges scores that are not finite: they do not matter where the model
 // does not differ from the base, and stop the run elsewhere, unless the user asked
 // for something else.
-func judgeScores[T vec.Float](x *tensor, t fuse.Tile, m, first int, sp *fuse.Span, s *fuse.Scratch, v values[T]) error {
+func judgeScores[T vec.Float](x *scoredTensor, t fuse.Tile, m, first int, sp *fuse.Span, s *fuse.Scratch, v values[T]) error {
 	if x.Nonfinite != fuse.StopNonfinite {
 		return nil
 	}

@@ -18,14 +18,14 @@ const (
 )
 
 // newStage makes a measuring stage in the type that the tensor is combined in.
-func newStage(x *tensor, what measurement) fuse.Stage {
+func newStage(x *scoredTensor, what measurement) fuse.Stage {
 	if x.job.Wide {
 		return measuring[float64](x, what)
 	}
 	return measuring[float32](x, what)
 }
 
-func measuring[T vec.Float](x *tensor, what measurement) fuse.Stage {
+func measuring[T vec.Float](x *scoredTensor, what measurement) fuse.Stage {
 	switch what {
 	case summarize:
 		return newSummaryStage[T](x)
@@ -43,14 +43,14 @@ func measuring[T vec.Float](x *tensor, what measurement) fuse.Stage {
 // summaryStage measures what the normalisation needs, and counts scores along the way
 // where a table says which.
 type summaryStage[T vec.Float] struct {
-	*tensor
+	*scoredTensor
 	totals []scoring.Aggregate
 	order  []fuse.InOrder[scoring.Aggregate]
 }
 
-func newSummaryStage[T vec.Float](x *tensor) fuse.Stage {
+func newSummaryStage[T vec.Float](x *scoredTensor) fuse.Stage {
 	n := len(x.models)
-	st := &summaryStage[T]{tensor: x, totals: make([]scoring.Aggregate, n), order: make([]fuse.InOrder[scoring.Aggregate], n)}
+	st := &summaryStage[T]{scoredTensor: x, totals: make([]scoring.Aggregate, n), order: make([]fuse.InOrder[scoring.Aggregate], n)}
 	for m := range st.order {
 		st.order[m].Fold = st.totals[m].Add
 		if t := x.models[m].table; t != nil {
@@ -77,7 +77,7 @@ func (st *summaryStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 		tiles := make([]scoring.Aggregate, 0, sp.Last-sp.First)
 		for t := range sp.Tiles {
 			s.Reset()
-			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))
+			scores, _ := rawScores(st.scoredTensor, s, sp, t, m, loadFor[T](st.scoredTensor, s, sp, t, m))
 			tiles = append(tiles, st.Normalization.Summarize(scores))
 			if k.table == nil {
 				continue
@@ -116,13 +116,13 @@ func (st *summaryStage[T]) End() error {
 
 // rowStage measures the mean raw score of each row, where a row takes several tiles.
 type rowStage[T vec.Float] struct {
-	*tensor
+	*scoredTensor
 	row   []scoring.Aggregate // the row being summed, for each model
 	order []fuse.InOrder[scoring.Aggregate]
 }
 
-func newRowStage[T vec.Float](x *tensor) fuse.Stage {
-	st := &rowStage[T]{tensor: x, row: make([]scoring.Aggregate, len(x.models)), order: make([]fuse.InOrder[scoring.Aggregate], len(x.models))}
+func newRowStage[T vec.Float](x *scoredTensor) fuse.Stage {
+	st := &rowStage[T]{scoredTensor: x, row: make([]scoring.Aggregate, len(x.models)), order: make([]fuse.InOrder[scoring.Aggregate], len(x.models))}
 	for m := range x.models {
 		k := &x.models[m]
 		k.rows = make([]float32, 0, x.job.Tiling.Rows())
@@ -148,7 +148,7 @@ func (st *rowStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 		tiles := make([]scoring.Aggregate, 0, sp.Last-sp.First)
 		for t := range sp.Tiles {
 			s.Reset()
-			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))
+			scores, _ := rawScores(st.scoredTensor, s, sp, t, m, loadFor[T](st.scoredTensor, s, sp, t, m))
 			tiles = append(tiles, scoring.Raw.Summarize(scores))
 		}
 		st.order[m].Add(sp.First, tiles)
@@ -157,7 +157,7 @@ func (st *rowStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 }
 
 // countStage shows the scores to the quantiles that are still searched.
-type countStage[T vec.Float] struct{ *tensor }
+type countStage[T vec.Float] struct{ *scoredTensor }
 
 // counts reports whether a model's scores have to be counted.
 func (k *masking) counts() bool {
@@ -195,7 +195,7 @@ func (st *countStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 			if counts.Full(t.Len()) {
 				addCounts()
 			}
-			rank, _ := modelRanks[T](st.tensor, s, sp, t, m)
+			rank, _ := modelRanks[T](st.scoredTensor, s, sp, t, m)
 			q.Count(counts, rank, window)
 		}
 		addCounts()
@@ -213,7 +213,7 @@ func (st *countStage[T]) End() error {
 }
 
 // tallyStage counts what the thresholds keep, and the scores that are not finite.
-type tallyStage[T vec.Float] struct{ *tensor }
+type tallyStage[T vec.Float] struct{ *scoredTensor }
 
 func (st *tallyStage[T]) Reads() fuse.Reads { return st.scoreReads() }
 func (st *tallyStage[T]) End() error        { return nil }
@@ -230,7 +230,7 @@ func (st *tallyStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 			case k.role == whole, k.ranking.threshold.All:
 				kept += int64(t.Len())
 			default:
-				rank, bad := modelRanks[T](st.tensor, s, sp, t, m)
+				rank, bad := modelRanks[T](st.scoredTensor, s, sp, t, m)
 				kept += int64(threshold.Kept(rank))
 				st.nonfinite.Add(int64(bad.count))
 			}
@@ -242,13 +242,13 @@ func (st *tallyStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 
 // l1Stage measures how much of a task vector's L1 norm the mask leaves.
 type l1Stage[T vec.Float] struct {
-	*tensor
+	*scoredTensor
 	norms []fuse.L1
 	order []fuse.InOrder[fuse.L1]
 }
 
-func newL1Stage[T vec.Float](x *tensor) fuse.Stage {
-	st := &l1Stage[T]{tensor: x, norms: make([]fuse.L1, len(x.models)), order: make([]fuse.InOrder[fuse.L1], len(x.models))}
+func newL1Stage[T vec.Float](x *scoredTensor) fuse.Stage {
+	st := &l1Stage[T]{scoredTensor: x, norms: make([]fuse.L1, len(x.models)), order: make([]fuse.InOrder[fuse.L1], len(x.models))}
 	for m := range st.order {
 		st.order[m].Fold = func(p fuse.L1) {
 			st.norms[m].Before += p.Before
@@ -271,7 +271,7 @@ func (st *l1Stage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 			s.Reset()
 			v := loadModel(s, sp, t, m, fuse.DecodeBase[T](s, sp, t))
 			p := fuse.L1{Before: vec.SumAbs(v.delta)}
-			if _, _, err := maskDelta(st.tensor, s, sp, t, m, v, threshold); err != nil {
+			if _, _, err := maskDelta(st.scoredTensor, s, sp, t, m, v, threshold); err != nil {
 				return err
 			}
 			p.After = vec.SumAbs(v.delta)

@@ -24,14 +24,14 @@ type Options struct {
 	KeepMissing   bool // take a task vector whole where its importance is missing
 	Lambda        float64
 	Nonfinite     fuse.Nonfinite
-	Models        []Model
+	Models        []TaskVector
 	// TableBytes is the memory that may go into counting the scores of a tensor while they
 	// are summed up, which saves a walk over it; 0 to do without.
 	TableBytes int64
 }
 
-// Model is what a recipe says of one model.
-type Model struct {
+// TaskVector is what a recipe says of one model.
+type TaskVector struct {
 	Weight    float64
 	Density   float64           // share kept, in [0, 1]
 	Threshold float32           // instead of Density, if Fixed

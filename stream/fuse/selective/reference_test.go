@@ -13,7 +13,7 @@ import (
 // float64 where a source is.
 
 // reference merges everything and returns the values before they are encoded.
-func reference[T fusetest.Real](o Options, in *fusetest.Inputs) [][]T {
+func reference[T fusetest.Real](o Options, in *fusetest.Merge) [][]T {
 	models := len(o.Models)
 	scores := make([][][]float32, models) // normalised, for each model and tensor
 	for m := range models {
@@ -37,11 +37,11 @@ func reference[T fusetest.Real](o Options, in *fusetest.Inputs) [][]T {
 	return out
 }
 
-func (o Options) lacks(in *fusetest.Inputs, m, j int) bool {
+func (o Options) lacks(in *fusetest.Merge, m, j int) bool {
 	return o.Score.NeedsImportance() && in.Importance[m][j].Data == nil
 }
 
-func tensorScores[T fusetest.Real](o Options, in *fusetest.Inputs, m, j int) []float32 {
+func tensorScores[T fusetest.Real](o Options, in *fusetest.Merge, m, j int) []float32 {
 	theta, delta := fusetest.Decoded[T](in.Models[m][j]), fusetest.Deltas[T](in, m, j)
 	s := make([]float32, len(theta))
 	if o.lacks(in, m, j) {
@@ -156,7 +156,7 @@ func contrasted(scores [][][]float32) [][][]float32 {
 	return out
 }
 
-func mask(o Options, in *fusetest.Inputs, m int, s [][]float32) [][]bool {
+func mask(o Options, in *fusetest.Merge, m int, s [][]float32) [][]bool {
 	out := make([][]bool, len(s))
 	var all []float32
 	for j := range s {
@@ -180,7 +180,7 @@ func mask(o Options, in *fusetest.Inputs, m int, s [][]float32) [][]bool {
 	return out
 }
 
-func keeper(o Model, ranked []float32) func(s float32) bool {
+func keeper(o TaskVector, ranked []float32) func(s float32) bool {
 	k := int(math.Ceil(o.Density * float64(len(ranked))))
 	switch {
 	case o.Fixed:
@@ -195,7 +195,7 @@ func keeper(o Model, ranked []float32) func(s float32) bool {
 	return func(s float32) bool { return s >= cut && s > 0 }
 }
 
-func fuseTensor[T fusetest.Real](o Options, in *fusetest.Inputs, j int, scores [][][]float32, masks [][][]bool) []T {
+func fuseTensor[T fusetest.Real](o Options, in *fusetest.Merge, j int, scores [][][]float32, masks [][][]bool) []T {
 	base := fusetest.Decoded[T](in.Base[j])
 	taus := make([][]T, len(o.Models))
 	for m := range taus {
@@ -250,7 +250,7 @@ func fuseTensor[T fusetest.Real](o Options, in *fusetest.Inputs, j int, scores [
 	return out
 }
 
-func ratioOf(o Options, in *fusetest.Inputs, m, j int, masks [][][]bool, before, after float64) float64 {
+func ratioOf(o Options, in *fusetest.Merge, m, j int, masks [][][]bool, before, after float64) float64 {
 	switch {
 	case o.lacks(in, m, j) || o.Rescale == NoRescale:
 	case o.Rescale == ByL1 && before >= 1e-7 && after >= 1e-7:

@@ -55,12 +55,12 @@ func (m *merge) bracket(model int) {
 
 // sampleStage notes some scores of each model.
 type sampleStage[T vec.Float] struct {
-	*tensor
+	*scoredTensor
 	tiling fuse.Tiling
 }
 
-func newSampleStage[T vec.Float](x *tensor) []fuse.Stage {
-	st := &sampleStage[T]{tensor: x}
+func newSampleStage[T vec.Float](x *scoredTensor) []fuse.Stage {
+	st := &sampleStage[T]{scoredTensor: x}
 	for m := range x.models {
 		if k := &x.models[m]; k.role == ranked && x.ranking[m].quantile != nil && x.job.Tiling.Elements() > 0 {
 			k.sketch = scoring.NewSketch(x.job.Tiling.Elements(), x.total, k.known)
@@ -87,7 +87,7 @@ func (st *sampleStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 		}
 		for t := range sp.Tiles {
 			s.Reset()
-			scores, _ := rawScores(st.tensor, s, sp, t, m, loadFor[T](st.tensor, s, sp, t, m))
+			scores, _ := rawScores(st.scoredTensor, s, sp, t, m, loadFor[T](st.scoredTensor, s, sp, t, m))
 			st.Normalization.Put(sketch, t.Index, scores)
 		}
 	}

@@ -40,7 +40,7 @@ func (x *merge) rawReads() fuse.Reads {
 }
 
 // loadFor decodes what the scores of model m need.
-func loadFor[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int) values[T] {
+func loadFor[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int) values[T] {
 	var v values[T]
 	reads := x.rawReads()
 	if reads.Base {
@@ -54,7 +54,7 @@ type unusable struct{ first, count int }
 
 // rawScores are model m's scores in a tile, before normalisation. A score that is
 // not finite counts as 0.
-func rawScores[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T]) (scores []float32, bad unusable) {
+func rawScores[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T]) (scores []float32, bad unusable) {
 	scores = fuse.Take[float32](s, t.Len())
 	compute(x, s, sp, t, m, scores, v)
 	bad.first = vec.FirstNonFinite(scores, infinity)
@@ -68,7 +68,7 @@ func rawScores[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Ti
 }
 
 // compute fills scores with model m's raw scores, finite or not.
-func compute[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, scores []float32, v values[T]) {
+func compute[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, scores []float32, v values[T]) {
 	height := s.Mark()
 	defer s.Release(height)
 	var theta, a []float32
@@ -92,7 +92,7 @@ func compute[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile
 }
 
 // decodeImportance fills a with what model m's importance file says of a tile.
-func decodeImportance(x *tensor, sp *fuse.Span, t fuse.Tile, m int, a []float32) {
+func decodeImportance(x *scoredTensor, sp *fuse.Span, t fuse.Tile, m int, a []float32) {
 	o, statistic := sp.Importance[m], x.Models[m].Statistic
 	if statistic.IsMagnitude() {
 		format.Abs(o.DType, a, o.Of(t)) // in one pass
@@ -106,7 +106,7 @@ var infinity = float32(math.Inf(1))
 
 // normScores are model m's normalised scores in a tile, each element with the score
 // of the row or tensor that it stands and falls with.
-func normScores[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T]) (scores []float32, bad unusable) {
+func normScores[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T]) (scores []float32, bad unusable) {
 	k := &x.models[m]
 	if k.role == whole || x.Granularity == scoring.ByTensor {
 		scores = fuse.Take[float32](s, t.Len())
@@ -131,7 +131,7 @@ func normScores[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.T
 
 // tensorScore is the one normalised score of a tensor that is kept or dropped as a
 // whole.
-func (x *tensor) tensorScore(m int) float32 {
+func (x *scoredTensor) tensorScore(m int) float32 {
 	k := &x.models[m]
 	if k.role == whole {
 		return 1
@@ -141,7 +141,7 @@ func (x *tensor) tensorScore(m int) float32 {
 
 // rankScores are the scores by which the elements of model m are ranked: scores
 // itself, or its contrast with those of the other models. base is nil or decoded.
-func rankScores[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, scores []float32, base []T) []float32 {
+func rankScores[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, scores []float32, base []T) []float32 {
 	if !x.Contrast {
 		return scores
 	}
@@ -169,7 +169,7 @@ func rankScores[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.T
 }
 
 // rankScale is what the scores of ranks have yet to be normalised by.
-func (x *tensor) rankScale(m int) scoring.Scale {
+func (x *scoredTensor) rankScale(m int) scoring.Scale {
 	if x.comparesRaw() {
 		return x.models[m].scale
 	}
@@ -178,7 +178,7 @@ func (x *tensor) rankScale(m int) scoring.Scale {
 
 // modelRanks loads and scores model m: the scores by which its elements are ranked, but for
 // the normalisation by rankScale.
-func modelRanks[T vec.Float](x *tensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int) (rank []float32, bad unusable) {
+func modelRanks[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int) (rank []float32, bad unusable) {
 	var v values[T]
 	if x.Granularity != scoring.ByTensor {
 		v = loadFor[T](x, s, sp, t, m)

@@ -17,7 +17,7 @@ func (o Options) Method(of fuse.Jobs) fuse.Method {
 	for i := range jobs {
 		jobs[i] = of.Job(i)
 	}
-	m := &merge{Options: o, jobs: jobs, tensors: make([]tensor, len(jobs)), sampled: 8 * scoring.SampleSize, tabled: 1 << 19}
+	m := &merge{Options: o, jobs: jobs, tensors: make([]scoredTensor, len(jobs)), sampled: 8 * scoring.SampleSize, tabled: 1 << 19}
 	for i := range jobs {
 		m.tensors[i].init(m, &jobs[i])
 		m.total += jobs[i].Tiling.Elements()
@@ -33,7 +33,7 @@ func (o Options) Method(of fuse.Jobs) fuse.Method {
 type merge struct {
 	Options
 	jobs    []fuse.Job
-	tensors []tensor
+	tensors []scoredTensor
 	ranking []*ranking   // for each model, over the whole model
 	passes  []*fuse.Pass // still to come
 	sampled int64        // elements of a model from which on its scores are sampled
@@ -42,8 +42,8 @@ type merge struct {
 	settled atomic.Int64 // tensors of models that were summed up and counted in one walk
 }
 
-// tensor is what is known of one job.
-type tensor struct {
+// scoredTensor is what is known of one job.
+type scoredTensor struct {
 	*merge
 	job       *fuse.Job
 	models    []masking
@@ -74,7 +74,7 @@ const (
 	whole               // no importance: taken as it is, with scores of 1
 )
 
-func (x *tensor) init(m *merge, job *fuse.Job) {
+func (x *scoredTensor) init(m *merge, job *fuse.Job) {
 	x.merge, x.job, x.models = m, job, make([]masking, len(m.Models))
 	for t := range x.models {
 		k := &x.models[t]
@@ -125,7 +125,7 @@ func (m *merge) schedule() {
 	if m.Scope == scoring.WholeModel {
 		m.scheduleWhole()
 	}
-	if m.Rescale == ByDensity && slices.ContainsFunc(m.Models, func(o Model) bool { return o.Fixed }) {
+	if m.Rescale == ByDensity && slices.ContainsFunc(m.Models, func(o TaskVector) bool { return o.Fixed }) {
 		m.passes = append(m.passes, m.keptPass())
 	}
 }
@@ -177,7 +177,7 @@ func (m *merge) countingPass(name string) *fuse.Pass {
 }
 
 // countingStages sum up a tensor's scores, where that has not been done, and count them.
-func (x *tensor) countingStages() []fuse.Stage {
+func (x *scoredTensor) countingStages() []fuse.Stage {
 	chain := x.rowStages()
 	known := true
 	for t := range x.models {
@@ -267,7 +267,7 @@ func (m *merge) Fuse(job int) []fuse.Stage {
 
 // rankingStages measure what a tensor needs before its scores can be compared with
 // its thresholds, as far as no pass over the model has done it.
-func (x *tensor) rankingStages() []fuse.Stage {
+func (x *scoredTensor) rankingStages() []fuse.Stage {
 	if x.Scope == scoring.WholeModel {
 		return x.rowStages()
 	}
@@ -289,7 +289,7 @@ func (x *tensor) rankingStages() []fuse.Stage {
 }
 
 // rowStages measure the rows that are longer than a tile.
-func (x *tensor) rowStages() []fuse.Stage {
+func (x *scoredTensor) rowStages() []fuse.Stage {
 	if x.Granularity == scoring.ByRow && x.job.Tiling.LongRows() {
 		return []fuse.Stage{newStage(x, sumRows)}
 	}

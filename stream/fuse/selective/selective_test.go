@@ -28,7 +28,7 @@ func randomSTA(r *rand.Rand, models int) Options {
 		Lambda:        []float64{1, 0.7, -0.3}[r.IntN(3)],
 	}
 	for range models {
-		o.Models = append(o.Models, Model{
+		o.Models = append(o.Models, TaskVector{
 			Weight:    []float64{1, 0.4, -1}[r.IntN(3)],
 			Density:   []float64{0, 0.003, 0.2, 0.5, 0.9, 1}[r.IntN(6)],
 			Threshold: []float32{0, 0.5, 1e9}[r.IntN(3)],
@@ -81,7 +81,7 @@ func sampling(m fuse.Method) {
 func TestSampledSTAEqualsReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for _, dtype := range []format.DType{format.BF16, format.F32} {
-		in := &fusetest.Inputs{Models: make([]fusetest.Checkpoint, 2), Importance: make([]fusetest.Checkpoint, 2)}
+		in := &fusetest.Merge{Models: make([]fusetest.Weights, 2), Importance: make([]fusetest.Weights, 2)}
 		for _, shape := range [][]int64{{320, 256}, {7, 9000}, {100}, {64, 1024}} {
 			n := shape[0]
 			if len(shape) > 1 {
@@ -107,7 +107,7 @@ func TestSampledSTAEqualsReference(t *testing.T) {
 		}
 		settled := int64(0)
 		for trial, n := range []scoring.Normalization{scoring.ByMean, scoring.Raw, scoring.ByL2, scoring.ByMax, scoring.ByRange, scoring.ByMean} {
-			o := Options{Lambda: 0.7, Normalization: n, Score: scoring.Score(trial % 3), Models: []Model{{Weight: 1, Density: 0.2}, {Weight: 0.5, Density: 0.01}}}
+			o := Options{Lambda: 0.7, Normalization: n, Score: scoring.Score(trial % 3), Models: []TaskVector{{Weight: 1, Density: 0.2}, {Weight: 0.5, Density: 0.01}}}
 			m := o.Method(in.Jobs)
 			sampling(m)
 			got := in.Drive(t, m, uint64(trial))
@@ -128,7 +128,7 @@ func TestSampledSTAEqualsReference(t *testing.T) {
 
 func TestSTAIsIndependentOfSpans(t *testing.T) {
 	in := fusetest.Fixture(1, format.BF16, 2)
-	o := Options{Lambda: 1, Models: []Model{{Weight: 1, Density: 0.2}, {Weight: 1, Density: 0.2}}, KeepMissing: true}
+	o := Options{Lambda: 1, Models: []TaskVector{{Weight: 1, Density: 0.2}, {Weight: 1, Density: 0.2}}, KeepMissing: true}
 	want := in.Drive(t, o.Method(in.Jobs), 0)
 	for seed := range uint64(20) {
 		for j, got := range in.Drive(t, o.Method(in.Jobs), seed) {
@@ -142,7 +142,7 @@ func TestSTAIsIndependentOfSpans(t *testing.T) {
 // The results count what the masks kept.
 func TestSTAResults(t *testing.T) {
 	in := fusetest.Fixture(2, format.F32, 1)
-	o := Options{Lambda: 1, Models: []Model{{Weight: 1, Density: 0.25}}}
+	o := Options{Lambda: 1, Models: []TaskVector{{Weight: 1, Density: 0.25}}}
 	m := o.Method(in.Jobs)
 	in.Drive(t, m, 1)
 	var kept, n int64
@@ -155,12 +155,12 @@ func TestSTAResults(t *testing.T) {
 	}
 }
 
-func nonfiniteFixture() *fusetest.Inputs {
+func nonfiniteFixture() *fusetest.Merge {
 	inf, nan := math.Inf(1), math.NaN()
-	in := &fusetest.Inputs{
-		Base:       fusetest.Checkpoint{fusetest.Pack(format.F32, []float64{1, -inf, nan, 2, 3})},
-		Models:     []fusetest.Checkpoint{{fusetest.Pack(format.F32, []float64{1.5, -inf, nan, 2.5, 3})}},
-		Importance: []fusetest.Checkpoint{{fusetest.Pack(format.F32, []float64{1, 1, 1, 1, 1})}},
+	in := &fusetest.Merge{
+		Base:       fusetest.Weights{fusetest.Pack(format.F32, []float64{1, -inf, nan, 2, 3})},
+		Models:     []fusetest.Weights{{fusetest.Pack(format.F32, []float64{1.5, -inf, nan, 2.5, 3})}},
+		Importance: []fusetest.Weights{{fusetest.Pack(format.F32, []float64{1, 1, 1, 1, 1})}},
 	}
 	in.Jobs = []fuse.Job{{Name: "x", Shape: []int64{5}, DType: format.F32, Tiling: fuse.NewTiling(5, 1), Models: []fuse.Contribution{{Importance: true}}}}
 	return in
@@ -169,7 +169,7 @@ func nonfiniteFixture() *fusetest.Inputs {
 // What has the same bits in all sources stays, finite or not.
 func TestEqualBitsStay(t *testing.T) {
 	in := nonfiniteFixture()
-	o := Options{Lambda: 1, Models: []Model{{Weight: 1, Density: 0.4}}}
+	o := Options{Lambda: 1, Models: []TaskVector{{Weight: 1, Density: 0.4}}}
 	got := fusetest.Unpack(fuse.Operand{DType: format.F32, Data: in.Drive(t, o.Method(in.Jobs), 1)[0]})
 	if got[0] != 1 && got[0] != 1.5 || !math.IsInf(got[1], -1) || !math.IsNaN(got[2]) || got[4] != 3 {
 		t.Errorf("got %v", got)
@@ -177,20 +177,20 @@ func TestEqualBitsStay(t *testing.T) {
 }
 
 func TestNonfinitePolicy(t *testing.T) {
-	poison := func(model, importance float64) *fusetest.Inputs {
+	poison := func(model, importance float64) *fusetest.Merge {
 		in := nonfiniteFixture()
 		in.Models[0][0] = fusetest.Pack(format.F32, []float64{1.5, math.Inf(-1), math.NaN(), model, 3})
 		in.Importance[0][0] = fusetest.Pack(format.F32, []float64{1, 1, 1, importance, 1})
 		return in
 	}
 	all := func(p fuse.Nonfinite) Options {
-		return Options{Lambda: 1, Nonfinite: p, Models: []Model{{Weight: 1, Density: 1}}}
+		return Options{Lambda: 1, Nonfinite: p, Models: []TaskVector{{Weight: 1, Density: 1}}}
 	}
 	var odd *fuse.NonfiniteError
 	if _, err := poison(math.Inf(1), 1).FuseOnce(all(fuse.StopNonfinite).Method(poison(0, 0).Jobs)); !errors.As(err, &odd) || odd.Index != 3 || odd.Model != 0 || odd.Score {
 		t.Errorf("infinite weight: %v", err)
 	}
-	half := Options{Lambda: 1, Models: []Model{{Weight: 1, Density: 0.5}}}
+	half := Options{Lambda: 1, Models: []TaskVector{{Weight: 1, Density: 0.5}}}
 	if _, err := poison(2.5, math.NaN()).FuseOnce(half.Method(poison(0, 0).Jobs)); !errors.As(err, &odd) || odd.Index != 3 || !odd.Score {
 		t.Errorf("NaN importance: %v", err)
 	}
@@ -210,7 +210,7 @@ func TestOverflowOfTheOutputStops(t *testing.T) {
 	in.Base[0] = fusetest.Pack(format.F32, []float64{60000, 0, 0, 0, 0})
 	in.Models[0][0] = fusetest.Pack(format.F32, []float64{70000, 0, 0, 0, 0})
 	in.Jobs[0].DType = format.F16
-	o := Options{Lambda: 1, Models: []Model{{Weight: 1, Density: 1}}}
+	o := Options{Lambda: 1, Models: []TaskVector{{Weight: 1, Density: 1}}}
 	var odd *fuse.NonfiniteError
 	if _, err := in.FuseOnce(o.Method(in.Jobs)); !errors.As(err, &odd) || odd.Index != 0 || odd.Model != -1 {
 		t.Errorf("got %v", err)

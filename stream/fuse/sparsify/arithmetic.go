@@ -17,7 +17,7 @@ import (
 //	normalize:  D = D / Z
 //	θ = θ₀ + λ D
 type Arithmetic struct {
-	Kind      Kind
+	Rule      Rule
 	Consensus bool
 	Normalize bool
 	Rescale   bool
@@ -28,12 +28,12 @@ type Arithmetic struct {
 }
 
 // ArithmeticTiles are the tiles of scratch that a stage takes.
-func ArithmeticTiles(kind Kind, models int) int { return models + 8 + kind.tiles(models) }
+func ArithmeticTiles(rule Rule, models int) int { return models + 8 + rule.tiles(models) }
 
 // Stages merge a tensor.
 func Stages[T vec.Float](f *fuse.Fusion, a Arithmetic) []fuse.Stage {
 	g := &arithmetic[T]{
-		Fusion: f, Sparsifier: New[T](a.Kind, f, a.Seed, a.Shares),
+		Fusion: f, Sparsifier: New[T](a.Rule, f, a.Seed, a.Shares),
 		consensus: a.Consensus, normalize: a.Normalize, rescale: a.Rescale,
 		divisor: 1, lambda: T(a.Lambda),
 	}

@@ -50,14 +50,14 @@ func (b *byRank[T]) Sparsify(in fuse.Operands[T], k int, delta []T) {
 
 // Mask implements [Masker].
 func (b *byRank[T]) Mask(in fuse.Operands[T], k int) []uint32 {
-	own := fuse.Memory[memory](in.Scratch)
+	own := fuse.Memory[workerMemory](in.Scratch)
 	return own.rows.mask(own.mask[:], k, in.Tile)
 }
 
 // choose decides what is kept of a span of whole rows. Most elements have a number that every rank or
 // none would be kept with; rows are ranked for the sake of the others.
 func (b *byRank[T]) choose(s *fuse.Scratch, sp *fuse.Span, whole int64) {
-	own := fuse.Memory[memory](s)
+	own := fuse.Memory[workerMemory](s)
 	m := &own.rows
 	lo, hi := m.begin(sp)
 	if b.chosen.recall(m, whole) {
@@ -90,7 +90,7 @@ func (b *byRank[T]) Norm(in fuse.Operands[T], k int) (n fuse.L1, ok bool) {
 	if _, wide := any(T(0)).(float64); wide {
 		return n, false // sizes are of float32
 	}
-	norms := fuse.Memory[memory](in.Scratch).rows.norms[k]
+	norms := fuse.Memory[workerMemory](in.Scratch).rows.norms[k]
 	n = norms[in.Index-in.Span.First]
 	return n, n.Before < math.MaxFloat32 // what is not finite has at least that size
 }

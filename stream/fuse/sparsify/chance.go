@@ -19,7 +19,7 @@ func (b *byChance[T]) Sparsify(in fuse.Operands[T], k int, delta []T) {
 
 // Mask implements [Masker].
 func (b *byChance[T]) Mask(in fuse.Operands[T], k int) []uint32 {
-	return b.noise[k].Mask(fuse.Memory[memory](in.Scratch).mask[:], in.Lo, in.Hi, b.density[k])
+	return b.noise[k].Mask(fuse.Memory[workerMemory](in.Scratch).mask[:], in.Lo, in.Hi, b.density[k])
 }
 
 func (b *byChance[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }

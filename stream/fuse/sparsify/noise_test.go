@@ -116,7 +116,7 @@ func TestMaskParts(t *testing.T) {
 }
 
 func BenchmarkNoise(b *testing.B) {
-	var m memory
+	var m workerMemory
 	n := NewNoise(1, 1, "w")
 	for b.Loop() {
 		n.Mask(m.mask[:], 1, fuse.TileElements+1, 0.3)

@@ -108,7 +108,7 @@ func (r *rowRanks) find(open []uint32) {
 }
 
 // rankAlike ranks unsure elements of bins in which all are equal, and sets the ranks of others to -1. It returns how
-// many these are. Differences of bfloat16 are mostly of the first kind.
+// many these are. Differences of bfloat16 are mostly of the first rule.
 //
 // Such a bin has numbers that end in zeros, because it has just one of these: but for the lowest bin, which has
 // all smaller ones.

@@ -49,11 +49,11 @@ func extentOf(density float64) Extent {
 	return Nothing
 }
 
-// Kind says how elements are chosen.
-type Kind uint8
+// Rule says how elements are chosen.
+type Rule uint8
 
 const (
-	Dense           Kind = iota // all of them
+	Dense           Rule = iota // all of them
 	ByMagnitude                 // the largest
 	WithoutOutliers             // neither the largest nor the smallest
 	AtRandom                    // each with the same probability
@@ -68,10 +68,10 @@ type Share struct {
 }
 
 // New makes a sparsifier for the models that have a tensor. The seed is of those that are random.
-func New[T vec.Float](kind Kind, f *fuse.Fusion, seed uint64, shares []Share) Sparsifier[T] {
-	switch kind {
+func New[T vec.Float](rule Rule, f *fuse.Fusion, seed uint64, shares []Share) Sparsifier[T] {
+	switch rule {
 	case ByMagnitude, WithoutOutliers:
-		return newBySize[T](f, shares, kind == WithoutOutliers)
+		return newBySize[T](f, shares, rule == WithoutOutliers)
 	case AtRandom:
 		return &byChance[T]{f, newChance(f, seed, shares)}
 	case ByRank:
@@ -81,8 +81,8 @@ func New[T vec.Float](kind Kind, f *fuse.Fusion, seed uint64, shares []Share) Sp
 }
 
 // Bytes bounds what a sparsifier holds of a tensor.
-func (kind Kind) Bytes(j *fuse.Job) int64 {
-	switch kind {
+func (rule Rule) Bytes(j *fuse.Job) int64 {
+	switch rule {
 	case ByMagnitude:
 		return int64(len(j.Models)) * fuse.TopKBytes(j)
 	case WithoutOutliers:
@@ -95,16 +95,16 @@ func (kind Kind) Bytes(j *fuse.Job) int64 {
 }
 
 // RowBytes bounds what a worker holds of a tensor's rows beside its scratch.
-func (kind Kind) RowBytes(j *fuse.Job) int64 {
-	if kind == ByRank {
+func (rule Rule) RowBytes(j *fuse.Job) int64 {
+	if rule == ByRank {
 		return rowBytes(j)
 	}
 	return 0
 }
 
 // tiles is what a worker holds beside that, in tiles of scratch.
-func (kind Kind) tiles(models int) int {
-	switch kind {
+func (rule Rule) tiles(models int) int {
+	switch rule {
 	case ByMagnitude:
 		return models * fuse.HeldTiles
 	case WithoutOutliers:
@@ -121,8 +121,8 @@ func (unsparing[T]) Keeps(int) Extent                     { return Everything }
 func (unsparing[T]) Sparsify(fuse.Operands[T], int, []T)  {}
 func (unsparing[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }
 
-// memory is what a worker holds between tiles.
-type memory struct {
+// workerMemory is what a worker holds between tiles.
+type workerMemory struct {
 	mask [(fuse.TileElements + 2*vec.MaskBlock) / 32]uint32 // of a tile, wherever in a block it begins
 	rows rowMemory
 }

@@ -50,12 +50,12 @@ func (x *columns[T]) stages() []fuse.Stage {
 }
 
 // segments yields the parts of rows that a tile holds: the first column, and elements of the tile.
-func (x *columns[T]) segments(t fuse.Tile) func(yield func(column int, p fuse.Segment) bool) {
-	return func(yield func(int, fuse.Segment) bool) {
+func (x *columns[T]) segments(t fuse.Tile) func(yield func(column int, p fuse.LineSegment) bool) {
+	return func(yield func(int, fuse.LineSegment) bool) {
 		column := int(t.Lo % int64(x.width))
 		for at := 0; at < t.Len(); {
 			end := min(at+x.width-column, t.Len())
-			if !yield(column, fuse.Segment{Lo: at, Hi: end}) {
+			if !yield(column, fuse.LineSegment{Lo: at, Hi: end}) {
 				return
 			}
 			at, column = end, 0

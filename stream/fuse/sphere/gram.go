@@ -16,7 +16,7 @@ type Gram struct {
 func newGram(n int) Gram { return Gram{n, make([]float64, n*n)} }
 
 // fillGram computes the products of one segment of each vector.
-func fillGram[T vec.Float](g Gram, v [][]T, p fuse.Segment) {
+func fillGram[T vec.Float](g Gram, v [][]T, p fuse.LineSegment) {
 	part := func(k int) []T { return v[k][p.Lo:p.Hi] }
 	for i := 0; i < len(v); i += 2 { // by twos, which one sweep serves
 		if i+1 == len(v) {

@@ -42,7 +42,7 @@ func (x *points[T]) mask() {
 }
 
 // gram computes the products of one segment of each vector.
-func (x *points[T]) gram(g Gram, p fuse.Segment) {
+func (x *points[T]) gram(g Gram, p fuse.LineSegment) {
 	if g.N == 2 && !x.deltas && x.v == nil {
 		height := x.Scratch.Mark()
 		da, a := x.EncodedPart(0, p.Lo, p.Hi)
@@ -65,7 +65,7 @@ func (x *points[T]) gram(g Gram, p fuse.Segment) {
 }
 
 // culprit is an element for which the products of a segment are not finite, or nil.
-func (x *points[T]) culprit(g Gram, p fuse.Segment) error {
+func (x *points[T]) culprit(g Gram, p fuse.LineSegment) error {
 	for k := range g.N {
 		if n := g.Dot(k, k); n-n == 0 {
 			continue
@@ -79,7 +79,7 @@ func (x *points[T]) culprit(g Gram, p fuse.Segment) error {
 }
 
 // weighted fills out with Σ wₖvₖ of the segment.
-func (x *points[T]) weighted(out, w []T, p fuse.Segment) {
+func (x *points[T]) weighted(out, w []T, p fuse.LineSegment) {
 	if x.v == nil && !x.deltas {
 		x.Combine(out[p.Lo:p.Hi], w, p.Lo)
 		return
