@@ -31,7 +31,7 @@ import (
 // implementations are all types of the tree that list tensors as a checkpoint does. Whoever adds one adds it to
 // the tests here, too: a container to [TestContainers], a wrapper to [TestWrappers].
 var implementations = []string{
-	"format/lora.checkpoint", "format/lora.derived", "format/renamed.checkpoint", "format/safetensors.Checkpoint", "stream/tokens.gathered",
+	"format/lora.adapted", "format/lora.derived", "format/renamed.shownCheckpoint", "format/safetensors.Checkpoint", "stream/tokens.gathered",
 }
 
 func TestImplementationsAreTested(t *testing.T) {
@@ -493,7 +493,7 @@ func TestAdviceReachesFiles(t *testing.T) {
 		v.Release()
 	}
 	stored := hear(packs)
-	a, err := packed.OpenStored(stored)
+	a, err := packed.OpenStorage(stored)
 	if err != nil {
 		t.Fatal(err)
 	}

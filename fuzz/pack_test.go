@@ -236,7 +236,7 @@ func (p *packReader) scan(path string, file []byte) ([]byte, error) {
 
 // open reads a pack by its index, all of it.
 func (p *packReader) open(path string, file []byte) ([]byte, error) {
-	a, err := packed.OpenStored(memory{bytes.NewReader(file), path, file})
+	a, err := packed.OpenStorage(memory{bytes.NewReader(file), path, file})
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func (p *packReader) open(path string, file []byte) ([]byte, error) {
 
 // recover checks every block that can be found.
 func (p *packReader) recover(path string, file []byte) {
-	a, _, err := packed.RecoverStored(memory{bytes.NewReader(file), path, file})
+	a, _, err := packed.RecoverStorage(memory{bytes.NewReader(file), path, file})
 	if err != nil {
 		return
 	}

@@ -20,21 +20,21 @@ import (
 //
 // Whoever meets a record looks where the two directories are, and goes on from there.
 
-// site is the place of an output: the names around it and what is done with them.
-type site struct {
+// outputNames is the place of an output: the names around it and what is done with them.
+type outputNames struct {
 	fs    FS
 	final string // where the output will appear
 	dir   string // where it is written
 }
 
-func siteOf(fs FS, final string) site {
-	final = place(final)
-	return site{fs: fs, final: final, dir: StagingPath(final)}
+func outputNamesOf(fs FS, final string) outputNames {
+	final = finalPath(final)
+	return outputNames{fs: fs, final: final, dir: StagingPath(final)}
 }
 
-// place is where a final name leads. What a link points at is replaced, not the link,
+// finalPath is where a final name leads. What a link points at is replaced, not the link,
 // and the working directory has its staging directory beside it, not inside.
-func place(final string) string {
+func finalPath(final string) string {
 	if real, err := filepath.EvalSymlinks(final); err == nil {
 		final = real
 	}
@@ -47,12 +47,12 @@ func place(final string) string {
 }
 
 // aside is where the old output waits between the steps of a swap.
-func (s site) aside() string      { return s.dir + "-old" }
-func (s site) lockPath() string   { return s.dir + ".lock" }
-func (s site) recordPath() string { return s.dir + ".json" }
+func (s outputNames) aside() string      { return s.dir + "-old" }
+func (s outputNames) lockPath() string   { return s.dir + ".lock" }
+func (s outputNames) recordPath() string { return s.dir + ".json" }
 
-// record is what is known of an exchange, for whoever has to complete it.
-type record struct {
+// exchangeRecord is what is known of an exchange, for whoever has to complete it.
+type exchangeRecord struct {
 	New string `json:"new"` // identity of the new directory
 	Old string `json:"old"`
 	// Replaced are names in the old one, with slashes, which the new one stands for.
@@ -66,7 +66,7 @@ const maxRecord = 64 << 20
 // directory is in its place afterwards, with the files of the old one that it does not
 // stand for. A living process is left to it.
 func Resume(fs FS, final string) error {
-	s := siteOf(fs, followed(final))
+	s := outputNamesOf(fs, followed(final))
 	if !exists(s.recordPath()) && !exists(s.aside()) {
 		return nil
 	}
@@ -104,7 +104,7 @@ func exists(path string) bool {
 }
 
 // settle goes on with an exchange from wherever it stopped.
-func (s site) settle() error {
+func (s outputNames) settle() error {
 	r, err := s.readRecord()
 	if errors.Is(err, os.ErrNotExist) {
 		return s.settleUnrecorded()
@@ -140,7 +140,7 @@ func (s site) settle() error {
 }
 
 // restore gives a directory the final name, and goes on.
-func (s site) restore(from string, then func() error) error {
+func (s outputNames) restore(from string, then func() error) error {
 	if err := s.fs.Rename(from, s.final); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (s site) restore(from string, then func() error) error {
 
 // settleUnrecorded puts an old output back that waits aside without a record, as versions before
 // there were records could leave it.
-func (s site) settleUnrecorded() error {
+func (s outputNames) settleUnrecorded() error {
 	switch info, err := os.Lstat(s.aside()); {
 	case err != nil:
 		return nil
@@ -165,7 +165,7 @@ func (s site) settleUnrecorded() error {
 }
 
 // identity is "" for what is not there.
-func (s site) identity(path string) (string, error) {
+func (s outputNames) identity(path string) (string, error) {
 	id, err := s.fs.Identify(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
@@ -173,12 +173,12 @@ func (s site) identity(path string) (string, error) {
 	return id, err
 }
 
-func (s site) readRecord() (*record, error) {
+func (s outputNames) readRecord() (*exchangeRecord, error) {
 	data, err := s.fs.ReadFile(s.recordPath(), maxRecord)
 	if err != nil {
 		return nil, err
 	}
-	r := new(record)
+	r := new(exchangeRecord)
 	if err := json.Unmarshal(data, r); err != nil || r.New == "" || r.Old == "" {
 		return nil, errors.Join(fmt.Errorf("%s is no record of weld's: look into %s, move what you need of it, and remove both", s.recordPath(), s.dir), err)
 	}
@@ -187,7 +187,7 @@ func (s site) readRecord() (*record, error) {
 }
 
 // forget removes the record, for good before anything else gets a name in it.
-func (s site) forget() error {
+func (s outputNames) forget() error {
 	if err := s.fs.RemoveAll(s.recordPath()); err != nil {
 		return err
 	}
@@ -220,8 +220,8 @@ func (s *Staging) replaceDir(superseded func(name string) bool) error {
 
 // writeRecord brings the record to the disk. It is written in the staging directory, and moved to its
 // place when it is whole.
-func (s *Staging) writeRecord(superseded func(name string) bool) (*record, error) {
-	r := &record{New: s.opened.ID()}
+func (s *Staging) writeRecord(superseded func(name string) bool) (*exchangeRecord, error) {
+	r := &exchangeRecord{New: s.opened.ID()}
 	var err error
 	if r.Old, err = s.fs.Identify(s.final); err != nil {
 		return nil, err
@@ -301,7 +301,7 @@ func (s *Staging) swap() error {
 }
 
 // complete moves what is to be kept of the old output over to the new one, and removes the rest.
-func (s site) complete(r *record) error {
+func (s outputNames) complete(r *exchangeRecord) error {
 	for _, old := range []string{s.dir, s.aside()} {
 		if !exists(old) {
 			continue
@@ -317,7 +317,7 @@ func (s site) complete(r *record) error {
 }
 
 // carry moves what is to be kept of a directory over.
-func (s site) carry(r *record, old, dir string) error {
+func (s outputNames) carry(r *exchangeRecord, old, dir string) error {
 	entries, err := s.fs.ReadDir(filepath.Join(old, dir))
 	if err != nil {
 		return err
@@ -336,7 +336,7 @@ func (s site) carry(r *record, old, dir string) error {
 
 // carryOne moves a file or directory over. Where another of that name has appeared since the
 // exchange, both are kept.
-func (s site) carryOne(r *record, old, name string, isDir bool) error {
+func (s outputNames) carryOne(r *exchangeRecord, old, name string, isDir bool) error {
 	from, to := filepath.Join(old, name), filepath.Join(s.final, name)
 	there, err := os.Lstat(to)
 	switch own, errOwn := os.Lstat(from); {
@@ -361,7 +361,7 @@ func spare(path string) string {
 }
 
 // leftOver adds to an error where the old output is, if it is not gone.
-func (s site) leftOver(err error) error {
+func (s outputNames) leftOver(err error) error {
 	for _, old := range []string{s.dir, s.aside()} {
 		if exists(old) {
 			return fmt.Errorf("the new output is in place, the rest of the old one is in %s, and %s says what of it is to be kept; the next run for this output completes that: %w", old, s.recordPath(), err)

@@ -82,7 +82,7 @@ func TestCopyKeepsHoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if blocks := info.Sys().(*syscall.Stat_t).Blocks; !out.(*output).behind.works && blocks*512 > 3<<20 {
+	if blocks := info.Sys().(*syscall.Stat_t).Blocks; !out.(*osFile).behind.works && blocks*512 > 3<<20 {
 		t.Errorf("the copy takes %d bytes in memory", blocks*512)
 	}
 }

@@ -174,7 +174,7 @@ func TestResumeRefuses(t *testing.T) {
 		if where, _ := dying(n, false).publish(p, final); where == "" {
 			t.Fatal("never died with a record")
 		}
-		if exists(siteOf(quick, final).recordPath()) && !exists(filepath.Join(StagingPath(final), ".weld-exchange")) && readFile(t, filepath.Join(final, "index")) == "i" {
+		if exists(outputNamesOf(quick, final).recordPath()) && !exists(filepath.Join(StagingPath(final), ".weld-exchange")) && readFile(t, filepath.Join(final, "index")) == "i" {
 			if err := os.RemoveAll(final); err != nil {
 				t.Fatal(err)
 			}
@@ -231,12 +231,12 @@ func TestStrangersInTheWay(t *testing.T) {
 			for _, linked := range []bool{false, true} {
 				for i := range 3 {
 					_, final := outputDir(t, p.old)
-					if where, _ = dying(n, plain).publish(p, final); where == "" || !exists(siteOf(quick, final).recordPath()) {
+					if where, _ = dying(n, plain).publish(p, final); where == "" || !exists(outputNamesOf(quick, final).recordPath()) {
 						continue
 					}
-					s := siteOf(quick, final)
+					s := outputNamesOf(quick, final)
 					place := []string{s.dir, s.aside(), s.final}[i]
-					var r record
+					var r exchangeRecord
 					if raw := readFile(t, s.recordPath()); json.Unmarshal([]byte(raw), &r) != nil {
 						t.Fatal(raw)
 					}
@@ -304,7 +304,7 @@ func TestDirectoryWhereAFileComes(t *testing.T) {
 // TestFileAside has a file and a link where an old output could wait without a record: they stay there.
 func TestFileAside(t *testing.T) {
 	_, final := outputDir(t, nil)
-	aside := siteOf(quick, final).aside()
+	aside := outputNamesOf(quick, final).aside()
 	for what, make := range map[string]func() error{
 		"file": func() error { return os.WriteFile(aside, nil, 0o666) },
 		"link": func() error { return os.Symlink("nowhere", aside) },

@@ -58,7 +58,7 @@ func (d *osDir) Create(name string) (OutputFile, error) {
 	if err != nil {
 		return nil, d.named(err)
 	}
-	return newOutput(f, d.drop), nil
+	return newOSFile(f, d.drop), nil
 }
 
 func (d *osDir) Stat(name string) (os.FileInfo, error) {

@@ -13,11 +13,11 @@ import (
 // Bytes that a file is let run ahead of the disk.
 const writeBehind = 32 << 20
 
-// output is an [OutputFile] of the operating system. What was written is brought to the disk
+// osFile is an [OutputFile] of the operating system. What was written is brought to the disk
 // steadily, batch by batch, so that the sync at the end has little left to do, and no
 // other program meets a cache full of pages that cannot be dropped. Small writes and large
 // ones may come from several goroutines.
-type output struct {
+type osFile struct {
 	file   *os.File
 	behind behind       // starts and awaits the way to the disk; see output_linux.go
 	fresh  atomic.Int64 // the file has zeros up to here that nobody wrote
@@ -37,12 +37,12 @@ type output struct {
 // extent is a range of a file.
 type extent struct{ off, n int64 }
 
-func newOutput(f *os.File, drop bool) *output {
-	return &output{file: f, behind: newBehind(f, drop)}
+func newOSFile(f *os.File, drop bool) *osFile {
+	return &osFile{file: f, behind: newBehind(f, drop)}
 }
 
 // Truncate implements [OutputFile].
-func (o *output) Truncate(size int64) error {
+func (o *osFile) Truncate(size int64) error {
 	if err := o.behind.reserve(o.file, size); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (o *output) Truncate(size int64) error {
 }
 
 // WriteAt implements [io.WriterAt]. Zeros where the file has zeros stay a hole.
-func (o *output) WriteAt(p []byte, off int64) (int, error) {
+func (o *osFile) WriteAt(p []byte, off int64) (int, error) {
 	if off+int64(len(p)) <= o.fresh.Load() && zeros(p) {
 		return len(p), nil
 	}
@@ -69,7 +69,7 @@ func (o *output) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // Write implements [io.Writer]: one after the other, from the beginning of the file.
-func (o *output) Write(p []byte) (int, error) {
+func (o *osFile) Write(p []byte) (int, error) {
 	if err := o.failed(); err != nil {
 		return 0, err
 	}
@@ -89,7 +89,7 @@ func zeros(p []byte) bool {
 
 // wrote notes a written range. Whoever completes a batch starts its way to the disk, and
 // waits for the end of that of the one before.
-func (o *output) wrote(off, n int64) {
+func (o *osFile) wrote(off, n int64) {
 	if !o.behind.works {
 		return
 	}
@@ -112,7 +112,7 @@ func (o *output) wrote(off, n int64) {
 }
 
 // fail keeps the first error for whoever writes or syncs next.
-func (o *output) fail(err error) {
+func (o *osFile) fail(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil {
@@ -120,14 +120,14 @@ func (o *output) fail(err error) {
 	}
 }
 
-func (o *output) failed() error {
+func (o *osFile) failed() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.err
 }
 
 // Sync implements [OutputFile]. What the last batches left in the cache can be dropped then.
-func (o *output) Sync() error {
+func (o *osFile) Sync() error {
 	if err := errors.Join(o.failed(), o.file.Sync()); err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (o *output) Sync() error {
 }
 
 // Close implements [OutputFile].
-func (o *output) Close() error { return o.file.Close() }
+func (o *osFile) Close() error { return o.file.Close() }
 
 // A Copier can take bytes straight from an input file.
 type Copier interface {
@@ -146,7 +146,7 @@ type Copier interface {
 }
 
 // CopyAt implements [Copier]: the bytes do not come into the process, and holes stay holes.
-func (o *output) CopyAt(src *File, from, n, off int64) error {
+func (o *osFile) CopyAt(src *File, from, n, off int64) error {
 	if !o.behind.works && !src.sparse {
 		return errors.ErrUnsupported // in memory, page by page, it takes twice the time of a write from a mapping
 	}

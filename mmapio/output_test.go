@@ -111,7 +111,7 @@ func TestCopyAt(t *testing.T) {
 // way stops the writing.
 func TestAppendedBytesAreBroughtToTheDisk(t *testing.T) {
 	f, _ := create(t, OS, t.TempDir(), 0)
-	o := f.(*output)
+	o := f.(*osFile)
 	if !o.behind.works {
 		t.Skip("the directory for temporary files is not on a disk")
 	}

@@ -65,12 +65,12 @@ func (e *NotRegularError) what() string {
 
 // Files are the files of a directory, and of those below it. Unlike [os.DirFS] it opens regular files
 // only; directories are listed by [fs.ReadDir].
-func Files(path string) fs.FS { return files(path) }
+func Files(path string) fs.FS { return regularFiles(path) }
 
-type files string
+type regularFiles string
 
 // Open implements [fs.FS].
-func (d files) Open(name string) (fs.File, error) {
+func (d regularFiles) Open(name string) (fs.File, error) {
 	return at(d, "open", name, func(path string) (fs.File, error) {
 		file, _, err := OpenRegular(path)
 		if err != nil {
@@ -81,13 +81,15 @@ func (d files) Open(name string) (fs.File, error) {
 }
 
 // Stat implements [fs.StatFS].
-func (d files) Stat(name string) (fs.FileInfo, error) { return at(d, "stat", name, os.Stat) }
+func (d regularFiles) Stat(name string) (fs.FileInfo, error) { return at(d, "stat", name, os.Stat) }
 
 // ReadDir implements [fs.ReadDirFS].
-func (d files) ReadDir(name string) ([]fs.DirEntry, error) { return at(d, "open", name, os.ReadDir) }
+func (d regularFiles) ReadDir(name string) ([]fs.DirEntry, error) {
+	return at(d, "open", name, os.ReadDir)
+}
 
 // at does something with the path of a name; errors have the name alone, as those of every [fs.FS].
-func at[T any](d files, op, name string, do func(path string) (T, error)) (T, error) {
+func at[T any](d regularFiles, op, name string, do func(path string) (T, error)) (T, error) {
 	local, err := filepath.Localize(name)
 	if err != nil {
 		var none T

@@ -20,7 +20,7 @@ import (
 // goroutine at a time, but Discard may interrupt Sync; the files may be written to
 // from several.
 type Staging struct {
-	site
+	outputNames
 	kind   StagingKind
 	opened OpenDir // of site.dir, as it was made
 	lock   io.Closer
@@ -53,7 +53,7 @@ func StagingPath(final string) string {
 // died in, clears what else one left there, and fails with [ErrLocked] while a
 // living one writes. A link or a file in the place of the staging directory is refused.
 func NewStaging(fs FS, final string, kind StagingKind) (*Staging, error) {
-	s := &Staging{site: siteOf(fs, final), kind: kind}
+	s := &Staging{outputNames: outputNamesOf(fs, final), kind: kind}
 	failed := func(err error) error { return fmt.Errorf("prepare output %s: %w", s.final, err) }
 	var err error
 	if s.lock, err = fs.Lock(s.lockPath()); err != nil {

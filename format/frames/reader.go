@@ -22,13 +22,13 @@ type Reader struct {
 	decode  func(frame int, content []byte) error
 
 	mu    sync.Mutex
-	cache map[int]*decoded
+	cache map[int]*decodedFrame
 	idle  []int // frames in the cache that are not lent, oldest first
 	spare [][]byte
 }
 
-// decoded is the content of a frame that is lent, or kept for the next reader.
-type decoded struct {
+// decodedFrame is the content of a frame that is lent, or kept for the next reader.
+type decodedFrame struct {
 	loans int
 	ready chan struct{} // closed when data or err is set
 	data  []byte
@@ -38,7 +38,7 @@ type decoded struct {
 // NewReader makes a reader of frames that end at the given offsets of the content. decode fills a
 // slice with the content of one frame, on any goroutine; path is for messages.
 func NewReader(path string, cuts []int64, decode func(frame int, content []byte) error) *Reader {
-	r := &Reader{path: path, cuts: cuts, decode: decode, cache: make(map[int]*decoded)}
+	r := &Reader{path: path, cuts: cuts, decode: decode, cache: make(map[int]*decodedFrame)}
 	for i := range cuts {
 		r.largest = max(r.largest, r.length(i))
 	}
@@ -157,7 +157,7 @@ func (r *Reader) borrow(i int) ([]byte, error) {
 	d := r.cache[i]
 	first := d == nil
 	if first {
-		d = &decoded{ready: make(chan struct{})}
+		d = &decodedFrame{ready: make(chan struct{})}
 		r.cache[i] = d
 	}
 	if d.loans == 0 {

@@ -11,7 +11,7 @@ import (
 type follower struct {
 	Stack
 	speaker
-	edits   []edit
+	edits   []textEdit
 	left    []string
 	counted bool       // something has an entry for each layer, so that their number needs no saying
 	lists   [][]string // kinds that lists give to the layers of the stack
@@ -162,7 +162,7 @@ func (f *follower) addNumber(n int64, sound bool) {
 	if rest := strings.TrimLeft(string(f.doc[at+1:]), " \t\r\n"); !strings.HasPrefix(rest, "}") {
 		with += ","
 	}
-	f.edits = append(f.edits, edit{span{at + 1, at + 1}, []byte(with)})
+	f.edits = append(f.edits, textEdit{span{at + 1, at + 1}, []byte(with)})
 	f.left = append(f.left, fmt.Sprintf("no number of layers by a name that is known: %s %d is written, which is right where it was left to the architecture's default", key, n))
 }
 

@@ -17,7 +17,7 @@ type way interface {
 	kinds() []string
 	// put writes other kinds; ok is false where this way has no words for them. spare is the number of
 	// layers that are stored behind them.
-	put(kinds []string, spare int64) (edits []edit, ok bool)
+	put(kinds []string, spare int64) (edits []textEdit, ok bool)
 }
 
 // MostLayers is more than any model has, and few enough to try every number. What a configuration says of the
@@ -147,7 +147,7 @@ type each struct {
 
 func (w each) kinds() []string { return w.texts(w.items[:w.layers]) }
 
-func (w each) put(kinds []string, spare int64) ([]edit, bool) {
+func (w each) put(kinds []string, spare int64) ([]textEdit, bool) {
 	behind := w.texts(w.items[w.layers:])
 	switch {
 	case spare == 0:
@@ -159,7 +159,7 @@ func (w each) put(kinds []string, spare int64) ([]edit, bool) {
 }
 
 // relist writes a list in the layout of the one that is there; nothing where it stays as it is.
-func (c speaker) relist(m member, items []span, texts []string) []edit {
+func (c speaker) relist(m member, items []span, texts []string) []textEdit {
 	if slices.Equal(texts, c.texts(items)) {
 		return nil
 	}
@@ -173,7 +173,7 @@ func (c speaker) relist(m member, items []span, texts []string) []edit {
 	if len(texts) == 0 {
 		head, tail = "[", "]"
 	}
-	return []edit{{m.span, []byte(head + strings.Join(texts, between) + tail)}}
+	return []textEdit{{m.span, []byte(head + strings.Join(texts, between) + tail)}}
 }
 
 // named is a list of the layers of a kind.
@@ -195,7 +195,7 @@ func (w named) kinds() []string {
 	return kinds
 }
 
-func (w named) put(kinds []string, _ int64) ([]edit, bool) {
+func (w named) put(kinds []string, _ int64) ([]textEdit, bool) {
 	if slices.Equal(kinds, w.kinds()) {
 		return nil, true
 	}
@@ -230,7 +230,7 @@ func cycle(texts []string, n int) []string {
 	return out
 }
 
-func (w cycled) put(kinds []string, _ int64) ([]edit, bool) {
+func (w cycled) put(kinds []string, _ int64) ([]textEdit, bool) {
 	short := int64(len(w.items)) < w.layers
 	if slices.Equal(kinds, cycle(w.texts(w.items), len(kinds))) && (short || len(kinds) == len(w.items)) {
 		return nil, true
@@ -238,5 +238,5 @@ func (w cycled) put(kinds []string, _ int64) ([]edit, bool) {
 	if w.list {
 		return w.relist(w.m, w.items, kinds), true
 	}
-	return []edit{{w.m.span, []byte(`"` + strings.Join(kinds, "") + `"`)}}, true
+	return []textEdit{{w.m.span, []byte(`"` + strings.Join(kinds, "") + `"`)}}, true
 }

@@ -59,16 +59,16 @@ func (s Stack) After() (n int64) {
 func Restack(config []byte, s Stack) (out []byte, left []string) {
 	all, sound := members(config)
 	numbers, places := s.numbers(config, all)
-	var edits []edit
+	var edits []textEdit
 	after := s.After()
 	for _, m := range numbers {
 		if after != s.Before {
-			edits = append(edits, edit{m.span, strconv.AppendInt(nil, after, 10)})
+			edits = append(edits, textEdit{m.span, strconv.AppendInt(nil, after, 10)})
 		}
 	}
 	if s.NowBehind != s.Behind {
 		for _, m := range s.Part.named(config, all, behindNames, func(n int64) bool { return n == s.Behind }) {
-			edits = append(edits, edit{m.span, strconv.AppendInt(nil, s.NowBehind, 10)})
+			edits = append(edits, textEdit{m.span, strconv.AppendInt(nil, s.NowBehind, 10)})
 		}
 	}
 	if after > MostLayers || s.Before > MostLayers {
@@ -201,15 +201,15 @@ func (s Stack) sides(key string) bool {
 	return !(s.Part == Encoder && strings.Contains(key, "decoder")) && !(s.Part == Decoder && strings.Contains(key, "encoder"))
 }
 
-// edit is a replacement of a range of a document.
-type edit struct {
+// textEdit is a replacement of a range of a document.
+type textEdit struct {
 	span
 	with []byte
 }
 
 // splice carries out edits that do not overlap; the same one may be there twice.
-func splice(doc []byte, edits []edit) []byte {
-	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
+func splice(doc []byte, edits []textEdit) []byte {
+	slices.SortStableFunc(edits, func(a, b textEdit) int { return cmp.Compare(a.start, b.start) })
 	var out []byte
 	at := 0
 	for _, e := range edits {

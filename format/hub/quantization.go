@@ -47,7 +47,7 @@ func DropQuantization(config []byte) []byte {
 		if i < 0 {
 			return config
 		}
-		config = splice(config, []edit{{whole(config, all[i]), nil}})
+		config = splice(config, []textEdit{{whole(config, all[i]), nil}})
 	}
 }
 

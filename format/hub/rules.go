@@ -133,12 +133,12 @@ func (w rule) say(values []int64, kinds []string) bool {
 	return true
 }
 
-func (w rule) put(kinds []string, _ int64) ([]edit, bool) {
+func (w rule) put(kinds []string, _ int64) ([]textEdit, bool) {
 	values, ok := w.solve(kinds)
-	var edits []edit
+	var edits []textEdit
 	for i, m := range w.members {
 		if ok && values[i] != w.values[i] {
-			edits = append(edits, edit{m.span, strconv.AppendInt(nil, values[i], 10)})
+			edits = append(edits, textEdit{m.span, strconv.AppendInt(nil, values[i], 10)})
 		}
 	}
 	return edits, ok
@@ -196,7 +196,7 @@ func (w sparse) kinds() []string {
 }
 
 // put leaves the step where it is no contradiction, else says all by the list.
-func (w sparse) put(kinds []string, _ int64) ([]edit, bool) {
+func (w sparse) put(kinds []string, _ int64) ([]textEdit, bool) {
 	if slices.Equal(kinds, w.kinds()) {
 		return nil, true
 	}
@@ -213,6 +213,6 @@ func (w sparse) put(kinds []string, _ int64) ([]edit, bool) {
 	if keep {
 		return w.but.put(dense, 0)
 	}
-	edits := []edit{{w.members[0].span, []byte("1")}}
+	edits := []textEdit{{w.members[0].span, []byte("1")}}
 	return append(edits, w.but.relist(w.but.m, w.but.items, numbersOf(kinds, string(no)))...), true
 }

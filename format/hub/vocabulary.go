@@ -15,9 +15,9 @@ func SetVocabSize(config []byte, n int64) []byte {
 		return config
 	}
 	text := strconv.AppendInt(nil, n, 10)
-	var edits []edit
+	var edits []textEdit
 	for _, m := range vocabSizes(config, all) {
-		edits = append(edits, edit{m.span, text})
+		edits = append(edits, textEdit{m.span, text})
 	}
 	if len(edits) == 0 {
 		at := bytes.IndexByte(config, '{') + 1
@@ -30,7 +30,7 @@ func SetVocabSize(config []byte, n int64) []byte {
 		if !bytes.HasPrefix(bytes.TrimLeft(config[at:], " \t\r\n"), []byte("}")) {
 			with = append(with, ',')
 		}
-		edits = []edit{{span{at, at}, with}}
+		edits = []textEdit{{span{at, at}, with}}
 	}
 	return splice(config, edits)
 }

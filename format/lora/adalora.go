@@ -3,7 +3,7 @@ package lora
 import "weld/format"
 
 // AdaLoRA: W' = W + s/(r + 1e-5)·B·(E ∘ A), with s the configured alpha and r the rank that training began with.
-func (m *matching) adalora(s *site) {
+func (m *matching) adalora(s *moduleSite) {
 	if !m.only(s, []string{"lora_A", "lora_B", "lora_E"}, []string{"ranknum"}) {
 		return
 	}

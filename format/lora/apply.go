@@ -22,7 +22,7 @@ func Apply(base, adapter format.Checkpoint, config []byte) (format.Checkpoint, e
 	if err != nil {
 		return nil, err
 	}
-	m := matching{config: parsed, adapter: adapter, sites: make(map[siteKey]*site), edits: make(map[int]*edit)}
+	m := matching{config: parsed, adapter: adapter, sites: make(map[siteKey]*moduleSite), edits: make(map[int]*edit)}
 	if m.base, err = m.replicate(base); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func Apply(base, adapter format.Checkpoint, config []byte) (format.Checkpoint, e
 	if len(m.faults) > 0 {
 		return nil, m.all()
 	}
-	return newCheckpoint(m.base, adapter, config, layers, m.notes), nil
+	return newAdapted(m.base, adapter, config, layers, m.notes), nil
 }
 
 // matching finds the targets of an adapter's tensors, and what becomes of each.
@@ -48,7 +48,7 @@ type matching struct {
 	base, adapter format.Checkpoint
 	names         *names.Finder
 	wholes        []whole
-	sites         map[siteKey]*site
+	sites         map[siteKey]*moduleSite
 	shared        map[string]int  // tensors that serve all modules, by slot
 	edits         map[int]*edit   // by target
 	told          bool            // that the shared matrices are missing
@@ -77,8 +77,8 @@ type siteKey struct {
 	depth  int
 }
 
-// site is a module with the tensors that the adapter has for it.
-type site struct {
+// moduleSite is a module with the tensors that the adapter has for it.
+type moduleSite struct {
 	siteKey
 	slots map[string]int
 	first int // of the tensors, for errors
@@ -149,7 +149,7 @@ func (m *matching) place(i int, k key) {
 	at := siteKey{k.module, k.depth}
 	s := m.sites[at]
 	if s == nil {
-		s = &site{siteKey: at, slots: make(map[string]int), first: i}
+		s = &moduleSite{siteKey: at, slots: make(map[string]int), first: i}
 		m.sites[at] = s
 	}
 	if other, twice := s.slots[k.slot]; twice {
@@ -160,12 +160,12 @@ func (m *matching) place(i int, k key) {
 }
 
 // ordered lists the sites in the order of the adapter's tensors.
-func (m *matching) ordered() []*site {
-	return slices.SortedFunc(maps.Values(m.sites), func(a, b *site) int { return cmp.Compare(a.first, b.first) })
+func (m *matching) ordered() []*moduleSite {
+	return slices.SortedFunc(maps.Values(m.sites), func(a, b *moduleSite) int { return cmp.Compare(a.first, b.first) })
 }
 
 // only demands that a site has the slots that are needed, and beside them no others than may be.
-func (m *matching) only(s *site, needed, allowed []string) bool {
+func (m *matching) only(s *moduleSite, needed, allowed []string) bool {
 	ok := true
 	for _, slot := range needed {
 		if _, has := s.slots[slot]; !has {

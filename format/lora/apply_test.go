@@ -163,7 +163,7 @@ func TestBoth(t *testing.T) {
 	if file, _ := format.Stored(c, 0); file == nil || format.FileOf(c, 0) != 0 || format.FileOf(c, 1) != 0 {
 		t.Error("the base's tensor is not stored")
 	}
-	if cost := format.ViewCost(c, 1000); cost < 1000+c.(*checkpoint).singles.cost() || format.ViewCost(c, 0) >= cost {
+	if cost := format.ViewCost(c, 1000); cost < 1000+c.(*adapted).singles.cost() || format.ViewCost(c, 0) >= cost {
 		t.Errorf("a view costs %d", cost)
 	}
 	format.Advise(c, mmapio.Soon, 0, 3, 5)

@@ -18,8 +18,8 @@ type shownTensor struct {
 	layer  *layer // what is computed, or nil
 }
 
-// checkpoint is a base with an adapter applied. It implements [format.Checkpoint].
-type checkpoint struct {
+// adapted is a base with an adapter applied. It implements [format.Checkpoint].
+type adapted struct {
 	base, adapter format.Checkpoint
 	tensors       []format.Tensor
 	files         []format.InputFile
@@ -31,8 +31,8 @@ type checkpoint struct {
 	doubles       workshop[float64]
 }
 
-func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []shownTensor, notes []string) *checkpoint {
-	c := &checkpoint{base: base, adapter: adapter, changed: make(map[int]shownTensor, len(changes)), metadata: make(map[string]string), notes: notes}
+func newAdapted(base, adapter format.Checkpoint, config []byte, changes []shownTensor, notes []string) *adapted {
+	c := &adapted{base: base, adapter: adapter, changed: make(map[int]shownTensor, len(changes)), metadata: make(map[string]string), notes: notes}
 	c.tensors = slices.Clone(base.Tensors())
 	c.singles.open(adapter)
 	c.doubles.open(adapter)
@@ -62,26 +62,26 @@ func newCheckpoint(base, adapter format.Checkpoint, config []byte, changes []sho
 }
 
 // Path implements [format.Checkpoint]: both paths, as mergekit writes them.
-func (c *checkpoint) Path() string { return c.base.Path() + "+" + c.adapter.Path() }
+func (c *adapted) Path() string { return c.base.Path() + "+" + c.adapter.Path() }
 
 // Beside implements [format.Accompanied]: what stands beside the base belongs to the result.
-func (c *checkpoint) Beside() format.Folder { return format.Beside(c.base) }
+func (c *adapted) Beside() format.Folder { return format.Beside(c.base) }
 
 // Tensors implements [format.Checkpoint].
-func (c *checkpoint) Tensors() []format.Tensor { return c.tensors }
+func (c *adapted) Tensors() []format.Tensor { return c.tensors }
 
 // Find implements [format.Checkpoint].
-func (c *checkpoint) Find(name string) (int, bool) { return c.base.Find(name) }
+func (c *adapted) Find(name string) (int, bool) { return c.base.Find(name) }
 
 // Metadata implements [format.Described]: the base's word wins.
-func (c *checkpoint) Metadata() map[string]string { return c.metadata }
+func (c *adapted) Metadata() map[string]string { return c.metadata }
 
 // Files implements [format.Checkpoint]: the base's, then the adapter's, of which the first
 // has the configuration in its digest.
-func (c *checkpoint) Files() []format.InputFile { return c.files }
+func (c *adapted) Files() []format.InputFile { return c.files }
 
 // FileOf implements [format.Sharded]: of a sum, where the larger part is.
-func (c *checkpoint) FileOf(i int) int {
+func (c *adapted) FileOf(i int) int {
 	if one, ok := c.changed[i]; ok && one.whole != none {
 		return len(c.base.Files()) + format.FileOf(c.adapter, one.whole)
 	}
@@ -89,7 +89,7 @@ func (c *checkpoint) FileOf(i int) int {
 }
 
 // source is where the tensor lies that is shown as i, or that a product is added to.
-func (c *checkpoint) source(i int) (from format.Checkpoint, j int) {
+func (c *adapted) source(i int) (from format.Checkpoint, j int) {
 	if one, ok := c.changed[i]; ok && one.whole != none {
 		return c.adapter, one.whole
 	}
@@ -97,7 +97,7 @@ func (c *checkpoint) source(i int) (from format.Checkpoint, j int) {
 }
 
 // View implements [format.Checkpoint].
-func (c *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
+func (c *adapted) View(i int, off, n int64) (mmapio.View, error) {
 	if l := c.changed[i].layer; l != nil {
 		return c.computed(i, l, off, n)
 	}
@@ -106,7 +106,7 @@ func (c *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 }
 
 // Read implements [format.Copied]. A sum has no neighbours that cost less.
-func (c *checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
+func (c *adapted) Read(i int, off, n int64) (mmapio.View, error) {
 	if l := c.changed[i].layer; l != nil {
 		return c.computed(i, l, off, n)
 	}
@@ -115,7 +115,7 @@ func (c *checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
 }
 
 // computed lends a buffer with the elements that bytes [off, off+n) have a part in.
-func (c *checkpoint) computed(i int, l *layer, off, n int64) (mmapio.View, error) {
+func (c *adapted) computed(i int, l *layer, off, n int64) (mmapio.View, error) {
 	t := &c.tensors[i]
 	switch size := t.Bytes(); {
 	case off < 0 || n < 0 || off > size-n:
@@ -144,7 +144,7 @@ func (c *checkpoint) computed(i int, l *layer, off, n int64) (mmapio.View, error
 
 // ViewCost implements [format.Costly]: what a sum takes, and what the views of both
 // checkpoints take meanwhile.
-func (c *checkpoint) ViewCost(n int64) int64 {
+func (c *adapted) ViewCost(n int64) int64 {
 	cost := max(format.ViewCost(c.base, n), format.ViewCost(c.adapter, n))
 	room := c.singles.cost() + c.doubles.cost()
 	if room == 0 {
@@ -156,7 +156,7 @@ func (c *checkpoint) ViewCost(n int64) int64 {
 
 // Advise implements [format.Advised]. The factors, which all ranges need, are wanted
 // from the first and done with at the last.
-func (c *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
+func (c *adapted) Advise(a mmapio.Advice, i int, off, n int64) {
 	from, j := c.source(i)
 	l := c.changed[i].layer
 	if l == nil {
@@ -177,7 +177,7 @@ func (c *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 }
 
 // Stored implements [format.Verbatim].
-func (c *checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
+func (c *adapted) Stored(i int) (file *mmapio.File, begin int64) {
 	if c.changed[i].layer != nil {
 		return nil, 0
 	}
@@ -186,11 +186,11 @@ func (c *checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
 }
 
 // Close implements [format.Checkpoint].
-func (c *checkpoint) Close() error {
+func (c *adapted) Close() error {
 	return errors.Join(c.base.Close(), c.adapter.Close())
 }
 
 // Notes implements [format.Noted]: of the base, of the adapter, and of what they became together.
-func (c *checkpoint) Notes() []string {
+func (c *adapted) Notes() []string {
 	return slices.Concat(format.Notes(c.base), format.Notes(c.adapter), c.notes)
 }

@@ -133,9 +133,9 @@ var refused = []struct{ key, what string }{
 // so that the stored factors do not belong to the base as it is.
 var residual = []string{"pissa", "corda", "olora", "loftq", "lora_ga"}
 
-// fields are the members of a configuration. Their names are exact, as they are to PEFT; a
+// configFields are the members of a configuration. Their names are exact, as they are to PEFT; a
 // struct of encoding/json would take "R" for "r".
-type fields struct {
+type configFields struct {
 	path    string // of the adapter
 	members map[string]json.RawMessage
 	err     error // the first
@@ -143,7 +143,7 @@ type fields struct {
 
 // parseConfig reads an adapter_config.json; path is the adapter's, for errors.
 func parseConfig(path string, raw []byte) (*config, error) {
-	f := fields{path: path}
+	f := configFields{path: path}
 	if len(raw) > maxConfig {
 		return nil, f.fault(format.KindJSON, "%d bytes are over the limit of %d", len(raw), maxConfig)
 	}
@@ -189,7 +189,7 @@ func parseConfig(path string, raw []byte) (*config, error) {
 }
 
 // read reads a member of a configuration, which may be missing.
-func (f *fields) read(key string, into any) {
+func (f *configFields) read(key string, into any) {
 	if f.empty(key) {
 		return
 	}
@@ -199,7 +199,7 @@ func (f *fields) read(key string, into any) {
 }
 
 // tokenRows reads which rows of embeddings were trained: a list, or one for each module.
-func (f *fields) tokenRows() map[string][]int64 {
+func (f *configFields) tokenRows() map[string][]int64 {
 	for _, key := range []string{"trainable_token_indices", "token_indices"} {
 		if f.empty(key) {
 			continue
@@ -217,7 +217,7 @@ func (f *fields) tokenRows() map[string][]int64 {
 	return nil
 }
 
-func (f *fields) expression(key, text string) *regexp.Regexp {
+func (f *configFields) expression(key, text string) *regexp.Regexp {
 	expr, err := regexp.Compile(text)
 	if err != nil {
 		f.fail(format.KindUnsupported, "%s: %s is no regular expression that weld understands: %s", key, f.shown(key), clip(err.Error()))
@@ -226,19 +226,19 @@ func (f *fields) expression(key, text string) *regexp.Regexp {
 }
 
 // fault makes an error about the configuration.
-func (f *fields) fault(kind format.Kind, detail string, args ...any) error {
+func (f *configFields) fault(kind format.Kind, detail string, args ...any) error {
 	return &format.Error{Path: f.path, Kind: kind, Detail: ConfigName + ": " + fmt.Sprintf(detail, args...)}
 }
 
 // fail keeps the first fault.
-func (f *fields) fail(kind format.Kind, detail string, args ...any) {
+func (f *configFields) fail(kind format.Kind, detail string, args ...any) {
 	if f.err == nil {
 		f.err = f.fault(kind, detail, args...)
 	}
 }
 
 // method reads what kind of adapter it is, and demands that it is one that weld knows, and nothing beyond.
-func (f *fields) method() string {
+func (f *configFields) method() string {
 	kind, ok := f.text("peft_type")
 	switch {
 	case f.members == nil:
@@ -271,7 +271,7 @@ func (f *fields) method() string {
 }
 
 // empty reports whether a member is missing or what Python calls false.
-func (f *fields) empty(key string) bool {
+func (f *configFields) empty(key string) bool {
 	switch compact := string(f.compact(key)); compact {
 	case "", "null", "false", "0", "0.0", `""`, "[]", "{}":
 		return true
@@ -279,7 +279,7 @@ func (f *fields) empty(key string) bool {
 	return false
 }
 
-func (f *fields) compact(key string) []byte {
+func (f *configFields) compact(key string) []byte {
 	var b bytes.Buffer
 	if raw, ok := f.members[key]; !ok || json.Compact(&b, raw) != nil {
 		return nil
@@ -288,9 +288,9 @@ func (f *fields) compact(key string) []byte {
 }
 
 // shown is a member's value for an error.
-func (f *fields) shown(key string) string { return clip(string(f.compact(key))) }
+func (f *configFields) shown(key string) string { return clip(string(f.compact(key))) }
 
-func (f *fields) text(key string) (s string, ok bool) {
+func (f *configFields) text(key string) (s string, ok bool) {
 	raw, given := f.members[key]
 	if !given || len(raw) == 0 || raw[0] != '"' {
 		return "", false
@@ -298,7 +298,7 @@ func (f *fields) text(key string) (s string, ok bool) {
 	return s, json.Unmarshal(raw, &s) == nil
 }
 
-func (f *fields) flag(key string) bool {
+func (f *configFields) flag(key string) bool {
 	switch raw := string(f.members[key]); raw {
 	case "", "null", "false":
 		return false
@@ -326,7 +326,7 @@ func finite(s string) (float64, string) {
 	return x, ""
 }
 
-func (f *fields) number(key string, otherwise float64, read func(string) (float64, string)) float64 {
+func (f *configFields) number(key string, otherwise float64, read func(string) (float64, string)) float64 {
 	raw, given := f.members[key]
 	if !given {
 		return otherwise
@@ -339,7 +339,7 @@ func (f *fields) number(key string, otherwise float64, read func(string) (float6
 }
 
 // patterns reads an object in the order of its members, in which PEFT tries them.
-func (f *fields) patterns(key string, read func(string) (float64, string)) (list patterns) {
+func (f *configFields) patterns(key string, read func(string) (float64, string)) (list patterns) {
 	raw, given := f.members[key]
 	if !given || string(raw) == "null" {
 		return nil
@@ -372,7 +372,7 @@ func (f *fields) patterns(key string, read func(string) (float64, string)) (list
 	return list
 }
 
-func (f *fields) pattern(key, name, value string, read func(string) (float64, string)) pattern {
+func (f *configFields) pattern(key, name, value string, read func(string) (float64, string)) pattern {
 	x, wrong := read(value)
 	if wrong != "" {
 		f.fail(format.KindType, "%s of %q is %s: %s", key, clip(name), wrong, clip(value))

@@ -84,7 +84,7 @@ func (r rewritten) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	text := r.rewrite(raw)
-	return &memory{bytes.NewReader(text), memoryInfo{info, int64(len(text))}}, nil
+	return &memoryFile{bytes.NewReader(text), memoryInfo{info, int64(len(text))}}, nil
 }
 
 // Stat implements [fs.StatFS]: a file's size is that of its new text.
@@ -100,14 +100,14 @@ func (r rewritten) Stat(name string) (fs.FileInfo, error) {
 	return f.Stat()
 }
 
-// memory is a file that lies in memory.
-type memory struct {
+// memoryFile is a file that lies in memory.
+type memoryFile struct {
 	*bytes.Reader
 	info fs.FileInfo
 }
 
-func (m *memory) Stat() (fs.FileInfo, error) { return m.info, nil }
-func (m *memory) Close() error               { return nil }
+func (m *memoryFile) Stat() (fs.FileInfo, error) { return m.info, nil }
+func (m *memoryFile) Close() error               { return nil }
 
 type memoryInfo struct {
 	fs.FileInfo

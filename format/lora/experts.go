@@ -23,7 +23,7 @@ type parameter struct {
 }
 
 // parameters lists those of a site's module.
-func (m *matching) parameters(s *site) (list []parameter) {
+func (m *matching) parameters(s *moduleSite) (list []parameter) {
 	seen := make(map[int]bool)
 	for _, key := range m.config.parameters {
 		_, param, _ := cutLast(key)
@@ -50,7 +50,7 @@ func (m *matching) stored(module, param string) (parameter, bool) {
 }
 
 // absent reports whether a site is one of parameters that the base does not have, and says so.
-func (m *matching) absent(s *site) bool {
+func (m *matching) absent(s *moduleSite) bool {
 	for _, key := range m.config.parameters {
 		module, param, _ := cutLast(key)
 		if !ends(s.module, module) {
@@ -76,7 +76,7 @@ func cutLast(name string) (before, last string, ok bool) {
 }
 
 // experts finds the parameter of a site and makes its step.
-func (m *matching) experts(s *site, params []parameter) {
+func (m *matching) experts(s *moduleSite, params []parameter) {
 	if !m.only(s, []string{"lora_A", "lora_B"}, nil) {
 		return
 	}
@@ -127,7 +127,7 @@ type stack struct {
 }
 
 // stack fits a site's factors to a parameter.
-func (m *matching) stack(s *site, p parameter) (*stack, bool) {
+func (m *matching) stack(s *moduleSite, p parameter) (*stack, bool) {
 	a, b, shape := m.shape(s.slots["lora_A"]), m.shape(s.slots["lora_B"]), p.shape
 	if len(shape) == 2 {
 		shape = append([]int64{1}, shape...)

@@ -4,7 +4,7 @@ import "weld/format"
 
 // (IA)³: W' = l ∘ W and b' = l ∘ b, with an element of l for each output, or, of the layers that
 // feedforward_modules names, W' = W ∘ l with one for each input.
-func (m *matching) ia3(s *site) {
+func (m *matching) ia3(s *moduleSite) {
 	if !m.only(s, []string{"ia3_l"}, nil) {
 		return
 	}
@@ -40,7 +40,7 @@ func (m *matching) ia3(s *site) {
 
 // feeds reports whether a vector is for a layer's inputs. The shape says so, [1, in] or [out, 1], but that of
 // convolutions, [1, n, 1, …].
-func (m *matching) feeds(s *site, i int) bool {
+func (m *matching) feeds(s *moduleSite, i int) bool {
 	if shape := m.shape(i); len(shape) == 2 && shape[0] != shape[1] {
 		return shape[0] == 1
 	}

@@ -8,15 +8,15 @@ import (
 	"weld/format"
 )
 
-// layout is a way of naming the tensors of adapters.
-type layout struct {
+// adapterLayout is a way of naming the tensors of adapters.
+type adapterLayout struct {
 	what string // whose it is
 	hint string // what to do with it
 	name *regexp.Regexp
 }
 
 // peft is the layout that weld reads.
-var peft = layout{what: "PEFT's layout", name: regexp.MustCompile(`^base_model\.(model\.|vera_[AB])`)}
+var peft = adapterLayout{what: "PEFT's layout", name: regexp.MustCompile(`^base_model\.(model\.|vera_[AB])`)}
 
 const (
 	toPEFT     = "weld reads adapters in PEFT's layout, a folder with " + ConfigName + " and adapter_model.safetensors"
@@ -27,7 +27,7 @@ const (
 )
 
 // foreign are the layouts of other programs, the more special first.
-var foreign = []layout{
+var foreign = []adapterLayout{
 	{"the layout of kohya-ss/sd-scripts (lora_unet_…, lora_te_…, with .alpha)", fromKohya,
 		regexp.MustCompile(`^(lora_(unet|te\d?|transformer|prior_unet|prior_te)_|lycoris_).*\.(lora_(down|up|mid)\.weight|alpha|dora_scale|scale|(hada|lokr|oft|boft|glora|ia3)[\w.]*|diff(_b)?|norm_[wb]|w_norm|b_norm|on_input|weight|bias)$`)},
 	{"the layout of ComfyUI (diffusion_model.…)", fromKohya, regexp.MustCompile(`^(diffusion_model|text_encoders|model\.diffusion_model)\..*(\.(lora_[AB]|lora_(down|up)|dora_scale|alpha|diff(_b)?)(\.|$)|\.lokr_|\.hada_)`)},
@@ -37,17 +37,17 @@ var foreign = []layout{
 }
 
 // layoutOf finds the layout that all of a checkpoint's tensors are in.
-func layoutOf(c format.Checkpoint) (l layout, ok bool) {
-	all := append([]layout{peft}, foreign...)
+func layoutOf(c format.Checkpoint) (l adapterLayout, ok bool) {
+	all := append([]adapterLayout{peft}, foreign...)
 	for _, l := range all {
 		if len(c.Tensors()) > 0 && l.holds(c.Tensors()) {
 			return l, true
 		}
 	}
-	return layout{}, false
+	return adapterLayout{}, false
 }
 
-func (l layout) holds(tensors []format.Tensor) bool {
+func (l adapterLayout) holds(tensors []format.Tensor) bool {
 	told := false // a name as short as MLX's m says nothing by itself
 	for _, t := range tensors {
 		if !l.name.MatchString(t.Name) {

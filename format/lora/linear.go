@@ -10,7 +10,7 @@ import (
 // B [out, r, 1, …], or an embedding W [vocabulary, width] = (B·A)ᵀ; b' = b + s·b_B where lora_bias gives the adapter
 // a bias of its own; and all of W' normalised where it has magnitudes.
 
-func (m *matching) lora(s *site) {
+func (m *matching) lora(s *moduleSite) {
 	switch params := m.parameters(s); {
 	case len(params) > 0:
 		m.experts(s, params)
@@ -29,7 +29,7 @@ func (m *matching) lora(s *site) {
 }
 
 // pair makes the step of two factors.
-func (m *matching) pair(s *site, a, b int, embedding bool) {
+func (m *matching) pair(s *moduleSite, a, b int, embedding bool) {
 	target, size, ok := m.weight(s)
 	if !ok {
 		return
@@ -46,7 +46,7 @@ func (m *matching) pair(s *site, a, b int, embedding bool) {
 }
 
 // normalised makes DoRA of a step where the site has magnitudes.
-func (m *matching) normalised(s *site, step *addition, turned bool) delta {
+func (m *matching) normalised(s *moduleSite, step *addition, turned bool) delta {
 	magnitude, ok := s.slots["lora_magnitude_vector"]
 	switch {
 	case !ok && m.config.dora:
@@ -64,7 +64,7 @@ func (m *matching) normalised(s *site, step *addition, turned bool) delta {
 }
 
 // factors checks A and B against their target.
-func (m *matching) factors(s *site, target int, size grid, a, b int, embedding bool) (p *product, turned, ok bool) {
+func (m *matching) factors(s *moduleSite, target int, size grid, a, b int, embedding bool) (p *product, turned, ok bool) {
 	of := m.base.Tensors()[target]
 	deep := len(of.Shape) > 2
 	r, in, okA := m.matrixShape(a, deep)
@@ -105,7 +105,7 @@ func (m *matching) factors(s *site, target int, size grid, a, b int, embedding b
 }
 
 // addBias adds a bias of the adapter's own to the layer's.
-func (m *matching) addBias(s *site, i int, scale float64) {
+func (m *matching) addBias(s *moduleSite, i int, scale float64) {
 	target, size, ok := m.bias(s)
 	t := m.adapter.Tensors()[i]
 	switch {

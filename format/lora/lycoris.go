@@ -4,7 +4,7 @@ import "weld/format"
 
 // LoHa: W' = W + s·(A₁·B₁)∘(A₂·B₂). In Tucker form, for convolutions under use_effective_conv2d, each of the
 // two is Aᵀ·R with R multiplied out of its core.
-func (m *matching) loha(s *site) {
+func (m *matching) loha(s *moduleSite) {
 	needed := []string{"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"}
 	if has(s.slots, "hada_t1", "hada_t2") {
 		needed = append(needed, "hada_t1", "hada_t2")
@@ -32,7 +32,7 @@ func (m *matching) loha(s *site) {
 
 // LoKr: W' = W + s·(W₁ ⊗ W₂), each of the two stored as it is or as a product, the second in Tucker form
 // perhaps. A convolution [out, in, …] is the matrix [out, in·…], of which the kernel belongs to W₂.
-func (m *matching) lokr(s *site) {
+func (m *matching) lokr(s *moduleSite) {
 	if !m.only(s, nil, []string{"lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"}) {
 		return
 	}
@@ -57,7 +57,7 @@ func (m *matching) lokr(s *site) {
 }
 
 // side is one side of a Kronecker product.
-func (m *matching) side(s *site, slot, core string, kernel int64) (matrix, bool) {
+func (m *matching) side(s *moduleSite, slot, core string, kernel int64) (matrix, bool) {
 	i, whole := s.slots[slot]
 	if !whole {
 		if !has(s.slots, slot+"_a") || !has(s.slots, slot+"_b") {
@@ -80,7 +80,7 @@ func (m *matching) side(s *site, slot, core string, kernel int64) (matrix, bool)
 }
 
 // lowRank is a product of two slots, in Tucker form where there is a core.
-func (m *matching) lowRank(s *site, slotA, slotB, slotCore string, kernel int64) (matrix, bool) {
+func (m *matching) lowRank(s *moduleSite, slotA, slotB, slotCore string, kernel int64) (matrix, bool) {
 	a, b, rank := s.slots[slotA], s.slots[slotB], m.config.rankOf(s.module)
 	t, tucker := s.slots[slotCore]
 	rowsA, colsA, okA := m.matrixShape(a, false)
@@ -121,7 +121,7 @@ func (m *matching) kernel(target int) int64 {
 }
 
 // unfit says that what an adapter computes has another shape than its target.
-func (m *matching) unfit(s *site, target int, size grid) {
+func (m *matching) unfit(s *moduleSite, target int, size grid) {
 	t := m.base.Tensors()[target]
 	m.fault(s.first, format.KindShape, "a product of shape [%d %d], but the base's %q has %v", size.rows, size.cols, clip(t.Name), t.Shape)
 }

@@ -21,7 +21,7 @@ const (
 var methods = []string{methodLora, methodAda, methodLoha, methodLokr, methodIA3, methodVera, methodNorms, methodTokens}
 
 // build makes the steps of a module's tensors.
-func (m *matching) build(s *site) {
+func (m *matching) build(s *moduleSite) {
 	if _, ok := s.slots["trainable_tokens_delta"]; ok && (m.config.method == methodLora || m.config.method == methodTokens) {
 		m.tokens(s)
 		return
@@ -45,7 +45,7 @@ func (m *matching) build(s *site) {
 }
 
 // weight finds the tensor that a module's wrapper changes, and sees it as a matrix.
-func (m *matching) weight(s *site) (target int, size grid, ok bool) {
+func (m *matching) weight(s *moduleSite) (target int, size grid, ok bool) {
 	target, ok = m.find(s.first, s.module+".weight")
 	if !ok {
 		return 0, grid{}, false
@@ -64,7 +64,7 @@ func (m *matching) weight(s *site) (target int, size grid, ok bool) {
 }
 
 // bias finds a module's bias, which few have.
-func (m *matching) bias(s *site) (target int, size grid, ok bool) {
+func (m *matching) bias(s *moduleSite) (target int, size grid, ok bool) {
 	target, ok = m.look(s.module + ".bias")
 	if !ok {
 		return 0, grid{}, false

@@ -220,7 +220,7 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	group.Wait()
-	s := &c.(*checkpoint).singles
+	s := &c.(*adapted).singles
 	if s.inside != 0 || s.peak > goroutines || len(s.rooms) > s.peak || len(s.panels) > s.peak || len(s.idle) != len(s.panels) {
 		t.Errorf("%d inside, %d at most, %d rooms, %d panels, %d idle", s.inside, s.peak, len(s.rooms), len(s.panels), len(s.idle))
 	}

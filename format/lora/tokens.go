@@ -36,7 +36,7 @@ func replaceRows[T vec.Float](in *room[T], r *tokens, of *layer, t tile, w []T) 
 }
 
 // tokens puts trained rows into an embedding, or into an output layer.
-func (m *matching) tokens(s *site) {
+func (m *matching) tokens(s *moduleSite) {
 	if !m.only(s, []string{"trainable_tokens_delta"}, nil) {
 		return
 	}

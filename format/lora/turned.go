@@ -12,7 +12,7 @@ import (
 // checkpoint has no classes, but a Conv1D always has a bias, with an element for each output.
 
 // turned reports whether a matrix of the base is [in, out], or notes that nothing tells.
-func (m *matching) turned(s *site, target int) (turned, ok bool) {
+func (m *matching) turned(s *moduleSite, target int) (turned, ok bool) {
 	t := m.base.Tensors()[target]
 	bias, _, found := m.bias(s)
 	switch {
@@ -26,7 +26,7 @@ func (m *matching) turned(s *site, target int) (turned, ok bool) {
 
 // squareTurned decides for a square matrix: it lies as the others of its stack of layers, or as the configuration says if there
 // are none.
-func (m *matching) squareTurned(s *site) (turned, ok bool) {
+func (m *matching) squareTurned(s *moduleSite) (turned, ok bool) {
 	if m.ways == nil {
 		m.ways = m.waysOfBase()
 	}

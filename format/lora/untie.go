@@ -144,7 +144,7 @@ func headed(config []byte) bool {
 // touch is what an adapter has for a tensor: one that replaces it, or a site.
 type touch struct {
 	whole int // a tensor of the adapter
-	site  *site
+	site  *moduleSite
 }
 
 // touching lists what the adapter has for a tensor of the base, by whatever name.

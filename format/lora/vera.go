@@ -4,7 +4,7 @@ import "weld/format"
 
 // VeRA: W' = W + (b ∘ B)·(d ∘ A), with vectors b and d of each layer, and A [r, most in] and B [most out, r] that all layers share and
 // of which each takes the beginning.
-func (m *matching) vera(s *site) {
+func (m *matching) vera(s *moduleSite) {
 	if !m.only(s, []string{"vera_lambda_b", "vera_lambda_d"}, nil) {
 		return
 	}

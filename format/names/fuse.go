@@ -153,14 +153,14 @@ func (m *Meeting) fuse() {
 	}
 }
 
-// fusion is a fused tensor and what it is made of.
-type fusion struct {
+// expertFusion is a fused tensor and what it is made of.
+type expertFusion struct {
 	tensor int
 	pieces []int
 }
 
 // single leaves out the fusions that have a piece in common, which is a doubt.
-func (m *Meeting) single(all []fusion, doubt func(tensor, piece int) Doubt) []fusion {
+func (m *Meeting) single(all []expertFusion, doubt func(tensor, piece int) Doubt) []expertFusion {
 	of, odd := make(map[int]int), make(map[int]bool)
 	for _, f := range all {
 		for _, piece := range f.pieces {
@@ -177,7 +177,7 @@ func (m *Meeting) single(all []fusion, doubt func(tensor, piece int) Doubt) []fu
 			odd[other], odd[f.tensor] = true, true
 		}
 	}
-	return slices.DeleteFunc(all, func(f fusion) bool { return odd[f.tensor] })
+	return slices.DeleteFunc(all, func(f expertFusion) bool { return odd[f.tensor] })
 }
 
 // unique are names of two lists of one, one where they are the same.
@@ -185,7 +185,7 @@ func unique(a, b []string) []string { return slices.Compact(append(slices.Clone(
 
 // fusions finds what fused tensors are made of, but in modules one of whose tensors does not fit: a matrix
 // that is square tells nothing of its layout, the one beside it does.
-func (m *Meeting) fusions(tensors []format.Tensor, of []int, others []format.Tensor, known map[string]int) (list []fusion) {
+func (m *Meeting) fusions(tensors []format.Tensor, of []int, others []format.Tensor, known map[string]int) (list []expertFusion) {
 	found, module, odd := make(map[int][]int), make(map[int]string), m.turning(tensors)
 	for _, i := range of {
 		f, ok := fusedAs(i, m.common(tensors[i].Name), tensors[i].Shape)
@@ -201,7 +201,7 @@ func (m *Meeting) fusions(tensors []format.Tensor, of []int, others []format.Ten
 	}
 	for _, i := range of {
 		if pieces := found[i]; pieces != nil && !odd[module[i]] {
-			list = append(list, fusion{i, pieces})
+			list = append(list, expertFusion{i, pieces})
 		}
 	}
 	return list

@@ -23,7 +23,7 @@ import (
 type Archive struct {
 	*index
 	header
-	file   Stored
+	file   Storage
 	reader *frames.Reader
 	digest Digest
 	spare  sync.Pool // of *planes.Decoder
@@ -53,11 +53,11 @@ func open(path string, how []mmapio.Reading) (*Archive, error) {
 	if err != nil {
 		return nil, Unopened(path, err)
 	}
-	return OpenStored(file)
+	return OpenStorage(file)
 }
 
-// Stored is where a pack lies. [mmapio.File] is one.
-type Stored interface {
+// Storage is where a pack lies. [mmapio.File] is one.
+type Storage interface {
 	io.ReaderAt
 	Path() string
 	Info() os.FileInfo
@@ -69,7 +69,7 @@ type Stored interface {
 }
 
 // OpenStored opens a pack or a patch, which then owns where it lies.
-func OpenStored(file Stored) (*Archive, error) {
+func OpenStorage(file Storage) (*Archive, error) {
 	a := &Archive{file: file}
 	if err := a.read(); err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -176,7 +176,7 @@ func (a *Archive) Content() int64 { return a.size() }
 
 // Table returns the payload of a table.
 func (a *Archive) Table(t [4]byte) ([]byte, error) {
-	i := slices.IndexFunc(a.tables, func(p place) bool { return p.tag == t })
+	i := slices.IndexFunc(a.tables, func(p tablePlace) bool { return p.tag == t })
 	if i < 0 {
 		return nil, &format.Error{Path: a.Path(), Kind: format.KindMissing, Detail: fmt.Sprintf("no record %q", t[:])}
 	}

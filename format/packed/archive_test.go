@@ -25,7 +25,7 @@ func TestEveryByteCounts(t *testing.T) {
 	for i := range pack {
 		damaged := bytes.Clone(pack)
 		damaged[i] ^= 0x5a
-		a, err := OpenStored(&inMemory{data: damaged})
+		a, err := OpenStorage(&inMemory{data: damaged})
 		if err == nil {
 			if _, err = readAll(a); err == nil {
 				_, err = a.Table([4]byte{'B', 'A', 'S', 'E'})
@@ -60,7 +60,7 @@ func TestCut(t *testing.T) {
 	pack := small(t)
 	for n := range pack {
 		m := &inMemory{data: pack[:n]}
-		_, err := OpenStored(m)
+		_, err := OpenStorage(m)
 		if format.KindOf(err) != format.KindTruncated {
 			t.Errorf("%d bytes of %d: %v", n, len(pack), err)
 		}
@@ -112,7 +112,7 @@ func TestOpenKinds(t *testing.T) {
 func TestFileReader(t *testing.T) {
 	files := sample()
 	m := &inMemory{data: packOf(t, files)}
-	a, err := OpenStored(m)
+	a, err := OpenStorage(m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestIndexAgainstRecords(t *testing.T) {
 		block := index[len(index)-blockEntry:]
 		block[at] ^= 1
 		changed[last] = reseal(index)
-		a, err := OpenStored(&inMemory{data: joined(header, changed)})
+		a, err := OpenStorage(&inMemory{data: joined(header, changed)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestIndexAgainstRecords(t *testing.T) {
 	end := len(pack) - endPayload
 	pack[end]++
 	reseal(pack[end-recordSize:])
-	if _, err := OpenStored(&inMemory{data: pack}); format.KindOf(err) != format.KindRecord {
+	if _, err := OpenStorage(&inMemory{data: pack}); format.KindOf(err) != format.KindRecord {
 		t.Error(err)
 	}
 }
@@ -223,7 +223,7 @@ func TestRepeatedBlocks(t *testing.T) {
 	// Version 1 has no such blocks.
 	header, records := recordsIn(pack)
 	old := joined(appendHeader(nil, Pack, version), records)
-	a, err := OpenStored(&inMemory{data: old})
+	a, err := OpenStorage(&inMemory{data: old})
 	if err == nil {
 		_, err = readAll(a)
 	}

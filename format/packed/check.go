@@ -57,11 +57,11 @@ func Recover(path string, how ...mmapio.Reading) (a *Archive, lost []Lost, err e
 	if errOpen != nil {
 		return nil, nil, errOpen
 	}
-	return RecoverStored(file)
+	return RecoverStorage(file)
 }
 
 // RecoverStored looks for the records of a pack from the beginning on, whatever its end and its index say.
-func RecoverStored(file Stored) (a *Archive, lost []Lost, err error) {
+func RecoverStorage(file Storage) (a *Archive, lost []Lost, err error) {
 	a = &Archive{file: file, header: header{Pack, true}}
 	r := recovery{file: file, index: index{end: headerSize}, names: newNames()}
 	if err := r.run(); err != nil {
@@ -74,7 +74,7 @@ func RecoverStored(file Stored) (a *Archive, lost []Lost, err error) {
 
 // recovery looks for the records of a damaged pack.
 type recovery struct {
-	file Stored
+	file Storage
 	index
 	names names
 	lost  []Lost

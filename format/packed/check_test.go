@@ -11,7 +11,7 @@ import (
 // recovered is what is found in what is left of a pack.
 func recovered(t *testing.T, data []byte) (*Archive, []Lost) {
 	t.Helper()
-	a, lost, err := RecoverStored(&inMemory{data: data})
+	a, lost, err := RecoverStorage(&inMemory{data: data})
 	if err != nil {
 		t.Fatal(err)
 	}

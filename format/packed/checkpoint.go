@@ -10,8 +10,8 @@ import (
 	"weld/mmapio"
 )
 
-// checkpoint is the checkpoint in a pack. What stands beside it is in the pack too.
-type checkpoint struct {
+// packedCheckpoint is the checkpoint in a pack. What stands beside it is in the pack too.
+type packedCheckpoint struct {
 	*safetensors.Checkpoint
 	archive *Archive
 	files   []format.InputFile
@@ -45,14 +45,14 @@ func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &checkpoint{inner, a, []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}}, nil
+	return &packedCheckpoint{inner, a, []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}}, nil
 }
 
 // Files implements [format.Checkpoint]: it is one.
-func (c *checkpoint) Files() []format.InputFile { return c.files }
+func (c *packedCheckpoint) Files() []format.InputFile { return c.files }
 
 // FileOf implements [format.Sharded].
-func (c *checkpoint) FileOf(int) int { return 0 }
+func (c *packedCheckpoint) FileOf(int) int { return 0 }
 
 // Close implements [format.Checkpoint].
-func (c *checkpoint) Close() error { return c.archive.Close() }
+func (c *packedCheckpoint) Close() error { return c.archive.Close() }

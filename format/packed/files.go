@@ -10,12 +10,12 @@ import (
 )
 
 // FS shows the files of the pack as a file system. Its files are read anew each time.
-func (a *Archive) FS() fs.FS { return files{a} }
+func (a *Archive) FS() fs.FS { return archiveFS{a} }
 
-type files struct{ a *Archive }
+type archiveFS struct{ a *Archive }
 
 // Open implements [fs.FS].
-func (f files) Open(name string) (fs.File, error) {
+func (f archiveFS) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
@@ -30,7 +30,7 @@ func (f files) Open(name string) (fs.File, error) {
 }
 
 // list is what a directory holds, sorted; nil if there is none of that name.
-func (f files) list(dir string) []fs.DirEntry {
+func (f archiveFS) list(dir string) []fs.DirEntry {
 	var entries []fs.DirEntry
 	if dir == "." {
 		entries = []fs.DirEntry{}
@@ -60,7 +60,7 @@ func (f files) list(dir string) []fs.DirEntry {
 	return entries
 }
 
-func (f files) info(name string, size int64, mode fs.FileMode) info {
+func (f archiveFS) info(name string, size int64, mode fs.FileMode) info {
 	return info{name, size, mode, f.a.Info().ModTime()}
 }
 

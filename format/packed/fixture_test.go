@@ -97,7 +97,7 @@ func write(t testing.TB, w *Writer, f sampleFile) {
 // opened opens a pack in memory.
 func opened(t testing.TB, data []byte) *Archive {
 	t.Helper()
-	a, err := OpenStored(&inMemory{data: data})
+	a, err := OpenStorage(&inMemory{data: data})
 	if err != nil {
 		t.Fatal(err)
 	}

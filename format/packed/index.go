@@ -46,14 +46,14 @@ type block struct {
 type index struct {
 	files  []FileInfo
 	blocks []block
-	cuts   []int64 // offsets in the content at which blocks end
-	tables []place // in the order of the file
-	named  int     // bytes of the names of all files
-	end    int64   // of the records so far
+	cuts   []int64      // offsets in the content at which blocks end
+	tables []tablePlace // in the order of the file
+	named  int          // bytes of the names of all files
+	end    int64        // of the records so far
 }
 
-// place is where a table's record lies.
-type place struct {
+// tablePlace is where a table's record lies.
+type tablePlace struct {
 	tag    tag
 	offset int64
 	bytes  uint32
@@ -82,7 +82,7 @@ func (x *index) data(r record) {
 
 // table notes a table's record.
 func (x *index) table(t tag, payload int) {
-	x.tables = append(x.tables, place{t, x.end, uint32(payload)})
+	x.tables = append(x.tables, tablePlace{t, x.end, uint32(payload)})
 	x.end += recordSize + int64(payload)
 }
 
@@ -150,9 +150,9 @@ func parseIndex(path string, p []byte) (*index, error) {
 		return nil, err
 	}
 	tables := int(c.u32())
-	var tabled []place
+	var tabled []tablePlace
 	for range min(tables, len(c.rest)/8) {
-		tabled = append(tabled, place{tag: tag(c.take(4)), bytes: c.u32()})
+		tabled = append(tabled, tablePlace{tag: tag(c.take(4)), bytes: c.u32()})
 	}
 	count := c.u64()
 	if c.short || len(tabled) != tables || count != uint64(len(c.rest)/blockEntry) || len(c.rest)%blockEntry != 0 {

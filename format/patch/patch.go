@@ -126,28 +126,28 @@ func viewOf(c format.Checkpoint, it Item, off, n int64) (mmapio.View, error) {
 // IsName reports whether a file name is that of a patch.
 func IsName(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".weldpatch") }
 
-// Segment is a piece of the content: an item of the result, or what stands between two: a header.
-type Segment struct {
+// ContentRange is a piece of the content: an item of the result, or what stands between two: a header.
+type ContentRange struct {
 	File         int   // in [packed.Archive.Files]
 	Begin, Bytes int64 // in the content
 	Item         *Item // nil for a header
 }
 
 // Segments cuts the content into items and what stands between them.
-func (p *Patch) Segments() (parts []Segment) {
+func (p *Patch) Ranges() (parts []ContentRange) {
 	k := 0
 	for i, f := range p.Files() {
 		at, end := f.Begin, f.Begin+f.Size
 		for ; k < len(p.places) && p.places[k].end() <= end; k++ {
 			q := &p.places[k]
 			if q.begin > at {
-				parts = append(parts, Segment{File: i, Begin: at, Bytes: q.begin - at})
+				parts = append(parts, ContentRange{File: i, Begin: at, Bytes: q.begin - at})
 			}
-			parts = append(parts, Segment{File: i, Begin: q.begin, Bytes: q.Bytes(), Item: &q.Item})
+			parts = append(parts, ContentRange{File: i, Begin: q.begin, Bytes: q.Bytes(), Item: &q.Item})
 			at = q.end()
 		}
 		if at < end {
-			parts = append(parts, Segment{File: i, Begin: at, Bytes: end - at})
+			parts = append(parts, ContentRange{File: i, Begin: at, Bytes: end - at})
 		}
 	}
 	return parts

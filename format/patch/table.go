@@ -25,14 +25,14 @@ type Item struct {
 	Known         bool // the digest is; of the base, that of what the patch does not lean on is not
 }
 
-// place is an item of the result.
-type place struct {
+// placedItem is an item of the result.
+type placedItem struct {
 	Item
 	begin int64 // of its bytes in the content
 	base  int   // the item of the base that it leans on, −1 for none
 }
 
-func (p place) end() int64 { return p.begin + p.Bytes() }
+func (p placedItem) end() int64 { return p.begin + p.Bytes() }
 
 // flags of an item in a table
 const (
@@ -66,7 +66,7 @@ func appendItem(dst []byte, it Item) []byte {
 const noBase = math.MaxUint32
 
 // tables are printed item by item.
-func tables(bases int, item func(i int) Item, results int, result func(i int) place) []packed.Printed {
+func tables(bases int, item func(i int) Item, results int, result func(i int) placedItem) []packed.Printed {
 	le := binary.LittleEndian
 	return []packed.Printed{
 		listed(tagBase, bases, func(room []byte, i int) []byte { return appendItem(room, item(i)) }),
@@ -97,7 +97,7 @@ func listed(tag [4]byte, n int, appendTo func(room []byte, i int) []byte) packed
 type Tables struct {
 	path   string
 	items  []Item
-	places []place
+	places []placedItem
 }
 
 // ParseTables reads both tables of a patch with so much content, by their tags.
@@ -120,10 +120,10 @@ func (t *Tables) Leans(offset, n int64) error {
 }
 
 // leaning is the item that holds n bytes of the content at an offset, and leans on one of the base.
-func (t *Tables) leaning(offset, n int64) (place, error) {
+func (t *Tables) leaning(offset, n int64) (placedItem, error) {
 	i := sort.Search(len(t.places), func(i int) bool { return t.places[i].end() > offset })
 	if i == len(t.places) || t.places[i].begin > offset || t.places[i].end() < offset+n || t.places[i].base < 0 {
-		return place{}, &format.Error{Path: t.path, Kind: format.KindRecord, Detail: fmt.Sprintf("the block at byte %d of the content leans on nothing", offset)}
+		return placedItem{}, &format.Error{Path: t.path, Kind: format.KindRecord, Detail: fmt.Sprintf("the block at byte %d of the content leans on nothing", offset)}
 	}
 	return t.places[i], nil
 }
@@ -187,7 +187,7 @@ func (r *reader) item() (it Item, err error) {
 }
 
 // parse reads both tables of a patch with so much content.
-func parse(path string, base, result []byte, content int64) (items []Item, places []place, err error) {
+func parse(path string, base, result []byte, content int64) (items []Item, places []placedItem, err error) {
 	r := reader{path: path, rest: base}
 	for range min(int(r.u32()), len(base)/leastItem) {
 		it, err := r.item()
@@ -206,7 +206,7 @@ func parse(path string, base, result []byte, content int64) (items []Item, place
 		if err != nil {
 			return nil, nil, err
 		}
-		p := place{Item: it, begin: int64(r.u64()), base: -1}
+		p := placedItem{Item: it, begin: int64(r.u64()), base: -1}
 		if b := r.u32(); b != noBase {
 			p.base = int(b)
 		}

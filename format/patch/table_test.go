@@ -14,18 +14,18 @@ import (
 )
 
 // items are tables as a writer makes them.
-func items() ([]Item, []place) {
+func items() ([]Item, []placedItem) {
 	w := Item{Tensor: format.Tensor{Name: "w", DType: format.BF16, Shape: []int64{10, 3}}, Digest: TreeDigest{1}, Known: true}
 	f := Item{Tensor: format.Tensor{Name: "config.json", DType: format.U8, Shape: []int64{7}}, File: true, Digest: TreeDigest{2}, Known: true}
 	gone := Item{Tensor: format.Tensor{Name: "gone", DType: format.F32, Shape: []int64{2}}}
 	renamed := w
 	renamed.Name = "renamed"
-	return []Item{w, gone, f}, []place{{w, 20, 0}, {renamed, 80, 0}, {f, 150, 2}}
+	return []Item{w, gone, f}, []placedItem{{w, 20, 0}, {renamed, 80, 0}, {f, 150, 2}}
 }
 
 // appendTables prints tables as a writer does, each with its tag.
-func appendTables(base []Item, result []place) (printed []packed.Table) {
-	for _, t := range tables(len(base), func(i int) Item { return base[i] }, len(result), func(i int) place { return result[i] }) {
+func appendTables(base []Item, result []placedItem) (printed []packed.Table) {
+	for _, t := range tables(len(base), func(i int) Item { return base[i] }, len(result), func(i int) placedItem { return result[i] }) {
 		var b bytes.Buffer
 		if err := t.Print(&b); err != nil {
 			panic(err)
@@ -56,23 +56,23 @@ func TestTables(t *testing.T) {
 // Every fault of a table is an error that says so.
 func TestDamagedTables(t *testing.T) {
 	base, result := items()
-	for name, change := range map[string]func(base []Item, result []place){
-		"beyond the content":          func(_ []Item, r []place) { r[2].begin = 151 },
-		"overlapping":                 func(_ []Item, r []place) { r[1].begin = 70 },
-		"before the first":            func(_ []Item, r []place) { r[0].begin = -1 },
-		"leans on none":               func(_ []Item, r []place) { r[0].base = 3 },
-		"leans on another shape":      func(b []Item, _ []place) { b[0].Shape = []int64{3, 10} },
-		"leans on another type":       func(b []Item, _ []place) { b[0].DType = format.F16 },
-		"leans on a file":             func(_ []Item, r []place) { r[0].base = 2 },
-		"leans on what is not known":  func(b []Item, _ []place) { b[0].Known = false },
-		"result without a digest":     func(_ []Item, r []place) { r[1].Known = false },
-		"file of two dimensions":      func(b []Item, _ []place) { b[2].Shape = []int64{7, 1} },
-		"impossible shape":            func(b []Item, _ []place) { b[1].Shape = []int64{1 << 40, 1 << 40} },
-		"negative dimension":          func(b []Item, _ []place) { b[1].Shape = []int64{-1} },
-		"a rank over 64":              func(b []Item, _ []place) { b[1].Shape = slices.Repeat([]int64{1}, format.MaxRank+1) },
-		"tensor without element type": func(b []Item, _ []place) { b[1].DType = format.Invalid },
+	for name, change := range map[string]func(base []Item, result []placedItem){
+		"beyond the content":          func(_ []Item, r []placedItem) { r[2].begin = 151 },
+		"overlapping":                 func(_ []Item, r []placedItem) { r[1].begin = 70 },
+		"before the first":            func(_ []Item, r []placedItem) { r[0].begin = -1 },
+		"leans on none":               func(_ []Item, r []placedItem) { r[0].base = 3 },
+		"leans on another shape":      func(b []Item, _ []placedItem) { b[0].Shape = []int64{3, 10} },
+		"leans on another type":       func(b []Item, _ []placedItem) { b[0].DType = format.F16 },
+		"leans on a file":             func(_ []Item, r []placedItem) { r[0].base = 2 },
+		"leans on what is not known":  func(b []Item, _ []placedItem) { b[0].Known = false },
+		"result without a digest":     func(_ []Item, r []placedItem) { r[1].Known = false },
+		"file of two dimensions":      func(b []Item, _ []placedItem) { b[2].Shape = []int64{7, 1} },
+		"impossible shape":            func(b []Item, _ []placedItem) { b[1].Shape = []int64{1 << 40, 1 << 40} },
+		"negative dimension":          func(b []Item, _ []placedItem) { b[1].Shape = []int64{-1} },
+		"a rank over 64":              func(b []Item, _ []placedItem) { b[1].Shape = slices.Repeat([]int64{1}, format.MaxRank+1) },
+		"tensor without element type": func(b []Item, _ []placedItem) { b[1].DType = format.Invalid },
 	} {
-		b, r := append([]Item{}, base...), append([]place{}, result...)
+		b, r := append([]Item{}, base...), append([]placedItem{}, result...)
 		change(b, r)
 		tables := appendTables(b, r)
 		if _, _, err := parse("x", tables[0].Payload, tables[1].Payload, 157); format.KindOf(err) != format.KindRecord {

@@ -75,9 +75,9 @@ func (w *Writer) item(i int) Item {
 }
 
 // place is an item of the result as it stands in the patch.
-func (w *Writer) place(i int) place {
+func (w *Writer) place(i int) placedItem {
 	r := &w.regions[i]
-	return place{Item{*r.tensor, r.file, r.Digest, true}, r.begin, int(r.base)}
+	return placedItem{Item{*r.tensor, r.file, r.Digest, true}, r.begin, int(r.base)}
 }
 
 // Shard announces the next file, of the safetensors layout, as in package packed. The tensors must stay as they are.

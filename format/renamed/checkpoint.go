@@ -9,18 +9,18 @@ import (
 	"weld/mmapio"
 )
 
-// tensor is where a shown tensor comes from: one of the checkpoint's as it is, or pieces.
-type tensor struct {
+// shownFrom is where a shown tensor comes from: one of the checkpoint's as it is, or pieces.
+type shownFrom struct {
 	whole  int // index in the checkpoint, or names.None
 	pieces []names.Piece
 	ends   []int64 // elements up to the end of each piece
 }
 
-// checkpoint shows another one. It implements [format.Checkpoint].
-type checkpoint struct {
+// shownCheckpoint shows another one. It implements [format.Checkpoint].
+type shownCheckpoint struct {
 	format.Checkpoint
 	tensors []format.Tensor
-	from    []tensor
+	from    []shownFrom
 	byName  map[string]int
 	lent    mmapio.Buffers
 	turns   bool
@@ -30,12 +30,12 @@ type checkpoint struct {
 // Show shows c's tensors under the names of those that are wanted, as m found them; those that nobody wants
 // keep their names, if no other has it now. Closing what it returns closes c.
 func Show(c format.Checkpoint, wanted []format.Tensor, m *names.Meeting) (format.Checkpoint, error) {
-	s := &checkpoint{Checkpoint: c}
+	s := &shownCheckpoint{Checkpoint: c}
 	for i, t := range wanted {
 		if j := m.Whole[i]; j != names.None {
 			one := c.Tensors()[j]
 			one.Name = t.Name
-			s.add(one, tensor{whole: j})
+			s.add(one, shownFrom{whole: j})
 			continue
 		}
 		if pieces := m.Built[i]; pieces != nil {
@@ -50,20 +50,20 @@ func Show(c format.Checkpoint, wanted []format.Tensor, m *names.Meeting) (format
 	}
 	for _, j := range m.Unused() {
 		if t := c.Tensors()[j]; !used[t.Name] {
-			s.add(t, tensor{whole: j})
+			s.add(t, shownFrom{whole: j})
 		}
 	}
 	s.sort()
 	return s, nil
 }
 
-func (s *checkpoint) add(t format.Tensor, from tensor) {
+func (s *shownCheckpoint) add(t format.Tensor, from shownFrom) {
 	s.tensors, s.from = append(s.tensors, t), append(s.from, from)
 }
 
 // build adds a tensor that is put together from pieces; those of several types have no type together.
-func (s *checkpoint) build(t format.Tensor, pieces []names.Piece) error {
-	from := tensor{whole: names.None, pieces: pieces, ends: make([]int64, 0, len(pieces))}
+func (s *shownCheckpoint) build(t format.Tensor, pieces []names.Piece) error {
+	from := shownFrom{whole: names.None, pieces: pieces, ends: make([]int64, 0, len(pieces))}
 	stored := s.Checkpoint.Tensors()
 	t.DType = stored[pieces[0].Tensor].DType
 	end := int64(0)
@@ -85,7 +85,7 @@ func (s *checkpoint) build(t format.Tensor, pieces []names.Piece) error {
 }
 
 // sort brings the tensors into the order of their bytes.
-func (s *checkpoint) sort() {
+func (s *shownCheckpoint) sort() {
 	order := make([]int, len(s.tensors))
 	for i := range order {
 		order[i] = i
@@ -104,7 +104,7 @@ func (s *checkpoint) sort() {
 		}
 		return int(min(max(at-other, -1), 1))
 	})
-	tensors, from := make([]format.Tensor, len(order)), make([]tensor, len(order))
+	tensors, from := make([]format.Tensor, len(order)), make([]shownFrom, len(order))
 	s.byName = make(map[string]int, len(order))
 	for k, i := range order {
 		tensors[k], from[k] = s.tensors[i], s.from[i]
@@ -114,19 +114,19 @@ func (s *checkpoint) sort() {
 }
 
 // Tensors implements [format.Checkpoint].
-func (s *checkpoint) Tensors() []format.Tensor { return s.tensors }
+func (s *shownCheckpoint) Tensors() []format.Tensor { return s.tensors }
 
 // Find implements [format.Checkpoint].
-func (s *checkpoint) Find(name string) (int, bool) {
+func (s *shownCheckpoint) Find(name string) (int, bool) {
 	i, ok := s.byName[name]
 	return i, ok
 }
 
 // Unwrap implements [format.Wrapper].
-func (s *checkpoint) Unwrap() format.Checkpoint { return s.Checkpoint }
+func (s *shownCheckpoint) Unwrap() format.Checkpoint { return s.Checkpoint }
 
 // FileOf implements [format.Sharded]: of several pieces, where the first is.
-func (s *checkpoint) FileOf(i int) int {
+func (s *shownCheckpoint) FileOf(i int) int {
 	if f := s.from[i]; f.whole == names.None {
 		return format.FileOf(s.Checkpoint, f.pieces[0].Tensor)
 	}
@@ -134,7 +134,7 @@ func (s *checkpoint) FileOf(i int) int {
 }
 
 // Stored implements [format.Verbatim]: what is put together lies nowhere as it is, but for a single block.
-func (s *checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
+func (s *shownCheckpoint) Stored(i int) (file *mmapio.File, begin int64) {
 	f := s.from[i]
 	if f.whole != names.None {
 		return format.Stored(s.Checkpoint, f.whole)
@@ -151,4 +151,4 @@ func (s *checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
 }
 
 // width is the bytes of one element of a tensor that is put together.
-func (s *checkpoint) width(i int) int64 { return int64(s.tensors[i].DType.Bits() / 8) }
+func (s *shownCheckpoint) width(i int) int64 { return int64(s.tensors[i].DType.Bits() / 8) }

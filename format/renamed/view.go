@@ -13,12 +13,12 @@ import (
 const turnBytes = 1 << 20
 
 // View implements [format.Checkpoint].
-func (s *checkpoint) View(i int, off, n int64) (mmapio.View, error) {
+func (s *shownCheckpoint) View(i int, off, n int64) (mmapio.View, error) {
 	return s.lend(i, off, n, false)
 }
 
 // Read implements [format.Copied].
-func (s *checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
+func (s *shownCheckpoint) Read(i int, off, n int64) (mmapio.View, error) {
 	return s.lend(i, off, n, true)
 }
 
@@ -36,7 +36,7 @@ func (s lender) lend(i int, off, n int64) (mmapio.View, error) {
 }
 
 // lend lends bytes of a shown tensor.
-func (s *checkpoint) lend(i int, off, n int64, copied bool) (mmapio.View, error) {
+func (s *shownCheckpoint) lend(i int, off, n int64, copied bool) (mmapio.View, error) {
 	from := lender{s.Checkpoint, copied}
 	f := s.from[i]
 	if f.whole != names.None {
@@ -51,7 +51,7 @@ func (s *checkpoint) lend(i int, off, n int64, copied bool) (mmapio.View, error)
 	case n == 0:
 		return mmapio.View{}, nil
 	}
-	g := gathering{tensor: f, width: s.width(i), from: from}
+	g := gathering{shownFrom: f, width: s.width(i), from: from}
 	k := f.holding(off / g.width)
 	begin := g.begins(k)
 	if p := f.pieces[k]; !p.Turned && off+n <= f.ends[k]*g.width {
@@ -66,13 +66,13 @@ func (s *checkpoint) lend(i int, off, n int64, copied bool) (mmapio.View, error)
 }
 
 // holding is the piece that holds an element.
-func (f tensor) holding(element int64) int {
+func (f shownFrom) holding(element int64) int {
 	return sort.Search(len(f.ends), func(k int) bool { return f.ends[k] > element })
 }
 
 // gathering copies a range of a tensor from its pieces.
 type gathering struct {
-	tensor
+	shownFrom
 	width int64 // bytes of an element
 	from  lender
 }
@@ -165,7 +165,7 @@ func (g gathering) scatter(dst, src []byte, p names.Piece, row, c, count int64) 
 }
 
 // ViewCost implements [format.Costly]: a buffer, and the views that it is filled from meanwhile.
-func (s *checkpoint) ViewCost(n int64) int64 {
+func (s *shownCheckpoint) ViewCost(n int64) int64 {
 	cost := format.ViewCost(s.Checkpoint, n)
 	if !s.gathers {
 		return cost
@@ -177,7 +177,7 @@ func (s *checkpoint) ViewCost(n int64) int64 {
 }
 
 // turned is the most bytes that are viewed at once of a matrix that is turned.
-func (s *checkpoint) turned() (most int64) {
+func (s *shownCheckpoint) turned() (most int64) {
 	for i, f := range s.from {
 		for _, p := range f.pieces {
 			if p.Turned {
@@ -189,7 +189,7 @@ func (s *checkpoint) turned() (most int64) {
 }
 
 // Advise implements [format.Advised].
-func (s *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
+func (s *shownCheckpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 	f := s.from[i]
 	if f.whole != names.None {
 		format.Advise(s.Checkpoint, a, f.whole, off, n)
@@ -198,7 +198,7 @@ func (s *checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
 	if n <= 0 {
 		return
 	}
-	g := gathering{tensor: f, width: s.width(i)}
+	g := gathering{shownFrom: f, width: s.width(i)}
 	for k := f.holding(off / g.width); k < len(f.pieces) && g.begins(k) < off+n; k++ {
 		p := f.pieces[k]
 		lo, hi := max(off, g.begins(k))-g.begins(k), min(off+n, f.ends[k]*g.width)-g.begins(k)

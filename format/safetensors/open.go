@@ -53,7 +53,7 @@ func OpenIndex(dir format.Folder, name string, open func(name string) (Source, e
 
 func (chosen choice) open(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
 	c := &Checkpoint{path: dir.Path(), beside: dir, notes: chosen.notes}
-	var index *listing
+	var index *indexListing
 	if chosen.index != "" {
 		var err error
 		if index, err = readIndex(dir, chosen.index); err != nil {

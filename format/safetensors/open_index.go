@@ -15,8 +15,8 @@ import (
 	"weld/mmapio"
 )
 
-// listing is what is kept of an index: it is read once to find the shards, and again to hold it against them.
-type listing struct {
+// indexListing is what is kept of an index: it is read once to find the shards, and again to hold it against them.
+type indexListing struct {
 	name    string
 	file    format.InputFile
 	shards  []string // each once, sorted
@@ -24,7 +24,7 @@ type listing struct {
 }
 
 // readIndex reads an index of a directory.
-func readIndex(dir format.Folder, name string) (*listing, error) {
+func readIndex(dir format.Folder, name string) (*indexListing, error) {
 	info, err := dir.Stat(name)
 	if errors.Is(err, os.ErrNotExist) {
 		err = choice{}.missing(dir, name, err)
@@ -36,7 +36,7 @@ func readIndex(dir format.Folder, name string) (*listing, error) {
 	if info.Mode().IsRegular() && info.Size() > MaxIndex { // what is not regular cannot be opened
 		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: fmt.Sprintf("an index of %d bytes is over the limit of %d", info.Size(), int64(MaxIndex))}
 	}
-	l := &listing{name: name, file: format.InputFile{Path: path, Info: info}}
+	l := &indexListing{name: name, file: format.InputFile{Path: path, Info: info}}
 	shards := make(map[string]bool)
 	last := ""
 	l.file.Digest, err = scanIndex(dir, name, func(_ []byte, shard string, _ int64) error {
@@ -75,7 +75,7 @@ func scanIndex(dir format.Folder, name string, found func(name []byte, shard str
 }
 
 // agree demands that index and shards name the same tensors in the same places.
-func (c *Checkpoint) agree(index *listing, dir format.Folder) error {
+func (c *Checkpoint) agree(index *indexListing, dir format.Folder) error {
 	path := dir.Join(index.name)
 	fault := func(kind format.Kind, tensor, detail string, args ...any) error {
 		return &format.Error{Path: path, Tensor: tensor, Kind: kind, Detail: fmt.Sprintf(detail, args...)}

@@ -21,11 +21,11 @@ type CompressedFile struct {
 	*frames.Reader
 	file    *mmapio.File
 	decoder *zstd.Decoder
-	places  []place // of the frames
+	places  []framePlace // of the frames
 }
 
-// place is where a frame lies in the file.
-type place struct{ offset, size int64 }
+// framePlace is where a frame lies in the file.
+type framePlace struct{ offset, size int64 }
 
 // Open opens a file that ends with a seek table. Its faults are [*format.Error].
 func Open(path string, how ...mmapio.Reading) (*CompressedFile, error) {
@@ -92,7 +92,7 @@ func (z *CompressedFile) readTable() (cuts []int64, err error) {
 	if le.Uint32(head[:]) != skippableMagic || int64(le.Uint32(head[4:])) != tableSize {
 		return nil, z.damaged("the seek table does not begin where its %d frames say", count)
 	}
-	var at place
+	var at framePlace
 	after := int64(0) // of the content
 	entry := make([]byte, width)
 	for range count { // grown by what is there, not by what the count says

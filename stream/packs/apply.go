@@ -64,7 +64,7 @@ func applyPlaces(name string, base format.Checkpoint, patches []string) []destin
 type application struct {
 	Options
 	base    format.Checkpoint
-	dst     *output
+	dst     *sink
 	patches []*patch.Patch
 	report  Outcome
 	spooled []string
@@ -228,7 +228,7 @@ func (a *application) write(ctx context.Context) error {
 // restore writes headers, tensors and other files, if there are files to write to, and compares the
 // digests.
 func (a *application) restore(ctx context.Context, p *patch.Patch, files []mmapio.OutputFile) error {
-	parts := p.Segments()
+	parts := p.Ranges()
 	return a.chunks(ctx, len(parts), func(i int) chunked {
 		part := parts[i]
 		src := p.Source(part.File)

@@ -18,8 +18,8 @@ import (
 	"weld/stream/destination"
 )
 
-// output is where results go: files that appear together when they are complete, or a pipe.
-type output struct {
+// sink is where results go: files that appear together when they are complete, or a pipe.
+type sink struct {
 	name   string
 	stage  *mmapio.Staging
 	pipe   io.Writer
@@ -29,7 +29,7 @@ type output struct {
 }
 
 // createRestored begins an output for restored files: a directory, unless the name is that of one file.
-func (o Options) createRestored(name string, inputs ...destination.InUse) (*output, error) {
+func (o Options) createRestored(name string, inputs ...destination.InUse) (*sink, error) {
 	switch {
 	case name == Stream || isShard(name):
 		return o.create(name, mmapio.SingleFile, inputs...)
@@ -51,9 +51,9 @@ func errSeveral(out string) error {
 
 // create begins an output, which is not the place of an input. What is in the way must be a file or a directory, as
 // the output is, and needs Force.
-func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destination.InUse) (*output, error) {
+func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destination.InUse) (*sink, error) {
 	if name == Stream {
-		return &output{name: name, pipe: o.Out, single: true}, nil
+		return &sink{name: name, pipe: o.Out, single: true}, nil
 	}
 	fs := o.FS
 	if fs == nil {
@@ -71,11 +71,11 @@ func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destinat
 	if free == nil {
 		free = mmapio.FreeSpace
 	}
-	return &output{name: name, stage: stage, force: o.Force, single: kind == mmapio.SingleFile, free: free}, nil
+	return &sink{name: name, stage: stage, force: o.Force, single: kind == mmapio.SingleFile, free: free}, nil
 }
 
 // file makes a file of the output, of so many bytes, or 0 for one that grows.
-func (o *output) file(name string, size int64) (mmapio.OutputFile, error) {
+func (o *sink) file(name string, size int64) (mmapio.OutputFile, error) {
 	if o.stage == nil {
 		return piped{o.pipe}, nil
 	}
@@ -89,7 +89,7 @@ func (o *output) file(name string, size int64) (mmapio.OutputFile, error) {
 }
 
 // room fails where there is not so much free space.
-func (o *output) room(bytes int64, what string) error {
+func (o *sink) room(bytes int64, what string) error {
 	if o.stage == nil {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (piped) Sync() error                        { return nil }
 func (piped) Close() error                       { return nil }
 
 // finish puts the output into place, or gives it up if there was an error.
-func (o *output) finish(ctx context.Context, err error) error {
+func (o *sink) finish(ctx context.Context, err error) error {
 	if o.stage == nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func Pack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 }
 
 // pack fills the output.
-func (o Options) pack(ctx context.Context, in *packFiles, dst *output, r *Outcome) error {
+func (o Options) pack(ctx context.Context, in *packFiles, dst *sink, r *Outcome) error {
 	file, err := dst.file("", 0)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 }
 
 // copyBlocks has the workers put all blocks of the inputs into a pack, in order.
-func (o Options) copyBlocks(ctx context.Context, in *packFiles, w writer) error {
+func (o Options) copyBlocks(ctx context.Context, in *packFiles, w blockWriter) error {
 	c := &blockCursor{in: in, w: w, skipped: o.advance}
 	return run.Workers(ctx, o.Threads, w.Abort, func(ctx context.Context) error {
 		for ctx.Err() == nil {
@@ -137,7 +137,7 @@ func (o Options) copyBlocks(ctx context.Context, in *packFiles, w writer) error 
 // blockCursor hands out blocks of the inputs, in order.
 type blockCursor struct {
 	in      *packFiles
-	w       writer
+	w       blockWriter
 	skipped func(bytes int64) // what need not be read
 
 	mu      sync.Mutex

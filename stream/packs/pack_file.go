@@ -41,7 +41,7 @@ func (f *packFile) holds(h *safetensors.Header) {
 }
 
 // announce tells a pack of the file that comes.
-func (f *packFile) announce(w writer) (*packed.FileWriter, error) {
+func (f *packFile) announce(w blockWriter) (*packed.FileWriter, error) {
 	if f.tensors == nil {
 		return w.Bytes(f.name, f.size)
 	}
@@ -59,8 +59,8 @@ func (f *packFile) run(k int) (bytes int64, ok bool) {
 	return 0, false
 }
 
-// writer is a pack or a patch being written.
-type writer interface {
+// blockWriter is a pack or a patch being written.
+type blockWriter interface {
 	Shard(name string, header int64, tensors []format.Tensor, given []byte) (*packed.FileWriter, error)
 	Bytes(name string, size int64) (*packed.FileWriter, error)
 	Abort(error)

@@ -73,7 +73,7 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 	return r, nil
 }
 
-func (o Options) patch(ctx context.Context, base format.Checkpoint, in *packFiles, dst *output, r *PatchReport) error {
+func (o Options) patch(ctx context.Context, base format.Checkpoint, in *packFiles, dst *sink, r *PatchReport) error {
 	renamed, err := r.compare(ctx, base, in)
 	if err != nil {
 		return err

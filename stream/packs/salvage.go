@@ -63,7 +63,7 @@ func SalvagePack(ctx context.Context, in, out string, o Options) (*Salvage, erro
 type salvaging struct {
 	Options
 	a      *packed.Archive
-	dst    *output
+	dst    *sink
 	bad    []bool                     // blocks
 	saved  map[string][]format.Tensor // of each file that holds tensors
 	report Salvage

@@ -53,7 +53,9 @@ func (s *scannedPack) place() (list []destination.InUse) {
 }
 
 // archive opens the same file for reading anywhere. Closing the archive leaves it open.
-func (s *scannedPack) archive() (*packed.Archive, error) { return packed.OpenStored(stillOpen{s.file}) }
+func (s *scannedPack) archive() (*packed.Archive, error) {
+	return packed.OpenStorage(stillOpen{s.file})
+}
 
 // stillOpen is a file that another closes.
 type stillOpen struct{ *mmapio.File }

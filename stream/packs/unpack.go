@@ -43,7 +43,7 @@ func Unpack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 type unpacking struct {
 	Options
 	src *scannedPack
-	dst *output
+	dst *sink
 
 	file    mmapio.OutputFile
 	begin   int64 // of the file in the content

@@ -115,7 +115,7 @@ func (o *Options) verifyOn(ctx context.Context, path, base string, v *Verificati
 	paths, bytes := filesOf(from)
 	o.hold(len(from.Tensors()), applyTensor)
 	o.fit(append(paths, path), bytes)
-	a := &application{Options: *o, base: from, dst: &output{name: os.TempDir() + "/x"}}
+	a := &application{Options: *o, base: from, dst: &sink{name: os.TempDir() + "/x"}}
 	err = errors.Join(a.verify(ctx, path), a.close())
 	if err != nil {
 		return err
