@@ -22,6 +22,7 @@ import (
 	"weld/format/names"
 	"weld/format/open"
 	"weld/format/packed"
+	"weld/format/quant"
 	"weld/format/renamed"
 	"weld/format/safetensors"
 	"weld/mmapio"
@@ -31,7 +32,7 @@ import (
 // implementations are all types of the tree that list tensors as a checkpoint does. Whoever adds one adds it to
 // the tests here, too: a container to [TestContainers], a wrapper to [TestWrappers].
 var implementations = []string{
-	"format/lora.adapted", "format/lora.derived", "format/renamed.shownCheckpoint", "format/safetensors.Checkpoint", "stream/tokens.gathered",
+	"format/lora.adapted", "format/lora.derived", "format/quant.View", "format/renamed.shownCheckpoint", "format/safetensors.Checkpoint", "stream/tokens.gathered",
 }
 
 func TestImplementationsAreTested(t *testing.T) {
@@ -170,6 +171,17 @@ func overRenamed(t *testing.T) wrapper {
 	return wrapper{c, []*witness{w}, map[string]original{"h.0.q.weight": {0, "transformer.h.0.q.weight"}, "wte.weight": {0, "transformer.wte.weight"}}, []string{"l.0.experts.gate_up_proj"}}
 }
 
+func overCodes(t *testing.T) wrapper {
+	codes := tensor("layers.0.q.weight", 4, 6)
+	codes.DType = format.F8E4M3
+	w := watch(t, t.TempDir(), tensor("embed.weight", 8, 6), codes, tensor("layers.0.q.weight_scale", 4, 1), tensor("norm.weight", 8))
+	c, err := quant.Show(w, quant.Declared{})
+	if err != nil || len(c.Tensors()) != 3 {
+		t.Fatal(c.Tensors(), err)
+	}
+	return wrapper{c, []*witness{w}, map[string]original{"embed.weight": {0, "embed.weight"}, "norm.weight": {0, "norm.weight"}}, []string{"layers.0.q.weight"}}
+}
+
 // overAdapter is an adapter over a base whose layers it repeats first: two wrappers in one.
 func overAdapter(t *testing.T) wrapper {
 	base := watch(t, t.TempDir(), tensor("embed.weight", 8, 6), tensor("layers.0.k.weight", 4, 6), tensor("layers.0.q.weight", 4, 6))
@@ -209,7 +221,7 @@ func overVocabulary(t *testing.T) wrapper {
 
 // TestWrappers demands that nothing which a checkpoint can do or say is lost under what shows it.
 func TestWrappers(t *testing.T) {
-	for name, over := range map[string]func(*testing.T) wrapper{"renamed": overRenamed, "adapter": overAdapter, "vocabulary": overVocabulary} {
+	for name, over := range map[string]func(*testing.T) wrapper{"renamed": overRenamed, "adapter": overAdapter, "codes": overCodes, "vocabulary": overVocabulary} {
 		t.Run(name, func(t *testing.T) {
 			w := over(t)
 			w.checkWhole(t)

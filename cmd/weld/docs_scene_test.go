@@ -77,6 +77,9 @@ func sceneWeights(t *testing.T, path string, tensors []format.Tensor, metadata m
 	t.Helper()
 	put(t, path, nil)
 	err := writeCheckpoint(path, tensors, metadata, 1<<40, func(i int) []byte {
+		if !tensors[i].DType.Computable() { // codes
+			return make([]byte, tensors[i].Bytes())
+		}
 		values := make([]float64, tensors[i].Elements())
 		for j := range values {
 			values[j] = draw()
@@ -161,11 +164,11 @@ func sceneFaults(t *testing.T, dir string) {
 	wide[0].Shape = []int64{2 * sceneTokens, sceneWidth}
 	sceneWeights(t, at("wider/model.safetensors"), wide, nil, one)
 	sceneWeights(t, at("elsewhere/model.safetensors"), []format.Tensor{{Name: "net.0.w", DType: format.BF16, Shape: []int64{2}}}, nil, one)
-	sceneWeights(t, at("fp8/model.safetensors"), []format.Tensor{
-		{Name: "model.layers.0.mlp.up_proj.weight", DType: format.F8E4M3, Shape: []int64{8, 8}},
-		{Name: "model.layers.0.mlp.up_proj.weight_scale_inv", DType: format.F32, Shape: []int64{1, 1}},
+	sceneWeights(t, at("aqlm/model.safetensors"), []format.Tensor{
+		{Name: "model.layers.0.mlp.up_proj.codes", DType: format.I16, Shape: []int64{8, 1, 1}},
+		{Name: "model.layers.0.mlp.up_proj.codebooks", DType: format.F16, Shape: []int64{1, 4, 1, 8}},
 	}, nil, one)
-	put(t, at("fp8/config.json"), []byte(`{"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}`))
+	put(t, at("aqlm/config.json"), []byte(`{"quantization_config": {"quant_method": "aqlm", "nbits_per_codebook": 16}}`))
 	sceneWeights(t, at("mixed/model-00001-of-00001.safetensors"), tensors[:1], nil, one)
 	put(t, at("mixed/model.safetensors.index.json"), []byte(`{"weight_map": {"model.embed_tokens.weight": "model-00001-of-00001.safetensors", "lm_head.weight": "model-00001-of-00001.safetensors"}}`))
 	sceneWeights(t, at("broken/cut.safetensors.zst"), tensors, nil, one)

@@ -32,9 +32,11 @@ func Open(path string, adapters []string, how ...mmapio.Reading) (format.Checkpo
 		return nil, err
 	}
 	if len(adapters) > 0 {
-		if err := plain(c, path); err != nil {
+		values, err := plain(c, path)
+		if err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
+		c = values
 	}
 	for _, name := range adapters {
 		with, err := add(c, name, how)
@@ -61,18 +63,22 @@ func Split(name string) (path string, adapters []string) {
 	return parts[0], parts[1:]
 }
 
-// plain refuses a base that stores its values as codes, to which nothing can be added.
-func plain(c format.Checkpoint, path string) error {
+// plain shows the values of a base that stores them as codes, to which nothing can be added, and refuses what it cannot
+// decode.
+func plain(c format.Checkpoint, path string) (format.Checkpoint, error) {
 	declared, err := quant.Beside(c)
 	if err != nil {
-		return fmt.Errorf("read how %s stores its values: %w", path, err)
+		return nil, fmt.Errorf("read how %s stores its values: %w", path, err)
+	}
+	if c, err = quant.Show(c, declared); err != nil {
+		return nil, err
 	}
 	scheme, _ := quant.Recognize(declared, c.Tensors())
 	if scheme == nil {
-		return nil
+		return c, nil
 	}
-	return &format.Error{Path: path, Tensor: scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
-		"%v: the base of the adapter stores its values in a scheme, %s (%s), which weld does not compute with: an adapter is added to weights, not to codes; add it to a copy that the scheme's library decoded",
+	return nil, &format.Error{Path: path, Tensor: scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
+		"%v: the base of the adapter stores its values in a scheme, %s (%s), which weld does not decode: an adapter is added to weights, not to codes; add it to a copy that the scheme's library decoded",
 		scheme.Codes.DType, scheme.Name, scheme.Why)}
 }
 

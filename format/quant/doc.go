@@ -6,5 +6,8 @@
 // declared scheme is one as soon as a tensor has the type of codes or the name of a companion. A declaration over
 // plain floating tensors alone is stale: somebody decoded the model and left it there.
 //
+// [Show] shows a checkpoint as what its values stand for, for the schemes that weld decodes: a family of them has a file, which
+// finds its weights among the tensors and says how their values are restored. What no family decodes is left for [Recognize].
+//
 // The package never knows what merging is, or what is done with a checkpoint that it recognised.
 package quant

@@ -32,7 +32,8 @@ type Input struct {
 
 	fingerprint string // "" where nothing is written
 
-	scheme  *quant.Scheme // that its values are stored in; nil if they are plain
+	decoded []string      // schemes that its values are decoded from
+	scheme  *quant.Scheme // that they are stored in, and not decoded from; nil if they are plain
 	stale   []string      // what says so nevertheless
 	foreign string        // of an importance file: which of its tensors are none of the model's, for messages
 	strange bool          // its names meet none that are wanted, which has been said

@@ -31,7 +31,7 @@ func OpenPair(a, b string, o Options) (*Pair, error) {
 		if len(problems) > 0 {
 			break
 		}
-		if err := p.Opened[i].recognise(); err != nil {
+		if err := p.Opened[i].recognise(o.Raw); err != nil {
 			problems = append(problems, err)
 		}
 	}

@@ -16,6 +16,7 @@ type Options struct {
 	Force     bool   // the output may replace one that exists
 	Version   string // of weld, for the output's metadata
 	Read      mmapio.Reading
+	Raw       bool  // of a pair: values are compared as they are stored
 	Found     int64 // bytes that are kept of each tensor beside the plan
 	// Held is told how many bytes headers and plan hold, while they grow; nil for nobody.
 	Held func(bytes int64)

@@ -8,6 +8,7 @@ import (
 
 	"weld/format"
 	"weld/format/quant"
+	"weld/stream/recipe"
 	"weld/stream/tokens"
 )
 
@@ -16,9 +17,9 @@ import (
 
 // recognise finds out how every source stores its values.
 func (p *planner) recognise() (problems []error) {
+	asStored := p.copiesAll()
 	for i := range p.Opened {
-		s := &p.Opened[i]
-		if err := s.recognise(); err != nil {
+		if err := p.Opened[i].recognise(asStored); err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -28,11 +29,30 @@ func (p *planner) recognise() (problems []error) {
 	return problems
 }
 
-// recognise finds out how the source stores its values.
-func (s *Input) recognise() error {
+// copiesAll reports whether the recipe passes one model on as it is: its codes are copied.
+func (p *planner) copiesAll() bool {
+	m, r := p.method(), p.Recipe
+	if !m.PassesOn() || r.DType != format.Invalid || r.OutDType != format.Invalid || r.Varies() {
+		return false
+	}
+	params := m.Decoder()
+	return !slices.ContainsFunc(r.Models, func(model recipe.Model) bool { return !params.Unchanged(r.Params, model.Params) })
+}
+
+// recognise finds out how the input stores its values, and shows them decoded unless they are wanted as they are
+// stored.
+func (s *Input) recognise(asStored bool) error {
 	declared, err := quant.Beside(s.Checkpoint)
 	if err != nil {
 		return fmt.Errorf("read how %s stores its values: %w", s.Path, err)
+	}
+	if !asStored {
+		if s.Checkpoint, err = quant.Show(s.Checkpoint, declared); err != nil {
+			return err
+		}
+	}
+	if view, ok := s.Checkpoint.(*quant.View); ok {
+		s.decoded = view.Schemes()
 	}
 	s.scheme, s.stale = quant.Recognize(declared, s.Tensors())
 	return nil
@@ -91,7 +111,11 @@ func (p *planner) checkSchemes(problems []error) []error {
 
 // noteStale says what is not carried to the output, since it is not true.
 func (p *planner) noteStale() {
-	if ref := p.Reference(); len(ref.stale) > 0 {
+	switch ref := p.Reference(); {
+	case len(ref.stale) == 0:
+	case len(ref.decoded) > 0:
+		p.note("%s: values are decoded from %s, and the output stores them plainly: %s is left out", ref.Path, strings.Join(ref.decoded, ", "), strings.Join(ref.stale, ", "))
+	default:
 		p.note("%s: %s is left out of the output: it says that values are stored in a scheme, and all of them are stored plainly", ref.Path, strings.Join(ref.stale, ", "))
 	}
 }

@@ -1,0 +1,88 @@
+package quant
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"weld/format"
+	"weld/format/hub"
+)
+
+// weight is one tensor of a model as it is shown, and how its values are stored.
+type weight struct {
+	scheme  string
+	name    string
+	shape   []int64
+	plain   format.DType // that a plain checkpoint of the model has it in
+	codes   int          // the tensor in whose place it stands
+	hides   []int        // others that belong to it
+	decoder decoder
+}
+
+// families find the weights that they decode, in this order. Each has a file, and looks at what those before it left.
+var families = []func(*search) error{findFloat8}
+
+// find finds the weights of a checkpoint that weld decodes.
+func find(c format.Checkpoint, d Declared) ([]weight, error) {
+	tensors := c.Tensors()
+	declared, _ := d.list()
+	if len(declared) == 0 && !slices.ContainsFunc(tensors, func(t format.Tensor) bool { return IsCode(t.DType) }) {
+		return nil, nil
+	}
+	s := &search{Checkpoint: c, taken: make([]bool, len(tensors))}
+	for _, raw := range [][]byte{d.Config, d.QuantConfig} {
+		for _, q := range hub.Quantizations(raw) {
+			var config map[string]json.RawMessage
+			if json.Unmarshal([]byte(q.Value), &config) == nil {
+				s.configs = append(s.configs, config)
+			}
+		}
+	}
+	for _, family := range families {
+		if err := family(s); err != nil {
+			return nil, err
+		}
+	}
+	return s.weights, nil
+}
+
+// search is a checkpoint that families look through.
+type search struct {
+	format.Checkpoint
+	configs []map[string]json.RawMessage // what is declared
+	taken   []bool                       // tensors that a weight has
+	weights []weight
+}
+
+// tensor finds one that no weight has.
+func (s *search) tensor(name string) (i int, t format.Tensor, ok bool) {
+	if i, ok = s.Find(name); !ok || s.taken[i] {
+		return -1, format.Tensor{}, false
+	}
+	return i, s.Tensors()[i], true
+}
+
+// add takes a weight's tensors.
+func (s *search) add(w weight) {
+	s.taken[w.codes] = true
+	for _, i := range w.hides {
+		s.taken[i] = true
+	}
+	s.weights = append(s.weights, w)
+}
+
+// declared reads a key of what is declared into v, and reports whether it is there.
+func (s *search) declared(key string, v any) bool {
+	for _, config := range s.configs {
+		if raw, ok := config[key]; ok && json.Unmarshal(raw, v) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse is the error for a weight whose files do not say enough.
+func (s *search) refuse(i int, text string, args ...any) error {
+	return &format.Error{Path: s.Path(), Tensor: s.Tensors()[i].Name, Kind: format.KindScheme, Err: fmt.Errorf(text, args...)}
+}

@@ -1,0 +1,78 @@
+package quant
+
+import (
+	"slices"
+	"strings"
+
+	"weld/format"
+)
+
+// FP8 weights are codes of an eight-bit float with scales, of the whole tensor, of rows or matrices, or of blocks: value =
+// code × scale. That is so for scales that are called inverse, too: they are of the quantisation. Sources: transformers 5.23
+// (integrations/finegrained_fp8.py, fbgemm_fp8.py), compressed-tensors 0.20 (float-quantized), ModelOpt 0.39, ComfyUI 0.3.
+
+// float8Scales are how the names of scales end, and how those of their codes do instead.
+var float8Scales = []struct{ scale, codes string }{
+	{"_scale_inv", ""},
+	{".scale_weight", ".weight"},
+	{"_scale", ""},
+	{".scale", ".weight"}, // DeepSeek's own files
+}
+
+// float8Beside are companions for activations, which say nothing of the weight.
+var float8Beside = []string{".input_scale", ".activation_scale", "_activation_scale", ".input_scale_ub", ".scale_input"}
+
+// findFloat8 finds FP8 weights.
+func findFloat8(s *search) error {
+	var size []int64
+	s.declared("weight_block_size", &size)
+	var block [2]int64
+	if len(size) == 2 && size[0] > 0 && size[1] > 0 {
+		block = [2]int64(size)
+	}
+	for i, t := range s.Tensors() {
+		if s.taken[i] || !slices.Contains(float8, t.DType) || !t.DType.Computable() {
+			continue
+		}
+		j, scale, ok := s.float8Scale(t)
+		if !ok {
+			continue // a cast, whose codes are values
+		}
+		g, of, err := scalesOf(t.Shape, scale.Shape, block)
+		if err != nil {
+			return s.refuse(i, "FP8 with %w", err)
+		}
+		s.add(weight{
+			scheme: "fp8", name: t.Name, shape: t.Shape, plain: format.BF16, codes: i, hides: append(s.float8Beside(t.Name), j),
+			decoder: &blockDecoder{grid: gridOf(t.Shape), codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scale.DType, grid: g, block: of}},
+		})
+	}
+	return nil
+}
+
+// float8Scale finds the scales of codes.
+func (s *search) float8Scale(codes format.Tensor) (i int, t format.Tensor, ok bool) {
+	for _, end := range float8Scales {
+		head, ends := strings.CutSuffix(codes.Name, end.codes)
+		if !ends {
+			continue
+		}
+		if i, t, ok = s.tensor(head + end.scale); ok && isScale(t.DType) {
+			return i, t, true
+		}
+	}
+	return -1, t, false
+}
+
+// float8Beside finds what lies beside a weight for its activations.
+func (s *search) float8Beside(name string) (list []int) {
+	head := strings.TrimSuffix(name, ".weight")
+	for _, end := range float8Beside {
+		for _, of := range []string{head, name} {
+			if i, _, ok := s.tensor(of + end); ok && !slices.Contains(list, i) {
+				list = append(list, i)
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,205 @@
+package quant
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"weld/format"
+	"weld/mmapio"
+)
+
+// View is a checkpoint shown as what its values stand for: each weight is one tensor of float32, and what it is
+// decoded with is hidden. It implements [format.Checkpoint].
+type View struct {
+	format.Checkpoint
+	tensors []format.Tensor
+	from    []shown
+	byName  map[string]int
+	schemes []string // of the weights that are decoded, each once
+	lent    mmapio.Buffers
+	rooms   sync.Pool // of *[]float32, for one piece and its scales
+}
+
+// shown is where a tensor of the view comes from.
+type shown struct {
+	index   int     // in the checkpoint: of the tensor itself, or of the codes
+	decoder decoder // nil if it is shown as it is
+}
+
+// pieceElements is how much is decoded at a time: its codes and values stay in the second-level cache.
+const pieceElements = 64 << 10
+
+// Show shows a checkpoint as what its values stand for; d is what is declared beside it. A checkpoint without weights
+// that weld decodes is returned as it is. Closing the view closes the checkpoint. What is left of a scheme that weld
+// does not decode is found by [Recognize] in the view.
+func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
+	weights, err := find(c, d)
+	if err != nil || len(weights) == 0 {
+		return c, err
+	}
+	v := &View{Checkpoint: c, byName: make(map[string]int)}
+	v.rooms.New = func() any { s := make([]float32, 2*pieceElements); return &s }
+	hidden, decoded := make([]bool, len(c.Tensors())), make([]*weight, len(c.Tensors()))
+	for i := range weights {
+		w := &weights[i]
+		decoded[w.codes] = w
+		for _, j := range w.hides {
+			hidden[j] = true
+		}
+		if !slices.Contains(v.schemes, w.scheme) {
+			v.schemes = append(v.schemes, w.scheme)
+		}
+	}
+	for i, t := range c.Tensors() {
+		switch w := decoded[i]; {
+		case w != nil:
+			v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder})
+		case !hidden[i]:
+			v.add(t, shown{index: i})
+		}
+	}
+	if len(v.byName) != len(v.tensors) {
+		return nil, &format.Error{Path: c.Path(), Kind: format.KindScheme, Detail: "two tensors have one name once the values are decoded"}
+	}
+	return v, nil
+}
+
+func (v *View) add(t format.Tensor, from shown) {
+	v.byName[t.Name] = len(v.tensors)
+	v.tensors, v.from = append(v.tensors, t), append(v.from, from)
+}
+
+// Schemes are the names of those that values are decoded from.
+func (v *View) Schemes() []string { return v.schemes }
+
+// Decodes reports whether a tensor's values are decoded.
+func (v *View) Decodes(i int) bool { return v.from[i].decoder != nil }
+
+// Tensors implements [format.Checkpoint].
+func (v *View) Tensors() []format.Tensor { return v.tensors }
+
+// Find implements [format.Checkpoint].
+func (v *View) Find(name string) (int, bool) {
+	i, ok := v.byName[name]
+	return i, ok
+}
+
+// Unwrap implements [format.Wrapper].
+func (v *View) Unwrap() format.Checkpoint { return v.Checkpoint }
+
+// FileOf implements [format.Sharded]: of decoded values, where the codes are.
+func (v *View) FileOf(i int) int { return format.FileOf(v.Checkpoint, v.from[i].index) }
+
+// Stored implements [format.Verbatim].
+func (v *View) Stored(i int) (file *mmapio.File, begin int64) {
+	if v.Decodes(i) {
+		return nil, 0
+	}
+	return format.Stored(v.Checkpoint, v.from[i].index)
+}
+
+// View implements [format.Checkpoint].
+func (v *View) View(i int, off, n int64) (mmapio.View, error) {
+	if v.Decodes(i) {
+		return v.decoded(i, off, n)
+	}
+	return v.Checkpoint.View(v.from[i].index, off, n)
+}
+
+// Read implements [format.Copied]. Decoded values have no neighbours that cost less.
+func (v *View) Read(i int, off, n int64) (mmapio.View, error) {
+	if v.Decodes(i) {
+		return v.decoded(i, off, n)
+	}
+	return format.Read(v.Checkpoint, v.from[i].index, off, n)
+}
+
+// Advise implements [format.Advised]: scales are few.
+func (v *View) Advise(a mmapio.Advice, i int, off, n int64) {
+	from := v.from[i]
+	if from.decoder != nil {
+		off, n = from.decoder.stored(off/width, (off+n)/width)
+	}
+	format.Advise(v.Checkpoint, a, from.index, off, n)
+}
+
+// ViewCost implements [format.Costly]: a piece of codes and what belongs to it, and its values.
+func (v *View) ViewCost(n int64) int64 {
+	return max(format.ViewCost(v.Checkpoint, n), n+2*width+2*pieceElements*width+3*format.ViewCost(v.Checkpoint, pieceElements))
+}
+
+// width is the bytes of a decoded element.
+const width = 4
+
+// decoded lends a buffer with the elements that bytes [off, off+n) have a part in.
+func (v *View) decoded(i int, off, n int64) (mmapio.View, error) {
+	t := &v.tensors[i]
+	switch size := t.Bytes(); {
+	case off < 0 || n < 0 || off > size-n:
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", v.Path(), t.Name, off, off+n, size)
+	case n > mmapio.MaxView:
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", v.Path(), t.Name, n, int64(mmapio.MaxView))
+	case n == 0:
+		return mmapio.View{}, nil
+	}
+	lo, hi := off/width, (off+n+width-1)/width
+	buf := v.lent.Borrow((hi - lo) * width)
+	if err := v.decode(i, lo, buf.Data); err != nil {
+		buf.TakeBack(nil, 0)
+		return mmapio.View{}, fmt.Errorf("%s: tensor %q: decode its values: %w", v.Path(), t.Name, err)
+	}
+	begin := off - lo*width
+	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
+}
+
+// decode fills out with the values of elements from lo on, piece by piece.
+func (v *View) decode(i int, lo int64, out []byte) error {
+	room := v.rooms.Get().(*[]float32)
+	defer v.rooms.Put(room)
+	for len(out) > 0 {
+		piece := (*room)[:min(len(out)/width, pieceElements)]
+		if err := v.from[i].decoder.decode(lender{v.Checkpoint, (*room)[pieceElements:]}, piece, lo); err != nil {
+			return err
+		}
+		format.Encode(format.F32, out[:len(piece)*width], piece)
+		out, lo = out[len(piece)*width:], lo+int64(len(piece))
+	}
+	return nil
+}
+
+// decoder restores the values of one weight. It may be used from several goroutines at once.
+type decoder interface {
+	// decode fills dst with the values of elements from lo on, in C order of the shape that is shown.
+	decode(from lender, dst []float32, lo int64) error
+	// stored are the bytes of the codes that elements [lo, hi) have a part in.
+	stored(lo, hi int64) (off, n int64)
+}
+
+// lender lends what decoders read, and memory for it.
+type lender struct {
+	format.Checkpoint
+	scratch []float32 // as much as a piece
+}
+
+// floats lends n floats, until the next call.
+func (l lender) floats(n int64) []float32 {
+	if n > int64(len(l.scratch)) {
+		return make([]float32, n) // a row of scales that is longer than a piece
+	}
+	return l.scratch[:n]
+}
+
+// with has use look at bytes [off, off+n) of a tensor.
+func (l lender) with(tensor int, off, n int64, use func(data []byte) error) error {
+	lend := l.View
+	if n <= format.FewBytes {
+		lend = func(i int, off, n int64) (mmapio.View, error) { return format.Read(l.Checkpoint, i, off, n) }
+	}
+	view, err := lend(tensor, off, n)
+	if err != nil {
+		return err
+	}
+	defer view.Release()
+	return mmapio.Guard([]mmapio.View{view}, func() error { return use(view.Data) })
+}
