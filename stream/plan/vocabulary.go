@@ -119,9 +119,11 @@ func (p *planner) wrap(v *tokens.Vocabulary, base int) error {
 		}
 		m.Checkpoint = c
 		if file := p.Importance[i]; file != nil {
-			if file.Checkpoint, err = v.WrapImportance(i, file.Checkpoint); err != nil {
-				return err
+			shown, err := v.WrapImportance(i, file.Checkpoint)
+			if err != nil {
+				return err // what is opened stays, and is closed
 			}
+			file.Checkpoint = shown
 		}
 	}
 	if p.Base != nil {
