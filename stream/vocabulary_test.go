@@ -38,3 +38,26 @@ func TestVocabularyRefusesImportance(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Another order of tokens in a model is another plan, also where the output has no place for a tokenizer.
+func TestPlanDigestOfVocabulary(t *testing.T) {
+	t.Chdir(t.TempDir())
+	digest := func(tokens string) string {
+		t.Helper()
+		saveVocabulary(t, "a", "abcd")
+		saveVocabulary(t, "b", tokens)
+		plan, err := planText("merge_method: linear\ntokenizer_source: base\nbase_model: a\nmodels: [{model: a}, {model: b}]\n", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer plan.Close()
+		return plan.Digest()
+	}
+	want := digest("dcab")
+	if digest("dcab") != want {
+		t.Error("the same plan has two digests")
+	}
+	if digest("dcba") == want {
+		t.Error("rows that change places are no other plan")
+	}
+}

@@ -15,8 +15,8 @@ import (
 )
 
 // Lines print the plan, all that running it depends on and nothing else: a line for the method, for each input, for
-// the output, its shards and its files, and for each tensor. Parameters that tensors share have a line before the first of them.
-// The same recipe, inputs and version of weld give the same lines.
+// their vocabulary, for the output, its shards and its files, and for each tensor. Parameters that tensors share have a line
+// before the first of them. The same recipe, inputs and version of weld give the same lines.
 func (p *Plan) Lines() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		l := &lister{Plan: p, yield: yield, known: make(map[uintptr]int)}
@@ -24,6 +24,9 @@ func (p *Plan) Lines() iter.Seq[string] {
 		for i := range p.Opened {
 			in := &p.Opened[i]
 			l.line("input %d %s %q: %d tensors, %d bytes, %s", i, in.Role, in.Path, len(in.Tensors()), in.FileBytes(), in.fingerprint)
+		}
+		if v := p.vocabulary; v.rows > 0 {
+			l.line("vocabulary of %d rows, %s", v.rows, v.digest)
 		}
 		l.output()
 		for i := range p.Tensors {
@@ -44,7 +47,9 @@ func (p *Plan) WriteTo(w io.Writer) (n int64, err error) {
 	return n, out.Flush()
 }
 
-// Digest identifies the plan: SHA-256 of its lines, in hexadecimal. Two plans of one digest write the same bytes.
+// Digest identifies the plan: SHA-256 of its lines, in hexadecimal. Two plans of one digest write the same tensors, as
+// far as fingerprints tell inputs apart (there are none where nothing is written); files that are carried have their
+// names in it.
 func (p *Plan) Digest() string {
 	h := sha256.New()
 	p.WriteTo(h) // a hash takes everything

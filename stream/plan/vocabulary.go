@@ -16,8 +16,9 @@ import (
 
 // vocabulary is the one that the inputs share.
 type vocabulary struct {
-	files map[string][]byte // tokenizer files of the output
-	rows  int64             // of the embeddings
+	files  map[string][]byte // tokenizer files of the output
+	rows   int64             // of the embeddings
+	digest string            // of where they come from
 }
 
 // align wraps the inputs so that their embeddings have the same rows, and keeps the tokenizer
@@ -38,6 +39,7 @@ func (p *planner) align() error {
 		}
 		p.Notes = append(p.Notes, v.Notes...)
 		p.vocabulary.rows = v.Size
+		p.vocabulary.digest = fmt.Sprintf("%x", v.Digest())
 		maps.Copy(p.vocabulary.files, v.Files)
 		if err := p.wrap(v, base); err != nil {
 			return fmt.Errorf("tokenizer: %w", err)
