@@ -27,14 +27,14 @@ func Scale[T Float](d DType, dst []T, src []byte, w T) {
 }
 
 // Axpy adds w·x to acc, the product rounded before. Where x has to be decoded, that is in
-// room, which has as many elements.
-func Axpy[T Float](d DType, acc []T, w T, src []byte, room []T) {
+// buffer, which has as many elements.
+func Axpy[T Float](d DType, acc []T, w T, src []byte, buffer []T) {
 	if acc, ok := direct(d, acc); ok {
 		vec.AxpyBF16(acc, float32(w), src)
 		return
 	}
-	Decode(d, room, src)
-	vec.Axpy(acc, w, room)
+	Decode(d, buffer, src)
+	vec.Axpy(acc, w, buffer)
 }
 
 // Delta fills dst with x − base, and 0 where both have the same bits.
@@ -48,47 +48,47 @@ func Delta[T Float](d DType, dst []T, src []byte, base []T) {
 }
 
 // Distance fills dst with |x − base|, and 0 where both have the same bits. What is not finite comes
-// out as the largest finite number. Where base has to be decoded, that is in room, which has as
+// out as the largest finite number. Where base has to be decoded, that is in buffer, which has as
 // many elements.
-func Distance(dst []float32, dx DType, x []byte, db DType, base []byte, room []float32) {
+func Distance(dst []float32, dx DType, x []byte, db DType, base []byte, buffer []float32) {
 	if dx == BF16 && db == BF16 {
 		vec.DistanceBF16(dst, x, base)
 		return
 	}
-	Decode(db, room, base)
-	Delta(dx, dst, x, room)
+	Decode(db, buffer, base)
+	Delta(dx, dst, x, buffer)
 	vec.Abs(dst, dst)
 	infinity := float32(math.Inf(1))
 	for at := 0; ; at++ {
-		odd := vec.FirstNonFinite(dst[at:], infinity)
-		if odd < 0 {
+		next := vec.FirstNonFinite(dst[at:], infinity)
+		if next < 0 {
 			return
 		}
-		at += odd
+		at += next
 		dst[at] = math.MaxFloat32
 	}
 }
 
 // AxpyDelta adds w·(x − base) to acc, the difference 0 where both have the same bits. Where x has
-// to be decoded, that is in room, which has as many elements.
-func AxpyDelta[T Float](d DType, acc []T, w T, src []byte, base, room []T) {
+// to be decoded, that is in buffer, which has as many elements.
+func AxpyDelta[T Float](d DType, acc []T, w T, src []byte, base, buffer []T) {
 	if acc, ok := direct(d, acc); ok {
 		vec.AxpyDeltaBF16(acc, float32(w), src, any(base).([]float32))
 		return
 	}
-	Delta(d, room, src, base)
-	vec.Axpy(acc, w, room)
+	Delta(d, buffer, src, base)
+	vec.Axpy(acc, w, buffer)
 }
 
 // Gram returns the inner products ⟨a,a⟩, ⟨a,b⟩ and ⟨b,b⟩ of elements in T. Where they have to be
-// decoded, that is in roomA and roomB, which have as many elements.
-func Gram[T Float](da DType, a []byte, db DType, b []byte, roomA, roomB []T) (aa, ab, bb float64) {
-	if _, ok := direct(da, roomA); ok && db == BF16 {
+// decoded, that is in bufferA and bufferB, which have as many elements.
+func Gram[T Float](da DType, a []byte, db DType, b []byte, bufferA, bufferB []T) (aa, ab, bb float64) {
+	if _, ok := direct(da, bufferA); ok && db == BF16 {
 		return vec.GramBF16(a, b)
 	}
-	Decode(da, roomA, a)
-	Decode(db, roomB, b)
-	return vec.Gram(roomA, roomB)
+	Decode(da, bufferA, a)
+	Decode(db, bufferB, b)
+	return vec.Gram(bufferA, bufferB)
 }
 
 // Abs fills dst with |x|.
@@ -101,16 +101,16 @@ func Abs(d DType, dst []float32, src []byte) {
 	vec.Abs(dst, dst)
 }
 
-// MulAbs fills dst with |x|·|a|. Where a has to be decoded, that is in room, which has as many
+// MulAbs fills dst with |x|·|a|. Where a has to be decoded, that is in buffer, which has as many
 // elements.
-func MulAbs(dst []float32, dx DType, x []byte, da DType, a []byte, room []float32) {
+func MulAbs(dst []float32, dx DType, x []byte, da DType, a []byte, buffer []float32) {
 	if dx == BF16 && da == BF16 {
 		vec.MulAbsBF16(dst, x, a)
 		return
 	}
 	Decode(dx, dst, x)
-	Abs(da, room, a)
-	vec.MulAbs(dst, dst, room)
+	Abs(da, buffer, a)
+	vec.MulAbs(dst, dst, buffer)
 }
 
 // EncodeFinite is [Encode], and reports whether all that it wrote is finite.

@@ -29,10 +29,10 @@ func TestRoundTrip(t *testing.T) {
 		cuts = append(cuts, int64(last))
 	}
 	var coded [][]byte
-	w := NewWriter(3, func(_ int, _ int64, content, room []byte) ([]byte, error) {
-		room = append(room, content...)
-		flip(room, content)
-		return room, nil
+	w := NewWriter(3, func(_ int, _ int64, content, buffer []byte) ([]byte, error) {
+		buffer = append(buffer, content...)
+		flip(buffer, content)
+		return buffer, nil
 	}, func(frame int, size int64, data []byte) error {
 		if frame != len(coded) || size != int64(len(data)) {
 			t.Errorf("frame %d of %d bytes comes as number %d with %d", frame, size, len(coded), len(data))
@@ -124,7 +124,7 @@ func TestDecodeFails(t *testing.T) {
 // What coding or appending reports ends the writer.
 func TestFailures(t *testing.T) {
 	broken := errors.New("broken")
-	encode := func(_ int, _ int64, content, room []byte) ([]byte, error) { return append(room, content...), nil }
+	encode := func(_ int, _ int64, content, buffer []byte) ([]byte, error) { return append(buffer, content...), nil }
 	for name, w := range map[string]*Writer{
 		"encode": NewWriter(1, func(int, int64, []byte, []byte) ([]byte, error) { return nil, broken }, func(int, int64, []byte) error { return nil }),
 		"put":    NewWriter(1, encode, func(int, int64, []byte) error { return broken }),

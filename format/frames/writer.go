@@ -11,7 +11,7 @@ import (
 // waits.
 type Writer struct {
 	window int // frames that may be under way
-	encode func(frame int, offset int64, content, room []byte) ([]byte, error)
+	encode func(frame int, offset int64, content, buffer []byte) ([]byte, error)
 	put    func(frame int, content int64, coded []byte) error
 
 	mu      sync.Mutex
@@ -36,9 +36,9 @@ type frame struct {
 func (f *frame) at(off int64) []byte { return f.content[off-f.start:] }
 
 // NewWriter makes a writer for so many goroutines that call [Writer.WriteAt]. encode
-// codes the frame that begins at an offset and appends the result to room, on any of them; put takes the result, one frame at a
+// codes the frame that begins at an offset and appends the result to buffer, on any of them; put takes the result, one frame at a
 // time and in order, with the length of the frame's content.
-func NewWriter(workers int, encode func(frame int, offset int64, content, room []byte) ([]byte, error), put func(frame int, content int64, coded []byte) error) *Writer {
+func NewWriter(workers int, encode func(frame int, offset int64, content, buffer []byte) ([]byte, error), put func(frame int, content int64, coded []byte) error) *Writer {
 	w := &Writer{window: Window(workers), encode: encode, put: put, frames: make(map[int]*frame)}
 	w.moved = sync.NewCond(&w.mu)
 	return w
@@ -159,9 +159,9 @@ func (w *Writer) filled(i int, f *frame, n int64) error {
 func (w *Writer) code(i int, f *frame, content []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	room := w.buffer(0)
+	buffer := w.buffer(0)
 	w.mu.Unlock()
-	coded, err := w.encode(i, f.start, content, room[:0])
+	coded, err := w.encode(i, f.start, content, buffer[:0])
 	w.mu.Lock()
 	if err != nil {
 		w.fail(err)

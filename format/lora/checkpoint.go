@@ -27,8 +27,8 @@ type adapted struct {
 	changed       map[int]shownTensor
 	notes         []string
 	lent          mmapio.Buffers
-	singles       workshop[float32]
-	doubles       workshop[float64]
+	singles       scratchPool[float32]
+	doubles       scratchPool[float64]
 }
 
 func newAdapted(base, adapter format.Checkpoint, config []byte, changes []shownTensor, notes []string) *adapted {

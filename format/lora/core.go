@@ -13,7 +13,7 @@ type core struct {
 func (c *core) elements(rank, cols int64) int64 { return rank*(cols/c.kernel+2) + rank*c.kernel }
 
 // multiplyOut computes columns [lo, hi) of R, a row for each index of the rank.
-func multiplyOut[T vec.Float](in *room[T], c *core, b factor, rank int64, dst []T, lo, hi int64) error {
+func multiplyOut[T vec.Float](in *scratch[T], c *core, b factor, rank int64, dst []T, lo, hi int64) error {
 	defer in.giveBack(in.used)
 	first, last := lo/c.kernel, (hi+c.kernel-1)/c.kernel
 	width := last - first

@@ -10,8 +10,8 @@ type delta interface {
 	needs() needs
 	// reads lists the tensors of the adapter that it is computed from.
 	reads() []int
-	singles(in *room[float32], of *layer, t tile, w []float32) error
-	doubles(in *room[float64], of *layer, t tile, w []float64) error
+	singles(in *scratch[float32], of *layer, t tile, w []float32) error
+	doubles(in *scratch[float64], of *layer, t tile, w []float64) error
 }
 
 // layer is a tensor that an adapter changes.
@@ -33,20 +33,20 @@ func (l *layer) needs() (n needs) {
 }
 
 // step takes one step of a tile.
-func step[T vec.Float](in *room[T], d delta, of *layer, t tile, w []T) error {
+func step[T vec.Float](in *scratch[T], d delta, of *layer, t tile, w []T) error {
 	switch in := any(in).(type) {
-	case *room[float32]:
+	case *scratch[float32]:
 		return d.singles(in, of, t, any(w).([]float32))
-	case *room[float64]:
+	case *scratch[float64]:
 		return d.doubles(in, of, t, any(w).([]float64))
 	}
 	return nil // vec.Float has no other
 }
 
 // compute fills out with elements of a layer from element lo on.
-func compute[T vec.Float](shop *workshop[T], l *layer, out []byte, lo int64) error {
-	in := shop.enter()
-	defer shop.leave(in)
+func compute[T vec.Float](pool *scratchPool[T], l *layer, out []byte, lo int64) error {
+	in := pool.enter()
+	defer pool.leave(in)
 	width := int64(l.shown.Bits() / 8)
 	held := in.take(tileElements)
 	return l.size.tiles(lo, lo+int64(len(out))/width, func(t tile) error {
@@ -88,15 +88,15 @@ func (a *addition) needs() needs {
 }
 func (a *addition) reads() []int { return a.matrix.reads() }
 
-func (a *addition) singles(in *room[float32], _ *layer, t tile, w []float32) error {
+func (a *addition) singles(in *scratch[float32], _ *layer, t tile, w []float32) error {
 	return add(in, a, t, w)
 }
 
-func (a *addition) doubles(in *room[float64], _ *layer, t tile, w []float64) error {
+func (a *addition) doubles(in *scratch[float64], _ *layer, t tile, w []float64) error {
 	return add(in, a, t, w)
 }
 
-func add[T vec.Float](in *room[T], a *addition, t tile, w []T) error {
+func add[T vec.Float](in *scratch[T], a *addition, t tile, w []T) error {
 	defer in.giveBack(in.used)
 	sum := in.take(t.elements())
 	if err := fill(in, a.matrix, t, sum); err != nil {

@@ -29,15 +29,15 @@ func (d *dora) needs() needs {
 
 func (d *dora) reads() []int { return append(d.inner.reads(), d.magnitude.tensor) }
 
-func (d *dora) singles(in *room[float32], of *layer, t tile, w []float32) error {
+func (d *dora) singles(in *scratch[float32], of *layer, t tile, w []float32) error {
 	return normalise(in, d, of, t, w)
 }
 
-func (d *dora) doubles(in *room[float64], of *layer, t tile, w []float64) error {
+func (d *dora) doubles(in *scratch[float64], of *layer, t tile, w []float64) error {
 	return normalise(in, d, of, t, w)
 }
 
-func normalise[T vec.Float](in *room[T], d *dora, of *layer, t tile, w []T) error {
+func normalise[T vec.Float](in *scratch[T], d *dora, of *layer, t tile, w []T) error {
 	defer in.giveBack(in.used)
 	norms, err := measured(in, d, of)
 	if err != nil {
@@ -69,7 +69,7 @@ func normalise[T vec.Float](in *room[T], d *dora, of *layer, t tile, w []T) erro
 }
 
 // measured returns the norms; after a failure the next who asks measures again.
-func measured[T vec.Float](in *room[T], d *dora, of *layer) ([]float64, error) {
+func measured[T vec.Float](in *scratch[T], d *dora, of *layer) ([]float64, error) {
 	d.measuring.Lock()
 	defer d.measuring.Unlock()
 	if d.norms != nil {

@@ -48,7 +48,7 @@ func (f factor) reads() (list []int) {
 
 // load decodes positions [lo, hi) of a slice into dst: the rank's elements of each position, or,
 // rankFirst, a row of positions for each index of the rank.
-func load[T vec.Float](in *room[T], f factor, rank, slice int64, dst []T, lo, hi int64, rankFirst bool) error {
+func load[T vec.Float](in *scratch[T], f factor, rank, slice int64, dst []T, lo, hi int64, rankFirst bool) error {
 	var err error
 	if f.position == 1 {
 		err = fromRank(in, f, rank, f.firstSlice+slice, dst, f.top+lo, f.top+hi, rankFirst)
@@ -65,7 +65,7 @@ func load[T vec.Float](in *room[T], f factor, rank, slice int64, dst []T, lo, hi
 }
 
 // fromRank loads a factor that is stored with a row of positions for each index of the rank.
-func fromRank[T vec.Float](in *room[T], f factor, rank, slice int64, dst []T, lo, hi int64, rankFirst bool) error {
+func fromRank[T vec.Float](in *scratch[T], f factor, rank, slice int64, dst []T, lo, hi int64, rankFirst bool) error {
 	n, first := hi-lo, slice*f.slice+lo
 	if rankFirst && n == f.rank {
 		return read(in.adapter, f.tensor, f.dtype, dst[:rank*n], first)
@@ -89,7 +89,7 @@ func fromRank[T vec.Float](in *room[T], f factor, rank, slice int64, dst []T, lo
 }
 
 // fromPositions loads a factor that is stored with a row for each position.
-func fromPositions[T vec.Float](in *room[T], f factor, rank, slice int64, dst []T, lo, hi int64, rankFirst bool) error {
+func fromPositions[T vec.Float](in *scratch[T], f factor, rank, slice int64, dst []T, lo, hi int64, rankFirst bool) error {
 	n := hi - lo
 	if f.rank == 1 && f.position == rank && !rankFirst {
 		return read(in.adapter, f.tensor, f.dtype, dst[:n*rank], lo*rank)
@@ -117,7 +117,7 @@ func fromPositions[T vec.Float](in *room[T], f factor, rank, slice int64, dst []
 
 // multiply multiplies what is laid out as a matrix with elements [lo, lo+n) of a vector: its rows, of
 // which each has other elements, with one each, or each of its rows with all of them.
-func multiply[T vec.Float](in *room[T], v vector, dst []T, lo, n, other int64, rows bool) error {
+func multiply[T vec.Float](in *scratch[T], v vector, dst []T, lo, n, other int64, rows bool) error {
 	defer in.giveBack(in.used)
 	by := in.take(n)
 	if err := read(in.adapter, v.tensor, v.dtype, by, lo); err != nil {

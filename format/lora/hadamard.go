@@ -13,15 +13,15 @@ func (h *hadamard) needs() needs {
 
 func (h *hadamard) reads() []int { return append(h.a.reads(), h.b.reads()...) }
 
-func (h *hadamard) singles(in *room[float32], t tile, dst []float32) error {
+func (h *hadamard) singles(in *scratch[float32], t tile, dst []float32) error {
 	return fillHadamard(in, h, t, dst)
 }
 
-func (h *hadamard) doubles(in *room[float64], t tile, dst []float64) error {
+func (h *hadamard) doubles(in *scratch[float64], t tile, dst []float64) error {
 	return fillHadamard(in, h, t, dst)
 }
 
-func fillHadamard[T vec.Float](in *room[T], h *hadamard, t tile, dst []T) error {
+func fillHadamard[T vec.Float](in *scratch[T], h *hadamard, t tile, dst []T) error {
 	defer in.giveBack(in.used)
 	other := in.take(t.elements())
 	if err := fill(in, h.a, t, dst); err != nil {

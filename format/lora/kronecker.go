@@ -26,15 +26,15 @@ func (k *kronecker) needs() needs {
 
 func (k *kronecker) reads() []int { return append(k.a.reads(), k.b.reads()...) }
 
-func (k *kronecker) singles(in *room[float32], t tile, dst []float32) error {
+func (k *kronecker) singles(in *scratch[float32], t tile, dst []float32) error {
 	return fillKronecker(in, k, t, dst)
 }
 
-func (k *kronecker) doubles(in *room[float64], t tile, dst []float64) error {
+func (k *kronecker) doubles(in *scratch[float64], t tile, dst []float64) error {
 	return fillKronecker(in, k, t, dst)
 }
 
-func fillKronecker[T vec.Float](in *room[T], k *kronecker, t tile, dst []T) error {
+func fillKronecker[T vec.Float](in *scratch[T], k *kronecker, t tile, dst []T) error {
 	b := k.b.grid()
 	for i := range t.rows() {
 		row := t.top + i
@@ -57,7 +57,7 @@ func fillKronecker[T vec.Float](in *room[T], k *kronecker, t tile, dst []T) erro
 }
 
 // entry is one element of a matrix.
-func entry[T vec.Float](in *room[T], m matrix, row, col int64) (T, error) {
+func entry[T vec.Float](in *scratch[T], m matrix, row, col int64) (T, error) {
 	defer in.giveBack(in.used)
 	one := in.take(1)
 	err := entries(in, m, row, col, one)
@@ -65,7 +65,7 @@ func entry[T vec.Float](in *room[T], m matrix, row, col int64) (T, error) {
 }
 
 // entries are elements of a row of a matrix, which is held whole if it is small.
-func entries[T vec.Float](in *room[T], m matrix, row, col int64, dst []T) error {
+func entries[T vec.Float](in *scratch[T], m matrix, row, col int64, dst []T) error {
 	g := m.grid()
 	if !held(m) {
 		return fill(in, m, tile{0, row, row + 1, col, col + int64(len(dst))}, dst)

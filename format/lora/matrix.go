@@ -9,8 +9,8 @@ type matrix interface {
 	// reads lists the tensors of the adapter that it is computed from.
 	reads() []int
 	// singles and doubles compute a tile, row after row, into dst.
-	singles(in *room[float32], t tile, dst []float32) error
-	doubles(in *room[float64], t tile, dst []float64) error
+	singles(in *scratch[float32], t tile, dst []float32) error
+	doubles(in *scratch[float64], t tile, dst []float64) error
 }
 
 // needs are what a computation takes beside the tile that it fills.
@@ -32,11 +32,11 @@ func (n needs) or(m needs) needs {
 }
 
 // fill computes a tile of a matrix.
-func fill[T vec.Float](in *room[T], m matrix, t tile, dst []T) error {
+func fill[T vec.Float](in *scratch[T], m matrix, t tile, dst []T) error {
 	switch in := any(in).(type) {
-	case *room[float32]:
+	case *scratch[float32]:
 		return m.singles(in, t, any(dst).([]float32))
-	case *room[float64]:
+	case *scratch[float64]:
 		return m.doubles(in, t, any(dst).([]float64))
 	}
 	return nil // vec.Float has no other
@@ -52,10 +52,10 @@ func (s *stored) grid() grid   { return s.size }
 func (s *stored) needs() needs { return needs{} }
 func (s *stored) reads() []int { return []int{s.tensor.tensor} }
 
-func (s *stored) singles(in *room[float32], t tile, dst []float32) error {
+func (s *stored) singles(in *scratch[float32], t tile, dst []float32) error {
 	return readTile(in.adapter, s.tensor.tensor, s.tensor.dtype, s.size, t, dst)
 }
 
-func (s *stored) doubles(in *room[float64], t tile, dst []float64) error {
+func (s *stored) doubles(in *scratch[float64], t tile, dst []float64) error {
 	return readTile(in.adapter, s.tensor.tensor, s.tensor.dtype, s.size, t, dst)
 }

@@ -47,16 +47,16 @@ func (p *product) needs() needs {
 	return n
 }
 
-func (p *product) singles(in *room[float32], t tile, dst []float32) error {
+func (p *product) singles(in *scratch[float32], t tile, dst []float32) error {
 	return fillProduct(in, p, t, dst)
 }
 
-func (p *product) doubles(in *room[float64], t tile, dst []float64) error {
+func (p *product) doubles(in *scratch[float64], t tile, dst []float64) error {
 	return fillProduct(in, p, t, dst)
 }
 
 // fillProduct computes a tile in parts for which L and R fit the room.
-func fillProduct[T vec.Float](in *room[T], p *product, t tile, dst []T) error {
+func fillProduct[T vec.Float](in *scratch[T], p *product, t tile, dst []T) error {
 	defer in.giveBack(in.used)
 	var whole []T
 	if p.panel() {
@@ -96,7 +96,7 @@ func fillProduct[T vec.Float](in *room[T], p *product, t tile, dst []T) error {
 }
 
 // loadRight loads columns [lo, hi) of R, a row for each index of the rank.
-func loadRight[T vec.Float](in *room[T], p *product, slice int64, dst []T, lo, hi int64) error {
+func loadRight[T vec.Float](in *scratch[T], p *product, slice int64, dst []T, lo, hi int64) error {
 	if p.core != nil {
 		return multiplyOut(in, p.core, p.right, p.rank, dst, lo, hi)
 	}

@@ -221,8 +221,8 @@ func TestConcurrent(t *testing.T) {
 	}
 	group.Wait()
 	s := &c.(*adapted).singles
-	if s.inside != 0 || s.peak > goroutines || len(s.rooms) > s.peak || len(s.panels) > s.peak || len(s.idle) != len(s.panels) {
-		t.Errorf("%d inside, %d at most, %d rooms, %d panels, %d idle", s.inside, s.peak, len(s.rooms), len(s.panels), len(s.idle))
+	if s.inside != 0 || s.peak > goroutines || len(s.spare) > s.peak || len(s.panels) > s.peak || len(s.idle) != len(s.panels) {
+		t.Errorf("%d inside, %d at most, %d rooms, %d panels, %d idle", s.inside, s.peak, len(s.spare), len(s.panels), len(s.idle))
 	}
 }
 

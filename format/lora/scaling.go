@@ -13,15 +13,15 @@ type scaling struct {
 func (s *scaling) needs() needs { return needs{elements: tileElements} }
 func (s *scaling) reads() []int { return []int{s.by.tensor} }
 
-func (s *scaling) singles(in *room[float32], _ *layer, t tile, w []float32) error {
+func (s *scaling) singles(in *scratch[float32], _ *layer, t tile, w []float32) error {
 	return scaleTile(in, s, t, w)
 }
 
-func (s *scaling) doubles(in *room[float64], _ *layer, t tile, w []float64) error {
+func (s *scaling) doubles(in *scratch[float64], _ *layer, t tile, w []float64) error {
 	return scaleTile(in, s, t, w)
 }
 
-func scaleTile[T vec.Float](in *room[T], s *scaling, t tile, w []T) error {
+func scaleTile[T vec.Float](in *scratch[T], s *scaling, t tile, w []T) error {
 	defer in.giveBack(in.used)
 	lo, hi := t.top, t.bottom
 	if s.columns {

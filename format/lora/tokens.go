@@ -14,15 +14,15 @@ type tokens struct {
 func (r *tokens) needs() needs { return needs{} }
 func (r *tokens) reads() []int { return []int{r.tensor.tensor} }
 
-func (r *tokens) singles(in *room[float32], of *layer, t tile, w []float32) error {
+func (r *tokens) singles(in *scratch[float32], of *layer, t tile, w []float32) error {
 	return replaceRows(in, r, of, t, w)
 }
 
-func (r *tokens) doubles(in *room[float64], of *layer, t tile, w []float64) error {
+func (r *tokens) doubles(in *scratch[float64], of *layer, t tile, w []float64) error {
 	return replaceRows(in, r, of, t, w)
 }
 
-func replaceRows[T vec.Float](in *room[T], r *tokens, of *layer, t tile, w []T) error {
+func replaceRows[T vec.Float](in *scratch[T], r *tokens, of *layer, t tile, w []T) error {
 	for row := t.top; row < t.bottom; row++ {
 		trained, ok := r.of[row]
 		if !ok {

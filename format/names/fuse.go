@@ -161,7 +161,7 @@ type expertFusion struct {
 
 // single leaves out the fusions that have a piece in common, which is a doubt.
 func (m *Meeting) single(all []expertFusion, doubt func(tensor, piece int) Doubt) []expertFusion {
-	of, odd := make(map[int]int), make(map[int]bool)
+	of, unfit := make(map[int]int), make(map[int]bool)
 	for _, f := range all {
 		for _, piece := range f.pieces {
 			other, taken := of[piece]
@@ -169,15 +169,15 @@ func (m *Meeting) single(all []expertFusion, doubt func(tensor, piece int) Doubt
 				of[piece] = f.tensor
 				continue
 			}
-			if !odd[other] && !odd[f.tensor] && len(m.Doubts) < mostDoubts {
+			if !unfit[other] && !unfit[f.tensor] && len(m.Doubts) < mostDoubts {
 				d := doubt(other, piece)
 				more := doubt(f.tensor, piece)
 				m.Doubts = append(m.Doubts, Doubt{unique(d.Wanted, more.Wanted), unique(d.Have, more.Have)})
 			}
-			odd[other], odd[f.tensor] = true, true
+			unfit[other], unfit[f.tensor] = true, true
 		}
 	}
-	return slices.DeleteFunc(all, func(f expertFusion) bool { return odd[f.tensor] })
+	return slices.DeleteFunc(all, func(f expertFusion) bool { return unfit[f.tensor] })
 }
 
 // unique are names of two lists of one, one where they are the same.
@@ -186,7 +186,7 @@ func unique(a, b []string) []string { return slices.Compact(append(slices.Clone(
 // fusions finds what fused tensors are made of, but in modules one of whose tensors does not fit: a matrix
 // that is square tells nothing of its layout, the one beside it does.
 func (m *Meeting) fusions(tensors []format.Tensor, of []int, others []format.Tensor, known map[string]int) (list []expertFusion) {
-	found, module, odd := make(map[int][]int), make(map[int]string), m.turning(tensors)
+	found, module, unfit := make(map[int][]int), make(map[int]string), m.turning(tensors)
 	for _, i := range of {
 		f, ok := fusedAs(i, m.common(tensors[i].Name), tensors[i].Shape)
 		if !ok {
@@ -194,13 +194,13 @@ func (m *Meeting) fusions(tensors []format.Tensor, of []int, others []format.Ten
 		}
 		pieces, fits := f.pieces(tensors[i].Shape, others, known)
 		if !fits {
-			odd[f.module] = true
+			unfit[f.module] = true
 		} else if pieces != nil {
 			found[i], module[i] = pieces, f.module
 		}
 	}
 	for _, i := range of {
-		if pieces := found[i]; pieces != nil && !odd[module[i]] {
+		if pieces := found[i]; pieces != nil && !unfit[module[i]] {
 			list = append(list, expertFusion{i, pieces})
 		}
 	}
@@ -211,13 +211,13 @@ func (m *Meeting) fusions(tensors []format.Tensor, of []int, others []format.Ten
 // ups take turns.
 func (m *Meeting) turning(tensors []format.Tensor) map[string]bool {
 	const ending = ".gate_up_proj_bias"
-	odd := make(map[string]bool)
+	unfit := make(map[string]bool)
 	for _, t := range tensors {
 		if strings.HasSuffix(t.Name, ending) {
-			odd[strings.TrimSuffix(m.common(t.Name), ending)] = true
+			unfit[strings.TrimSuffix(m.common(t.Name), ending)] = true
 		}
 	}
-	return odd
+	return unfit
 }
 
 // joined are whole tensors one after the other.

@@ -27,7 +27,7 @@ type Archive struct {
 	reader *frames.Reader
 	digest Digest
 	spare  sync.Pool // of *planes.Decoder
-	lean   func(offset, n int64) (mmapio.View, error)
+	base   func(offset, n int64) (mmapio.View, error)
 }
 
 // Open opens a pack. A patch is refused: it is of use with what it changes alone.
@@ -183,9 +183,9 @@ func (a *Archive) Table(t [4]byte) ([]byte, error) {
 	return a.record(a.tables[i].offset, t, int64(a.tables[i].bytes))
 }
 
-// Lean gives a patch what its blocks are coded by: n bytes that stand for those of the content at
+// SetBase gives a patch what its blocks are coded by: n bytes that stand for those of the content at
 // an offset, or none.
-func (a *Archive) Lean(base func(offset, n int64) (mmapio.View, error)) { a.lean = base }
+func (a *Archive) SetBase(base func(offset, n int64) (mmapio.View, error)) { a.base = base }
 
 // Unchanged fails if the file is no longer what it was when opened.
 func (a *Archive) Unchanged() error { return a.file.Unchanged() }
@@ -196,9 +196,9 @@ func (a *Archive) Close() error { return a.file.Close() }
 // decode restores block i.
 func (a *Archive) decode(i int, content []byte) error {
 	var base mmapio.View
-	if a.lean != nil && a.blocks[i].coding.Relative() {
+	if a.base != nil && a.blocks[i].coding.Relative() {
 		var err error
-		if base, err = a.lean(a.cuts[i]-int64(len(content)), int64(len(content))); err != nil {
+		if base, err = a.base(a.cuts[i]-int64(len(content)), int64(len(content))); err != nil {
 			return err
 		}
 		defer base.Release()
@@ -353,11 +353,11 @@ func (s *FileReader) Close() error { return nil }
 
 // Unopened is the error for a pack or a patch that could not be opened, for what is the matter.
 func Unopened(path string, err error) error {
-	var odd *mmapio.NotRegularError
+	var notRegular *mmapio.NotRegularError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &format.Error{Path: path, Kind: format.KindMissing, Detail: "no such file"}
-	case errors.As(err, &odd) && odd.Mode.IsDir():
+	case errors.As(err, &notRegular) && notRegular.Mode.IsDir():
 		return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "a directory, where a pack or a patch is expected"}
 	}
 	return err

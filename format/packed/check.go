@@ -24,14 +24,14 @@ func (a *Archive) Extent(i int) (place, begin, end int64) {
 }
 
 // Check reads a block and reports what is wrong with it. room is for its content, at least as large. Of one
-// that leans on a base which is not there, the checksum alone is compared.
-func (a *Archive) Check(i int, room []byte) error {
+// that is coded against a base which is not there, the checksum alone is compared.
+func (a *Archive) Check(i int, buffer []byte) error {
 	place, begin, end := a.Extent(i)
 	if place < 0 {
 		return a.lostError(i)
 	}
-	if a.lean != nil || !a.blocks[i].coding.Relative() {
-		return a.decode(i, room[:end-begin])
+	if a.base != nil || !a.blocks[i].coding.Relative() {
+		return a.decode(i, buffer[:end-begin])
 	}
 	return a.block(i, end-begin, func(r record, payload []byte) error {
 		if crc32.ChecksumIEEE(payload) != r.sum {
@@ -76,9 +76,9 @@ func RecoverStorage(file Storage) (a *Archive, lost []Lost, err error) {
 type recovery struct {
 	file Storage
 	index
-	names names
-	lost  []Lost
-	room  []byte
+	names  names
+	lost   []Lost
+	buffer []byte
 }
 
 func (r *recovery) run() error {
@@ -173,12 +173,12 @@ func (r *recovery) gap(to int64) {
 // many such places that turn out to be none.
 func (r *recovery) search(pos int64) (int64, error) {
 	const least, most = 4 << 10, 1 << 20
-	if r.room == nil {
-		r.room = make([]byte, most+recordSize)
+	if r.buffer == nil {
+		r.buffer = make([]byte, most+recordSize)
 	}
 	step := int64(least)
 	for size := r.file.Size(); pos+recordSize <= size; step = min(2*step, most) {
-		part := r.room[:min(step+recordSize, size-pos)]
+		part := r.buffer[:min(step+recordSize, size-pos)]
 		if _, err := r.file.ReadAt(part, pos); err != nil {
 			return 0, err
 		}

@@ -148,9 +148,9 @@ func TestGaps(t *testing.T) {
 	if !slices.Equal(ends, []int64{2, 3, 4, 6, 8}) || !slices.Equal(places, []int64{0, -1, 0, -1, 0}) {
 		t.Errorf("blocks end at %v, lost are %v", ends, places)
 	}
-	room := make([]byte, MaxBlock)
+	buffer := make([]byte, MaxBlock)
 	for i, place := range places {
-		if err := a.Check(i, room); (err == nil) != (place == 0) {
+		if err := a.Check(i, buffer); (err == nil) != (place == 0) {
 			t.Errorf("block %d: %v", i, err)
 		} else if err != nil {
 			kindAnd(t, "a lost block", err, format.KindTruncated, "are lost")
@@ -180,9 +180,9 @@ func TestCheck(t *testing.T) {
 		place, _, _ := opened(t, pack).Extent(i)
 		damaged[place+recordSize] ^= 1
 		a := opened(t, damaged)
-		room := make([]byte, MaxBlock)
+		buffer := make([]byte, MaxBlock)
 		for k := range a.Blocks() {
-			if err := a.Check(k, room); (err == nil) != (k != i) {
+			if err := a.Check(k, buffer); (err == nil) != (k != i) {
 				t.Errorf("block %d of a pack where %d is damaged: %v", k, i, err)
 			}
 		}

@@ -89,28 +89,28 @@ func (x *index) table(t tag, payload int) {
 // print prints the payload of the index record.
 func (x *index) print(w io.Writer) error {
 	le := binary.LittleEndian
-	room := le.AppendUint32(nil, uint32(len(x.files)))
+	buffer := le.AppendUint32(nil, uint32(len(x.files)))
 	for _, f := range x.files {
-		room = appendFile(room, f)
+		buffer = appendFile(buffer, f)
 	}
-	room = le.AppendUint32(room, uint32(len(x.tables)))
+	buffer = le.AppendUint32(buffer, uint32(len(x.tables)))
 	for _, t := range x.tables {
-		room = append(room, t.tag[:]...)
-		room = le.AppendUint32(room, t.bytes)
+		buffer = append(buffer, t.tag[:]...)
+		buffer = le.AppendUint32(buffer, t.bytes)
 	}
-	room = le.AppendUint64(room, uint64(len(x.blocks)))
+	buffer = le.AppendUint64(buffer, uint64(len(x.blocks)))
 	begin := int64(0)
 	for i, b := range x.blocks {
-		if _, err := w.Write(room); err != nil {
+		if _, err := w.Write(buffer); err != nil {
 			return err
 		}
-		room = le.AppendUint32(room[:0], b.payload)
-		room = le.AppendUint32(room, uint32(x.cuts[i]-begin))
-		room = append(room, b.elem, byte(b.coding), 0, 0)
-		room = le.AppendUint32(room, b.sum)
+		buffer = le.AppendUint32(buffer[:0], b.payload)
+		buffer = le.AppendUint32(buffer, uint32(x.cuts[i]-begin))
+		buffer = append(buffer, b.elem, byte(b.coding), 0, 0)
+		buffer = le.AppendUint32(buffer, b.sum)
 		begin = x.cuts[i]
 	}
-	_, err := w.Write(room)
+	_, err := w.Write(buffer)
 	return err
 }
 

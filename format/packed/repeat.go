@@ -63,10 +63,10 @@ func (f *FileWriter) Repeat(off, n, origin int64) error {
 		kind := w.kinds[i]
 		w.mu.Unlock()
 		payload := binary.LittleEndian.AppendUint64(nil, uint64(origin+at))
-		room := append(make([]byte, recordSize), payload...)
+		buffer := append(make([]byte, recordSize), payload...)
 		record{tag: tagData, payload: repeatedPayload, offset: f.begin + off + at, content: uint32(bytes), elem: kind,
-			coding: repeated, sum: crc32.ChecksumIEEE(payload)}.put(room)
-		if err := w.frames.Put(room, f.begin+off+at); err != nil {
+			coding: repeated, sum: crc32.ChecksumIEEE(payload)}.put(buffer)
+		if err := w.frames.Put(buffer, f.begin+off+at); err != nil {
 			return err
 		}
 	}

@@ -69,7 +69,7 @@ type Block struct {
 }
 
 // Decode checks the block and fills content with what it holds. The base is needed for a
-// block of a patch that leans on one.
+// block of a patch that is coded against one.
 func (b *Block) Decode(d *planes.Decoder, content, base []byte) error {
 	return restore(d, content, b.record, b.payload, base)
 }
@@ -98,9 +98,9 @@ func (s *Scanner) bad(kind format.Kind, detail string, args ...any) error {
 	return &format.Error{Path: s.path, Kind: kind, Detail: fmt.Sprintf("record at byte %d: ", s.seen.end) + fmt.Sprintf(detail, args...)}
 }
 
-// Next reads the next record; room is memory for a block's payload, which the block then holds. After
+// Next reads the next record; buffer is memory for a block's payload, which the block then holds. After
 // the last it demands that index and digest agree with what was read, and returns io.EOF.
-func (s *Scanner) Next(room []byte) (Scanned, error) {
+func (s *Scanner) Next(buffer []byte) (Scanned, error) {
 	if s.ended {
 		return Scanned{}, io.EOF
 	}
@@ -121,7 +121,7 @@ func (s *Scanner) Next(room []byte) (Scanned, error) {
 		return Scanned{}, s.bad(format.KindRecord, "%s", fault)
 	}
 	if r.tag == tagData {
-		return s.block(r, room)
+		return s.block(r, buffer)
 	}
 	if fault := payloadFault(r.tag, int64(r.payload)); fault != "" {
 		return Scanned{}, s.bad(format.KindRecord, "%s", fault)
@@ -190,15 +190,15 @@ func (s *Scanner) file(payload []byte) (Scanned, error) {
 	return Scanned{File: &f}, nil
 }
 
-func (s *Scanner) block(r record, room []byte) (Scanned, error) {
+func (s *Scanner) block(r record, buffer []byte) (Scanned, error) {
 	if open := s.last(); r.offset+int64(r.content) > open.Begin+open.Size {
 		return Scanned{}, s.bad(format.KindRecord, "a block reaches beyond the end of file %q", open.Name)
 	}
 	b := &Block{Place: s.seen.end, Offset: r.offset, Bytes: int(r.content), record: r}
-	if cap(room) < int(r.payload) {
-		room = make([]byte, r.payload)
+	if cap(buffer) < int(r.payload) {
+		buffer = make([]byte, r.payload)
 	}
-	b.payload = room[:r.payload]
+	b.payload = buffer[:r.payload]
 	if _, err := io.ReadFull(s.in, b.payload); err != nil {
 		return Scanned{}, s.cut(err)
 	}

@@ -24,12 +24,12 @@ func TestScan(t *testing.T) {
 	}
 	_, records := recordsIn(pack)
 	at := int64(headerSize)
-	room := make([]byte, 10)
+	buffer := make([]byte, 10)
 	for _, r := range records[:len(records)-2] { // without index and end
 		if s.Place() != at {
 			t.Errorf("at byte %d, not %d", s.Place(), at)
 		}
-		found, err := s.Next(room)
+		found, err := s.Next(buffer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestScan(t *testing.T) {
 			if b == nil || b.Place != at || !b.Intact() || b.Repeated() || b.Relative() || !bytes.Equal(b.Payload(), r[recordSize:]) || b.Type() != elementType(r[20]) {
 				t.Errorf("found %+v", found)
 			}
-			if small := len(r)-recordSize <= cap(room); small != (cap(b.Payload()) == cap(room)) {
+			if small := len(r)-recordSize <= cap(buffer); small != (cap(b.Payload()) == cap(buffer)) {
 				t.Errorf("a payload of %d bytes lies in %d", len(b.Payload()), cap(b.Payload()))
 			}
 		default:

@@ -26,10 +26,10 @@ const MaxBlock = planes.MaxContent
 // Writer appends a pack to a file. Its methods may be called from any goroutine, but files are
 // announced in order.
 type Writer struct {
-	frames *frames.Writer
-	out    io.Writer
-	lean   Lean
-	spare  sync.Pool // of *planes.Encoder
+	frames   *frames.Writer
+	out      io.Writer
+	findBase BaseFinder
+	spare    sync.Pool // of *planes.Encoder
 
 	mu      sync.Mutex
 	kinds   []uint8 // codes of the element types of all blocks
@@ -43,21 +43,21 @@ type Writer struct {
 	header []byte // to be written before the first record
 }
 
-// Lean finds what a block is to be coded by: the bytes of another checkpoint that stand for the
+// BaseFinder finds what a block is to be coded by: the bytes of another checkpoint that stand for the
 // same elements, or none. It is called once for each block, on any goroutine, with the offset of
 // the block in the content.
-type Lean func(offset int64, content []byte) (base mmapio.View, err error)
+type BaseFinder func(offset int64, content []byte) (base mmapio.View, err error)
 
 // NewWriter begins a pack. workers is the number of goroutines that call WriteAt.
 func NewWriter(out io.Writer, workers int) *Writer { return newWriter(out, Pack, workers, nil) }
 
 // NewPatchWriter begins a patch.
-func NewPatchWriter(out io.Writer, workers int, lean Lean) *Writer {
-	return newWriter(out, Patch, workers, lean)
+func NewPatchWriter(out io.Writer, workers int, base BaseFinder) *Writer {
+	return newWriter(out, Patch, workers, base)
 }
 
-func newWriter(out io.Writer, kind FileKind, workers int, lean Lean) *Writer {
-	w := &Writer{out: out, lean: lean, digest: sha256.New(), index: index{end: headerSize}, header: appendHeader(nil, kind, version)}
+func newWriter(out io.Writer, kind FileKind, workers int, base BaseFinder) *Writer {
+	w := &Writer{out: out, findBase: base, digest: sha256.New(), index: index{end: headerSize}, header: appendHeader(nil, kind, version)}
 	w.spare.New = func() any { return new(planes.Encoder) }
 	w.frames = frames.NewWriter(workers, w.encode, w.put)
 	return w
@@ -152,38 +152,38 @@ func (f *FileWriter) Abort(err error) { f.w.Abort(err) }
 func (w *Writer) Abort(err error) { w.frames.Abort(err) }
 
 // encode makes the record of a block.
-func (w *Writer) encode(i int, offset int64, content, room []byte) ([]byte, error) {
+func (w *Writer) encode(i int, offset int64, content, buffer []byte) ([]byte, error) {
 	w.mu.Lock()
 	kind := w.kinds[i]
 	w.mu.Unlock()
 	encoder := w.spare.Get().(*planes.Encoder)
 	defer w.spare.Put(encoder)
 	r := record{tag: tagData, offset: offset, content: uint32(len(content)), elem: kind}
-	at := len(room)
-	room = append(room, make([]byte, recordSize)...)
+	at := len(buffer)
+	buffer = append(buffer, make([]byte, recordSize)...)
 	var base mmapio.View
-	if w.lean != nil {
+	if w.findBase != nil {
 		var err error
-		if base, err = w.lean(offset, content); err != nil {
+		if base, err = w.findBase(offset, content); err != nil {
 			return nil, err
 		}
 		defer base.Release()
 	}
 	err := mmapio.Guard([]mmapio.View{base}, func() error {
 		if len(base.Data) > 0 {
-			room, r.coding = encoder.AppendRelative(room, elementType(kind), content, base.Data)
+			buffer, r.coding = encoder.AppendRelative(buffer, elementType(kind), content, base.Data)
 		} else {
-			room, r.coding = encoder.Append(room, elementType(kind), content)
+			buffer, r.coding = encoder.Append(buffer, elementType(kind), content)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	payload := room[at+recordSize:]
+	payload := buffer[at+recordSize:]
 	r.payload, r.sum = uint32(len(payload)), crc32.ChecksumIEEE(payload)
-	r.put(room[at:])
-	return room, nil
+	r.put(buffer[at:])
+	return buffer, nil
 }
 
 // put appends a block's record, after those of the files that begin with it.

@@ -2,7 +2,7 @@
 // the result. docs/format-patch.md describes the format.
 //
 // A patch is a pack (package [weld/format/packed]) of the result, whose blocks may be coded by what
-// differs from the base. Two tables say which tensors it leans on, and what they and the
+// differs from the base. Two tables say which tensors it is coded against, and what they and the
 // result's are, by digests that depend neither on shards nor on containers.
 //
 //   - A [Writer] makes one while the result is written.

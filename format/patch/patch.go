@@ -27,7 +27,7 @@ func Open(path string, how ...mmapio.Reading) (*Patch, error) {
 	if err := p.read(); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
-	a.Lean(p.lean)
+	a.SetBase(p.lendBase)
 	return p, nil
 }
 
@@ -47,7 +47,7 @@ func (p *Patch) read() error {
 	return nil
 }
 
-// Base lists what the patch knows of the base: all its tensors, and the files that it leans on. The
+// Base lists what the patch knows of the base: all its tensors, and the files that it is coded against. The
 // slice is shared.
 func (p *Patch) Base() []Item { return p.items }
 
@@ -93,9 +93,9 @@ func (p *Patch) On(base format.Checkpoint) error {
 	return nil
 }
 
-// lean lends what blocks of the patch are coded by.
-func (p *Patch) lean(offset, n int64) (mmapio.View, error) {
-	q, err := p.leaning(offset, n)
+// lendBase lends what blocks of the patch are coded by.
+func (p *Patch) lendBase(offset, n int64) (mmapio.View, error) {
+	q, err := p.relativeItem(offset, n)
 	if err != nil {
 		return mmapio.View{}, err
 	}

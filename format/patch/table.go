@@ -22,14 +22,14 @@ type Item struct {
 	format.Tensor      // a file is called by its name and has bytes
 	File          bool // not a tensor
 	Digest        TreeDigest
-	Known         bool // the digest is; of the base, that of what the patch does not lean on is not
+	Known         bool // the digest is; of the base, that of what the patch does not need is not
 }
 
 // placedItem is an item of the result.
 type placedItem struct {
 	Item
 	begin int64 // of its bytes in the content
-	base  int   // the item of the base that it leans on, −1 for none
+	base  int   // the item of the base that it is coded against, −1 for none
 }
 
 func (p placedItem) end() int64 { return p.begin + p.Bytes() }
@@ -69,26 +69,26 @@ const noBase = math.MaxUint32
 func tables(bases int, item func(i int) Item, results int, result func(i int) placedItem) []packed.Printed {
 	le := binary.LittleEndian
 	return []packed.Printed{
-		listed(tagBase, bases, func(room []byte, i int) []byte { return appendItem(room, item(i)) }),
-		listed(tagResult, results, func(room []byte, i int) []byte {
+		listed(tagBase, bases, func(buffer []byte, i int) []byte { return appendItem(buffer, item(i)) }),
+		listed(tagResult, results, func(buffer []byte, i int) []byte {
 			p := result(i)
-			room = le.AppendUint64(appendItem(room, p.Item), uint64(p.begin))
-			return le.AppendUint32(room, uint32(p.base)) // −1 is noBase
+			buffer = le.AppendUint64(appendItem(buffer, p.Item), uint64(p.begin))
+			return le.AppendUint32(buffer, uint32(p.base)) // −1 is noBase
 		}),
 	}
 }
 
 // listed is a table of n items.
-func listed(tag [4]byte, n int, appendTo func(room []byte, i int) []byte) packed.Printed {
+func listed(tag [4]byte, n int, appendTo func(buffer []byte, i int) []byte) packed.Printed {
 	return packed.Printed{Tag: tag, Print: func(w io.Writer) error {
-		room := binary.LittleEndian.AppendUint32(nil, uint32(n))
+		buffer := binary.LittleEndian.AppendUint32(nil, uint32(n))
 		for i := range n {
-			if _, err := w.Write(room); err != nil {
+			if _, err := w.Write(buffer); err != nil {
 				return err
 			}
-			room = appendTo(room[:0], i)
+			buffer = appendTo(buffer[:0], i)
 		}
-		_, err := w.Write(room)
+		_, err := w.Write(buffer)
 		return err
 	}}
 }
@@ -113,14 +113,14 @@ func ParseTables(path string, payloads map[[4]byte][]byte, content int64) (*Tabl
 	return &Tables{path, items, places}, nil
 }
 
-// Leans fails if n bytes of the content at an offset are not all of one item that leans on one of the base.
-func (t *Tables) Leans(offset, n int64) error {
-	_, err := t.leaning(offset, n)
+// CheckRelative fails if n bytes of the content at an offset are not all of one item that is coded against one of the base.
+func (t *Tables) CheckRelative(offset, n int64) error {
+	_, err := t.relativeItem(offset, n)
 	return err
 }
 
-// leaning is the item that holds n bytes of the content at an offset, and leans on one of the base.
-func (t *Tables) leaning(offset, n int64) (placedItem, error) {
+// relativeItem is the item that holds n bytes of the content at an offset, and is coded against one of the base.
+func (t *Tables) relativeItem(offset, n int64) (placedItem, error) {
 	i := sort.Search(len(t.places), func(i int) bool { return t.places[i].end() > offset })
 	if i == len(t.places) || t.places[i].begin > offset || t.places[i].end() < offset+n || t.places[i].base < 0 {
 		return placedItem{}, &format.Error{Path: t.path, Kind: format.KindRecord, Detail: fmt.Sprintf("the block at byte %d of the content leans on nothing", offset)}
@@ -213,7 +213,7 @@ func parse(path string, base, result []byte, content int64) (items []Item, place
 		switch {
 		case r.short || p.begin < at || p.begin > content-p.Bytes():
 			return nil, nil, r.bad("%.100q lies elsewhere than in the content", p.Name)
-		case p.base >= len(items) || p.base >= 0 && !leans(p.Item, items[p.base]):
+		case p.base >= len(items) || p.base >= 0 && !comparable(p.Item, items[p.base]):
 			return nil, nil, r.bad("%.100q leans on what it cannot", p.Name)
 		case !p.Known:
 			return nil, nil, r.bad("%.100q has no digest", p.Name)
@@ -227,8 +227,8 @@ func parse(path string, base, result []byte, content int64) (items []Item, place
 	return items, places, nil
 }
 
-// leans reports whether an item of the result may lean on one of the base.
-func leans(a, b Item) bool {
+// comparable reports whether an item of the result may be coded against one of the base.
+func comparable(a, b Item) bool {
 	return b.Known && a.File == b.File && a.DType == b.DType && equal(a.Shape, b.Shape)
 }
 

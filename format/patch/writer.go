@@ -22,15 +22,15 @@ type Writer struct {
 	renamed map[string]string
 
 	mu      sync.Mutex
-	leaned  []leaned        // items of the base: its tensors, then files
+	bases   []baseItem      // items of the base: its tensors, then files
 	files   []format.Tensor // these
 	regions []region        // items of the result, by their place in the content
 }
 
-// leaned is what is known of an item of the base.
-type leaned struct {
+// baseItem is what is known of an item of the base.
+type baseItem struct {
 	digesting
-	first int32 // the region that leans on it and digests it, counted from 1; 0 for none
+	first int32 // the region that is coded against it and digests it, counted from 1; 0 for none
 }
 
 // region is an item of the result.
@@ -38,7 +38,7 @@ type region struct {
 	digesting
 	tensor *format.Tensor
 	begin  int64
-	base   int32 // the item of the base that it leans on, −1 for none
+	base   int32 // the item of the base that it is coded against, −1 for none
 	file   bool
 }
 
@@ -47,25 +47,25 @@ func (r *region) end() int64 { return r.begin + r.tensor.Bytes() }
 // NewWriter begins a patch against a base. workers is the number of goroutines that write to it.
 // renamed are tensors of the result, by name, that hold what others of the base do; it may be nil.
 func NewWriter(out io.Writer, workers int, base format.Checkpoint, renamed map[string]string) *Writer {
-	w := &Writer{base: base, renamed: renamed, leaned: make([]leaned, len(base.Tensors()))}
-	w.Writer = packed.NewPatchWriter(out, workers, w.lean)
+	w := &Writer{base: base, renamed: renamed, bases: make([]baseItem, len(base.Tensors()))}
+	w.Writer = packed.NewPatchWriter(out, workers, w.findBase)
 	return w
 }
 
-// add notes an item of the result, and what it leans on.
+// add notes an item of the result, and what it is coded against.
 func (w *Writer) add(r region) {
 	if r.tensor.Bytes() == 0 {
 		r.Digest = ofNothing
 	}
 	w.regions = append(w.regions, r)
-	if r.base >= 0 && w.leaned[r.base].first == 0 {
-		w.leaned[r.base].first = int32(len(w.regions))
+	if r.base >= 0 && w.bases[r.base].first == 0 {
+		w.bases[r.base].first = int32(len(w.regions))
 	}
 }
 
 // item is one of the base.
 func (w *Writer) item(i int) Item {
-	it := Item{Digest: w.leaned[i].Digest, Known: w.leaned[i].first > 0}
+	it := Item{Digest: w.bases[i].Digest, Known: w.bases[i].first > 0}
 	if tensors := w.base.Tensors(); i < len(tensors) {
 		it.Tensor = tensors[i]
 	} else {
@@ -117,7 +117,7 @@ func (w *Writer) Small(name string, data []byte) error {
 	return w.Writer.Small(name, data)
 }
 
-// region notes a file before its bytes come. It leans on the base's of that name and size.
+// region notes a file before its bytes come. It is coded against the base's of that name and size.
 func (w *Writer) region(name string, size int64) {
 	t := format.Tensor{Name: name, DType: format.U8, Shape: []int64{size}}
 	r := region{tensor: &t, file: true, begin: w.Writer.Content(), base: -1}
@@ -125,8 +125,8 @@ func (w *Writer) region(name string, size int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil && info.Mode().IsRegular() && info.Size() == size && size > 0 {
-		r.base = int32(len(w.leaned))
-		w.leaned, w.files = append(w.leaned, leaned{}), append(w.files, t)
+		r.base = int32(len(w.bases))
+		w.bases, w.files = append(w.bases, baseItem{}), append(w.files, t)
 	}
 	w.add(r)
 }
@@ -142,15 +142,15 @@ func (w *Writer) at(offset int64) (i int, r region, ok bool) {
 	return i, w.regions[i], true
 }
 
-// on is the item of the base that a region leans on, and whether that region is the one that digests it.
+// on is the item of the base that a region is coded against, and whether that region is the one that digests it.
 func (w *Writer) on(i int, r region) (it Item, digests bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.item(int(r.base)), w.leaned[r.base].first == int32(i)+1
+	return w.item(int(r.base)), w.bases[r.base].first == int32(i)+1
 }
 
-// lean finds what a block leans on, and digests both.
-func (w *Writer) lean(offset int64, content []byte) (mmapio.View, error) {
+// findBase finds what a block is coded against, and digests both.
+func (w *Writer) findBase(offset int64, content []byte) (mmapio.View, error) {
 	i, r, ok := w.at(offset)
 	if !ok {
 		return mmapio.View{}, nil // a header
@@ -162,7 +162,7 @@ func (w *Writer) lean(offset int64, content []byte) (mmapio.View, error) {
 		defer w.mu.Unlock()
 		w.regions[i].add(from, r.tensor.Bytes(), own)
 		if digests {
-			w.leaned[r.base].add(from, r.tensor.Bytes(), theirs)
+			w.bases[r.base].add(from, r.tensor.Bytes(), theirs)
 		}
 	}
 	if r.base < 0 {
@@ -185,7 +185,7 @@ func (w *Writer) lean(offset int64, content []byte) (mmapio.View, error) {
 	return view, nil
 }
 
-// viewOf lends bytes of the item of the base that a region leans on.
+// viewOf lends bytes of the item of the base that a region is coded against.
 func (w *Writer) viewOf(r region, on Item, off, n int64) (mmapio.View, error) {
 	if on.File {
 		return viewOf(w.base, on, off, n)
@@ -196,15 +196,15 @@ func (w *Writer) viewOf(r region, on Item, off, n int64) (mmapio.View, error) {
 	return w.base.View(int(r.base), off, n)
 }
 
-// Leaning counts the tensors of the result that lean on one of the base: those that hold the same,
+// Compared counts the tensors of the result that are coded against one of the base: those that hold the same,
 // and those that differ. It is known once the patch is complete.
-func (w *Writer) Leaning() (same, changed int) {
+func (w *Writer) Compared() (same, changed int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range w.regions {
 		switch r := &w.regions[i]; {
 		case r.file || r.base < 0:
-		case r.Digest == w.leaned[r.base].Digest:
+		case r.Digest == w.bases[r.base].Digest:
 			same++
 		default:
 			changed++
@@ -228,7 +228,7 @@ func (w *Writer) Files() (same, changed, added []string) {
 		switch {
 		case err != nil:
 			added = append(added, name)
-		case r.base >= 0 && r.Digest == w.leaned[r.base].Digest, r.tensor.Bytes() == 0 && w.empty(name):
+		case r.base >= 0 && r.Digest == w.bases[r.base].Digest, r.tensor.Bytes() == 0 && w.empty(name):
 			same = append(same, name)
 		default:
 			changed = append(changed, name)
@@ -237,7 +237,7 @@ func (w *Writer) Files() (same, changed, added []string) {
 	return same, changed, added
 }
 
-// empty reports whether the base's file of that name is; nothing leans on such.
+// empty reports whether the base's file of that name is; nothing is coded against such a file.
 func (w *Writer) empty(name string) bool {
 	info, err := format.Beside(w.base).Stat(name)
 	return err == nil && info.Size() == 0
@@ -247,7 +247,7 @@ func (w *Writer) empty(name string) bool {
 func (w *Writer) Complete() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.Writer.CompleteWith(tables(len(w.leaned), w.item, len(w.regions), w.place)...); err != nil {
+	if err := w.Writer.CompleteWith(tables(len(w.bases), w.item, len(w.regions), w.place)...); err != nil {
 		return fmt.Errorf("complete the patch: %w", err)
 	}
 	return nil

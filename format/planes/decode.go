@@ -150,7 +150,7 @@ func (d *Decoder) inflate(dst []byte, p *payloadReader) error {
 }
 
 func (d *Decoder) split(dst []byte, s shape, p *payloadReader) error {
-	planes := s.room(&d.planes, len(dst)/s.width)
+	planes := s.buffer(&d.planes, len(dst)/s.width)
 	for _, plane := range planes {
 		if err := d.plane(plane, p, true); err != nil {
 			return err

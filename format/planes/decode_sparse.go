@@ -31,12 +31,12 @@ func ofMask(mask []byte) func(yield func(int) bool) {
 }
 
 // masked reads a count and a mask of so many bits, into memory that serves again.
-func (d *Decoder) masked(room *[]byte, n int, p *payloadReader) (mask []byte, count int, err error) {
+func (d *Decoder) masked(buffer *[]byte, n int, p *payloadReader) (mask []byte, count int, err error) {
 	m, err := p.length(n)
 	if err != nil {
 		return nil, 0, err
 	}
-	mask = grown(room, (n+7)/8)
+	mask = grown(buffer, (n+7)/8)
 	if err := d.plane(mask, p, false); err != nil {
 		return nil, 0, err
 	}

@@ -128,7 +128,7 @@ func (g *glance) add(content []byte, width int) {
 
 // split codes all planes of elements.
 func (e *Encoder) split(dst []byte, s shape, content []byte) []byte {
-	planes := s.room(&e.planes, len(content)/s.width)
+	planes := s.buffer(&e.planes, len(content)/s.width)
 	s.split(planes, content)
 	for _, p := range planes {
 		dst = e.appendPlane(dst, p)

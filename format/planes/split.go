@@ -44,8 +44,8 @@ func (s shape) join(dst []byte, planes [][]byte) {
 	}
 }
 
-// room cuts memory into planes of n bytes each; it grows the memory if it must.
-func (s shape) room(memory *[]byte, n int) [][]byte {
+// buffer cuts memory into planes of n bytes each; it grows the memory if it must.
+func (s shape) buffer(memory *[]byte, n int) [][]byte {
 	m := grown(memory, s.width*n)
 	planes := make([][]byte, s.width)
 	for p := range planes {

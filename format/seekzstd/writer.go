@@ -50,8 +50,8 @@ func NewWriter(out io.Writer, cuts []int64, workers int) (*Writer, error) {
 	return w, w.Extend(cuts...)
 }
 
-func (w *Writer) encode(_ int, _ int64, content, room []byte) ([]byte, error) {
-	return w.encoder.EncodeAll(content, room), nil
+func (w *Writer) encode(_ int, _ int64, content, buffer []byte) ([]byte, error) {
+	return w.encoder.EncodeAll(content, buffer), nil
 }
 
 // put appends a frame.

@@ -167,7 +167,7 @@ func (a *application) spool() (path string, err error) {
 	return path, err
 }
 
-// checkBase digests what the first patch leans on, before anything is written.
+// checkBase digests what the first patch is coded against, before anything is written.
 func (a *application) checkBase(ctx context.Context) error {
 	p := a.patches[0]
 	var total int64

@@ -155,7 +155,7 @@ func TestVerifyRefusesWhatUnpackRefuses(t *testing.T) {
 	}
 }
 
-// The tables of a patch, and what its blocks lean on, are looked at by verify as by apply.
+// The tables of a patch, and what its blocks are coded against, are looked at by verify as by apply.
 func TestVerifyRefusesWhatApplyRefuses(t *testing.T) {
 	ctx, tmp := context.Background(), t.TempDir()
 	small := []format.Tensor{{Name: "w", DType: format.BF16, Shape: []int64{40, 10}}, {Name: "v", DType: format.F32, Shape: []int64{9}}}

@@ -13,7 +13,7 @@ type gone struct {
 	base   format.Checkpoint
 	stays  []bool // by tensor of the base: it is there, or has another name there
 	byKind map[string]*alikeGone
-	room   []byte
+	buffer []byte
 }
 
 // alikeGone are those of one type and shape.
@@ -37,11 +37,11 @@ func (g *gone) sort() {
 		if g.stays[i] {
 			continue
 		}
-		g.room = appendKind(g.room[:0], t)
-		a := g.byKind[string(g.room)]
+		g.buffer = appendKind(g.buffer[:0], t)
+		a := g.byKind[string(g.buffer)]
 		if a == nil {
 			a = &alikeGone{byDigest: make(map[patch.TreeDigest][]int)}
-			g.byKind[string(g.room)] = a
+			g.byKind[string(g.buffer)] = a
 		}
 		a.tensors = append(a.tensors, i)
 	}
@@ -50,8 +50,8 @@ func (g *gone) sort() {
 // take finds the first tensor that is gone and holds what a new one does, and is taken by no other; −1 for none. No
 // more are read than until it is found, and each once.
 func (g *gone) take(ctx context.Context, t format.Tensor, view func(off, n int64) (mmapio.View, error)) (int, error) {
-	g.room = appendKind(g.room[:0], t)
-	a := g.byKind[string(g.room)]
+	g.buffer = appendKind(g.buffer[:0], t)
+	a := g.byKind[string(g.buffer)]
 	if a == nil || t.Bytes() == 0 {
 		return -1, nil
 	}

@@ -20,12 +20,12 @@ import (
 
 // sink is where results go: files that appear together when they are complete, or a pipe.
 type sink struct {
-	name   string
-	stage  *mmapio.Staging
-	pipe   io.Writer
-	force  bool
-	single bool // holds one file, of its own name
-	free   func(dir string) (bytes int64, known bool)
+	name    string
+	staging *mmapio.Staging
+	pipe    io.Writer
+	force   bool
+	single  bool // holds one file, of its own name
+	free    func(dir string) (bytes int64, known bool)
 }
 
 // createRestored begins an output for restored files: a directory, unless the name is that of one file.
@@ -63,7 +63,7 @@ func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destinat
 	if err := check.Check(); err != nil {
 		return nil, err
 	}
-	stage, err := mmapio.NewStaging(fs, name, kind)
+	staging, err := mmapio.NewStaging(fs, name, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -71,26 +71,26 @@ func (o Options) create(name string, kind mmapio.StagingKind, inputs ...destinat
 	if free == nil {
 		free = mmapio.FreeSpace
 	}
-	return &sink{name: name, stage: stage, force: o.Force, single: kind == mmapio.SingleFile, free: free}, nil
+	return &sink{name: name, staging: staging, force: o.Force, single: kind == mmapio.SingleFile, free: free}, nil
 }
 
 // file makes a file of the output, of so many bytes, or 0 for one that grows.
 func (o *sink) file(name string, size int64) (mmapio.OutputFile, error) {
-	if o.stage == nil {
+	if o.staging == nil {
 		return piped{o.pipe}, nil
 	}
 	if o.single {
 		name = filepath.Base(o.name)
 	}
-	if err := o.room(size, name); err != nil {
+	if err := o.needs(size, name); err != nil {
 		return nil, err
 	}
-	return o.stage.Create(filepath.FromSlash(name), size)
+	return o.staging.Create(filepath.FromSlash(name), size)
 }
 
-// room fails where there is not so much free space.
-func (o *sink) room(bytes int64, what string) error {
-	if o.stage == nil {
+// needs fails where there is not so much free space.
+func (o *sink) needs(bytes int64, what string) error {
+	if o.staging == nil {
 		return nil
 	}
 	if free, ok := o.free(filepath.Dir(filepath.Clean(o.name))); ok && bytes > free {
@@ -109,14 +109,14 @@ func (piped) Close() error                       { return nil }
 
 // finish puts the output into place, or gives it up if there was an error.
 func (o *sink) finish(ctx context.Context, err error) error {
-	if o.stage == nil {
+	if o.staging == nil {
 		return err
 	}
 	if err == nil {
-		err = o.stage.SyncUntil(ctx)
+		err = o.staging.SyncUntil(ctx)
 	}
 	if err == nil {
-		err = o.stage.Commit(o.force, hub.IsWeights) // an old index over other shards must not stay
+		err = o.staging.Commit(o.force, hub.IsWeights) // an old index over other shards must not stay
 	}
-	return errors.Join(err, o.stage.Discard())
+	return errors.Join(err, o.staging.Discard())
 }

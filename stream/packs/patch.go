@@ -94,7 +94,7 @@ func (o Options) patch(ctx context.Context, base format.Checkpoint, in *packFile
 	if err := w.Complete(); err != nil {
 		return err
 	}
-	r.Same, r.Changed = w.Leaning()
+	r.Same, r.Changed = w.Compared()
 	r.Changed += r.recast(base, in)
 	_, r.FilesChanged, r.FilesAdded = w.Files()
 	if err := r.besides(base, in); err != nil {
@@ -112,7 +112,7 @@ func (r *PatchReport) recast(base format.Checkpoint, in *packFiles) (count int) 
 			i, ok := base.Find(t.Name)
 			if !ok || sameKind(base.Tensors()[i], t) {
 				if ok && t.Bytes() == 0 {
-					r.Same++ // leans on nothing, and has nothing that could differ
+					r.Same++ // is coded against nothing, and has nothing that could differ
 				}
 				continue
 			}

@@ -60,17 +60,17 @@ func (in *packFiles) findRepeats(ctx context.Context) (count int, err error) {
 // byKind sorts tensors by type and shape, in the order of the content.
 func (in *packFiles) byKind() map[string]*[]spot {
 	kinds := make(map[string]*[]spot)
-	var room []byte
+	var buffer []byte
 	for i, f := range in.files {
 		off := f.header
 		for k, t := range f.tensors {
 			bytes := t.Bytes()
 			if bytes >= leastRepeated && f.src != nil {
-				room = appendKind(room[:0], t)
-				spots := kinds[string(room)]
+				buffer = appendKind(buffer[:0], t)
+				spots := kinds[string(buffer)]
 				if spots == nil {
 					spots = new([]spot)
-					kinds[string(room)] = spots
+					kinds[string(buffer)] = spots
 				}
 				*spots = append(*spots, spot{int32(i), int32(k), off})
 			}

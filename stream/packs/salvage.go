@@ -80,7 +80,7 @@ func (s *salvaging) run(ctx context.Context) error {
 	if err := s.blocks(ctx, s.a, func(i int, err error) { s.bad[i] = err != nil }); err != nil {
 		return err
 	}
-	if err := s.dst.room(s.needed(), "what is whole"); err != nil {
+	if err := s.dst.needs(s.needed(), "what is whole"); err != nil {
 		return err
 	}
 	s.Progress.Begin(run.Phase{Name: "salvage", Index: 2, Count: 2, Bytes: s.a.Content()})

@@ -65,7 +65,7 @@ func (u *unpacking) close() error {
 // run reads the pack and has the workers restore its blocks. To a pipe, they go one by one.
 func (u *unpacking) run(ctx context.Context) error {
 	workers := u.Threads
-	if u.dst.stage == nil {
+	if u.dst.staging == nil {
 		workers = 1
 	}
 	return u.src.each(ctx, workers, u.advance, u.deal)

@@ -38,7 +38,7 @@ func (o *Options) verifyPack(ctx context.Context, path string, v *Verification) 
 	case err == nil:
 		digest := src.Digest()
 		v.Digest = hex.EncodeToString(digest[:])
-		c.leans(path, src.Content())
+		c.checkTables(path, src.Content())
 	case ctx.Err() != nil || !errors.As(err, &damaged):
 		return err
 	default:
@@ -62,7 +62,7 @@ type packCheck struct {
 	files []packed.FileInfo
 
 	tables   map[[4]byte][]byte // of a patch
-	relative []headerPiece      // blocks of a patch that lean on a base, without their data
+	relative []headerPiece      // blocks of a patch that are coded against a base, without their data
 
 	mu      sync.Mutex
 	headers map[int][]headerPiece // of shards, in no order
@@ -120,7 +120,7 @@ func (c *packCheck) deal(found packed.Scanned) (blockJob, error) {
 	}, nil
 }
 
-// check decodes a block as far as that can be done without anything else: of one that leans on a base, or that
+// check decodes a block as far as that can be done without anything else: of one that is coded against a base, or that
 // repeats one before it, the checksum is compared. The content is nil then.
 func (w *blockWorker) check(kind packed.FileKind, b *packed.Block) (content []byte, fault error) {
 	if b.Repeated() || b.Relative() && kind == packed.Patch {
@@ -132,8 +132,8 @@ func (w *blockWorker) check(kind packed.FileKind, b *packed.Block) (content []by
 	return w.decode(b, nil)
 }
 
-// leans checks the tables of a patch, and that every block which leans on a base is of an item that does.
-func (c *packCheck) leans(path string, content int64) {
+// checkTables checks the tables of a patch, and that every block which is coded against a base is of an item that does.
+func (c *packCheck) checkTables(path string, content int64) {
 	if c.kind != packed.Patch {
 		return
 	}
@@ -143,7 +143,7 @@ func (c *packCheck) leans(path string, content int64) {
 		return
 	}
 	for _, b := range c.relative {
-		if err := t.Leans(b.offset, b.bytes); err != nil {
+		if err := t.CheckRelative(b.offset, b.bytes); err != nil {
 			c.add(Damage{Place: -1, What: detail(err)}, b.offset)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"weld/internal/vec"
 )
 
-// workshop is where tensors of one type are computed: rooms to compute in, and parts of the
+// scratchPool has what tensors of one type are computed with: scratch memory, and parts of the
 // adapter that are held whole. It holds no more of each than there ever were
 // computations at once, since a view's cost counts those of one.
-type workshop[T vec.Float] struct {
+type scratchPool[T vec.Float] struct {
 	adapter format.Checkpoint
 	needs   needs // the largest of all computations
 	used    bool
@@ -20,15 +20,15 @@ type workshop[T vec.Float] struct {
 	mu     sync.Mutex
 	inside int // computations
 	peak   int // most at once
-	rooms  []*room[T]
+	spare  []*scratch[T]
 	panels map[panelKey]*panel[T]
 	idle   []panelKey // of panels that are not lent, oldest first
 }
 
-// room is what one computation needs beside the buffer that it fills. What is taken of it is given back in
+// scratch is what one computation needs beside the buffer that it fills. What is taken of it is given back in
 // the other order.
-type room[T vec.Float] struct {
-	shop    *workshop[T]
+type scratch[T vec.Float] struct {
+	pool    *scratchPool[T]
 	adapter format.Checkpoint
 	stage   []T
 	arena   []T
@@ -49,19 +49,19 @@ type panel[T vec.Float] struct {
 	err   error
 }
 
-func (s *workshop[T]) open(adapter format.Checkpoint) {
+func (s *scratchPool[T]) open(adapter format.Checkpoint) {
 	s.adapter, s.panels = adapter, make(map[panelKey]*panel[T])
 }
 
-// expect makes the workshop fit for a computation, beside whose needs stands the tile.
-func (s *workshop[T]) expect(n needs) {
+// expect makes the pool fit for a computation, beside whose needs stands the tile.
+func (s *scratchPool[T]) expect(n needs) {
 	n.elements += tileElements
 	n.stage = max(n.stage, stageElements)
 	s.needs, s.used = s.needs.or(n), true
 }
 
 // cost bounds the bytes that one computation takes.
-func (s *workshop[T]) cost() int64 {
+func (s *scratchPool[T]) cost() int64 {
 	if !s.used {
 		return 0
 	}
@@ -69,40 +69,40 @@ func (s *workshop[T]) cost() int64 {
 }
 
 // enter begins a computation.
-func (s *workshop[T]) enter() *room[T] {
+func (s *scratchPool[T]) enter() *scratch[T] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inside++
 	s.peak = max(s.peak, s.inside)
-	if n := len(s.rooms); n > 0 {
-		r := s.rooms[n-1]
-		s.rooms = s.rooms[:n-1]
+	if n := len(s.spare); n > 0 {
+		r := s.spare[n-1]
+		s.spare = s.spare[:n-1]
 		return r
 	}
-	return &room[T]{shop: s, adapter: s.adapter, stage: make([]T, s.needs.stage), arena: make([]T, s.needs.elements)}
+	return &scratch[T]{pool: s, adapter: s.adapter, stage: make([]T, s.needs.stage), arena: make([]T, s.needs.elements)}
 }
 
 // leave ends it.
-func (s *workshop[T]) leave(r *room[T]) {
+func (s *scratchPool[T]) leave(r *scratch[T]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inside--
 	r.used = 0
-	s.rooms = append(s.rooms, r)
+	s.spare = append(s.spare, r)
 }
 
 // take lends elements of the arena.
-func (r *room[T]) take(n int64) []T {
+func (r *scratch[T]) take(n int64) []T {
 	r.used += n
 	return r.arena[r.used-n : r.used : r.used]
 }
 
 // giveBack ends all loans since used was what it was.
-func (r *room[T]) giveBack(used int64) { r.used = used }
+func (r *scratch[T]) giveBack(used int64) { r.used = used }
 
 // borrow returns n elements that are held whole; the first who asks computes them.
-func (r *room[T]) borrow(key panelKey, n int64, compute func([]T) error) ([]T, error) {
-	s := r.shop
+func (r *scratch[T]) borrow(key panelKey, n int64, compute func([]T) error) ([]T, error) {
+	s := r.pool
 	s.mu.Lock()
 	p := s.panels[key]
 	first := p == nil
@@ -135,8 +135,8 @@ func (r *room[T]) borrow(key panelKey, n int64, compute func([]T) error) ([]T, e
 }
 
 // returnPanel ends a loan.
-func (r *room[T]) returnPanel(key panelKey) {
-	s := r.shop
+func (r *scratch[T]) returnPanel(key panelKey) {
+	s := r.pool
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.panels[key]
