@@ -55,8 +55,8 @@ func (l Lines) Of(t Tile) func(yield func(LineSegment) bool) {
 	}
 }
 
-// Lines of this length and those that are spread over several tiles are remembered: enough that it pays,
-// and few enough to be held.
+// LongLine is the length from which on lines are remembered, beside those that are spread over several tiles: long
+// enough that it pays, and that they are few enough to be held.
 const LongLine = 1 << 10
 
 // MostRemembered is how many such lines a tile has something of, at most.

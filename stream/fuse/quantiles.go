@@ -17,6 +17,7 @@ type Quantiles struct {
 	left     int
 }
 
+// NewQuantiles searches for the k-th largest scores.
 func NewQuantiles(k ...int64) *Quantiles {
 	r := &Quantiles{Values: make([]float32, len(k)), left: len(k)}
 	for _, k := range k {

@@ -96,7 +96,7 @@ const (
 	HeldTiles       = scoring.CandidateRunBytes/(8*TileElements) + 1
 )
 
-// single views x as float32: itself, or rounded into a tile of the scratch.
+// Narrowed views x as float32: itself, or rounded into a tile of the scratch.
 func Narrowed[T vec.Float](s *Scratch, x []T) []float32 {
 	switch x := any(x).(type) {
 	case []float32:
@@ -109,20 +109,7 @@ func Narrowed[T vec.Float](s *Scratch, x []T) []float32 {
 	return nil
 }
 
-// double views x as float64: itself, or widened into a tile of the scratch.
-func Widened64[T vec.Float](s *Scratch, x []T) []float64 {
-	switch x := any(x).(type) {
-	case []float64:
-		return x
-	case []float32:
-		t := s.doubles.take(len(x))
-		vec.Widen(t, x)
-		return t
-	}
-	return nil
-}
-
-// widen views scores in the type that a tensor is combined in.
+// Widened views scores in the type that a tensor is combined in.
 func Widened[T vec.Float](s *Scratch, x []float32) []T {
 	var t []T
 	switch p := any(&t).(type) {

@@ -33,7 +33,7 @@ func ArithmeticTiles(rule Rule, models int) int { return models + 8 + rule.tiles
 // Stages merge a tensor.
 func Stages[T vec.Float](f *fuse.Fusion, a Arithmetic) []fuse.Stage {
 	g := &arithmetic[T]{
-		Fusion: f, Sparsifier: New[T](a.Rule, f, a.Seed, a.Shares),
+		Fusion: f, sparsifier: newSparsifier[T](a.Rule, f, a.Seed, a.Shares),
 		consensus: a.Consensus, normalize: a.Normalize, rescale: a.Rescale,
 		divisor: 1, lambda: T(a.Lambda),
 	}
@@ -65,7 +65,7 @@ func WeightSum(w []float64) float64 {
 // arithmetic merges one tensor.
 type arithmetic[T vec.Float] struct {
 	*fuse.Fusion
-	Sparsifier[T]
+	sparsifier[T]
 	consensus, normalize, rescale bool
 
 	weights []T
@@ -75,17 +75,17 @@ type arithmetic[T vec.Float] struct {
 }
 
 func (g *arithmetic[T]) stages() []fuse.Stage {
-	stages := g.Search()
+	stages := g.search()
 	if g.rescale && g.sparse() {
 		stages = append(stages, g.norms())
 	}
-	return g.Lay(append(stages, fuse.Produce(g.Fusion, g.merged)))
+	return g.lay(append(stages, fuse.Produce(g.Fusion, g.merged)))
 }
 
 // sparse reports whether some of any task vector is dropped.
 func (g *arithmetic[T]) sparse() bool {
 	for k := range g.weights {
-		if g.Keeps(k) == Some {
+		if g.keeps(k) == some {
 			return true
 		}
 	}
@@ -99,11 +99,11 @@ func (g *arithmetic[T]) norms() fuse.Stage {
 		norms := make([]fuse.L1, g.Count())
 		var base []T
 		for k := range norms {
-			if g.Keeps(k) != Some {
+			if g.keeps(k) != some {
 				continue
 			}
-			if m, ok := g.Sparsifier.(Normed[T]); ok {
-				if norms[k], ok = m.Norm(in, k); ok {
+			if m, ok := g.sparsifier.(normed[T]); ok {
+				if norms[k], ok = m.norm(in, k); ok {
 					continue
 				}
 			}
@@ -132,13 +132,13 @@ func (g *arithmetic[T]) norms() fuse.Stage {
 
 // norm measures Σ|δ| and Σ|S(δ)| of a tile, over what is finite; results report the rest.
 func (g *arithmetic[T]) norm(in fuse.Operands[T], k int, delta []T) (n fuse.L1) {
-	if m, ok := g.Sparsifier.(Masker[T]); ok {
-		if n.Before, n.After = vec.SumAbsBits(delta, m.Mask(in, k)); n.Before-n.Before == 0 {
+	if m, ok := g.sparsifier.(masker[T]); ok {
+		if n.Before, n.After = vec.SumAbsBits(delta, m.mask(in, k)); n.Before-n.Before == 0 {
 			return n
 		}
 	}
 	n.Before = finiteNorm(delta)
-	g.Sparsify(in, k, delta)
+	g.sparsify(in, k, delta)
 	n.After = finiteNorm(delta)
 	return n
 }
@@ -161,8 +161,8 @@ func finiteNorm[T vec.Float](x []T) float64 {
 // tau is a tile of the k-th model's task vector, sparse and rescaled.
 func (g *arithmetic[T]) tau(in fuse.Operands[T], k int, base []T) []T {
 	x := in.Delta(k, base)
-	if g.Keeps(k) == Some {
-		g.Sparsify(in, k, x)
+	if g.keeps(k) == some {
+		g.sparsify(in, k, x)
 	}
 	if f := g.factors[k]; f != 1 {
 		vec.Scale(x, x, f)
@@ -188,11 +188,11 @@ func (g *arithmetic[T]) sum(in fuse.Operands[T], base []T) []T {
 	vec.Fill(d, 0)
 	for k, w := range g.weights {
 		height := in.Scratch.Mark()
-		switch g.Keeps(k) {
-		case Everything:
+		switch g.keeps(k) {
+		case everything:
 			dtype, data := in.Encoded(k)
 			format.AxpyDelta(dtype, d, w, data, base, in.Buffer())
-		case Some:
+		case some:
 			vec.Axpy(d, w, g.tau(in, k, base))
 		}
 		in.Scratch.Release(height)
@@ -209,7 +209,7 @@ func (g *arithmetic[T]) applyAgreed(in fuse.Operands[T], base []T) {
 	var weights [8]T
 	d, w := few[:0], weights[:0]
 	for k, x := range g.weights {
-		if g.Keeps(k) != Nothing {
+		if g.keeps(k) != nothing {
 			d, w = append(d, g.tau(in, k, base)), append(w, x)
 		}
 	}

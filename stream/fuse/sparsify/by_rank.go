@@ -25,16 +25,16 @@ func newByRank[T vec.Float](f *fuse.Fusion, seed uint64, shares []Share) *byRank
 	return b
 }
 
-func (b *byRank[T]) Search() []fuse.Stage { return nil }
+func (b *byRank[T]) search() []fuse.Stage { return nil }
 
-// Lay has every stage choose in whole rows before it works on their tiles, or remember what was chosen. The
+// lay has every stage choose in whole rows before it works on their tiles, or remember what was chosen. The
 // tiles are those of the shape, whatever is kept, because stages of several merges may be shown the same
 // ones ([fuse.Joint]).
-func (b *byRank[T]) Lay(stages []fuse.Stage) []fuse.Stage {
+func (b *byRank[T]) lay(stages []fuse.Stage) []fuse.Stage {
 	if len(stages) > 1 {
 		masked := make([]bool, b.Count())
 		for k := range masked {
-			masked[k] = b.Keeps(k) == Some
+			masked[k] = b.keeps(k) == some
 		}
 		b.chosen = newChosen(b.rows, masked)
 	}
@@ -44,12 +44,12 @@ func (b *byRank[T]) Lay(stages []fuse.Stage) []fuse.Stage {
 	return stages
 }
 
-func (b *byRank[T]) Sparsify(in fuse.Operands[T], k int, delta []T) {
-	vec.SelectBits(delta, b.Mask(in, k))
+func (b *byRank[T]) sparsify(in fuse.Operands[T], k int, delta []T) {
+	vec.SelectBits(delta, b.mask(in, k))
 }
 
-// Mask implements [Masker].
-func (b *byRank[T]) Mask(in fuse.Operands[T], k int) []uint32 {
+// mask implements [masker].
+func (b *byRank[T]) mask(in fuse.Operands[T], k int) []uint32 {
 	own := fuse.Memory[workerMemory](in.Scratch)
 	return own.rows.mask(own.mask[:], k, in.Tile)
 }
@@ -64,7 +64,7 @@ func (b *byRank[T]) choose(s *fuse.Scratch, sp *fuse.Span, whole int64) {
 		return
 	}
 	for k := range b.Count() {
-		if b.Keeps(k) != Some {
+		if b.keeps(k) != some {
 			continue
 		}
 		for t := range sp.Tiles {
@@ -85,8 +85,8 @@ func (b *byRank[T]) choose(s *fuse.Scratch, sp *fuse.Span, whole int64) {
 	b.chosen.note(m, whole)
 }
 
-// Norm implements [Normed], where all elements are finite.
-func (b *byRank[T]) Norm(in fuse.Operands[T], k int) (n fuse.L1, ok bool) {
+// norm implements [normed], where all elements are finite.
+func (b *byRank[T]) norm(in fuse.Operands[T], k int) (n fuse.L1, ok bool) {
 	if _, wide := any(T(0)).(float64); wide {
 		return n, false // sizes are of float32
 	}

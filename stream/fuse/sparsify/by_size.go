@@ -38,21 +38,21 @@ func newBySize[T vec.Float](f *fuse.Fusion, shares []Share, outliers bool) *bySi
 	return b
 }
 
-func (b *bySize[T]) Keeps(k int) Extent {
+func (b *bySize[T]) keeps(k int) extent {
 	c := b.kept[k]
 	switch {
 	case c.keep.K() == c.drop.K():
-		return Nothing
+		return nothing
 	case c.keep.All() && c.drop.None():
-		return Everything
+		return everything
 	}
-	return Some
+	return some
 }
 
-func (b *bySize[T]) Search() []fuse.Stage {
+func (b *bySize[T]) search() []fuse.Stage {
 	var groups []fuse.Selections[T]
 	for k, c := range b.kept {
-		if b.Keeps(k) == Some {
+		if b.keeps(k) == some {
 			score := func(in fuse.Operands[T]) []float32 {
 				s := fuse.Take[float32](in.Scratch, in.Len())
 				in.Distance(s, k)
@@ -64,7 +64,7 @@ func (b *bySize[T]) Search() []fuse.Stage {
 	return fuse.SearchTopK(b.Fusion, fuse.Reads{Base: true, Models: true}, groups)
 }
 
-func (b *bySize[T]) Sparsify(in fuse.Operands[T], k int, delta []T) {
+func (b *bySize[T]) sparsify(in fuse.Operands[T], k int, delta []T) {
 	c := b.kept[k]
 	if least, ok := c.keep.Bound(in.Tile); ok {
 		if over, ok := c.drop.Bound(in.Tile); ok {
@@ -81,4 +81,4 @@ func (b *bySize[T]) Sparsify(in fuse.Operands[T], k int, delta []T) {
 	in.Scratch.Release(height)
 }
 
-func (b *bySize[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }
+func (b *bySize[T]) lay(stages []fuse.Stage) []fuse.Stage { return stages }

@@ -11,18 +11,18 @@ type byChance[T vec.Float] struct {
 	chance
 }
 
-func (b *byChance[T]) Search() []fuse.Stage { return nil }
+func (b *byChance[T]) search() []fuse.Stage { return nil }
 
-func (b *byChance[T]) Sparsify(in fuse.Operands[T], k int, delta []T) {
-	vec.SelectBits(delta, b.Mask(in, k))
+func (b *byChance[T]) sparsify(in fuse.Operands[T], k int, delta []T) {
+	vec.SelectBits(delta, b.mask(in, k))
 }
 
-// Mask implements [Masker].
-func (b *byChance[T]) Mask(in fuse.Operands[T], k int) []uint32 {
+// mask implements [masker].
+func (b *byChance[T]) mask(in fuse.Operands[T], k int) []uint32 {
 	return b.noise[k].Mask(fuse.Memory[workerMemory](in.Scratch).mask[:], in.Lo, in.Hi, b.density[k])
 }
 
-func (b *byChance[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }
+func (b *byChance[T]) lay(stages []fuse.Stage) []fuse.Stage { return stages }
 
 // chance is what decides about each model that has a tensor.
 type chance struct {
@@ -38,4 +38,4 @@ func newChance(f *fuse.Fusion, seed uint64, shares []Share) (c chance) {
 	return c
 }
 
-func (c chance) Keeps(k int) Extent { return extentOf(c.density[k]) }
+func (c chance) keeps(k int) extent { return extentOf(c.density[k]) }

@@ -5,48 +5,48 @@ import (
 	"weld/stream/fuse"
 )
 
-// Sparsifier is S of generalised task arithmetic: it keeps some elements of each task vector.
-type Sparsifier[T vec.Float] interface {
-	// Search returns stages that find out what is kept.
-	Search() []fuse.Stage
-	// Keeps is how much of the k-th model's task vector is kept.
-	Keeps(k int) Extent
-	// Sparsify sets to 0 what is dropped of a tile of the k-th model's task vector, of which
+// sparsifier is S of generalised task arithmetic: it keeps some elements of each task vector.
+type sparsifier[T vec.Float] interface {
+	// search returns stages that find out what is kept.
+	search() []fuse.Stage
+	// keeps is how much of the k-th model's task vector is kept.
+	keeps(k int) extent
+	// sparsify sets to 0 what is dropped of a tile of the k-th model's task vector, of which
 	// some is kept.
-	Sparsify(in fuse.Operands[T], k int, delta []T)
-	// Lay gives stages the tiles that Sparsify needs.
-	Lay(stages []fuse.Stage) []fuse.Stage
+	sparsify(in fuse.Operands[T], k int, delta []T)
+	// lay gives stages the tiles that sparsify needs.
+	lay(stages []fuse.Stage) []fuse.Stage
 }
 
-// Masker is a sparsifier that has a mask of what is kept, before it sees the task vector.
-type Masker[T vec.Float] interface {
-	// Mask is lent until the next call with the same scratch.
-	Mask(in fuse.Operands[T], k int) []uint32
+// masker is a sparsifier that has a mask of what is kept, before it sees the task vector.
+type masker[T vec.Float] interface {
+	// mask is lent until the next call with the same scratch.
+	mask(in fuse.Operands[T], k int) []uint32
 }
 
-// Normed is a sparsifier that may know the L1 norms of a tile before and after it, as it has seen all elements.
-type Normed[T vec.Float] interface {
-	Norm(in fuse.Operands[T], k int) (n fuse.L1, ok bool)
+// normed is a sparsifier that may know the L1 norms of a tile before and after it, as it has seen all elements.
+type normed[T vec.Float] interface {
+	norm(in fuse.Operands[T], k int) (n fuse.L1, ok bool)
 }
 
-// Extent is how much of a task vector is kept.
-type Extent uint8
+// extent is how much of a task vector is kept.
+type extent uint8
 
 const (
-	Everything Extent = iota
-	Some
-	Nothing
+	everything extent = iota
+	some
+	nothing
 )
 
 // extentOf is what is kept at a density.
-func extentOf(density float64) Extent {
+func extentOf(density float64) extent {
 	switch {
 	case density >= 1:
-		return Everything
+		return everything
 	case density > 0:
-		return Some
+		return some
 	}
-	return Nothing
+	return nothing
 }
 
 // Rule says how elements are chosen.
@@ -67,8 +67,8 @@ type Share struct {
 	Epsilon float64 // of [ByRank]: how far a probability lies from the density, at most
 }
 
-// New makes a sparsifier for the models that have a tensor. The seed is of those that are random.
-func New[T vec.Float](rule Rule, f *fuse.Fusion, seed uint64, shares []Share) Sparsifier[T] {
+// newSparsifier makes one for the models that have a tensor. The seed is of those that are random.
+func newSparsifier[T vec.Float](rule Rule, f *fuse.Fusion, seed uint64, shares []Share) sparsifier[T] {
 	switch rule {
 	case ByMagnitude, WithoutOutliers:
 		return newBySize[T](f, shares, rule == WithoutOutliers)
@@ -116,10 +116,10 @@ func (rule Rule) tiles(models int) int {
 // unsparing keeps everything.
 type unsparing[T vec.Float] struct{}
 
-func (unsparing[T]) Search() []fuse.Stage                 { return nil }
-func (unsparing[T]) Keeps(int) Extent                     { return Everything }
-func (unsparing[T]) Sparsify(fuse.Operands[T], int, []T)  {}
-func (unsparing[T]) Lay(stages []fuse.Stage) []fuse.Stage { return stages }
+func (unsparing[T]) search() []fuse.Stage                 { return nil }
+func (unsparing[T]) keeps(int) extent                     { return everything }
+func (unsparing[T]) sparsify(fuse.Operands[T], int, []T)  {}
+func (unsparing[T]) lay(stages []fuse.Stage) []fuse.Stage { return stages }
 
 // workerMemory is what a worker holds between tiles.
 type workerMemory struct {
