@@ -20,7 +20,7 @@ c is the mean cosine of pairs of the N task vectors, of whole tensors or, with
 filter_wise, of each row`,
 			Base: recipe.Required, MinModels: 2,
 		},
-		family: incommon,
+		family: inCommon,
 		formula: formula[stockParams, none]{
 			single: modelStock[float32], double: modelStock[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: sphere.Tiles,
 			state: func(j *fuse.Job, all *stockParams) int64 { return sphere.Bytes(j, stockLines(j, all)) },

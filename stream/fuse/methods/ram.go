@@ -15,7 +15,7 @@ func init() {
 			Formula: `θ = θ₀ + mean of δₜ over the models that are active, |δₜ| > epsilon`,
 			Base:    recipe.Required, MinModels: 1,
 		},
-		family:  incommon,
+		family:  inCommon,
 		formula: formula[ramParams, none]{single: ram[float32], double: ram[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: ramTiles},
 	})
 	register(definition[ramPlusParams, none]{
@@ -28,7 +28,7 @@ where only one is, times 1 + r·min(ρₜ, alpha); ρₜ is the number of elemen
 model shares with others over the number of those that it has for itself`,
 			Base: recipe.Required, MinModels: 1,
 		},
-		family:     incommon,
+		family:     inCommon,
 		deviations: []Deviation{outputType},
 		formula:    formula[ramPlusParams, none]{single: ramPlus[float32], double: ramPlus[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: ramTiles},
 	})

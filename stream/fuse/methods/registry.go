@@ -2,6 +2,7 @@ package methods
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -24,7 +25,7 @@ type Method struct {
 	readsImportance func(all any) bool
 	unchanged       func(all, each any) bool
 	notes           func(all any) []string
-	start           func(m *Method, s Setup) fuse.Method
+	start           func(s Setup) fuse.Method
 }
 
 // Family is what methods have in common, and where docs/methods.md has them.
@@ -33,7 +34,7 @@ type Family int
 const (
 	selecting Family = iota
 	arithmetic
-	incommon
+	inCommon
 	averages
 	twoModels
 )
@@ -60,7 +61,7 @@ type Setup struct {
 }
 
 // New prepares a merge. The jobs' parameters are those that a [ParamDecoder] of the method made.
-func (m *Method) New(s Setup) fuse.Method { return m.start(m, s) }
+func (m *Method) New(s Setup) fuse.Method { return m.start(s) }
 
 // ReadsImportance reports whether the method reads importance files, at these values of the parameters that hold for all
 // models.
@@ -124,23 +125,43 @@ type definition[All, Each any] struct {
 	merge   func(s Setup, nonfinite fuse.Nonfinite, all *All, each []*Each) fuse.Method // of any other
 }
 
-// register adds a method. What is wrong with it fails [All]'s test, and not the program.
+// register adds a method. What is wrong with it fails a test, and not the program.
 func register[All, Each any](d definition[All, Each]) {
-	m := &Method{MethodSchema: d.MethodSchema, Family: d.family, Deviations: d.deviations, Exact: d.exact}
-	var err error
-	if m.all, err = fieldsOf(reflect.TypeFor[All](), false, d.defaults); err == nil {
-		m.each, err = fieldsOf(reflect.TypeFor[Each](), true, d.defaults)
-	}
-	if err == nil {
-		err = m.complete(d.defaults)
-	}
-	if _, twice := Find(m.Name); err == nil && twice {
-		err = fmt.Errorf("registered twice")
-	}
+	m, err := d.method()
 	if err != nil {
-		problems = append(problems, fmt.Errorf("method %q: %w", m.Name, err))
+		problems = append(problems, fmt.Errorf("method %q: %w", d.Name, err))
 		return
 	}
+	registry = append(registry, m)
+	slices.SortFunc(registry, func(a, b *Method) int {
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// method makes a method of a definition, or says what is wrong with that.
+func (d definition[All, Each]) method() (m *Method, err error) {
+	m = &Method{MethodSchema: d.MethodSchema, Family: d.family, Deviations: d.deviations, Exact: d.exact}
+	if m.all, err = fieldsOf(reflect.TypeFor[All](), false, d.defaults); err != nil {
+		return nil, err
+	}
+	if m.each, err = fieldsOf(reflect.TypeFor[Each](), true, d.defaults); err != nil {
+		return nil, err
+	}
+	if err := m.complete(d.defaults); err != nil {
+		return nil, err
+	}
+	if _, twice := Find(m.Name); twice {
+		return nil, errors.New("registered twice")
+	}
+	if f := d.formula; d.merge == nil && (f.single == nil || f.double == nil || f.tiles == nil) {
+		return nil, errors.New("has neither a merge nor a formula with single, double and tiles")
+	}
+	d.untype(m)
+	return m, nil
+}
+
+// untype gives a method the definition's functions, over parameters of any type.
+func (d definition[All, Each]) untype(m *Method) {
 	if d.readsImportance != nil {
 		m.readsImportance = func(all any) bool { return d.readsImportance(all.(*All)) }
 	}
@@ -150,21 +171,17 @@ func register[All, Each any](d definition[All, Each]) {
 	if d.notes != nil {
 		m.notes = func(all any) []string { return d.notes(all.(*All)) }
 	}
-	m.start = func(m *Method, s Setup) fuse.Method {
+	m.start = func(s Setup) fuse.Method {
 		nonfinite := nonfiniteOf(s.Shared)
 		if d.merge == nil {
 			return d.formula.untyped().Method(s.Jobs, nonfinite)
 		}
-		var each []*Each
-		for _, v := range s.Models {
-			each = append(each, m.each.decode(v).(*Each))
+		each := make([]*Each, len(s.Models))
+		for i, v := range s.Models {
+			each[i] = m.each.decode(v).(*Each)
 		}
 		return d.merge(s, nonfinite, m.all.decode(s.Shared).(*All), each)
 	}
-	registry = append(registry, m)
-	slices.SortFunc(registry, func(a, b *Method) int {
-		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Name, b.Name))
-	})
 }
 
 // complete puts the parameters together, and checks what can be checked of a method before it is used.
@@ -196,9 +213,9 @@ func (m *Method) complete(defaults map[string]string) error {
 	}
 	switch {
 	case m.Name == "":
-		return fmt.Errorf("has no name")
+		return errors.New("has no name")
 	case m.Summary == "" || m.Formula == "":
-		return fmt.Errorf("has no summary, or no formula")
+		return errors.New("has no summary, or no formula")
 	}
 	return nil
 }

@@ -82,11 +82,12 @@ func TestWrongRegistrations(t *testing.T) {
 		return recipe.MethodSchema{Name: name, Summary: "what it does", Formula: "θ"}
 	}
 	for want, try := range map[string]func(){
-		"registered twice":    func() { register(definition[none, none]{MethodSchema: method(before[0].Name)}) },
-		"has no name":         func() { register(definition[none, none]{MethodSchema: method("")}) },
-		"has no summary":      func() { register(definition[none, none]{MethodSchema: recipe.MethodSchema{Name: "x", Formula: "θ"}}) },
-		"or no formula":       func() { register(definition[none, none]{MethodSchema: recipe.MethodSchema{Name: "x", Summary: "s"}}) },
-		`key "number" stands`: func() { register(definition[number, number]{MethodSchema: method("x")}) },
+		"registered twice":              func() { register(definition[none, none]{MethodSchema: method(before[0].Name)}) },
+		"neither a merge nor a formula": func() { register(definition[number, none]{MethodSchema: method("x")}) },
+		"has no name":                   func() { register(definition[none, none]{MethodSchema: method("")}) },
+		"has no summary":                func() { register(definition[none, none]{MethodSchema: recipe.MethodSchema{Name: "x", Formula: "θ"}}) },
+		"or no formula":                 func() { register(definition[none, none]{MethodSchema: recipe.MethodSchema{Name: "x", Summary: "s"}}) },
+		`key "number" stands`:           func() { register(definition[number, number]{MethodSchema: method("x")}) },
 		`default of "numbr"`: func() {
 			register(definition[number, none]{MethodSchema: method("x"), defaults: map[string]string{"numbr": "2"}})
 		},

@@ -18,7 +18,7 @@ erase      mₜ = [sign δₜ = sign Σ δ]
 θ = θ₀ + Σ mₜwₜδₜ / Σ mₜwₜ`,
 			Base: recipe.Required, MinModels: 1,
 		},
-		family: incommon,
+		family: inCommon,
 		deviations: []Deviation{equalScores,
 			{Name: "sce-energy", Text: "models are weighed by their energy however small it is, where mergekit weighs all alike below 1e-6"},
 			{Name: "sce-divisor", Text: "the sum of the weights that agree divides however small it is, where mergekit takes at least 1e-6"}},
