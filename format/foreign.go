@@ -94,7 +94,7 @@ var markupStart = regexp.MustCompile(`(?i)^\x{feff}?\s*(?:<!doctype html|<html|<
 
 func markup(head []byte) bool { return markupStart.Match(head) }
 
-// answer recognises JSON that tells of an error, as the Hub and other servers send it.
+// answer recognises JSON that reports an error, as the Hub and other servers send it.
 func answer(head []byte) bool {
 	var said struct {
 		Error   any `json:"error"`

@@ -24,7 +24,7 @@ func (n *Names) Keep(name []byte, left int) string {
 }
 
 // NameTable finds the entries of a list by name: a hash table of their places, 4 bytes a slot, that holds no
-// names. Whoever asks tells the name at a place. The zero value is empty.
+// names. Whoever asks gives the name at a place. The zero value is empty.
 type NameTable struct {
 	seed  maphash.Seed
 	slots []uint32 // a power of two of them, less than 4/5 full
@@ -78,7 +78,7 @@ func (t *NameTable) grow(size int, at func(place int) string) {
 // place is what a slot holds.
 func (t *NameTable) place(slot int) int { return int(t.slots[slot]&uint32(len(t.slots)-1)) - 1 }
 
-// slot is where a name of a hash is, or would be, with a tag; same tells whether it is the name at a place.
+// slot is where a name of a hash is, or would be, with a tag; same reports whether it is the name at a place.
 func (t *NameTable) slot(hash uint64, same func(place int) bool) (i int, tag uint32) {
 	mask := uint32(len(t.slots) - 1)
 	tag = uint32(hash>>32) &^ mask

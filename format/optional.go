@@ -129,11 +129,11 @@ func Read(c Checkpoint, i int, off, n int64) (mmapio.View, error) {
 
 // Advised is a [Checkpoint] that passes on what is said of its bytes to the system that holds them.
 type Advised interface {
-	// Advise tells the system about bytes [off, off+n) of tensor i.
+	// Advise informs the system about bytes [off, off+n) of tensor i.
 	Advise(a mmapio.Advice, i int, off, n int64)
 }
 
-// Advise tells the system about bytes [off, off+n) of tensor i. It is advice: where nobody listens, nothing happens.
+// Advise informs the system about bytes [off, off+n) of tensor i. It is advice: where nobody listens, nothing happens.
 func Advise(c Checkpoint, a mmapio.Advice, i int, off, n int64) {
 	if x, ok := c.(Advised); ok {
 		x.Advise(a, i, off, n)

@@ -154,7 +154,7 @@ const (
 	Done
 )
 
-// Advise tells the system about a range. It does not wait.
+// Advise informs the system about a range. It does not wait.
 func (f *File) Advise(a Advice, off, n int64) {
 	if off >= 0 && n > 0 {
 		f.reads.advise(a, off, n)
@@ -165,7 +165,7 @@ func (f *File) Advise(a Advice, off, n int64) {
 func (f *File) Unchanged() error { return Unchanged(f.path, f.info) }
 
 // Unchanged compares a file with what it was: size, modification time and identity, and,
-// where the system tells, whether it was written to and its times set back. Any difference is a
+// where the system says so, whether it was written to and its times set back. Any difference is a
 // [*ChangedError].
 func Unchanged(path string, was os.FileInfo) error {
 	now, err := os.Stat(path)

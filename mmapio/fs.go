@@ -15,7 +15,7 @@ type FS interface {
 	Lock(path string) (io.Closer, error)
 	// MakeDir makes a directory that must not exist yet, and holds it.
 	MakeDir(path string) (OpenDir, error)
-	// Identify tells what a name stands for from all else on its file system, for other
+	// Identify distinguishes what a name stands for from all else on its file system, for other
 	// processes too. Links are not followed.
 	Identify(path string) (string, error)
 	// Rename moves a file or directory. A file may replace a file, and a directory an

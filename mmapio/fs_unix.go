@@ -18,7 +18,7 @@ import (
 const renamesOpenDirs = true
 
 // lockFile takes an advisory lock that ends with the process, so that what a killed
-// run left can be told from what a running one writes.
+// run left can be distinguished from what a running one writes.
 func lockFile(path string) (io.Closer, error) { return lockBy(path, unix.Flock) }
 
 // lockBy is lockFile by flock, or what a test has for it.
@@ -131,7 +131,7 @@ func syncDir(f *os.File) error {
 	return err
 }
 
-// FreeSpace tells how many bytes a user may still write below dir; ok is false
+// FreeSpace says how many bytes a user may still write below dir; ok is false
 // where the system does not say.
 func FreeSpace(dir string) (free int64, ok bool) {
 	var st unix.Statfs_t

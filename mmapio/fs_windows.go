@@ -80,7 +80,7 @@ func exchange(_, _ string) error { return errors.ErrUnsupported }
 // syncDir does nothing: NTFS journals names, and directories cannot be flushed.
 func syncDir(*os.File) error { return nil }
 
-// FreeSpace tells how many bytes a user may still write below dir; ok is false
+// FreeSpace says how many bytes a user may still write below dir; ok is false
 // where the system does not say.
 func FreeSpace(dir string) (free int64, ok bool) {
 	name, err := windows.UTF16PtrFromString(dir)

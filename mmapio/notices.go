@@ -12,7 +12,7 @@ var notices struct {
 	sync.Mutex
 	known []string // causes
 	all   []string
-	told  int
+	said  int
 }
 
 // notice adds one, unless its cause is known.
@@ -30,7 +30,7 @@ func notice(cause, text string, args ...any) {
 func Notices() []string {
 	notices.Lock()
 	defer notices.Unlock()
-	fresh := notices.all[notices.told:]
-	notices.told = len(notices.all)
+	fresh := notices.all[notices.said:]
+	notices.said = len(notices.all)
 	return slices.Clone(fresh)
 }

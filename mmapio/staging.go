@@ -309,7 +309,7 @@ func (s *Staging) taken(err error) error {
 	return errors.Join(err, s.inPlace())
 }
 
-// occupied tells whether something is under the final name that the output may
+// occupied reports whether something is under the final name that the output may
 // replace; it is an error if it may not. An empty directory is nothing.
 func (s *Staging) occupied(replace bool) (bool, error) {
 	info, err := os.Lstat(s.final)

@@ -18,7 +18,7 @@ type follower struct {
 	numbers []failed
 }
 
-// failed is a number that cannot tell the layers of the stack apart.
+// failed is a number that cannot distinguish the layers of the stack.
 type failed struct {
 	key   string
 	kinds []string
@@ -86,7 +86,7 @@ func (f *follower) taken(m member, like way) (kinds []string, err error) {
 }
 
 // kindsOf finds the kinds of the layers of the model that a slice is of: in the same place of its
-// configuration, or where else that describes the part, and told in the same way.
+// configuration, or where else that describes the part, and said in the same way.
 func (p Submodel) kindsOf(t Taken, m member, like way) (kinds []string, ok bool) {
 	all, _ := members(t.Config)
 	c := speaker{t.Config, all, t.Layers, t.Behind}
@@ -106,7 +106,7 @@ func (p Submodel) kindsOf(t Taken, m member, like way) (kinds []string, ok bool)
 	return kinds, ok
 }
 
-// settle tells of the numbers that have no value for the stack. Where lists tell the same kinds apart, by one
+// settle reports the numbers that have no value for the stack. Where lists distinguish the same kinds, by one
 // law of the number at least, they go before the number, which then says nothing.
 func (f *follower) settle() {
 	for _, number := range f.numbers {
@@ -120,18 +120,18 @@ func (f *follower) settle() {
 	}
 }
 
-// listed reports whether the entries of lists tell kinds apart, by one law.
+// listed reports whether the entries of lists distinguish kinds, by one law.
 func (f *follower) listed(kinds []string, law int) bool {
 	if len(f.lists) == 0 {
 		return false
 	}
 	by := make(map[string]byte)
 	for i := range kinds {
-		var told []string
+		var entries []string
 		for _, list := range f.lists {
-			told = append(told, list[i])
+			entries = append(entries, list[i])
 		}
-		key := strings.Join(told, "\n")
+		key := strings.Join(entries, "\n")
 		if old, known := by[key]; known && old != kinds[i][law] {
 			return false
 		}

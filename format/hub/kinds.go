@@ -8,10 +8,10 @@ import (
 
 // Layers of a model may be of several kinds: dense or with experts, of one kind of attention or another. A
 // configuration says which are which in few ways: a list with an entry for each layer, a list of layers, a
-// text with a letter for each, or numbers such as a period. They are told by the member's key, and not by
+// text with a letter for each, or numbers such as a period. They are distinguished by the member's key, and not by
 // the architecture.
 
-// way is how one member of a configuration, or a pair of them, tells layers apart.
+// way is how one member of a configuration, or a pair of them, distinguishes layers.
 type way interface {
 	// kinds are those of the layers of the model that the configuration is of.
 	kinds() []string
@@ -31,7 +31,7 @@ type speaker struct {
 	layers, spare int64 // those that count, and those that are stored behind them
 }
 
-// wayOf tells how a member speaks of layers: not at all (nil), or in a way that cannot be followed (unsure).
+// wayOf says how a member speaks of layers: not at all (nil), or in a way that cannot be followed (unsure).
 func (c speaker) wayOf(m member) (w way, unsure bool) {
 	if m.start == m.end || c.layers > MostLayers || strings.Contains(m.key, "mtp") { // of layers that predict further tokens
 		return nil, false
@@ -66,7 +66,7 @@ var (
 	pointingKeys = []string{"kv_source_layers"}
 )
 
-// list tells by a list's key and entries what it says of layers. As many entries as layers alone say nothing:
+// list says by a list's key and entries what it says of layers. As many entries as layers alone say nothing:
 // eos_token_id has two, and so may a model have layers. Numbers that are all different and all of layers may
 // name some.
 func (c speaker) list(m member) (w way, unsure bool) {
@@ -110,7 +110,7 @@ func (c speaker) layersIn(items []span) (of []int64, distinct bool) {
 	return of, len(seen) == len(items)
 }
 
-// letters tells whether a text has a letter for each layer.
+// letters reports whether a text has a letter for each layer.
 func (c speaker) letters(m member) (w way, unsure bool) {
 	text := string(c.doc[m.start+1 : m.end-1])
 	if !strings.HasSuffix(m.key, "pattern") || text == "" || strings.ContainsFunc(text, func(r rune) bool { return r == '\\' || r > '~' || r <= ' ' }) {

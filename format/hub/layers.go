@@ -54,7 +54,7 @@ func (s Stack) After() (n int64) {
 }
 
 // Restack rewrites what a config.json says of a part's layers: their number, where it is Before, and what
-// tells their kinds apart, by the configurations of the models that the layers come from. Every other byte
+// distinguishes their kinds, by the configurations of the models that the layers come from. Every other byte
 // stays as it is. left says, a line each, what could not follow, and what was added.
 func Restack(config []byte, s Stack) (out []byte, left []string) {
 	all, sound := members(config)

@@ -56,7 +56,7 @@ type rule struct {
 	laws    []law
 }
 
-// rule tells whether a member is a number that says which layers are of which kind; nil if not.
+// rule reports whether a member is a number that says which layers are of which kind; nil if not.
 func (c speaker) rule(m member) way {
 	value, err := strconv.ParseInt(string(c.doc[m.start:m.end]), 10, 64)
 	if err != nil {

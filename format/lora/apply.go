@@ -51,7 +51,7 @@ type matching struct {
 	sites         map[siteKey]*moduleSite
 	shared        map[string]int  // tensors that serve all modules, by slot
 	edits         map[int]*edit   // by target
-	told          bool            // that the shared matrices are missing
+	reported      bool            // that the shared matrices are missing
 	ways          map[string]ways // how the layers of each stack lie, once it is asked for
 	name          string          // of the adapter in its own tensors
 	named         bool

@@ -8,7 +8,7 @@
 //	base_model.model.<anything else>                replaces a tensor of the base
 //
 // where PEFT also knows an adapter's name behind the slot, as in lora_A.default.weight. With s = alpha/r, or
-// alpha/√r under use_rslora, and W [out, in] (or [in, out], as GPT-2's layers lie, which the shapes tell),
+// alpha/√r under use_rslora, and W [out, in] (or [in, out], as GPT-2's layers lie, which the shapes show),
 //
 //	linear.go     LoRA       W + s·B·A, also of embeddings and convolutions; b + s·b_B (lora_bias)
 //	dora.go       DoRA       (m / ‖V‖)·V with V = W + s·B·A, row by row

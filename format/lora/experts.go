@@ -12,7 +12,7 @@ import (
 // of B: W'ₑ = W ₑ + s·Σₖ B[·, k·E + e]·A[e·r + k, ·]. A parameter of two dimensions is a linear layer.
 //
 // Wrappers of several parameters of one module lie inside of each other, and a name in the file says how
-// deep, but not of which parameter. Their shapes tell.
+// deep, but not of which parameter. Their shapes show it.
 
 // parameter is a tensor of the base that target_parameters names.
 type parameter struct {
@@ -123,7 +123,7 @@ type stack struct {
 	rank    int64
 	out, in int64
 	turned  bool // experts are [in, out]
-	square  bool // which cannot be told
+	square  bool // which cannot be known
 }
 
 // stack fits a site's factors to a parameter.

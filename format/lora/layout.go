@@ -48,18 +48,18 @@ func layoutOf(c format.Checkpoint) (l adapterLayout, ok bool) {
 }
 
 func (l adapterLayout) holds(tensors []format.Tensor) bool {
-	told := false // a name as short as MLX's m says nothing by itself
+	named := false // a name as short as MLX's m says nothing by itself
 	for _, t := range tensors {
 		if !l.name.MatchString(t.Name) {
 			return false
 		}
-		told = told || tell.MatchString(t.Name)
+		named = named || adapterName.MatchString(t.Name)
 	}
-	return told
+	return named
 }
 
-// tell is what only names of adapters have.
-var tell = regexp.MustCompile(`base_model\.|lora|lycoris|lokr_|hada_|diffusion_model\.`)
+// adapterName is what only names of adapters have.
+var adapterName = regexp.MustCompile(`base_model\.|lora|lycoris|lokr_|hada_|diffusion_model\.`)
 
 // CheckLayout refuses an adapter that another program than PEFT wrote, and says which; whether
 // one in PEFT's layout can be applied is for [Apply] to say.

@@ -11,7 +11,7 @@ import (
 // PEFT asks the layer's class, whatever fan_in_fan_out says, and loads no adapter of the other shape. A
 // checkpoint has no classes, but a Conv1D always has a bias, with an element for each output.
 
-// turned reports whether a matrix of the base is [in, out], or notes that nothing tells.
+// turned reports whether a matrix of the base is [in, out], or notes that nothing says so.
 func (m *matching) turned(s *moduleSite, target int) (turned, ok bool) {
 	t := m.base.Tensors()[target]
 	bias, _, found := m.bias(s)

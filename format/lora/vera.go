@@ -11,8 +11,8 @@ func (m *matching) vera(s *moduleSite) {
 	a, okA := m.shared["vera_A"]
 	b, okB := m.shared["vera_B"]
 	if !okA || !okB {
-		if !m.told {
-			m.told = true
+		if !m.reported {
+			m.reported = true
 			m.fault(s.first, format.KindUnsupported, "the file lacks the matrices vera_A and vera_B that all layers share (save_projection is false): PyTorch's random numbers of projection_prng_key make them, which weld does not have; save the adapter with save_projection")
 		}
 		return

@@ -184,7 +184,7 @@ func (m *Meeting) single(all []expertFusion, doubt func(tensor, piece int) Doubt
 func unique(a, b []string) []string { return slices.Compact(append(slices.Clone(a), b...)) }
 
 // fusions finds what fused tensors are made of, but in modules one of whose tensors does not fit: a matrix
-// that is square tells nothing of its layout, the one beside it does.
+// that is square says nothing of its layout, the one beside it does.
 func (m *Meeting) fusions(tensors []format.Tensor, of []int, others []format.Tensor, known map[string]int) (list []expertFusion) {
 	found, module, unfit := make(map[int][]int), make(map[int]string), m.turning(tensors)
 	for _, i := range of {

@@ -336,7 +336,7 @@ func (s *FileReader) Read(off, n int64) (mmapio.View, error) { return s.View(off
 // ViewCost bounds the memory that a view of n bytes takes.
 func (s *FileReader) ViewCost(n int64) int64 { return s.a.reader.ViewCost(n) }
 
-// Advise tells the system about the blocks of a range of the file.
+// Advise informs the system about the blocks of a range of the file.
 func (s *FileReader) Advise(ad mmapio.Advice, off, n int64) {
 	first, last := s.a.reader.Find(s.f.Begin+off), s.a.reader.Find(s.f.Begin+off+n-1)
 	if first <= last && last < len(s.a.blocks) {

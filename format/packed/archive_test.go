@@ -2,6 +2,7 @@ package packed
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -234,8 +235,18 @@ func TestRepeatedBlocks(t *testing.T) {
 	kindAnd(t, "version 1", err, format.KindRecord, "version 1 does not have")
 	// One that names a place where nothing begins.
 	i := slices.IndexFunc(records, func(r []byte) bool { return tag(r) == tagData && r[21] == byte(repeated) })
+	damaged := slices.Clone(records)
+	damaged[i] = bytes.Clone(records[i])
+	damaged[i][recordSize]++
+	_, err = readAll(opened(t, joined(header, damaged)))
+	kindAnd(t, "a damaged origin", err, format.KindChecksum, "its checksum differs")
 	records[i][recordSize]++
 	reseal(records[i])
+	index := records[len(records)-2]
+	copy(index[bytes.Index(index, binary.LittleEndian.AppendUint32(nil, binary.LittleEndian.Uint32(damaged[i][24:]))):], records[i][24:28])
+	reseal(index)
+	_, err = readAll(opened(t, joined(header, records)))
+	kindAnd(t, "another origin, by the index", err, format.KindChecksum, "no earlier block begins")
 	_, _, err = scanAll(joined(header, records))
 	kindAnd(t, "another origin", err, format.KindRecord, "no earlier block begins")
 }

@@ -23,7 +23,7 @@ type Declared struct {
 	QuantConfig []byte // hf_quant_config.json
 }
 
-// Recognize finds the scheme of a checkpoint; nil if its values are stored plainly. stale tells what is
+// Recognize finds the scheme of a checkpoint; nil if its values are stored plainly. stale says what is
 // declared nevertheless, as "FILE: KEY".
 func Recognize(d Declared, tensors []format.Tensor) (s *Scheme, stale []string) {
 	declared, terms := d.list()

@@ -87,7 +87,7 @@ func readRaw(path string, r io.ReaderAt, size int64) ([]byte, error) {
 	return raw, readFull(path, r, raw, lengthSize)
 }
 
-// foreign tells what a file is that cannot be one of the format, if that can be told.
+// foreign says what a file is that cannot be one of the format, if that is known.
 func foreign(path string, r io.ReaderAt, size int64) error {
 	head := make([]byte, min(size, format.ForeignHead))
 	n, _ := r.ReadAt(head, 0) // whoever reads on will say what is wrong

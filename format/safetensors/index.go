@@ -59,9 +59,9 @@ func ParseIndex(path string, raw []byte) (*Index, error) {
 	return ix, nil
 }
 
-// ScanIndex reads an index as [ParseIndex] does, and holds but a piece of it: found is told of each tensor, whose name
+// ScanIndex reads an index as [ParseIndex] does, and holds but a piece of it: found is called with each tensor, whose name
 // is good for the call, of its shard, and of where in the file it is listed. Whether one is listed twice is
-// for found to tell.
+// for found to say.
 func ScanIndex(path string, r io.Reader, found func(name []byte, shard string, at int64) error) error {
 	p := indexParser{scanner: scanner{path: path, more: r}, parsed: new(Index), found: found}
 	return p.index()

@@ -134,7 +134,7 @@ func (z *CompressedFile) Close() error {
 // Read is View: a frame is decoded whole anyway.
 func (z *CompressedFile) Read(off, n int64) (mmapio.View, error) { return z.View(off, n) }
 
-// Advise tells the system about the frames of a range of the content.
+// Advise informs the system about the frames of a range of the content.
 func (z *CompressedFile) Advise(a mmapio.Advice, off, n int64) {
 	first, last := z.Find(off), z.Find(off+n-1)
 	if first <= last && last < len(z.places) {

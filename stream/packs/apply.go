@@ -101,12 +101,12 @@ func (a *application) verify(ctx context.Context, path string) error {
 	}
 	p := a.patches[0]
 	a.Progress.Begin(run.Phase{Name: "compare the result", Index: 2, Count: 2, Bytes: p.Content()})
-	a.tell(p)
+	a.fillOutcome(p)
 	return a.restore(ctx, p, nil)
 }
 
-// tell fills the report.
-func (a *application) tell(p *patch.Patch) {
+// fillOutcome fills the report.
+func (a *application) fillOutcome(p *patch.Patch) {
 	digest := p.Digest()
 	a.report.Files, a.report.Bytes, a.report.Packed, a.report.Digest = len(p.Files()), p.Content(), p.Info().Size(), hex.EncodeToString(digest[:])
 }
@@ -221,7 +221,7 @@ func (a *application) write(ctx context.Context) error {
 	if err := format.Unchanged(a.base); err != nil {
 		return err
 	}
-	a.tell(last)
+	a.fillOutcome(last)
 	return nil
 }
 

@@ -23,7 +23,7 @@ const (
 )
 
 // hold takes account of so many tensors. What is held of them counts towards the memory up to half of it, and Beyond is
-// told what comes on top.
+// given what comes on top.
 func (o *Options) hold(tensors int, each int64) {
 	o.held += int64(tensors) * each
 	if o.Beyond != nil {

@@ -40,7 +40,7 @@ func (f *packFile) holds(h *safetensors.Header) {
 	}
 }
 
-// announce tells a pack of the file that comes.
+// announce announces the file to a pack.
 func (f *packFile) announce(w blockWriter) (*packed.FileWriter, error) {
 	if f.tensors == nil {
 		return w.Bytes(f.name, f.size)

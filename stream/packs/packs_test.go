@@ -4,146 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"weld/format"
 	"weld/format/open"
 	"weld/format/safetensors"
 	"weld/mmapio"
-	"weld/stream"
-	"weld/stream/run"
 )
-
-// options are those of a run, with what - means.
-func options(in []byte, out *bytes.Buffer) Options {
-	return Options{Options: stream.Options{Threads: 3, Progress: new(run.Progress)}, In: bytes.NewReader(in), Out: out}
-}
-
-// tensors are of all kinds: some of several blocks, some without elements.
-func tensors() []format.Tensor {
-	return []format.Tensor{
-		{Name: "model.embed_tokens.weight", DType: format.BF16, Shape: []int64{700, 900}},
-		{Name: "a.weight", DType: format.F32, Shape: []int64{300, 700}},
-		{Name: "b.weight", DType: format.F16, Shape: []int64{33, 17}},
-		{Name: "c.empty", DType: format.F32, Shape: []int64{0, 7}},
-		{Name: "d.mask", DType: format.Bool, Shape: []int64{1000}},
-		{Name: "e.scalar", DType: format.I64, Shape: nil},
-		{Name: "f.weight", DType: format.F8E4M3, Shape: []int64{64, 1000}},
-	}
-}
-
-// write makes a Hub directory of several shards with small files beside them. change alters a tensor's values.
-func write(t *testing.T, list []format.Tensor, seed uint64, change func(name string, x []float64)) string {
-	t.Helper()
-	dir := t.TempDir()
-	layout, err := safetensors.NewLayout(list, map[string]string{"format": "pt"}, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var targets []safetensors.Target
-	var files []*os.File
-	for _, s := range layout.Shards {
-		f, err := os.Create(filepath.Join(dir, s.Name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files, targets = append(files, f), append(targets, f)
-	}
-	w, err := safetensors.NewWriter(layout, targets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, tensor := range list {
-		r := rand.New(rand.NewPCG(seed, uint64(len(tensor.Name))))
-		x := make([]float64, tensor.Elements())
-		for k := range x {
-			x[k] = r.NormFloat64() * 0.02
-		}
-		if change != nil {
-			change(tensor.Name, x)
-		}
-		data := make([]byte, tensor.Bytes())
-		if tensor.DType.Computable() {
-			format.Encode(tensor.DType, data, x)
-		} else {
-			for k := range data {
-				data[k] = byte(int(1000*x[k%len(x)])) & 1
-			}
-		}
-		if len(data) == 0 {
-			continue
-		}
-		if err := w.WriteAt(i, 0, data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, f := range files {
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	small := map[string]string{
-		"config.json": `{"num_hidden_layers": 2}`, "empty.txt": "", "additional_chat_templates/rag.jinja": "{{ x }}",
-		"tokenizer.json": strings.Repeat("a token, ", 100_000),
-	}
-	if index := layout.Index(); index != nil {
-		raw, err := io.ReadAll(index)
-		if err != nil {
-			t.Fatal(err)
-		}
-		small[safetensors.IndexName] = string(raw)
-	}
-	for name, text := range small {
-		put(t, filepath.Join(dir, name), []byte(text))
-	}
-	return dir
-}
-
-func put(t *testing.T, path string, data []byte) string {
-	t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, data, 0o666)); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// same demands that two directories hold the same files.
-func same(t *testing.T, got, want string) {
-	t.Helper()
-	a, b := contents(t, got), contents(t, want)
-	for name, data := range b {
-		if !bytes.Equal(a[name], data) {
-			t.Errorf("%s: %s differs, or is not there", got, name)
-		}
-		delete(a, name)
-	}
-	for name := range a {
-		t.Errorf("%s: %s should not be there", got, name)
-	}
-}
-
-func contents(t *testing.T, dir string) map[string][]byte {
-	t.Helper()
-	files := make(map[string][]byte)
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		rel, _ := filepath.Rel(dir, path)
-		files[rel], err = os.ReadFile(path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
 
 // A checkpoint comes out of a pack as it went in, from a file and from a pipe; and the pack is read as a
 // checkpoint without being unpacked.
@@ -328,92 +198,6 @@ func TestSalvage(t *testing.T) {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
-}
-
-// A patch restores the exact files from the base, however that is stored, alone and in a chain; other bases are
-// refused.
-func TestPatches(t *testing.T) {
-	ctx, tmp := context.Background(), t.TempDir()
-	list := tensors()
-	base := write(t, list, 1, nil)
-	other := append([]format.Tensor{{Name: "new", DType: format.BF16, Shape: []int64{50, 50}}}, list[1:]...)
-	other[1].Name = "a.renamed"
-	some := func(name string, x []float64) {
-		for i := 0; i < len(x); i += 20 {
-			x[i] += 0.001
-		}
-	}
-	second := write(t, list, 1, some)
-	third := write(t, other, 1, nil)
-	p1, p2 := filepath.Join(tmp, "1.weldpatch"), filepath.Join(tmp, "2.weldpatch")
-	r1, err := Patch(ctx, base, second, p1, options(nil, nil))
-	if err != nil || r1.Ratio() > 0.08 {
-		t.Fatalf("%+v, %v", r1, err)
-	}
-	r2, err := Patch(ctx, second, third, p2, options(nil, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(r2.Added) != 2 || len(r2.Removed) != 2 || len(r2.Renamed) != 0 { // a.weight has other values than a.renamed
-		t.Errorf("%+v", r2)
-	}
-	apply := func(name string, base string, patches ...string) error {
-		out := filepath.Join(tmp, name)
-		_, err := Apply(ctx, base, patches, out, options(nil, nil))
-		if _, there := os.Stat(out); err != nil && there == nil {
-			t.Errorf("%s: something stands there after an error", name)
-		}
-		return err
-	}
-	if err := apply("second", base, p1); err != nil {
-		t.Fatal(err)
-	}
-	same(t, filepath.Join(tmp, "second"), second)
-	if err := apply("third", base, p1, p2); err != nil {
-		t.Fatal(err)
-	}
-	same(t, filepath.Join(tmp, "third"), third)
-	pack := filepath.Join(tmp, "base.weld")
-	if _, err := Pack(ctx, base, pack, options(nil, nil)); err != nil {
-		t.Fatal(err)
-	}
-	if err := apply("of a pack", pack, p1); err != nil {
-		t.Fatal(err)
-	}
-	same(t, filepath.Join(tmp, "of a pack"), second)
-	for name, err := range map[string]error{
-		"other values":  apply("bad", second, p1),
-		"other tensors": apply("bad", third, p1),
-		"wrong order":   apply("bad", base, p2, p1),
-		"not its base":  apply("bad", base, p2),
-	} {
-		if format.KindOf(err) != format.KindBase {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if v, err := Verify(ctx, p1, base, options(nil, nil)); err != nil || len(v.Damage) > 0 {
-		t.Errorf("verify with the base: %+v, %v", v, err)
-	}
-	if _, err := Verify(ctx, p1, third, options(nil, nil)); format.KindOf(err) != format.KindBase {
-		t.Errorf("verify with another base: %v", err)
-	}
-}
-
-// A tensor that only has another name is not stored again.
-func TestRenamed(t *testing.T) {
-	ctx, tmp := context.Background(), t.TempDir()
-	one := []format.Tensor{{Name: "layers.0.weight", DType: format.BF16, Shape: []int64{400, 400}}}
-	two := []format.Tensor{{Name: "layers.1.weight", DType: format.BF16, Shape: []int64{400, 400}}}
-	base, next := write(t, one, 1, nil), write(t, two, 1, nil)
-	patch := filepath.Join(tmp, "x.weldpatch")
-	r, err := Patch(ctx, base, next, patch, options(nil, nil))
-	if err != nil || len(r.Renamed) != 1 || r.Ratio() > 0.01 {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	if _, err := Apply(ctx, base, []string{patch}, filepath.Join(tmp, "out"), options(nil, nil)); err != nil {
-		t.Fatal(err)
-	}
-	same(t, filepath.Join(tmp, "out"), next)
 }
 
 // What is in the way stays, and nothing half-written does.

@@ -156,7 +156,7 @@ func (r *PatchReport) besides(base format.Checkpoint, in *packFiles) error {
 }
 
 // beside lists the files of the folder that the base is; of one that is a file, those that belong to it as far as
-// their names tell.
+// their names say.
 func beside(base format.Checkpoint) ([]string, error) {
 	if info, err := os.Stat(base.Path()); err == nil && (info.IsDir() || packed.IsName(base.Path())) {
 		l, err := list(format.Beside(base), func(string) bool { return false })
