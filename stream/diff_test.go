@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,6 +23,28 @@ func TestCompareWithItself(t *testing.T) {
 	d := compare(t, c, c, Options{})
 	if !d.Same() || d.Equal != len(c) || len(d.Tensors) != 0 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// What both have to say is said once; what is wrong with each is said of both.
+func TestCompareSaysAllOnce(t *testing.T) {
+	dir := t.TempDir()
+	c := newFamily(1, small()...).base
+	part := c.save(t, filepath.Join(dir, "model-00001-of-00002.safetensors"))
+	d, err := CompareCheckpoints(context.Background(), part, part, Options{})
+	if err != nil || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "shard 1 of 2") {
+		t.Errorf("%v, %+v", err, d)
+	}
+	var damaged []string
+	for _, name := range []string{"x", "y"} {
+		c.save(t, filepath.Join(dir, name, "model.safetensors"))
+		write(t, filepath.Join(dir, name, "config.json", "is-a-directory"), nil)
+		damaged = append(damaged, filepath.Join(dir, name))
+	}
+	_, err = CompareCheckpoints(context.Background(), damaged[0], damaged[1], Options{})
+	var all *plan.InputError
+	if !errors.As(err, &all) || len(all.Problems) != 2 || !strings.Contains(err.Error(), damaged[0]) || !strings.Contains(err.Error(), damaged[1]) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -51,7 +51,7 @@ func (p *planner) open() (problems []error) {
 			problems = append(problems, err)
 			return nil
 		}
-		p.noteOnce(format.Notes(in.Checkpoint))
+		p.Notes = appendNew(p.Notes, format.Notes(in.Checkpoint))
 		return in
 	}
 	if p.Recipe.Base != "" {
@@ -77,13 +77,14 @@ func (p *planner) open() (problems []error) {
 	return problems
 }
 
-// noteOnce notes what inputs have to say: a model may serve twice.
-func (p *planner) noteOnce(notes []string) {
-	for _, n := range notes {
-		if !slices.Contains(p.Notes, n) {
-			p.Notes = append(p.Notes, n)
+// appendNew adds what an input has to say, each once: a model may serve twice.
+func appendNew(notes, more []string) []string {
+	for _, n := range more {
+		if !slices.Contains(notes, n) {
+			notes = append(notes, n)
 		}
 	}
+	return notes
 }
 
 // open opens one more input, for which there is room.

@@ -27,12 +27,11 @@ func OpenPair(a, b string, o Options) (*Pair, error) {
 		}
 		p.Models = append(p.Models, in)
 	}
-	for i := range p.Opened {
-		if len(problems) > 0 {
-			break
-		}
-		if err := p.Opened[i].recognise(o.Raw); err != nil {
-			problems = append(problems, err)
+	if len(problems) == 0 { // what cannot be opened is said first
+		for i := range p.Opened {
+			if err := p.Opened[i].recognise(o.Raw); err != nil {
+				problems = append(problems, err)
+			}
 		}
 	}
 	if len(problems) > 0 {
@@ -45,7 +44,7 @@ func OpenPair(a, b string, o Options) (*Pair, error) {
 		return nil, err
 	}
 	for _, in := range p.Models {
-		p.Notes = append(p.Notes, format.Notes(in.Checkpoint)...)
+		p.Notes = appendNew(p.Notes, format.Notes(in.Checkpoint))
 	}
 	return p, nil
 }

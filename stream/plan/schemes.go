@@ -47,9 +47,11 @@ func (s *Input) recognise(asStored bool) error {
 		return fmt.Errorf("read how %s stores its values: %w", s.Path, err)
 	}
 	if !asStored {
-		if s.Checkpoint, err = quant.Show(s.Checkpoint, declared); err != nil {
-			return err
+		shown, err := quant.Show(s.Checkpoint, declared)
+		if err != nil {
+			return err // what is opened stays, and is closed
 		}
+		s.Checkpoint = shown
 	}
 	if view, ok := s.Checkpoint.(*quant.View); ok {
 		s.decoded = view.Schemes()
