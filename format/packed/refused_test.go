@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/format/planes"
 	"weld/mmapio"
 )
 
@@ -85,6 +86,30 @@ func TestRecordsAgainstIndex(t *testing.T) {
 		}
 		err := opened(t, changed).ReadContent(make([]byte, end-begin), begin)
 		kindAnd(t, name, err, format.KindChecksum, "is damaged (")
+	}
+}
+
+// TestCheckDecodes has a block whose checksums are all right hold nothing that decodes.
+func TestCheckDecodes(t *testing.T) {
+	header, records := recordsIn(small(t))
+	i := slices.IndexFunc(records, func(r []byte) bool { return tag(r) == tagData && r[20] == elementCodes[format.BF16] })
+	before := bytes.Clone(records[i][24:28])
+	for k := recordSize; k < len(records[i]); k++ {
+		records[i][k] = 0xff
+	}
+	records[i][21] = byte(planes.Split)
+	reseal(records[i])
+	index := records[len(records)-2]
+	sum := bytes.Index(index, before) // the last of the block's entry
+	index[sum-3] = byte(planes.Split)
+	copy(index[sum:], records[i][24:28])
+	reseal(index)
+	a := opened(t, joined(header, records))
+	buffer := make([]byte, MaxBlock)
+	for k := range a.Blocks() {
+		if err := a.Check(k, buffer); (err == nil) != (elementType(a.blocks[k].elem) != format.BF16) {
+			t.Errorf("block %d: %v", k, err)
+		}
 	}
 }
 
