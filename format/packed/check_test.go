@@ -162,13 +162,15 @@ func TestGaps(t *testing.T) {
 		ok     bool
 	}{{0, 2, true}, {0, 3, false}, {2, 1, false}, {1, 3, false}, {3, 1, true}, {2, 0, true}} {
 		v, err := src.View(c.off, c.n)
-		if (err == nil) != c.ok {
-			t.Errorf("[%d, %d): %v", c.off, c.off+c.n, err)
+		_, errRead := src.ReadAt(make([]byte, c.n), c.off)
+		if (err == nil) != c.ok || (errRead == nil) != c.ok {
+			t.Errorf("[%d, %d): %v, %v", c.off, c.off+c.n, err, errRead)
+		}
+		if !c.ok {
+			kindAnd(t, "a view", err, format.KindTruncated, "are lost")
+			kindAnd(t, "a read", errRead, format.KindTruncated, "are lost")
 		}
 		v.Release()
-		if _, err := src.ReadAt(make([]byte, c.n), c.off); (err == nil) != c.ok {
-			t.Errorf("read [%d, %d): %v", c.off, c.off+c.n, err)
-		}
 	}
 }
 
