@@ -42,7 +42,7 @@ func holed(t *testing.T) (f *File, content []byte) {
 
 func TestViewsOfHoles(t *testing.T) {
 	f, content := holed(t)
-	for _, r := range []extent{{0, 1 << 20}, {5, 10}, {1 << 20, 2 << 20}, {2 << 20, 100}, {3<<20 + 1, 1000}, {7 << 20, 1 << 20}, {0, 8 << 20}} {
+	for _, r := range []fileRange{{0, 1 << 20}, {5, 10}, {1 << 20, 2 << 20}, {2 << 20, 100}, {3<<20 + 1, 1000}, {7 << 20, 1 << 20}, {0, 8 << 20}} {
 		v, err := f.View(r.off, r.n)
 		if err != nil {
 			t.Fatal(err)

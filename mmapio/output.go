@@ -28,14 +28,14 @@ type osFile struct {
 	end  int64 // where Write goes on
 
 	mu       sync.Mutex
-	from, to int64  // of the batch that is being written
-	written  int64  // bytes of it
-	last     extent // the batch before, on its way
-	err      error  // the first that the way to the disk met
+	from, to int64     // of the batch that is being written
+	written  int64     // bytes of it
+	last     fileRange // the batch before, on its way
+	err      error     // the first that the way to the disk met
 }
 
-// extent is a range of a file.
-type extent struct{ off, n int64 }
+// fileRange is a range of a file.
+type fileRange struct{ off, n int64 }
 
 func newOSFile(f *os.File, drop bool) *osFile {
 	return &osFile{file: f, behind: newBehind(f, drop)}
@@ -103,7 +103,7 @@ func (o *osFile) wrote(off, n int64) {
 		o.mu.Unlock()
 		return
 	}
-	batch, before := extent{o.from, o.to - o.from}, o.last
+	batch, before := fileRange{o.from, o.to - o.from}, o.last
 	o.written, o.last = 0, batch
 	o.mu.Unlock()
 	if err := errors.Join(o.behind.start(o.file, batch), o.behind.finish(o.file, before)); err != nil {

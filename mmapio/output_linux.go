@@ -37,12 +37,12 @@ func (b behind) reserve(f *os.File, size int64) error {
 }
 
 // start begins to write a range back.
-func (b behind) start(f *os.File, e extent) error {
+func (b behind) start(f *os.File, e fileRange) error {
 	return b.sync(f, e, unix.SYNC_FILE_RANGE_WRITE)
 }
 
 // finish waits until a range is on the disk, and drops it from the cache.
-func (b behind) finish(f *os.File, e extent) error {
+func (b behind) finish(f *os.File, e fileRange) error {
 	if e.n == 0 {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (b behind) forget(f *os.File) {
 
 // sync is sync_file_range(2), where the file system has it. Its errors count: the system
 // reports each once, and would not repeat it at the final sync.
-func (behind) sync(f *os.File, e extent, flags int) error {
+func (behind) sync(f *os.File, e fileRange, flags int) error {
 	for {
 		switch err := unix.SyncFileRange(int(f.Fd()), e.off, e.n, flags); {
 		case errors.Is(err, unix.EINTR):

@@ -10,11 +10,11 @@ import (
 // behind leaves it to the system when bytes go to the disk.
 type behind struct{ works bool }
 
-func newBehind(*os.File, bool) behind        { return behind{} }
-func (behind) reserve(*os.File, int64) error { return nil }
-func (behind) start(*os.File, extent) error  { return nil }
-func (behind) finish(*os.File, extent) error { return nil }
-func (behind) forget(*os.File)               {}
+func newBehind(*os.File, bool) behind           { return behind{} }
+func (behind) reserve(*os.File, int64) error    { return nil }
+func (behind) start(*os.File, fileRange) error  { return nil }
+func (behind) finish(*os.File, fileRange) error { return nil }
+func (behind) forget(*os.File)                  {}
 
 func copyRange(*os.File, int64, *os.File, int64, int64) (int64, error) {
 	return 0, errors.ErrUnsupported

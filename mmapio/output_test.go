@@ -86,7 +86,7 @@ func TestCopyAt(t *testing.T) {
 	}
 	defer src.Close()
 	f, out := create(t, OS, dir, int64(len(want)))
-	for _, r := range []extent{{0, 1}, {1, 4095}, {4096, 0}, {4096, 100_001}, {104_097, 195_903}} {
+	for _, r := range []fileRange{{0, 1}, {1, 4095}, {4096, 0}, {4096, 100_001}, {104_097, 195_903}} {
 		err := f.(Copier).CopyAt(src, r.off, r.n, r.off)
 		if errors.Is(err, errors.ErrUnsupported) {
 			t.Skip(err)
@@ -120,7 +120,7 @@ func TestAppendedBytesAreBroughtToTheDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := (extent{writeBehind, writeBehind}); o.last != want {
+	if want := (fileRange{writeBehind, writeBehind}); o.last != want {
 		t.Errorf("the last batch is %v, want %v", o.last, want)
 	}
 	lost := errors.New("the disk is gone")

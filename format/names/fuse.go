@@ -40,20 +40,20 @@ func StackedIn(tensor string) []string {
 // experts.up_proj a tensor [experts, rows, cols] of all.
 const experts = "experts"
 
-// fused is a tensor that may be others in one.
-type fused struct {
+// fusedTensor is a tensor that may be others in one.
+type fusedTensor struct {
 	tensor int
 	module string     // what holds it
 	parts  [][]string // the common names of what it holds: for each expert, or once, those that are stacked
 }
 
 // fusedAs takes a common name apart; ok is false where it is none of a fused tensor.
-func fusedAs(i int, name string, shape []int64) (f fused, ok bool) {
+func fusedAs(i int, name string, shape []int64) (f fusedTensor, ok bool) {
 	parts := strings.Split(name, ".")
 	n := len(parts)
 	switch {
 	case n >= 2 && len(shape) == 3 && parts[n-2] == experts:
-		f = fused{tensor: i, module: strings.Join(parts[:n-1], ".")}
+		f = fusedTensor{tensor: i, module: strings.Join(parts[:n-1], ".")}
 		stacked := fusions[parts[n-1]]
 		if stacked == nil {
 			stacked = parts[n-1:]
@@ -61,7 +61,7 @@ func fusedAs(i int, name string, shape []int64) (f fused, ok bool) {
 		f.parts = [][]string{stacked}
 		return f, true
 	case n >= 3 && len(shape) >= 1 && fusions[parts[n-2]] != nil:
-		f = fused{tensor: i, module: strings.Join(parts[:n-2], ".")}
+		f = fusedTensor{tensor: i, module: strings.Join(parts[:n-2], ".")}
 		names := make([]string, 0, 4)
 		for _, piece := range fusions[parts[n-2]] {
 			names = append(names, f.module+"."+piece+"."+parts[n-1])
@@ -74,7 +74,7 @@ func fusedAs(i int, name string, shape []int64) (f fused, ok bool) {
 
 // pieces finds the tensors that a fused one holds by their common names, in the order of its elements.
 // fits is false where they are there and it is not them one after the other.
-func (f fused) pieces(shape []int64, tensors []format.Tensor, known map[string]int) (found []int, fits bool) {
+func (f fusedTensor) pieces(shape []int64, tensors []format.Tensor, known map[string]int) (found []int, fits bool) {
 	if !strings.HasSuffix(f.module, experts) {
 		found = lookUp(found, f.parts[0], known)
 		return found, found == nil || stacks(shape, tensors, found)
