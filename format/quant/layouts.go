@@ -31,6 +31,7 @@ var layouts = []layout{
 	{"bitsandbytes", ".quant_map", "", nil, false},
 	{"bitsandbytes", ".SCB", ".weight", integers, false}, // LLM.int8
 	{"mxfp4", "_scales", "_blocks", narrow, false},       // gpt-oss
+	{"mxfp4", ".scales", ".blocks", narrow, false},       // files of OpenAI for gpt-oss
 	{"nvfp4", "_scale_2", "", codes, false},              // ModelOpt
 	{"compressed-tensors", "_global_scale", "_packed", integers, false},
 	{"compressed-tensors", "_scale", "_packed", integers, false},

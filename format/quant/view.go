@@ -157,9 +157,13 @@ func (v *View) decoded(i int, off, n int64) (mmapio.View, error) {
 func (v *View) decode(i int, lo int64, out []byte) error {
 	room := v.rooms.Get().(*[]float32)
 	defer v.rooms.Put(room)
+	from := lender{v.Checkpoint, (*room)[pieceElements:]}
+	if d, ok := v.from[i].decoder.(spanned); ok {
+		return d.decodeSpan(from, (*room)[:pieceElements], out, lo)
+	}
 	for len(out) > 0 {
 		piece := (*room)[:min(len(out)/width, pieceElements)]
-		if err := v.from[i].decoder.decode(lender{v.Checkpoint, (*room)[pieceElements:]}, piece, lo); err != nil {
+		if err := v.from[i].decoder.(pieced).decode(from, piece, lo); err != nil {
 			return err
 		}
 		format.Encode(format.F32, out[:len(piece)*width], piece)
@@ -170,10 +174,20 @@ func (v *View) decode(i int, lo int64, out []byte) error {
 
 // decoder restores the values of one weight. It may be used from several goroutines at once.
 type decoder interface {
-	// decode fills dst with the values of elements from lo on, in C order of the shape that is shown.
-	decode(from lender, dst []float32, lo int64) error
 	// stored are the bytes of the codes that elements [lo, hi) have a part in.
 	stored(lo, hi int64) (off, n int64)
+}
+
+// pieced are decoders that restore a piece at a time.
+type pieced interface {
+	// decode fills dst with the values of elements from lo on, in C order of the shape that is shown.
+	decode(from lender, dst []float32, lo int64) error
+}
+
+// spanned are decoders that restore a range at once, since what they read lies across it.
+type spanned interface {
+	// decodeSpan fills out with the values of elements from lo on; in values there is room for a piece.
+	decodeSpan(from lender, values []float32, out []byte, lo int64) error
 }
 
 // lender lends what decoders read, and memory for it.

@@ -1,0 +1,88 @@
+package quant
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"weld/format"
+)
+
+// MXFP4 of gpt-oss: X_blocks [experts, out, groups, 16] has two codes of E2M1 in a byte, the lower half first; X_scales [experts, out,
+// groups] is the exponent of 32 values in a row. The plain model has X as [experts, in, out], the transpose. value = code × 2^(scale −
+// 127). Source: transformers 5.23, integrations/mxfp4.py (convert_moe_packed_tensors).
+
+// mxfp4Group is how many values have one scale.
+const mxfp4Group = 32
+
+// mxfp4Values are the values of codes (OCP Microscaling Formats 1.0, E2M1).
+var mxfp4Values = [16]float32{0, 0.5, 1, 1.5, 2, 3, 4, 6, float32(math.Copysign(0, -1)), -0.5, -1, -1.5, -2, -3, -4, -6}
+
+// findMXFP4 finds experts of gpt-oss.
+func findMXFP4(s *search) error {
+	for i, t := range s.Tensors() {
+		head, ok := strings.CutSuffix(t.Name, "_blocks")
+		if !ok || s.taken[i] || t.DType != format.U8 {
+			continue
+		}
+		j, scales, ok := s.tensor(head + "_scales")
+		if !ok {
+			continue
+		}
+		switch {
+		case scales.DType != format.U8 && scales.DType != format.F8E8M0:
+			return s.refuse(i, "MXFP4 with scales of %v", scales.DType)
+		case len(t.Shape) != 4 || t.Shape[3] != mxfp4Group/2:
+			return s.refuse(i, "MXFP4 of shape %v, which is not [experts, out, groups, %d]", t.Shape, mxfp4Group/2)
+		case !slices.Equal(t.Shape[:3], scales.Shape):
+			return s.refuse(i, "MXFP4 of shape %v with scales of shape %v", t.Shape, scales.Shape)
+		}
+		experts, out, groups := t.Shape[0], t.Shape[1], t.Shape[2]
+		g := grid{experts, groups * mxfp4Group, out}
+		s.add(weight{
+			scheme: "mxfp4", name: head, shape: []int64{g.slices, g.rows, g.cols}, plain: format.BF16, codes: i, hides: []int{j},
+			decoder: &turned{grid: g, codes: i, step: 1, stride: groups * mxfp4Group / 2, lines: &mxfp4Lines{scales: j, groups: groups, out: out}},
+		})
+	}
+	return nil
+}
+
+// mxfp4Lines are rows of stored matrices.
+type mxfp4Lines struct {
+	scales      int // the tensor
+	groups, out int64
+}
+
+// across implements [lines].
+func (*mxfp4Lines) across(top, bottom int64) (begin, end int64) { return top / 2, (bottom + 1) / 2 }
+
+// most implements [lines].
+func (*mxfp4Lines) most() int64 { return pieceElements }
+
+// prepare implements [lines].
+func (*mxfp4Lines) prepare(lender, tile) error { return nil }
+
+// restore implements [lines].
+func (l *mxfp4Lines) restore(from lender, dst []float32, codes []byte, at tile) error {
+	first := (at.slice*l.out + at.left) * l.groups
+	return from.with(l.scales, first+at.top/mxfp4Group, (at.columns()-1)*l.groups+(at.bottom-1)/mxfp4Group+1-at.top/mxfp4Group, func(scales []byte) error {
+		for c := range at.columns() {
+			mxfp4Line(dst[c*at.rows():][:at.rows()], codes[c*l.groups*mxfp4Group/2:], scales[c*l.groups:], at.top)
+		}
+		return nil
+	})
+}
+
+// mxfp4Line restores values from element top of a row on. Codes and scales begin with those of that element.
+func mxfp4Line(dst []float32, codes, scales []byte, top int64) {
+	skip := top % 2
+	for k := 0; len(dst) > 0; k++ {
+		n := min(int64(len(dst)), mxfp4Group-top%mxfp4Group)
+		scale := powerOfTwo(scales[k])
+		for i := range n {
+			code := codes[(skip+i)/2] >> (4 * ((skip + i) % 2)) & 15
+			dst[i] = mxfp4Values[code] * scale
+		}
+		dst, codes, skip, top = dst[n:], codes[(skip+n)/2:], (skip+n)%2, top+n
+	}
+}

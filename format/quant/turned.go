@@ -1,0 +1,106 @@
+package quant
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// turned restores values that are the transposes of what is stored: a line of codes has all rows of one column of the
+// values, or of a few. A range is restored in one pass over the lines, a tile at a time, however many rows it has; of each line
+// only that is looked at which the rows need.
+type turned struct {
+	grid         // of the values
+	codes  int   // the tensor
+	step   int64 // columns that a line of codes has; they divide a row
+	stride int64 // bytes of a line
+	lines        // how values are restored
+}
+
+// lines restore values from lines of codes. They may be used from several goroutines at once.
+type lines interface {
+	// across are the bytes of a line that rows [top, bottom) have a part in.
+	across(top, bottom int64) (begin, end int64)
+	// most is how many rows can be restored in one pass.
+	most() int64
+	// prepare loads into the scratch what a pass over some rows needs throughout; left and right are not set.
+	prepare(from lender, pass tile) error
+	// restore fills dst, [columns][rows], with a tile. codes are its lines from the first byte that is looked at; each begins a
+	// stride behind the one before.
+	restore(from lender, dst []float32, codes []byte, at tile) error
+}
+
+// tile is a part of one matrix: rows [top, bottom) of columns [left, right).
+type tile struct{ slice, top, bottom, left, right int64 }
+
+func (t tile) rows() int64    { return t.bottom - t.top }
+func (t tile) columns() int64 { return t.right - t.left }
+
+// stored implements [decoder]: all codes of the matrices.
+func (d *turned) stored(lo, hi int64) (off, n int64) {
+	if lo >= hi {
+		return 0, 0
+	}
+	matrix := d.cols / d.step * d.stride
+	first, last := lo/(d.rows*d.cols), (hi-1)/(d.rows*d.cols)
+	return first * matrix, (last + 1 - first) * matrix
+}
+
+// tileBytes is how much of the codes is looked at at a time, if one line is not more.
+const tileBytes = 256 << 10
+
+// decodeSpan implements [spanned].
+func (d *turned) decodeSpan(from lender, values []float32, out []byte, lo int64) error {
+	for len(out) > 0 {
+		row, at := lo/d.cols, lo%d.cols
+		pass := tile{slice: row / d.rows, top: row % d.rows, right: d.cols}
+		rows := (at + int64(len(out)/width) + d.cols - 1) / d.cols
+		pass.bottom = pass.top + min(rows, d.rows-pass.top, max(1, min(d.most(), int64(len(values))/d.step)))
+		n := min(pass.rows()*d.cols-at, int64(len(out)/width))
+		if pass.rows() == 1 { // a part of the row
+			pass.left = at / d.step * d.step
+			pass.right = (at + n + d.step - 1) / d.step * d.step
+		}
+		if err := d.pass(from, values, out[:n*width], at, pass); err != nil {
+			return err
+		}
+		out, lo = out[n*width:], lo+n
+	}
+	return nil
+}
+
+// pass restores rows of a matrix. out begins behind the first skip elements of them.
+func (d *turned) pass(from lender, values []float32, out []byte, skip int64, pass tile) error {
+	if err := d.prepare(from, tile{slice: pass.slice, top: pass.top, bottom: pass.bottom}); err != nil {
+		return err
+	}
+	begin, end := d.across(pass.top, pass.bottom)
+	lines := min(1+max(0, tileBytes-(end-begin))/d.stride, max(1, int64(len(values))/(pass.rows()*d.step)))
+	matrix := pass.slice * (d.cols / d.step) * d.stride
+	for at := pass; at.left < pass.right; at.left = at.right {
+		at.right = min(at.left+lines*d.step, pass.right)
+		off := matrix + at.left/d.step*d.stride + begin
+		n := (at.columns()/d.step-1)*d.stride + end - begin
+		block := values[:at.columns()*at.rows()]
+		if err := from.with(d.codes, off, n, func(codes []byte) error { return d.restore(from, block, codes, at) }); err != nil {
+			return err
+		}
+		turn(out, block, at, d.cols, skip)
+	}
+	return nil
+}
+
+// turn writes a tile, [columns][rows], to where it belongs among rows of cols columns. out begins behind the first skip elements.
+func turn(out []byte, block []float32, at tile, cols, skip int64) {
+	rows := at.rows()
+	for r := range rows {
+		left := max(at.left, skip-r*cols)
+		right := min(at.right, skip-r*cols+int64(len(out)/width))
+		if left >= right {
+			continue
+		}
+		line := out[(r*cols+left-skip)*width:][:(right-left)*width]
+		for c := left - at.left; len(line) > 0; c, line = c+1, line[width:] {
+			binary.LittleEndian.PutUint32(line, math.Float32bits(block[c*rows+r]))
+		}
+	}
+}
