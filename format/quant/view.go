@@ -25,6 +25,7 @@ type View struct {
 type shown struct {
 	index   int     // in the checkpoint: of the tensor itself, or of the codes
 	decoder decoder // nil if it is shown as it is
+	hides   []int   // what belongs to it
 }
 
 // pieceElements is how much is decoded at a time: its codes and values stay in the second-level cache.
@@ -54,7 +55,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	for i, t := range c.Tensors() {
 		switch w := decoded[i]; {
 		case w != nil:
-			v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder})
+			v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides})
 		case !hidden[i]:
 			v.add(t, shown{index: i})
 		}

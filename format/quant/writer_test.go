@@ -1,0 +1,212 @@
+package quant
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"sort"
+	"sync"
+	"testing"
+
+	"weld/format"
+	"weld/mmapio"
+)
+
+// memory is a [format.Writer] into memory.
+type memory struct {
+	mu      sync.Mutex
+	tensors [][]byte
+	wrote   []int64
+}
+
+func newMemory(tensors ...format.Tensor) *memory {
+	m := &memory{wrote: make([]int64, len(tensors))}
+	for _, t := range tensors {
+		m.tensors = append(m.tensors, make([]byte, t.Bytes()))
+	}
+	return m
+}
+
+func (m *memory) WriteAt(i int, off int64, p []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wrote[i] += int64(copy(m.tensors[i][off:], p))
+	return nil
+}
+
+func (m *memory) CopyAt(int, int64, *mmapio.File, int64, int64) error { return nil }
+func (m *memory) Abort(error)                                         {}
+func (m *memory) Close() error                                        { return nil }
+
+// Each block is stored by its own scale, the largest magnitude over the largest code, and its codes are the nearest there are; blocks
+// that are the reference's keep its bytes. In which pieces values come, and from how many goroutines, changes nothing.
+func TestWriter(t *testing.T) {
+	for name, c := range map[string]struct {
+		codes, scales []int64
+		dtype, scale  format.DType
+		block         [3]int64
+	}{
+		"blocks":        {[]int64{300, 260}, []int64{3, 3}, format.F8E4M3, format.F32, [3]int64{1, 128, 128}},
+		"bfloat16":      {[]int64{260, 130}, []int64{3, 2}, format.F8E4M3, format.BF16, [3]int64{1, 128, 128}},
+		"powers of two": {[]int64{256, 384}, []int64{2, 3}, format.F8E4M3, format.F8E8M0, [3]int64{1, 128, 128}},
+		"e5m2":          {[]int64{256, 130}, []int64{2, 2}, format.F8E5M2, format.F32, [3]int64{1, 128, 128}},
+		"rows":          {[]int64{1000, 33}, []int64{1000, 1}, format.F8E4M3, format.F16, [3]int64{1, 1, 33}},
+		"groups":        {[]int64{70, 2048}, []int64{70, 64}, format.F8E4M3, format.F32, [3]int64{1, 1, 32}},
+		"whole":         {[]int64{70, 48}, []int64{1}, format.F8E4M3, format.F32, [3]int64{1, 70, 48}},
+		"experts":       {[]int64{3, 200, 130}, []int64{3, 2, 2}, format.F8E4M3, format.F32, [3]int64{1, 128, 128}},
+		"long rows":     {[]int64{3, 70_000}, []int64{3, 1}, format.F8E4M3, format.F32, [3]int64{1, 1, 70_000}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(5, 6))
+			codes, scales, input := random(r, "a.weight", c.dtype, c.codes...), random(r, "a.weight_scale_inv", c.scale, c.scales...), random(r, "a.input_scale", format.F32)
+			for i, code := range codes.data { // finite
+				if c.dtype == format.F8E5M2 && code&0x7c == 0x7c || code&0x7f == 0x7f {
+					codes.data[i] = 1
+				}
+			}
+			declared := Declared{Config: []byte(`{"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}`)}
+			if c.block[2] == 32 {
+				declared = Declared{}
+			}
+			shown, err := Show(saved(t, codes, scales, input), declared)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := shown.(*View)
+			e, ok := v.Encoding(0)
+			if !ok || e.Codes.Name != "a.weight" || len(e.Companions) != 2 || e.Companions[0].Name != "a.weight_scale_inv" || e.Companions[1].Name != "a.input_scale" {
+				t.Fatalf("%v %+v", ok, e)
+			}
+			view, err := v.View(0, 0, v.Tensors()[0].Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer view.Release()
+			reference := make([]float32, codes.Elements())
+			format.Decode(format.F32, reference, view.Data)
+			values := append([]float32(nil), reference...)
+			g := gridOf(c.codes)
+			changed := func(at int) bool { return int64(at)%g.cols/c.block[2]%2 == 0 && int64(at)%7 == 0 } // in every other column of blocks
+			for at := range values {
+				if changed(at) {
+					values[at] = float32(r.NormFloat64())
+				}
+			}
+			clear(values[:min(2*c.block[2], 20)]) // zeros, in one or two blocks
+			wantCodes, wantScales := naive(values, reference, codes, scales, g, c.block)
+
+			m := newMemory(e.Codes, e.Companions[0], e.Companions[1])
+			q := NewWriter(m, []Target{{e, 0, []int{1, 2}}})
+			data := make([]byte, 4*len(values))
+			format.Encode(format.F32, data, values)
+			var group sync.WaitGroup
+			for _, at := range r.Perm((len(values) + 4999) / 5000) {
+				group.Go(func() {
+					lo, hi := at*20000, min((at+1)*20000, len(data))
+					if err := q.WriteAt(0, int64(lo), data[lo:hi]); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+			for k, want := range [][]byte{wantCodes, wantScales, input.data} {
+				if m.wrote[k] != int64(len(want)) || !bytes.Equal(m.tensors[k], want) {
+					t.Errorf("tensor %d: %d of %d bytes are written, equal: %v", k, m.wrote[k], len(want), bytes.Equal(m.tensors[k], want))
+				}
+			}
+		})
+	}
+}
+
+// naive encodes block by block, and looks for the nearest code among all.
+func naive(values, reference []float32, codes, scales stored, g grid, block [3]int64) (c, s []byte) {
+	c, s = append([]byte(nil), codes.data...), append([]byte(nil), scales.data...)
+	ceil := func(n, by int64) int64 { return (n + by - 1) / by }
+	of := func(at int) int64 {
+		col, row, slice := int64(at)%g.cols, int64(at)/g.cols%g.rows, int64(at)/g.cols/g.rows
+		return (slice/block[0]*ceil(g.rows, block[1])+row/block[1])*ceil(g.cols, block[2]) + col/block[2]
+	}
+	largest, same := make([]float32, scales.Elements()), make([]bool, scales.Elements())
+	for k := range same {
+		same[k] = true
+	}
+	for at, x := range values {
+		largest[of(at)] = max(largest[of(at)], float32(math.Abs(float64(x))))
+		same[of(at)] = same[of(at)] && math.Float32bits(x) == math.Float32bits(reference[at])
+	}
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	table := make([]float32, 256)
+	format.Decode(codes.DType, table, all)
+	finite := map[format.DType]int{format.F8E4M3: 0x7f, format.F8E5M2: 0x7c}[codes.DType]
+	most := map[format.DType]float32{format.F8E4M3: 448, format.F8E5M2: 57344}[codes.DType]
+	size, read := scales.DType.Bits()/8, make([]float32, len(same))
+	for at, x := range values {
+		k := of(at)
+		if same[k] {
+			continue
+		}
+		if read[k] == 0 {
+			scale := largest[k] / most
+			if largest[k] == 0 {
+				scale = 1
+			}
+			copy(s[int(k)*size:], scaleUp(scales.DType, scale))
+			decodeScales(scales.DType, read[k:k+1], s[int(k)*size:][:size])
+		}
+		y := x / read[k]
+		magnitude := float32(math.Abs(float64(y)))
+		up := sort.Search(finite, func(code int) bool { return table[code] >= magnitude }) // codes count up with their values
+		best := min(up, finite-1)
+		if up > 0 && up < finite {
+			over, under := float64(table[up])-float64(magnitude), float64(magnitude)-float64(table[up-1])
+			if under < over || under == over && up%2 == 1 {
+				best = up - 1
+			}
+		}
+		if math.Signbit(float64(y)) {
+			best |= 0x80
+		}
+		c[at] = byte(best)
+	}
+	return c, s
+}
+
+// scaleUp is the smallest scale of a type that is at least x, among all that there are; of float32, x.
+func scaleUp(d format.DType, x float32) []byte {
+	switch d {
+	case format.F32:
+		data := make([]byte, 4)
+		format.Encode(d, data, []float32{x})
+		return data
+	case format.F8E8M0:
+		for code := range 255 {
+			if powerOfTwo(byte(code)) >= x {
+				return []byte{byte(code)}
+			}
+		}
+	}
+	for code := range 0x7c00 { // of what is positive and finite in float16; bfloat16 has more
+		data, read := []byte{byte(code), byte(code >> 8)}, make([]float32, 1)
+		if format.Decode(d, read, data); read[0] >= x {
+			return data
+		}
+	}
+	return nil
+}
+
+// What cannot be encoded stripe by stripe is no encoding.
+func TestEncodingOfTooMuch(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for name, shapes := range map[string][2][]int64{"one scale of a large tensor": {{3000, 1500}, {1}}, "one scale of several matrices": {{3, 20, 30}, {1}}} {
+		v, err := Show(saved(t, random(r, "a.weight", format.F8E4M3, shapes[0]...), random(r, "a.weight_scale", format.F32, shapes[1]...)), Declared{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := v.(*View).Encoding(0); ok {
+			t.Errorf("%s: an encoding", name)
+		}
+	}
+}
