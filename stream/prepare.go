@@ -42,7 +42,9 @@ func divide(p *plan.Plan, method fuse.Method, outputs int, o Options) (run.Budge
 	d := run.Demand{Tensors: tensors{p}, Cost: method.Cost(), Inputs: checkpoints(&p.Inputs), Sinks: outputs, Held: p.Costs.Held, Touched: p.FileBytes()}
 	if out := p.Output; out != nil {
 		d.Touched += out.Size
-		d.Window = func(workers int) int64 { return int64(outputs) * windowBytes(out.Container, workers) }
+		d.Window = func(workers int) int64 {
+			return int64(outputs) * (windowBytes(out.Container, workers) + int64(workers+1)*out.StripeBytes())
+		}
 	}
 	budget, err := run.Divide(d, o.Memory, o.Threads, o.Cache)
 	if err != nil {
@@ -89,7 +91,12 @@ func (p tensors) Len() int { return len(p.Tensors) }
 // Describe implements [run.Tensors].
 func (p tensors) Describe(i int, to *run.Tensor) {
 	t := &p.Tensors[i]
-	*to = run.Tensor{DType: t.DType, Elements: t.Elements(), RowLen: t.RowLen(), Bytes: t.Bytes(), Models: to.Models[:0], Importance: to.Importance[:0]}
+	values := t.Values()
+	*to = run.Tensor{DType: values.DType, Elements: values.Elements(), RowLen: values.RowLen(), Bytes: values.Bytes(), Models: to.Models[:0], Importance: to.Importance[:0]}
+	if t.Action == plan.Beside { // the writer's
+		to.Elements, to.Bytes = 0, 0
+		return
+	}
 	if t.Action == plan.Copy {
 		to.Copied = operand(t.From, int(t.Index))
 		return

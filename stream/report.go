@@ -56,7 +56,7 @@ type TensorModelShare struct {
 // report says what became of a plan; results are what the method found out about each job.
 func report(p *plan.Plan, passes int, results []fuse.Result, took time.Duration) *Report {
 	r := &Report{Method: p.Recipe.Method.Name, Passes: passes, Seconds: took.Seconds(), Fused: p.Fused()}
-	r.Copied = len(p.Tensors) - r.Fused
+	r.Copied = p.Copied()
 	if out := p.Output; out != nil {
 		r.Out, r.Written, r.Stored = out.Path, out.Size, stored(out)
 	}

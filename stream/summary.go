@@ -48,7 +48,7 @@ type FileSummary struct {
 // Summary describes the plan.
 func (p *Prepared) Summary() Summary {
 	s := Summary{
-		Method: p.Recipe.Method.Name, Fused: p.Fused(), Copied: len(p.Tensors) - p.Fused(),
+		Method: p.Recipe.Method.Name, Fused: p.Fused(), Copied: p.Copied(),
 		Passes: p.Costs.Passes, ReadBytes: p.Costs.ReadBytes, Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
 		Memory: p.Budget.Memory, Held: p.Budget.Held, Beyond: p.Budget.Beyond, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()),
 		Carried: []string{}, Notes: append([]string{}, p.Notes...), // no null in JSON

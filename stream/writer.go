@@ -13,6 +13,7 @@ import (
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/patch"
+	"weld/format/quant"
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
 	"weld/mmapio"
@@ -51,6 +52,9 @@ func create(p *plan.Plan, budget run.Budget, o Options) (*writer, error) {
 	targets, err := w.targets()
 	if err == nil {
 		w.Writer, err = safetensors.NewWriter(w.out.Layout, targets)
+	}
+	if err == nil && len(w.out.Encoded) > 0 {
+		w.Writer = quant.NewWriter(w.Writer, w.out.Encoded)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create output %s: %w", w.out.Path, err), staging.Discard(), w.closeBase())

@@ -50,6 +50,12 @@ func Recognize(d Declared, tensors []format.Tensor) (s *Scheme, stale []string) 
 	return s, nil
 }
 
+// Terms are all that is declared, to be compared with another checkpoint's.
+func (d Declared) Terms() string {
+	_, terms := d.list()
+	return terms
+}
+
 // declaration is one place of a configuration.
 type declaration struct{ where, method string }
 

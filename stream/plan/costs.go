@@ -58,8 +58,11 @@ func (p *planner) count() {
 
 // readBytes is the size of a whole tensor's operands.
 func (p *Plan) readBytes(t *Tensor, reads fuse.Reads) (n int64) {
-	if t.Action == Copy {
+	switch t.Action {
+	case Copy:
 		return t.Bytes()
+	case Beside:
+		return 0
 	}
 	if reads.Base && t.Base >= 0 {
 		n += t.Reference.Tensors()[t.Base].Bytes()

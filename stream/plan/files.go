@@ -59,7 +59,7 @@ func (p *planner) listCarried() error {
 		p.note("%s: an adapter lies beside the model and is no part of it: %s is not carried to the output", ref.Path, lora.ConfigName)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == RecipeName || name == lora.ConfigName || p.replaced(name) || name == hub.QuantConfigName && len(ref.stale) > 0
+		return name == RecipeName || name == lora.ConfigName || p.replaced(name) || name == hub.QuantConfigName && p.undeclares()
 	})
 	p.noteStale()
 	if err := errors.Join(p.checkCarried(beside, names), p.checkConfig(beside)); err != nil {
@@ -95,7 +95,7 @@ func (p *planner) configure(beside format.Folder) ([]byte, error) {
 	if p.vocabulary.rows > 0 {
 		config = hub.SetVocabSize(config, p.vocabulary.rows)
 	}
-	if len(p.Reference().stale) > 0 {
+	if p.undeclares() {
 		config = hub.DropQuantization(config)
 	}
 	config, _, err = p.restack(config)

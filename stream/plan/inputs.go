@@ -32,6 +32,7 @@ type Input struct {
 
 	fingerprint string // "" where nothing is written
 
+	terms   string        // all that is declared of it
 	decoded []string      // schemes that its values are decoded from
 	scheme  *quant.Scheme // that they are stored in, and not decoded from; nil if they are plain
 	stale   []string      // what says so nevertheless

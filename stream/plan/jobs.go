@@ -44,9 +44,10 @@ func (p *jobs) Len() int { return p.Fused() }
 // Job implements [fuse.Jobs].
 func (p *jobs) Job(i int) fuse.Job {
 	t := p.Made(i)
+	values := t.Values()
 	j := fuse.Job{
-		Name: t.Name, Shape: t.Shape, DType: t.DType,
-		Tiling: fuse.NewTiling(t.Elements(), t.RowLen()),
+		Name: t.Name, Shape: values.Shape, DType: values.DType,
+		Tiling: fuse.NewTiling(values.Elements(), values.RowLen()),
 		Wide:   t.Base >= 0 && t.Reference.Tensors()[t.Base].DType == format.F64,
 		Based:  t.Base >= 0, Unasked: t.unknown, Params: p.params.All(t.Shared),
 	}

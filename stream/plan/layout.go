@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"weld/format"
+	"weld/format/quant"
 	"weld/format/safetensors"
 	"weld/mmapio"
 	"weld/stream/destination"
@@ -21,7 +22,16 @@ type Output struct {
 	Layout    *safetensors.Layout // whose tensors are those of the plan
 	Files     []SmallFile         // beside the weights, in the order in which they are written
 	Size      int64               // bytes of the files with tensors, before compression
+	Encoded   []quant.Target      // tensors that are stored as codes, by their numbers in the layout
 	carried   int64               // bytes of the files that are carried
+}
+
+// StripeBytes is the memory that the largest stripe of an encoded tensor takes.
+func (o *Output) StripeBytes() (n int64) {
+	for _, t := range o.Encoded {
+		n = max(n, t.StripeBytes())
+	}
+	return n
 }
 
 // layOut places every tensor in the output, and orders the plan by it.

@@ -75,9 +75,23 @@ const (
 	Fuse Action = iota
 	// Copy takes its bytes from one source.
 	Copy
+	// Encode combines it, and stores the values as codes of the scheme that From has it in.
+	Encode
+	// Beside is written with a tensor that is encoded: its scales, and what else belongs to it.
+	Beside
 )
 
-func (a Action) String() string { return [...]string{"fuse", "copy"}[a] }
+func (a Action) String() string { return [...]string{"fuse", "copy", "encode", "beside"}[a] }
+
+// Values describes the tensor as the method makes it; what is written is other than that, where it is encoded.
+func (t *Tensor) Values() format.Tensor {
+	if t.Action != Encode {
+		return t.Tensor
+	}
+	values := t.From.Tensors()[t.Index]
+	values.Name, values.Stored = t.Name, format.Invalid
+	return values
+}
 
 // Model is where the k-th model's tensor is read; −1 where the model takes no part.
 func (p *Plan) Model(t *Tensor, k int) (*Input, int) {
@@ -90,6 +104,16 @@ func (p *Plan) Model(t *Tensor, k int) (*Input, int) {
 
 // Fused is how many tensors the method makes.
 func (p *Plan) Fused() int { return len(p.fused) }
+
+// Copied is how many tensors are copied.
+func (p *Plan) Copied() (n int) {
+	for i := range p.Tensors {
+		if p.Tensors[i].Action == Copy {
+			n++
+		}
+	}
+	return n
+}
 
 // Job is the method's number of a tensor; false if its bytes are copied.
 func (p *Plan) Job(tensor int) (job int, fused bool) {

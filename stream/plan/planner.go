@@ -43,6 +43,7 @@ type planner struct {
 	options   Options
 	remarks   []remark    // of single tensors, which become notes
 	restacked []restacked // runs of layers that slices put together
+	encodes   bool        // the output is stored in the reference's scheme
 }
 
 // New opens the inputs of a recipe and plans its execution; out is "" where
@@ -108,15 +109,17 @@ func (p *planner) decide(strange, problems []error) (*Plan, error) {
 
 // complete lays out the output and counts what the merge costs.
 func (p *planner) complete() error {
+	encoded := p.encode()
 	if err := p.layOut(); err != nil {
 		return err
 	}
 	if p.Base == nil && p.Recipe.Params.Text("nonfinite") == "base" {
 		return errors.New("nonfinite base: the recipe has no base model whose values could be taken")
 	}
+	p.target(encoded)
 	p.fused = make([]int32, 0, len(p.Tensors))
 	for i := range p.Tensors {
-		if p.Tensors[i].Action == Fuse {
+		if a := p.Tensors[i].Action; a == Fuse || a == Encode {
 			p.fused = append(p.fused, int32(i))
 		}
 	}

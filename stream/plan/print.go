@@ -129,7 +129,13 @@ func (l *lister) tensor(i int) {
 		shard, offset := l.Output.Layout.Where(i)
 		fmt.Fprintf(&b, " at %d in shard %d,", offset, shard)
 	}
-	if t.Action == Copy {
+	switch t.Action {
+	case Beside:
+		l.line("%s beside what it belongs to", b.String())
+		return
+	case Encode:
+		b.WriteString(" encoded,")
+	case Copy:
 		fmt.Fprintf(&b, " a copy of %s", l.operand(t.From, int(t.Index)))
 		l.line("%s", b.String())
 		return

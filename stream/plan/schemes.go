@@ -56,6 +56,7 @@ func (s *Input) recognise(asStored bool) error {
 	if view, ok := s.Checkpoint.(*quant.View); ok {
 		s.decoded = view.Schemes()
 	}
+	s.terms = declared.Terms()
 	s.scheme, s.stale = quant.Recognize(declared, s.Tensors())
 	return nil
 }
@@ -113,11 +114,7 @@ func (p *planner) checkSchemes(problems []error) []error {
 
 // noteStale says what is not carried to the output, since it is not true.
 func (p *planner) noteStale() {
-	switch ref := p.Reference(); {
-	case len(ref.stale) == 0:
-	case len(ref.decoded) > 0:
-		p.note("%s: values are decoded from %s, and the output stores them plainly: %s is left out", ref.Path, strings.Join(ref.decoded, ", "), strings.Join(ref.stale, ", "))
-	default:
+	if ref := p.Reference(); p.undeclares() && len(ref.decoded) == 0 {
 		p.note("%s: %s is left out of the output: it says that values are stored in a scheme, and all of them are stored plainly", ref.Path, strings.Join(ref.stale, ", "))
 	}
 }

@@ -1,0 +1,120 @@
+package plan
+
+import (
+	"strings"
+
+	"weld/format"
+	"weld/format/quant"
+	"weld/stream/destination"
+)
+
+// This file decides whether an output is stored in the scheme of the checkpoint that it resembles, and how.
+
+// encoding is a tensor that is stored as codes, by the names of what is written.
+type encoding struct {
+	*quant.Encoding
+	codes  string
+	beside []string
+}
+
+// encode has the values of the tensors that the reference stores as codes stored as it does, where all of them can be, and lists
+// what is written beside them. Else all are stored plainly: a configuration speaks of all.
+func (p *planner) encode() (list []encoding) {
+	if why := p.plainly(); why != "" {
+		if ref := p.Reference(); p.Output != nil && len(ref.decoded) > 0 {
+			p.note("%s: values are decoded from %s, and stored plainly in the output: %s", ref.Path, strings.Join(ref.decoded, ", "), why)
+		}
+		return nil
+	}
+	p.encodes = true
+	p.note("%s: values are decoded from %s, and stored in the same way in the output", p.Reference().Path, strings.Join(p.Reference().decoded, ", "))
+	for i := range p.Tensors {
+		t := &p.Tensors[i]
+		e, ok := t.encoding()
+		if !ok {
+			continue
+		}
+		x := encoding{Encoding: e, codes: companionName(e.Codes.Name, t.From.Tensors()[t.Index].Name, t.Name)}
+		beside := &Origins{From: t.From}
+		for _, c := range e.Companions {
+			c.Name = companionName(c.Name, t.From.Tensors()[t.Index].Name, t.Name)
+			x.beside = append(x.beside, c.Name)
+			p.Tensors = append(p.Tensors, Tensor{Tensor: c, Origins: beside, Base: -1, Action: Beside})
+		}
+		t = &p.Tensors[i] // which has moved
+		t.Action, t.Tensor = Encode, e.Codes
+		t.Name = x.codes
+		list = append(list, x)
+	}
+	return list
+}
+
+// plainly says why an output is stored plainly; "" where it is not.
+func (p *planner) plainly() string {
+	ref := p.Reference()
+	switch {
+	case p.Output == nil || len(ref.decoded) == 0:
+		return "values are stored plainly"
+	case p.Recipe.DType != format.Invalid || p.Recipe.OutDType != format.Invalid:
+		return "the recipe asks for a type of the output"
+	case p.Output.Container != destination.Directory && p.Output.Container != destination.SingleFile:
+		return "codes are written to a directory or *.safetensors, not to " + p.Output.Container.String() + ", where scales would come before them"
+	}
+	for i := range p.Tensors {
+		t := &p.Tensors[i]
+		if t.Action != Fuse || !t.decoded() {
+			continue
+		}
+		if _, ok := t.encoding(); !ok {
+			return "weld does not write all of what it decodes there (" + t.Name + ")"
+		}
+		if t.From != ref && t.From.terms != ref.terms {
+			return t.From.Path + " is stored in another manner"
+		}
+	}
+	return ""
+}
+
+// decoded reports whether the type of a tensor is that of decoded values.
+func (t *Tensor) decoded() bool {
+	view, ok := t.From.Checkpoint.(*quant.View)
+	return ok && view.Decodes(int(t.Index))
+}
+
+// encoding is how the input that a tensor takes its type from stores it.
+func (t *Tensor) encoding() (*quant.Encoding, bool) {
+	if t.Action != Fuse || !t.decoded() {
+		return nil, false
+	}
+	return t.From.Checkpoint.(*quant.View).Encoding(int(t.Index))
+}
+
+// companionName is the name of what belongs to a weight, if that has another name: they share the module.
+func companionName(name, weight, now string) string {
+	module := func(s string) int { return strings.LastIndexByte(s, '.') + 1 }
+	if at := module(weight); strings.HasPrefix(name, weight[:at]) {
+		return now[:module(now)] + name[at:]
+	}
+	return name
+}
+
+// target says by number where encoded tensors go, now that the output is laid out.
+func (p *planner) target(list []encoding) {
+	if len(list) == 0 {
+		return
+	}
+	at := make(map[string]int, len(p.Tensors))
+	for i := range p.Tensors {
+		at[p.Tensors[i].Name] = i
+	}
+	for _, x := range list {
+		t := quant.Target{Encoding: x.Encoding, Codes: at[x.codes]}
+		for _, name := range x.beside {
+			t.Companions = append(t.Companions, at[name])
+		}
+		p.Output.Encoded = append(p.Output.Encoded, t)
+	}
+}
+
+// undeclares reports whether what is declared of the reference's scheme is not said of the output.
+func (p *planner) undeclares() bool { return len(p.Reference().stale) > 0 && !p.encodes }
