@@ -6,10 +6,12 @@ writes NAME.safetensors as the library has it, with what config.json says of it 
 NAME.want.safetensors with the values in float32. Versions are in requirements-quant.txt.
 """
 
+import importlib.util
 import json
 import os
 import sys
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -38,6 +40,55 @@ def mxfp4():
         want[key] = convert_moe_packed_tensors(stored[key + "_blocks"], stored[key + "_scales"], dtype=torch.float32)
     golden("mxfp4", stored, want, {"quant_method": "mxfp4"})
 
+def stream(codes, bits):
+    """Codes of the last axis as a stream of bits in words of 32: how GPTQ packs (AutoGPTQ 0.7.1, qlinear_cuda_old.py, pack)."""
+    n = codes.shape[-1] * bits
+    flat = np.zeros((*codes.shape[:-1], n), np.uint8)
+    for b in range(bits):
+        flat[..., b::bits] = codes >> b & 1
+    words = flat.reshape(*codes.shape[:-1], n // 32, 32).astype(np.uint64)
+    return torch.from_numpy((words << np.arange(32, dtype=np.uint64)).sum(-1).astype(np.uint32).view(np.int32))
 
-for make in (mxfp4,):
-    make()
+
+def gptq(layout):
+    """scale[g_idx] * (code - zero[g_idx]) in float32: BaseQuantLinear.dequantize_weight of GPTQModel 7.7, whose kernels need more than a CPU to import."""
+    r = np.random.default_rng(2)
+    stored, want = {}, {}
+    for bits in (2, 3, 4, 8) if layout == "gptq" else (3, 4):
+        inputs, outputs, groups = 64, 32, 2
+        key = "model.layers.%d.q_proj" % bits
+        codes = r.integers(0, 2**bits, (inputs, outputs))
+        zeros = r.integers(1, 2**bits, (groups, outputs))
+        scales = (r.random((groups, outputs)) + 0.1).astype(np.float16)
+        order = r.integers(0, groups, inputs) if bits % 2 == 0 else np.arange(inputs) // (inputs // groups)
+        stored[key + ".qweight"] = stream(codes.T, bits).T.contiguous()
+        stored[key + ".qzeros"] = stream(zeros - (layout == "gptq"), bits)
+        stored[key + ".scales"] = torch.from_numpy(scales)
+        stored[key + ".g_idx"] = torch.from_numpy(order.astype(np.int32))
+        stored[key + ".bias"] = torch.zeros(outputs, dtype=torch.float16)
+        want[key + ".weight"] = torch.from_numpy((scales.astype(np.float32)[order] * (codes - zeros[order]).astype(np.float32)).T)
+    golden(layout, stored, want, {"quant_method": "gptq", "bits": 4, "checkpoint_format": layout, "dynamic": {"+:.*": {}}})
+
+
+def awq():
+    """The library's file is loaded alone: its package wants kernels."""
+    path = importlib.util.find_spec("gptqmodel").submodule_search_locations[0]
+    spec = importlib.util.spec_from_file_location("packing_utils", path + "/quantization/awq/utils/packing_utils.py")
+    library = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(library)
+    r = torch.Generator().manual_seed(3)
+    inputs, outputs, size = 70, 24, 32
+    codes = torch.randint(0, 16, (inputs, outputs), generator=r)
+    zeros = torch.randint(0, 16, (3, outputs), generator=r)
+    scales = torch.rand(3, outputs, generator=r).half()
+    weight, points = library.pack_awq(codes, zeros, 4)
+    key = "model.layers.0.q_proj"
+    whole = library.dequantize_gemm(torch.cat([weight, weight[:26]]), points, scales.float(), 4, size)[:inputs]
+    stored = {key + ".qweight": weight, key + ".qzeros": points, key + ".scales": scales, key + ".bias": torch.zeros(outputs, dtype=torch.float16)}
+    golden("awq", stored, {key + ".weight": whole.T}, {"quant_method": "awq", "bits": 4, "group_size": size, "version": "gemm", "zero_point": True})
+
+
+mxfp4()
+gptq("gptq")
+gptq("gptq_v2")
+awq()

@@ -205,6 +205,11 @@ func (l lender) floats(n int64) []float32 {
 	return l.scratch[:n]
 }
 
+// refuse is the error for what a tensor has in it.
+func (l lender) refuse(tensor int, text string, args ...any) error {
+	return &format.Error{Path: l.Path(), Tensor: l.Tensors()[tensor].Name, Kind: format.KindScheme, Err: fmt.Errorf(text, args...)}
+}
+
 // with has use look at bytes [off, off+n) of a tensor.
 func (l lender) with(tensor int, off, n int64, use func(data []byte) error) error {
 	lend := l.View
@@ -217,4 +222,23 @@ func (l lender) with(tensor int, off, n int64, use func(data []byte) error) erro
 	}
 	defer view.Release()
 	return mmapio.Guard([]mmapio.View{view}, func() error { return use(view.Data) })
+}
+
+// strided has use look at count stretches of a tensor, each a stride behind the one before, in turn.
+func (l lender) strided(tensor int, off, stride, n, count int64, use func(k int64, data []byte) error) error {
+	batch := 1 + max(0, tileBytes-n)/stride
+	for k := int64(0); k < count; k += batch {
+		some := min(batch, count-k)
+		if err := l.with(tensor, off+k*stride, (some-1)*stride+n, func(data []byte) error {
+			for i := range some {
+				if err := use(k+i, data[i*stride:][:n]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -21,7 +21,7 @@ type stored struct {
 }
 
 // saved writes tensors to a file and opens it.
-func saved(t *testing.T, tensors ...stored) format.Checkpoint {
+func saved(t testing.TB, tensors ...stored) format.Checkpoint {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model.safetensors")
 	staging, err := mmapio.NewStaging(mmapio.OS, path, mmapio.SingleFile)
