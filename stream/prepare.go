@@ -68,6 +68,9 @@ func windowBytes(c destination.Container, workers int) int64 {
 // config is the run of a plan by a method that fills so many outputs.
 func config(p *plan.Plan, method fuse.Method, outputs int, budget run.Budget, o Options) run.Config {
 	c := run.Config{Tensors: tensors{p}, Method: method, Budget: budget, Progress: o.Progress, Sinks: outputs}
+	if outputs == 1 {
+		c.ReadBytes = p.Costs.ReadBytes
+	}
 	if p.Output != nil {
 		c.Block = p.Output.Container.Block()
 	}
@@ -91,18 +94,25 @@ func (p tensors) Len() int { return len(p.Tensors) }
 // Describe implements [run.Tensors].
 func (p tensors) Describe(i int, to *run.Tensor) {
 	t := &p.Tensors[i]
-	values := t.Values()
-	*to = run.Tensor{DType: values.DType, Elements: values.Elements(), RowLen: values.RowLen(), Bytes: values.Bytes(), Models: to.Models[:0], Importance: to.Importance[:0]}
-	if t.Action == plan.Beside { // the writer's
-		to.Elements, to.Bytes = 0, 0
-		return
+	values := &t.Tensor
+	if t.Action == plan.Encode {
+		v := t.Values()
+		values = &v
 	}
-	if t.Action == plan.Copy {
+	*to = run.Tensor{DType: values.DType, Models: to.Models[:0], Importance: to.Importance[:0]}
+	switch t.Action {
+	case plan.Beside: // the writer's
+		return
+	case plan.Copy:
 		to.Copied = operand(t.From, int(t.Index))
+		to.Bytes = values.Bytes()
 		return
 	}
+	to.Elements, to.RowLen = values.Elements(), values.RowLen()
+	to.Bytes = to.Elements * int64(values.DType.Bits()) / 8
 	to.Base = operand(t.Reference, int(t.Base))
-	for k, c := range t.Models {
+	for k := range t.Models {
+		c := &t.Models[k]
 		to.Models = append(to.Models, operand(p.Model(t, k)))
 		to.Importance = append(to.Importance, operand(p.Importance[c.Model], int(c.Importance)))
 	}

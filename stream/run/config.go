@@ -15,6 +15,8 @@ type Config struct {
 	// Block is how many bytes the sinks code at once, in order: a worker that brings many more would wait for
 	// those before it. 0 where the bytes go to their place as they are.
 	Block int64
+	// ReadBytes is what the pass that fuses reads; 0 where nobody has counted.
+	ReadBytes int64
 	// Sinks is how many outputs the method fills; 0 counts as 1.
 	Sinks int
 }

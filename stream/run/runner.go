@@ -51,7 +51,7 @@ func (r *Runner) Measure(ctx context.Context) error {
 // Fuse walks the inputs once more and fills the sinks; without sinks, the stages find out what they find out.
 // It follows Measure.
 func (r *Runner) Fuse(ctx context.Context, sinks []Sink) (Result, error) {
-	return r.last(ctx, &walk{name: "fuse", reads: r.config.Method.Reads(), chain: r.config.Method.Fuse, sinks: sinks})
+	return r.last(ctx, &walk{name: "fuse", reads: r.config.Method.Reads(), chain: r.config.Method.Fuse, sinks: sinks, total: r.config.ReadBytes})
 }
 
 // Survey walks the inputs for a pass that takes the place of the one that fuses. It follows Measure.
@@ -70,7 +70,10 @@ func (r *Runner) last(ctx context.Context, w *walk) (Result, error) {
 // pass does one of count walks.
 func (r *Runner) pass(ctx context.Context, w *walk, count int) error {
 	w.Runner = r
-	r.config.Progress.Begin(Phase{Name: w.name, Index: r.passes + 1, Count: max(count, r.passes+1), Bytes: w.bytes()})
+	if w.total == 0 {
+		w.total = w.bytes()
+	}
+	r.config.Progress.Begin(Phase{Name: w.name, Index: r.passes + 1, Count: max(count, r.passes+1), Bytes: w.total})
 	if err := w.run(ctx); err != nil {
 		return err
 	}

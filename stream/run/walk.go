@@ -14,6 +14,7 @@ type walk struct {
 	name  string
 	reads fuse.Reads // what the last stages read at most
 	chain func(job int) []fuse.Stage
+	total int64  // bytes that it reads; 0 where they have to be counted
 	sinks []Sink // none in a measuring pass; one for each variant of a sweep
 
 	ahead   readAhead
