@@ -63,13 +63,22 @@ func scalesOf(of, scales []int64, wanted [2]int64) (g, block grid, err error) {
 			*d.block = 1
 		case d.wanted > 0 && (d.of+d.wanted-1)/d.wanted == d.scales:
 			*d.block = d.wanted
-		case d.wanted == 0 && d.scales > 0 && d.of%d.scales == 0:
+		case d.wanted == 0 && d.scales > 0 && d.of%d.scales == 0 && !cutAsUsual(d.of, d.scales):
 			*d.block = d.of / d.scales
 		default:
 			return g, block, fmt.Errorf("scales of shape %v, whose blocks have a size that nothing says", scales)
 		}
 	}
 	return g, block, nil
+}
+
+// usualBlock is the size of blocks that most libraries have.
+const usualBlock = 128
+
+// cutAsUsual reports whether so many scales may be of blocks of the usual size, of which the last is cut: 192 rows with two scales
+// are blocks of 96, or of 128 and 64.
+func cutAsUsual(of, scales int64) bool {
+	return of%usualBlock != 0 && (of+usualBlock-1)/usualBlock == scales
 }
 
 // load decodes the scales of rows [top, bottom) of scales of one matrix of them.
