@@ -14,7 +14,7 @@ import (
 func Schema() recipe.Schema {
 	all := methods.Schema()
 	for i := range all {
-		all[i].Params = append(slices.Clip(all[i].Params), plan.Missing)
+		all[i].Params = append(slices.Clip(all[i].Params), plan.Missing, plan.Quantize)
 	}
 	return all
 }

@@ -20,6 +20,7 @@ type Options struct {
 	Progress  *run.Progress // nil for none
 	Read      mmapio.Reading
 	Cache     run.Cache
+	Raw       bool // a diff compares values that are stored in a scheme as they are stored
 	// Resume has an output that a killed run left half replaced completed before anything is
 	// planned, so that a plan which is refused does not leave it so.
 	Resume bool
@@ -42,7 +43,7 @@ func (o Options) withDefaults() Options {
 
 // planning are the options of a plan.
 func (o Options) planning() plan.Options {
-	p := plan.Options{ShardSize: o.ShardSize, Force: o.Force, Version: o.Version, Read: o.Read}
+	p := plan.Options{ShardSize: o.ShardSize, Force: o.Force, Version: o.Version, Read: o.Read, Raw: o.Raw}
 	if o.Beyond != nil {
 		p.Held = func(held int64) { o.Beyond(held - run.Within(held, o.Memory)) }
 	}

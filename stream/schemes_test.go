@@ -31,19 +31,19 @@ func fp8Model(seed byte) checkpoint {
 	return append(c, floats("model.norm.weight", format.BF16, []float64{1, float64(seed)}, 2))
 }
 
-// gptqModel is a layer of packed codes.
-func gptqModel(seed byte) checkpoint {
+// aqlmModel is a layer of codes with codebooks, which weld does not decode.
+func aqlmModel(seed byte) checkpoint {
 	return checkpoint{
-		raw("model.layers.0.q_proj.qweight", format.I32, bytes.Repeat([]byte{seed, 2, 3, 4}, 4), 1, 4),
-		raw("model.layers.0.q_proj.qzeros", format.I32, bytes.Repeat([]byte{seed}, 4), 1, 1),
-		floats("model.layers.0.q_proj.scales", format.F16, []float64{1, 2, 3, float64(seed)}, 1, 4),
+		raw("model.layers.0.q_proj.codes", format.I16, bytes.Repeat([]byte{seed, 2}, 4), 4, 1, 1),
+		floats("model.layers.0.q_proj.codebooks", format.F16, []float64{1, 2, 3, float64(seed)}, 1, 1, 1, 4),
+		floats("model.layers.0.q_proj.scales", format.F16, []float64{1, 2, 3, float64(seed)}, 4, 1, 1, 1),
 		floats("model.norm.weight", format.F16, []float64{1, float64(seed)}, 2),
 	}
 }
 
 const (
 	fp8Config  = `{"num_hidden_layers": 2, "quantization_config": {"quant_method": "fp8", "weight_block_size": [4, 4]}}`
-	gptqConfig = `{"num_hidden_layers": 1, "quantization_config": {"quant_method": "gptq", "bits": 4}}`
+	aqlmConfig = `{"num_hidden_layers": 1, "quantization_config": {"quant_method": "aqlm", "nbits_per_codebook": 16}}`
 )
 
 // schemes goes to a folder with checkpoints of several schemes.
@@ -55,10 +55,10 @@ func schemes(t *testing.T) {
 		tensors      checkpoint
 	}{
 		{"a", fp8Config, fp8Model(1)}, {"b", fp8Config, fp8Model(2)}, {"c", fp8Config, fp8Model(3)},
-		{"gptq-a", gptqConfig, gptqModel(1)}, {"gptq-b", gptqConfig, gptqModel(2)},
+		{"aqlm-a", aqlmConfig, aqlmModel(1)}, {"aqlm-b", aqlmConfig, aqlmModel(2)},
 		{"other-blocks", strings.Replace(fp8Config, "4, 4", "2, 2", 1), fp8Model(2)},
 		{"undeclared", `{}`, fp8Model(1)},
-		{"gptq-lacking", gptqConfig, gptqModel(3).without("model.layers.0.q_proj.qzeros")},
+		{"aqlm-lacking", aqlmConfig, aqlmModel(3).without("model.layers.0.q_proj.codebooks")},
 	} {
 		m.tensors.save(t, filepath.Join(m.name, "model.safetensors"))
 		write(t, filepath.Join(m.name, "config.json"), []byte(m.config))
@@ -136,10 +136,10 @@ func TestCodesAreNotMergedInAnyForm(t *testing.T) {
 		"plain model":        {"merge_method: task_arithmetic\nbase_model: a\nmodels: [{model: plain}]", "nor mixes with the model plain, which is stored plainly"},
 		"another type":       {"merge_method: passthrough\ndtype: bfloat16\nmodels: [{model: a}]", "a: "},
 		"another output":     {"merge_method: passthrough\nout_dtype: float32\nmodels: [{model: a}]", "a: "},
-		"packed integers":    {"merge_method: linear\nmodels: [{model: gptq-a}, {model: gptq-b}]", "gptq (config.json: quantization_config; "},
-		"a tensor of both":   {"merge_method: passthrough\nbase_model: gptq-a\nmodels: [{model: gptq-lacking}]", "gptq (config.json"},
+		"codebooks":          {"merge_method: linear\nmodels: [{model: aqlm-a}, {model: aqlm-b}]", "aqlm (config.json: quantization_config; "},
+		"a tensor of both":   {"merge_method: passthrough\nbase_model: aqlm-a\nmodels: [{model: aqlm-lacking}]", "aqlm (config.json"},
 		"plain donor":        {"merge_method: passthrough\nbase_model: plain\nmodels: [{model: a}]", "a: "},
-		"stacked schemes":    {"merge_method: passthrough\nslices:\n- sources: [{model: a, layer_range: [0, 2]}]\n- sources: [{model: gptq-a, layer_range: [0, 1]}]", "nor mixes with the model gptq-a"},
+		"stacked schemes":    {"merge_method: passthrough\nslices:\n- sources: [{model: a, layer_range: [0, 2]}]\n- sources: [{model: aqlm-a, layer_range: [0, 1]}]", "nor mixes with the model aqlm-a"},
 		"stacked with plain": {"merge_method: passthrough\nslices:\n- sources: [{model: plain, layer_range: [0, 2]}]\n- sources: [{model: a, layer_range: [0, 1]}]", "a: "},
 		"stacked terms":      {"merge_method: passthrough\nslices:\n- sources: [{model: a, layer_range: [0, 2]}]\n- sources: [{model: other-blocks, layer_range: [0, 1]}]", "nor mixes with the model other-blocks"},
 		"merged slices":      {"merge_method: linear\nslices:\n- sources: [{model: a, layer_range: [0, 2]}, {model: b, layer_range: [0, 2]}]", "a: "},
@@ -156,8 +156,8 @@ func TestCodesAreNotMergedInAnyForm(t *testing.T) {
 		floats("base_model.model.model.layers.0.q_proj.lora_A.weight", format.F32, []float64{1, 2, 3, 4}, 1, 4),
 		floats("base_model.model.model.layers.0.q_proj.lora_B.weight", format.F32, []float64{1, 2, 3, 4}, 4, 1),
 	}.save(t, "adapter/adapter_model.safetensors")
-	_, err := planText("merge_method: passthrough\nmodels: [{model: gptq-a+adapter}]", "")
-	refusedScheme(t, err, "gptq-a: ", "base of the adapter")
+	_, err := planText("merge_method: passthrough\nmodels: [{model: aqlm-a+adapter}]", "")
+	refusedScheme(t, err, "aqlm-a: ", "base of the adapter")
 }
 
 // What is copied as it is may be in any scheme: codes and scales come from one model, and the configuration stays.
@@ -191,7 +191,7 @@ func TestCodesAreCopied(t *testing.T) {
 	if got := string(read(t, "out/config.json")); got != fp8Config {
 		t.Errorf("config.json is %s", got)
 	}
-	same(merge("merge_method: passthrough\nbase_model: gptq-a\nmodels: [{model: gptq-b}]", "donor"), gptqModel(2))
+	same(merge("merge_method: passthrough\nbase_model: aqlm-a\nmodels: [{model: aqlm-b}]", "donor"), aqlmModel(2))
 
 	stacked := merge("merge_method: passthrough\nslices:\n- sources: [{model: a, layer_range: [0, 2]}]\n- sources: [{model: b, layer_range: [1, 2]}]", "stack")
 	want := fp8Model(1)[:5]

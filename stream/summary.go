@@ -36,6 +36,8 @@ type InputSummary struct {
 	Path    string `json:"path"`
 	Bytes   int64  `json:"bytes"`
 	Tensors int    `json:"tensors"`
+	// Schemes are those that values are stored in.
+	Schemes []string `json:"schemes,omitempty"`
 }
 
 // FileSummary is one file of the output.
@@ -56,7 +58,7 @@ func (p *Prepared) Summary() Summary {
 	}
 	for i := range p.Opened {
 		in := &p.Opened[i]
-		s.Inputs = append(s.Inputs, InputSummary{Role: in.Role, Path: in.Path, Bytes: in.FileBytes(), Tensors: len(in.Tensors())})
+		s.Inputs = append(s.Inputs, InputSummary{Role: in.Role, Path: in.Path, Bytes: in.FileBytes(), Tensors: len(in.Tensors()), Schemes: in.Schemes()})
 	}
 	out := p.Output
 	if out == nil {

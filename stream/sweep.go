@@ -50,10 +50,12 @@ func (s *Sweep) variant(v Variant, o Options) (*plan.Plan, error) {
 	if err := o.resume(v.Out); err != nil {
 		return nil, &plan.InputError{Problems: []error{err}}
 	}
+	planning := o.planning()
+	planning.Varied = true
 	if len(s.Plans) == 0 {
-		return plan.New(v.Recipe, v.Out, o.planning())
+		return plan.New(v.Recipe, v.Out, planning)
 	}
-	return s.Plans[0].Variant(v.Recipe, v.Out, o.planning())
+	return s.Plans[0].Variant(v.Recipe, v.Out, planning)
 }
 
 // Close closes the inputs.

@@ -18,7 +18,7 @@ func diffCommand() *cli.Command {
 		ArgsUsage: "A B",
 		Description: "Compares the tensors of two checkpoints, whatever containers, shards and dtypes\nthey have, in float64. The exit status is 0 whether they differ or not.\n\nExamples:\n\n" +
 			"   weld diff ./base ./merged\n   weld diff --json a.safetensors b.safetensors.zst\n\n" + exitHelp,
-		Flags:  runFlags(),
+		Flags:  append(runFlags(), rawFlag("codes and scales are compared as they are stored, not what they stand for")),
 		Action: diff,
 	}
 }
@@ -31,6 +31,7 @@ func diff(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	o.Raw = c.Bool("raw")
 	d, err := watched(c, o.Progress, func(ctx context.Context) (*stream.Diff, error) {
 		return untilInterrupt(ctx, func() (*stream.Diff, error) {
 			return stream.CompareCheckpoints(ctx, c.Args().Get(0), c.Args().Get(1), o)

@@ -12,6 +12,7 @@ import (
 	"weld/format"
 	"weld/format/model"
 	"weld/format/open"
+	"weld/format/quant"
 )
 
 func inspectCommand() *cli.Command {
@@ -19,9 +20,9 @@ func inspectCommand() *cli.Command {
 		Name:      "inspect",
 		Usage:     "what is in a checkpoint",
 		ArgsUsage: "PATH",
-		Description: "PATH is " + open.Readable + ".\nOnly headers are read.\n\nExamples:\n\n" +
+		Description: "PATH is " + open.Readable + ".\nOnly headers are read. Values that are stored in a scheme, as codes and scales, are listed as the\ntensors that they stand for, with the type of the codes and the scheme; --raw lists what is stored.\n\nExamples:\n\n" +
 			"   weld inspect ./model\n   weld inspect meta-llama/Llama-3.1-8B\n   weld inspect --json model.safetensors.zst\n\n" + exitHelp,
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}},
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}, rawFlag("codes and scales are listed as they are stored")},
 		Action: inspect,
 	}
 }
@@ -43,11 +44,12 @@ type fileContents struct {
 }
 
 type tensorContents struct {
-	Name  string  `json:"name"`
-	DType string  `json:"dtype"`
-	Shape []int64 `json:"shape"`
-	Bytes int64   `json:"bytes"`
-	Shard string  `json:"shard"`
+	Name   string  `json:"name"`
+	DType  string  `json:"dtype"`
+	Scheme string  `json:"scheme,omitempty"` // that the values are stored in; dtype is that of the codes
+	Shape  []int64 `json:"shape"`
+	Bytes  int64   `json:"bytes"`
+	Shard  string  `json:"shard"`
 }
 
 func inspect(c *cli.Context) error {
@@ -58,7 +60,12 @@ func inspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer ck.Close()
+	defer func() { ck.Close() }()
+	if !c.Bool("raw") {
+		if ck, err = logical(c, ck); err != nil {
+			return err
+		}
+	}
 	printNotes(c, format.Notes(ck))
 	found := look(ck)
 	tensor := func(i int) tensorContents { return tensorAt(ck, found, i) }
@@ -68,7 +75,11 @@ func inspect(c *cli.Context) error {
 	w := c.App.Writer
 	err = columns(w, "tensor|dtype|shape|size|file", found.Count, func(i int) []string {
 		t := tensor(i)
-		return []string{t.Name, t.DType, shape(t.Shape), decimal(t.Bytes), t.Shard}
+		dtype := t.DType
+		if t.Scheme != "" {
+			dtype += " (" + t.Scheme + ")"
+		}
+		return []string{t.Name, dtype, shape(t.Shape), decimal(t.Bytes), t.Shard}
 	})
 	if err != nil {
 		return err
@@ -82,14 +93,42 @@ func inspect(c *cli.Context) error {
 	return nil
 }
 
+// rawFlag has a command look at codes and scales instead of what they stand for.
+func rawFlag(usage string) cli.Flag { return &cli.BoolFlag{Name: "raw", Usage: usage} }
+
+// logical shows a checkpoint as what its values stand for. One that cannot be shown so is listed as it is stored, with
+// a note.
+func logical(c *cli.Context, ck format.Checkpoint) (format.Checkpoint, error) {
+	declared, err := quant.Beside(ck)
+	if err != nil {
+		return ck, fmt.Errorf("read how %s stores its values: %w", ck.Path(), err)
+	}
+	shown, err := quant.Show(ck, declared)
+	if format.KindOf(err) == format.KindScheme {
+		printNotes(c, []string{fmt.Sprintf("listed as it is stored: %v", err)})
+		return ck, nil
+	}
+	return shown, err
+}
+
+// scheme is how the values of a tensor are stored.
+func scheme(ck format.Checkpoint, i int) (name string, codes format.DType, bytes int64) {
+	if v, ok := ck.(*quant.View); ok {
+		return v.Scheme(i)
+	}
+	t := ck.Tensors()[i]
+	return "", t.DType, t.Bytes()
+}
+
 func look(ck format.Checkpoint) contents {
 	found := contents{Path: ck.Path(), Count: len(ck.Tensors()), Metadata: format.Metadata(ck), Tensors: []tensorContents{}}
 	for _, f := range ck.Files() {
 		found.Files = append(found.Files, fileContents{filepath.Base(f.Path), f.Info.Size()})
 	}
-	for _, t := range ck.Tensors() {
+	for i, t := range ck.Tensors() {
+		_, _, bytes := scheme(ck, i)
 		found.Elements += t.Elements()
-		found.Bytes += t.Bytes()
+		found.Bytes += bytes
 	}
 	return found
 }
@@ -101,7 +140,8 @@ func tensorAt(ck format.Checkpoint, found contents, i int) tensorContents {
 	if dims == nil {
 		dims = []int64{}
 	}
-	return tensorContents{t.Name, t.DType.String(), dims, t.Bytes(), found.Files[format.FileOf(ck, i)].Name}
+	name, dtype, bytes := scheme(ck, i)
+	return tensorContents{t.Name, dtype.String(), name, dims, bytes, found.Files[format.FileOf(ck, i)].Name}
 }
 
 // shape prints dimensions as 4096×11008.

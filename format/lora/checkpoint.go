@@ -67,6 +67,9 @@ func (c *adapted) Path() string { return c.base.Path() + "+" + c.adapter.Path() 
 // Beside implements [format.Accompanied]: what stands beside the base belongs to the result.
 func (c *adapted) Beside() format.Folder { return format.Beside(c.base) }
 
+// Unwrap implements [format.Wrapper]: what shows the base is asked of its schemes.
+func (c *adapted) Unwrap() format.Checkpoint { return c.base }
+
 // Tensors implements [format.Checkpoint].
 func (c *adapted) Tensors() []format.Tensor { return c.tensors }
 

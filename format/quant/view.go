@@ -26,6 +26,7 @@ type shown struct {
 	index   int     // in the checkpoint: of the tensor itself, or of the codes
 	decoder decoder // nil if it is shown as it is
 	hides   []int   // what belongs to it
+	scheme  string
 }
 
 // pieceElements is how much is decoded at a time: its codes and values stay in the second-level cache.
@@ -55,7 +56,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	for i, t := range c.Tensors() {
 		switch w := decoded[i]; {
 		case w != nil:
-			v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides})
+			v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides, w.scheme})
 		case !hidden[i]:
 			v.add(t, shown{index: i})
 		}
@@ -71,11 +72,33 @@ func (v *View) add(t format.Tensor, from shown) {
 	v.tensors, v.from = append(v.tensors, t), append(v.from, from)
 }
 
-// Schemes are the names of those that values are decoded from.
-func (v *View) Schemes() []string { return v.schemes }
+// Schemes are the names of those that a checkpoint's values are decoded from, by a [View] inside of it.
+func Schemes(c format.Checkpoint) []string {
+	for {
+		if v, ok := c.(*View); ok {
+			return v.schemes
+		}
+		w, wraps := c.(format.Wrapper)
+		if !wraps {
+			return nil
+		}
+		c = w.Unwrap()
+	}
+}
 
 // Decodes reports whether a tensor's values are decoded.
 func (v *View) Decodes(i int) bool { return v.from[i].decoder != nil }
+
+// Scheme is how the values of tensor i are stored: the scheme's name, "" if they are shown as they are, the type of the
+// codes, and the bytes of all that belongs to them.
+func (v *View) Scheme(i int) (name string, codes format.DType, bytes int64) {
+	from, stored := v.from[i], v.Checkpoint.Tensors()
+	bytes = stored[from.index].Bytes()
+	for _, j := range from.hides {
+		bytes += stored[j].Bytes()
+	}
+	return from.scheme, stored[from.index].DType, bytes
+}
 
 // Tensors implements [format.Checkpoint].
 func (v *View) Tensors() []format.Tensor { return v.tensors }

@@ -65,7 +65,7 @@ func (s *shownCheckpoint) add(t format.Tensor, from shownFrom) {
 func (s *shownCheckpoint) build(t format.Tensor, pieces []names.Piece) error {
 	from := shownFrom{whole: names.None, pieces: pieces, ends: make([]int64, 0, len(pieces))}
 	stored := s.Checkpoint.Tensors()
-	t.DType = stored[pieces[0].Tensor].DType
+	t.DType, t.Stored = stored[pieces[0].Tensor].DType, stored[pieces[0].Tensor].Stored
 	end := int64(0)
 	for _, p := range pieces {
 		one := stored[p.Tensor]

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"weld/format"
@@ -52,9 +53,14 @@ func (p *planner) encode() (list []encoding) {
 // plainly says why an output is stored plainly; "" where it is not.
 func (p *planner) plainly() string {
 	ref := p.Reference()
+	_, shown := ref.Checkpoint.(*quant.View)
 	switch {
 	case p.Output == nil || len(ref.decoded) == 0:
 		return "values are stored plainly"
+	case p.Recipe.Params.Text(Quantize.Key) == quantizeNone:
+		return "the recipe says quantize: none"
+	case !shown:
+		return "it has adapters, or names of another model"
 	case p.Recipe.DType != format.Invalid || p.Recipe.OutDType != format.Invalid:
 		return "the recipe asks for a type of the output"
 	case p.Output.Container != destination.Directory && p.Output.Container != destination.SingleFile:
@@ -62,14 +68,14 @@ func (p *planner) plainly() string {
 	}
 	for i := range p.Tensors {
 		t := &p.Tensors[i]
+		if t.From != ref && (t.From.terms != ref.terms || !slices.Equal(t.From.decoded, ref.decoded)) { // a configuration speaks of all
+			return t.From.Path + " is stored in another manner"
+		}
 		if t.Action != Fuse || !t.decoded() {
 			continue
 		}
 		if _, ok := t.encoding(); !ok {
 			return "weld does not write all of what it decodes there (" + t.Name + ")"
-		}
-		if t.From != ref && t.From.terms != ref.terms {
-			return t.From.Path + " is stored in another manner"
 		}
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 
+	"weld/format"
 	"weld/mmapio"
 )
 
@@ -18,16 +19,16 @@ const (
 // fingerprint identifies an input without reading it all: SHA-256 over the digests of
 // its headers and indexes, which two models of one architecture share, and over bytes
 // from the middle of some of its tensors, which they do not. It tells inputs apart; it
-// does not prove that all of one is unchanged.
+// does not prove that all of one is unchanged. Values that are stored in a scheme count as they are stored.
 func fingerprint(s *Input) (string, error) {
 	digest := sha256.New()
 	for _, f := range s.Files() {
 		digest.Write(f.Digest[:])
 	}
-	n := len(s.Tensors())
+	n := len(s.stored.Tensors())
 	samples := min(n, fingerprintTensors)
 	for k := range samples {
-		if err := sample(digest, s, k*n/samples); err != nil {
+		if err := sample(digest, s.stored, k*n/samples); err != nil {
 			return "", fmt.Errorf("fingerprint %s %s: %w", s.Role, s.Path, err)
 		}
 	}
@@ -35,7 +36,7 @@ func fingerprint(s *Input) (string, error) {
 }
 
 // sample adds the middle of a tensor's bytes.
-func sample(digest hash.Hash, s *Input, tensor int) error {
+func sample(digest hash.Hash, s format.Checkpoint, tensor int) error {
 	size := s.Tensors()[tensor].Bytes()
 	n := min(size, fingerprintBytes)
 	view, err := s.View(tensor, (size-n)/2, n)

@@ -30,7 +30,8 @@ type Input struct {
 	format.Checkpoint
 	Statistic scoring.Statistic // what an importance file holds
 
-	fingerprint string // "" where nothing is written
+	stored      format.Checkpoint // as it was opened, which its fingerprint is of
+	fingerprint string            // "" where nothing is written
 
 	terms   string        // all that is declared of it
 	decoded []string      // schemes that its values are decoded from
@@ -94,7 +95,7 @@ func (in *Inputs) open(role, path string, adapters []string, o Options) (*Input,
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", role, err)
 	}
-	in.Opened = append(in.Opened, Input{Role: role, Path: strings.Join(append([]string{path}, adapters...), "+"), Checkpoint: c})
+	in.Opened = append(in.Opened, Input{Role: role, Path: strings.Join(append([]string{path}, adapters...), "+"), Checkpoint: c, stored: c})
 	in.hold(len(in.Opened) - 1)
 	if o.Held != nil {
 		o.Held(in.HeldBytes(0, o.Found))
@@ -109,6 +110,14 @@ func (in *Inputs) Close() error {
 		errs = append(errs, in.Opened[i].Close())
 	}
 	return errors.Join(errs...)
+}
+
+// Schemes are the names of those that the input's values are decoded from, or, where they are copied, are stored in.
+func (in *Input) Schemes() []string {
+	if in.scheme != nil {
+		return append(slices.Clip(in.decoded), in.scheme.Name)
+	}
+	return in.decoded
 }
 
 // Unchanged demands that the inputs are still what was opened.

@@ -336,7 +336,7 @@ func (p *planner) locateImportance(s *Input, name string, like format.Tensor) (i
 
 // copyIfUnchanged turns a fuse that would change nothing into a copy.
 func (m *matcher) copyIfUnchanged(out *Tensor) {
-	if !m.params.PassesOn() || len(out.Models) != 1 || out.Models[0].Index == absent {
+	if m.options.Varied || !m.params.PassesOn() || len(out.Models) != 1 || out.Models[0].Index == absent {
 		return
 	}
 	if out.Base >= 0 { // nonfinite: base looks at every value

@@ -17,6 +17,7 @@ type Options struct {
 	Version   string // of weld, for the output's metadata
 	Read      mmapio.Reading
 	Raw       bool  // of a pair: values are compared as they are stored
+	Varied    bool  // there are variants of the merge, in which other numbers stand: nothing is copied for what a number is
 	Found     int64 // bytes that are kept of each tensor beside the plan
 	// Held is told how many bytes headers and plan hold, while they grow; nil for nobody.
 	Held func(bytes int64)

@@ -15,13 +15,13 @@ import (
 // This file keeps values that are stored in a scheme, as codes and scales, from being computed with as if they
 // were weights. What is copied as it is may be in any scheme.
 
-// recognise finds out how every source stores its values.
+// recognise finds out how every source stores its values. Codes are copied where the recipe copies all that there is, and
+// all sources have them in one manner; else values are decoded.
 func (p *planner) recognise() (problems []error) {
 	asStored := p.copiesAll()
-	for i := range p.Opened {
-		if err := p.Opened[i].recognise(asStored); err != nil {
-			problems = append(problems, err)
-		}
+	problems = p.recogniseAll(asStored)
+	if asStored && len(problems) == 0 && p.mixed() {
+		problems = p.recogniseAll(false)
 	}
 	if err := p.checkVocabularyScheme(); err != nil {
 		problems = append(problems, err)
@@ -29,10 +29,28 @@ func (p *planner) recognise() (problems []error) {
 	return problems
 }
 
-// copiesAll reports whether the recipe passes one model on as it is: its codes are copied.
+func (p *planner) recogniseAll(asStored bool) (problems []error) {
+	for i := range p.Opened {
+		if err := p.Opened[i].recognise(asStored); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return problems
+}
+
+// mixed reports sources that store their values in different manners.
+func (p *planner) mixed() bool {
+	i := slices.IndexFunc(p.Opened, func(s Input) bool { return s.scheme != nil })
+	return i >= 0 && p.storedOtherwise(&p.Opened[i]) != nil
+}
+
+// copiesAll reports whether the recipe passes models on as they are.
 func (p *planner) copiesAll() bool {
 	m, r := p.method(), p.Recipe
 	if !m.PassesOn() || r.DType != format.Invalid || r.OutDType != format.Invalid || r.Varies() {
+		return false
+	}
+	if p.options.Varied || r.Params.Text(Quantize.Key) == quantizeNone || r.Params.Text("nonfinite") == "base" { // which looks at every value
 		return false
 	}
 	params := m.Decoder()
@@ -53,9 +71,7 @@ func (s *Input) recognise(asStored bool) error {
 		}
 		s.Checkpoint = shown
 	}
-	if view, ok := s.Checkpoint.(*quant.View); ok {
-		s.decoded = view.Schemes()
-	}
+	s.decoded = quant.Schemes(s.Checkpoint)
 	s.terms = declared.Terms()
 	s.scheme, s.stale = quant.Recognize(declared, s.Tensors())
 	return nil
