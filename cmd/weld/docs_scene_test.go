@@ -28,6 +28,7 @@ func scene(t *testing.T, dir string) {
 		sceneImportance(t, filepath.Join(dir, name+"-fisher.safetensors"), "mean_sq_grad", i)
 	}
 	sceneAdapter(t, filepath.Join(dir, "adapter"))
+	sceneFloat8(t, filepath.Join(dir, "math-fp8"))
 	hub := filepath.Join(dir, ".hub", "models--meta-llama--Llama-3.1-8B")
 	sceneModel(t, filepath.Join(hub, "snapshots", "0e9e39f"), 0)
 	put(t, filepath.Join(hub, "refs", "main"), []byte("0e9e39f"))
@@ -116,6 +117,22 @@ func sceneModel(t *testing.T, dir string, which int) {
 		`{"version": "1.0", "added_tokens": [{"id": %d, "content": "%s", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}], "model": {"type": "BPE", "vocab": {%s}, "merges": []}}`,
 		sceneTokens-1, own, strings.Join(vocabulary, ", ")))
 	put(t, filepath.Join(dir, "tokenizer_config.json"), []byte(`{"tokenizer_class": "PreTrainedTokenizerFast"}`))
+}
+
+// sceneFloat8 writes a fine-tune whose matrices are codes of FP8, one block each.
+func sceneFloat8(t *testing.T, dir string) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(5, 0))
+	var tensors []format.Tensor
+	for _, x := range sceneTensors(format.BF16) {
+		if len(x.Shape) == 2 && strings.Contains(x.Name, "proj") {
+			x.DType = format.F8E4M3
+			tensors = append(tensors, format.Tensor{Name: x.Name + "_scale_inv", DType: format.F32, Shape: []int64{1, 1}})
+		}
+		tensors = append(tensors, x)
+	}
+	sceneWeights(t, filepath.Join(dir, "model.safetensors"), tensors, nil, func() float64 { return 0.02 * r.NormFloat64() })
+	put(t, filepath.Join(dir, "config.json"), []byte(`{"model_type": "llama", "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}`))
 }
 
 func sceneImportance(t *testing.T, path, statistic string, which int) {
