@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 
 import chat
+import fp8
 import hub_cache
 import sta
 import stacks
@@ -243,6 +244,34 @@ def names_in_memory(weld):
     return f"{len(names.SELECTION)} types"
 
 
+def fp8_models(weld):
+    """A merge of FP8 models is one: its codes and scales are those of the merged values, and transformers loads them."""
+    paths, tensors = [], []
+    for seed in (1, 2):
+        paths.append(weld.place("-fp8"))
+        tensors.append(fp8.save_model(paths[-1], seed))
+    a, b = map(fp8.values, tensors)
+    args = [x for path, w in zip(paths, ("0.25", "0.75")) for x in ("--model", path, "--weight", w)]
+    out = weld.merge("--method", "linear", *args, out="")
+    merged = safetensors.torch.load_file(out / "model.safetensors")
+    expect(set(merged) == set(tensors[0]), f"tensors {sorted(set(merged) ^ set(tensors[0]))}")
+    for name, theta in a.items():
+        want = 0.25 * theta + 0.75 * b[name]
+        if name + "_scale_inv" not in merged:
+            expect(torch.equal(merged[name], want.to(torch.bfloat16)), name)
+            continue
+        codes, scales = fp8.quantize(want)
+        expect(torch.equal(merged[name].view(torch.uint8), codes.view(torch.uint8)) and torch.equal(merged[name + "_scale_inv"], scales), name)
+    plain = safetensors.torch.load_file(weld.merge("--method", "passthrough", "--model", out, "--out-dtype", "float32"))
+    state, info = fp8.loaded(out)
+    expect(not info, f"transformers: {info}")
+    expect(all(torch.equal(state[n], x) for n, x in plain.items()), "transformers decodes other values")
+    same = weld.merge("--method", "linear", "--model", paths[0], "--model", paths[0], out="")
+    for name, x in safetensors.torch.load_file(same / "model.safetensors").items():
+        expect(torch.equal(x.view(torch.uint8), tensors[0][name].view(torch.uint8)), f"{name} is merged with itself, and another")
+    return f"{len(merged)} tensors"
+
+
 def needs_transformers(check):
     """check, skipped where transformers cannot be imported."""
 
@@ -286,5 +315,5 @@ def hub_environment(weld):
 
 CHECKS = [
     torch_load_file, torch_files_converted, hub_environment,
-    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory)),
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models)),
 ]
