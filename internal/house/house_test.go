@@ -209,14 +209,63 @@ func TestOnlyTheCommandTalks(t *testing.T) {
 }
 
 func TestTopLevelDirectories(t *testing.T) {
-	known := []string{"stream", "mmapio", "scoring", "format", "cmd", "fuzz", "internal", "docs", "examples", "findings"}
-	entries, err := os.ReadDir(root)
+	for _, name := range unknownDirectories(t, root) {
+		t.Errorf("%s is a new directory: say here and in docs/architecture.md what it is", name)
+	}
+}
+
+// The README's commands leave directories behind, which .gitignore lists. They are nobody's business here.
+func TestTopLevelDirectoriesAreIgnored(t *testing.T) {
+	dir := t.TempDir()
+	ignored, err := os.ReadFile(filepath.Join(root, ".gitignore"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(known, e.Name()) {
-			t.Errorf("%s is a new directory: say here and in docs/architecture.md what it is", e.Name())
+	if err := os.WriteFile(filepath.Join(dir, ".gitignore"), ignored, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"stream", ".git", "weld-demo", "dist", "__pycache__", "rooms", "dist2"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
 		}
 	}
+	if got, want := unknownDirectories(t, dir), []string{"dist2", "rooms"}; !slices.Equal(got, want) {
+		t.Errorf("%q are new directories, want %q", got, want)
+	}
+}
+
+// unknownDirectories lists those of a tree that nobody has said anything about, but for what .gitignore lists.
+func unknownDirectories(t *testing.T, tree string) (unknown []string) {
+	t.Helper()
+	known := []string{"stream", "mmapio", "scoring", "format", "cmd", "fuzz", "internal", "docs", "examples", "findings"}
+	entries, err := os.ReadDir(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored := ignoredPatterns(t, tree)
+	for _, e := range entries {
+		matches := func(pattern string) bool {
+			ok, err := path.Match(pattern, e.Name())
+			return ok && err == nil
+		}
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(known, e.Name()) && !slices.ContainsFunc(ignored, matches) {
+			unknown = append(unknown, e.Name())
+		}
+	}
+	return unknown
+}
+
+// ignoredPatterns are the lines of .gitignore, as patterns of names at the top of the tree.
+func ignoredPatterns(t *testing.T, tree string) (patterns []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(tree, ".gitignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.Trim(strings.TrimSpace(line), "/"); line != "" && !strings.HasPrefix(line, "#") {
+			patterns = append(patterns, line)
+		}
+	}
+	return patterns
 }
