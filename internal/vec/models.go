@@ -52,15 +52,16 @@ func AddElected[T Float](dst []T, d [][]T, w []T) {
 
 // ApplyElected computes dst += λ·D (TIES-Merging, arXiv 2306.01708, section 3): D is Σwd over the models whose wd has the
 // elected sign, + if Σwd ≥ 0 and − otherwise, of all models; divided by Σw over the same models if it is
-// a mean, unless that is 0. Every product and sum is rounded, in the order of the models.
+// a mean, unless that is 0. A NaN, which has no sign, is not outvoted: D is NaN where Σwd is. Every product and sum is
+// rounded, in the order of the models.
 func ApplyElected[T Float](dst []T, lambda T, d [][]T, w []T, mean bool) {
 	w = w[:len(d)]
 	for i := applyElectedSIMD(dst, lambda, d, w, mean); i < len(dst); i++ {
-		var all, num, den T
+		var all, den T
 		for k, x := range d {
 			all += T(w[k] * x[i])
 		}
-		plus := bit(all >= 0)
+		plus, num := bit(all >= 0), keep(bit(all != all), all)
 		for k, x := range d {
 			v := T(w[k] * x[i])
 			agrees := plus&bit(v > 0) | (plus^1)&bit(v < 0)

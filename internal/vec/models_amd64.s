@@ -112,6 +112,7 @@ GLOBL sign<>(SB), RODATA|NOPTR, $4
 #define NOTATMOST $22
 #define GREATER $30
 #define EQUAL $0
+#define UNORDERED $3
 
 // ELECT makes FLIP the sign bit where − is elected. Y15 is 0.
 #define ELECT(ALL, FLIP) \
@@ -197,6 +198,11 @@ GLOBL one<>(SB), RODATA|NOPTR, $4
 #define WEIGHED(at, X) \
 	VMULPS at(R9)(BX*1), Y13, X
 
+// NANS makes NUM what of ALL is NaN, else 0.
+#define NANS(ALL, NUM) \
+	VCMPPS UNORDERED, ALL, ALL, NUM \
+	VANDPS ALL, NUM, NUM
+
 // BALLOT adds what of a model agrees, weighed.
 #define BALLOT(at, FLIP, NUM, DEN, X, M) \
 	WEIGHED(at, X)               \
@@ -250,8 +256,8 @@ all:
 	JLT          all
 	ELECT(Y0, Y2)
 	ELECT(Y1, Y3)
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	NANS(Y0, Y4)
+	NANS(Y1, Y5)
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
 	MOVQ         SI, R10

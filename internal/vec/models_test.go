@@ -70,6 +70,11 @@ func applyElectedInSteps[T Float](dst []T, lambda T, d [][]T, w []T, mean bool) 
 		Scale(weighed[k], weighed[k], w[k])
 		SignSum(all, weighed[k])
 	}
+	for i, x := range all {
+		if x != x {
+			num[i] = x
+		}
+	}
 	for k, x := range weighed {
 		KeepSign(x, x, all)
 		Add(num, x)
