@@ -39,6 +39,11 @@ type CandidateRun struct {
 // Full reports whether the run is to be added before it grows further.
 func (r *CandidateRun) Full() bool { return len(r.values) >= candidateRun }
 
+// Bytes is what the run takes.
+func (r *CandidateRun) Bytes() int64 {
+	return int64(cap(r.values))*4 + int64(cap(r.tiles))*3*8
+}
+
 // candidateRun is how many values a run has about at most, and candidateTileBuffer the most that a tile adds to them;
 // CandidateRunBytes is what it takes.
 const (

@@ -26,9 +26,14 @@ func Memory[M any](s *Scratch) *M {
 	return m
 }
 
-// Taken is how many bytes the scratch has taken so far, beside what tools keep in it.
-func (s *Scratch) Taken() int64 {
-	return int64(len(s.singles.tiles)*4+len(s.doubles.tiles)*8)*TileElements + int64(len(s.counts))*scoring.CountsBytes
+// Taken is how many bytes of tiles and of scores' counts the scratch has taken so far, beside what tools keep in it.
+// Candidates of selections count as tiles.
+func (s *Scratch) Taken() (tiles, counts int64) {
+	tiles = int64(len(s.singles.tiles)*4+len(s.doubles.tiles)*8) * TileElements
+	for _, run := range s.held {
+		tiles += run.Bytes()
+	}
+	return tiles, int64(len(s.counts)) * scoring.CountsBytes
 }
 
 type pool[T vec.Float] struct {

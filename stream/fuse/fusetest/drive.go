@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/scoring"
 	"weld/stream/fuse"
 )
 
@@ -37,14 +38,16 @@ type Merge struct {
 	Importance []Weights
 }
 
-// Drive runs a method and returns the output of every job. A seed decides how spans are cut and who works on them.
+// Drive runs a method and returns the output of every job. A seed decides how spans are cut and who works on them. No worker
+// may take more scratch than the method's cost says.
 func (in *Merge) Drive(t *testing.T, m fuse.Method, seed uint64) [][]byte {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 7))
 	out := make([][]byte, len(in.Jobs))
+	planned := m.Cost().Scratch
 	for pass := m.Next(); pass != nil; pass = m.Next() {
 		for job := range in.Jobs {
-			in.Chain(t, r, job, pass.Chain(job), nil)
+			checkScratch(t, in.Jobs[job], in.Chain(t, r, job, pass.Chain(job), nil), planned)
 		}
 		if pass.End != nil {
 			if err := pass.End(); err != nil {
@@ -54,14 +57,36 @@ func (in *Merge) Drive(t *testing.T, m fuse.Method, seed uint64) [][]byte {
 	}
 	for job, j := range in.Jobs {
 		out[job] = make([]byte, j.Tiling.Elements()*int64(j.DType.Bits()/8))
-		in.Chain(t, r, job, m.Fuse(job), out[job])
+		checkScratch(t, in.Jobs[job], in.Chain(t, r, job, m.Fuse(job), out[job]), planned)
 	}
 	return out
 }
 
-// Chain takes a job through stages; the last one fills out.
-func (in *Merge) Chain(t *testing.T, r *rand.Rand, job int, stages []fuse.Stage, out []byte) {
+// checkScratch compares what a worker took with what was planned. Every cost has the counts of one histogram in it, which
+// would hide many tiles where none is made.
+func checkScratch(t *testing.T, j fuse.Job, taken Scratch, planned int64) {
 	t.Helper()
+	if taken.Counts == 0 {
+		planned -= scoring.CountsBytes
+	}
+	if all := taken.Tiles + taken.Counts; all > planned {
+		t.Errorf("%s, %v, of %d models: a worker took %d bytes of scratch, and the method's cost says %d: it takes more tiles than it says", j.Name, j.Shape, len(j.Models), all, planned)
+	}
+}
+
+// Scratch is the most bytes that a worker took of each kind.
+type Scratch struct{ Tiles, Counts int64 }
+
+// add raises the maxima to what a worker has taken.
+func (most *Scratch) add(s *fuse.Scratch) {
+	tiles, counts := s.Taken()
+	most.Tiles, most.Counts = max(most.Tiles, tiles), max(most.Counts, counts)
+}
+
+// Chain takes a job through stages; the last one fills out. It returns what a worker took at most.
+func (in *Merge) Chain(t *testing.T, r *rand.Rand, job int, stages []fuse.Stage, out []byte) (most Scratch) {
+	t.Helper()
+	var mu sync.Mutex
 	for i, stage := range stages {
 		tiling := in.Jobs[job].Tiling
 		if o, ok := stage.(fuse.Optional); ok && o.Skip() {
@@ -96,6 +121,9 @@ func (in *Merge) Chain(t *testing.T, r *rand.Rand, job int, stages []fuse.Stage,
 						t.Error(err)
 					}
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				most.add(&scratch)
 			})
 		}
 		wg.Wait()
@@ -103,6 +131,7 @@ func (in *Merge) Chain(t *testing.T, r *rand.Rand, job int, stages []fuse.Stage,
 			t.Fatal(err)
 		}
 	}
+	return most
 }
 
 // Span is a span of the tensor's own tiles.

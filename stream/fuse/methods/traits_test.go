@@ -50,6 +50,29 @@ func TestTraits(t *testing.T) {
 	}
 }
 
+// mergekitMethods are the names that mergekit 0.1.5 registers.
+var mergekitMethods = []string{
+	"arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "dare_linear", "dare_ties", "della", "della_linear", "karcher", "linear", "model_stock",
+	"multislerp", "nearswap", "nuslerp", "passthrough", "ram", "ramplus_tl", "sce", "slerp", "task_arithmetic", "ties",
+}
+
+// A method says whether it is weld's own: plans of others list what is different from mergekit's.
+func TestOwn(t *testing.T) {
+	for _, m := range All() {
+		switch known := slices.Contains(mergekitMethods, m.Name); {
+		case !known && !m.Own:
+			t.Errorf("%s is no method of mergekit: its schema says Own: true", m.Name)
+		case known && m.Own:
+			t.Errorf("%s is a method of mergekit: its schema does not say Own", m.Name)
+		}
+	}
+	for _, name := range mergekitMethods {
+		if _, ok := Find(name); !ok {
+			t.Errorf("mergekit's %s is not there", name)
+		}
+	}
+}
+
 // Methods come by family, then by name.
 func TestOrder(t *testing.T) {
 	if !slices.IsSortedFunc(All(), func(a, b *Method) int {
