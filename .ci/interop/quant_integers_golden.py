@@ -88,7 +88,31 @@ def awq():
     golden("awq", stored, {key + ".weight": whole.T}, {"quant_method": "awq", "bits": 4, "group_size": size, "version": "gemm", "zero_point": True})
 
 
+def bitsandbytes():
+    from bitsandbytes import functional as F
+
+    torch.manual_seed(4)
+    stored, want = {}, {}
+    # A last block that is cut, codes in another type than U8.
+    for k, (kind, shape, block, nested, storage, dtype) in enumerate([
+            ("nf4", (10, 70), 64, False, torch.uint8, torch.bfloat16), ("fp4", (11, 70), 128, False, torch.uint8, torch.float16),
+            ("nf4", (20, 72), 64, True, torch.uint8, torch.float16), ("fp4", (17, 64), 64, True, torch.bfloat16, torch.float32)]):
+        key = "model.layers.%d.q_proj.weight" % k
+        codes, state = F.quantize_4bit(torch.randn(shape).to(dtype), blocksize=block, compress_statistics=nested, quant_type=kind, quant_storage=storage)
+        stored[key] = codes
+        stored.update({key + "." + n: v for n, v in state.as_dict(packed=True).items()})
+        state.dtype = torch.float32
+        # Code 8 of fp4 is 0 in quant_map. The kernels make -0 or 0 of it, depending on where in a tensor it is.
+        want[key] = F.dequantize_4bit(codes, state) + 0.0
+    codes, scales, _ = F.int8_vectorwise_quant(torch.randn(10, 24).half())
+    key = "model.layers.9.q_proj."
+    stored.update({key + "weight": codes, key + "SCB": scales, key + "weight_format": torch.tensor(0, dtype=torch.uint8)})
+    want[key + "weight"] = F.int8_vectorwise_dequant(codes, scales)
+    golden("bitsandbytes", stored, want, {"quant_method": "bitsandbytes", "load_in_4bit": True})
+
+
 mxfp4()
 gptq("gptq")
 gptq("gptq_v2")
 awq()
+bitsandbytes()

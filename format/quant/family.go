@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"weld/format"
 	"weld/format/hub"
@@ -21,7 +22,7 @@ type weight struct {
 }
 
 // families find the weights that they decode, in this order. Each has a file, and looks at what those before it left.
-var families = []func(*search) error{findFloat8, findMXFP4, findGPTQ, findAWQ}
+var families = []func(*search) error{findFloat8, findMXFP4, findGPTQ, findAWQ, findBitsAndBytes}
 
 // find finds the weights of a checkpoint that weld decodes.
 func find(c format.Checkpoint, d Declared) ([]weight, error) {
@@ -31,6 +32,12 @@ func find(c format.Checkpoint, d Declared) ([]weight, error) {
 		return nil, nil
 	}
 	s := &search{Checkpoint: c, taken: make([]bool, len(tensors))}
+	var config struct {
+		Model string `json:"model_type"`
+	}
+	if json.Unmarshal(d.Config, &config) == nil {
+		s.model = config.Model
+	}
 	for _, raw := range [][]byte{d.Config, d.QuantConfig} {
 		for _, q := range hub.Quantizations(raw) {
 			var config map[string]json.RawMessage
@@ -51,6 +58,7 @@ func find(c format.Checkpoint, d Declared) ([]weight, error) {
 type search struct {
 	format.Checkpoint
 	configs []map[string]json.RawMessage // what is declared
+	model   string                       // the model_type of config.json
 	taken   []bool                       // tensors that a weight has
 	weights []weight
 }
@@ -80,6 +88,13 @@ func (s *search) declared(key string, v any) bool {
 		}
 	}
 	return false
+}
+
+// turnsLayers reports whether a weight is of a layer that holds its matrix the other way round than Linear does: transformers'
+// Conv1D [in, out]. bitsandbytes and GPTQ store that as [out, in].
+func (s *search) turnsLayers(name string) bool {
+	return slices.Contains([]string{"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"}, s.model) &&
+		slices.ContainsFunc([]string{"c_attn", "q_attn", "c_proj", "c_fc"}, func(layer string) bool { return strings.HasSuffix(name, "."+layer+".weight") })
 }
 
 // refuse is the error for a weight whose files do not say enough.

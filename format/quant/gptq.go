@@ -28,6 +28,9 @@ func findGPTQ(s *search) error {
 		if layout != "" && layout != "gptq" && layout != "gptq_v2" {
 			return s.refuse(i, "GPTQ in the format %q", layout)
 		}
+		if s.turnsLayers(head + ".weight") {
+			return s.refuse(i, "GPTQ stores a layer of the kind Conv1D as its transpose, which the plain model is not")
+		}
 		p, err := s.packedWeight(i, head, "GPTQ")
 		if err != nil {
 			return err
