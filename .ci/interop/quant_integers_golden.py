@@ -111,8 +111,39 @@ def bitsandbytes():
     golden("bitsandbytes", stored, want, {"quant_method": "bitsandbytes", "load_in_4bit": True})
 
 
+def hqq():
+    from hqq.core.quantize import BaseQuantizeConfig, HQQLinear, Quantizer
+
+    torch.manual_seed(5)
+    stored, want = {}, {}
+    for k, (bits, axis, group) in enumerate([(8, 1, 16), (4, 1, 32), (4, 0, 32), (3, 1, 16), (3, 0, 16), (2, 0, 16), (1, 1, 16), (4, 1, None)]):
+        linear = torch.nn.Linear(32, 8, bias=k == 0).requires_grad_(False)
+        layer = HQQLinear(linear, BaseQuantizeConfig(nbits=bits, group_size=group, axis=axis, view_as_float=k == 2), compute_dtype=torch.float32, device="cpu")
+        key = "model.layers.%d.q_proj." % k
+        stored.update({key + n: v for n, v in layer.state_dict().items() if v is not None})
+        want[key + "weight"] = Quantizer.dequantize(layer.W_q, layer.meta)
+    golden("hqq", stored, want, {"quant_method": "hqq"})
+
+
+def quanto():
+    from optimum.quanto import freeze, qfloat8_e4m3fn, qint2, qint4, qint8, quantize
+
+    torch.manual_seed(6)
+    stored, want = {}, {}
+    for k, kind in enumerate([qint8, qint4, qint2, qfloat8_e4m3fn]):
+        model = torch.nn.Sequential(torch.nn.Linear(128, 5))
+        quantize(model, weights=kind)
+        freeze(model)
+        key = "model.layers.%d.q_proj." % k
+        stored.update({key + n.removeprefix("0."): v for n, v in model.state_dict().items()})
+        want[key + "weight"] = model[0].weight.dequantize().detach()
+    golden("quanto", stored, want, {"quant_method": "quanto"})
+
+
 mxfp4()
 gptq("gptq")
 gptq("gptq_v2")
 awq()
 bitsandbytes()
+hqq()
+quanto()
