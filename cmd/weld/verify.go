@@ -49,8 +49,11 @@ func verify(c *cli.Context) error {
 	}
 	if n := len(v.Damage); n > 0 {
 		hint := ""
-		if v.Kind == "pack" && v.Path != packs.Stream {
+		switch {
+		case v.Kind == "pack" && v.Path != packs.Stream:
 			hint = "; weld unpack --salvage restores the rest"
+		case v.Kind == "patch":
+			hint = "; make the patch again"
 		}
 		return damageError{fmt.Errorf("%s is damaged in %s%s", named(v.Path, "stdin"), some(n, "place"), hint)}
 	}

@@ -88,7 +88,7 @@ func (a *Archive) prepare() {
 func (a *Archive) read() error {
 	path, size := a.file.Path(), a.file.Size()
 	cut := func(detail string, args ...any) error {
-		return &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf(detail, args...) + "; weld unpack --salvage restores what is whole"}
+		return &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf(detail, args...) + "; " + a.kind.repair()}
 	}
 	if size < headerSize {
 		return &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf("a file of %d bytes is neither a pack nor a patch", size)}
@@ -253,7 +253,11 @@ func (a *Archive) block(i int, bytes int64, use func(r record, payload []byte) e
 	if fault := (*mmapio.FaultError)(nil); err == nil || errors.As(err, &fault) {
 		return err
 	}
-	return &format.Error{Path: a.Path(), Kind: format.KindChecksum, Detail: fmt.Sprintf("the block at byte %d is damaged (%v)", b.place, err)}
+	detail := fmt.Sprintf("the block at byte %d is damaged (%v)", b.place, err)
+	if a.kind == Patch { // of a pack the others can be restored, and who does that knows it
+		detail += "; " + a.kind.repair()
+	}
+	return &format.Error{Path: a.Path(), Kind: format.KindChecksum, Detail: detail}
 }
 
 // restore checks and decodes the payload of a block.

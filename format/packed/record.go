@@ -45,6 +45,14 @@ func (k FileKind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
+// repair says what becomes of a damaged one.
+func (k FileKind) repair() string {
+	if k == Patch {
+		return "make the patch again"
+	}
+	return "weld unpack --salvage restores what is whole"
+}
+
 // appendHeader prints the beginning of a file.
 func appendHeader(dst []byte, kind FileKind, version uint16) []byte {
 	dst = append(dst, magic...)
@@ -57,7 +65,7 @@ func parseHeader(path string, h []byte) (header, error) {
 	kind, v := FileKind(h[10]), binary.LittleEndian.Uint16(h[8:])
 	switch {
 	case string(h[:8]) != magic:
-		return header{}, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "it does not begin as a pack or a patch does"}
+		return header{}, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "it does not begin as a pack or a patch does: it is something else, or its first bytes are damaged"}
 	case v < version || v > versionRepeats:
 		return header{}, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: fmt.Sprintf("version %d of the format; this weld reads versions %d to %d: use a newer one", v, version, versionRepeats)}
 	case kind != Pack && kind != Patch:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,7 +56,7 @@ func (o *Options) verify(ctx context.Context, path, base string, v *Verification
 func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verification) error {
 	v.Kind = "checkpoint"
 	c, err := open.Checkpoint(path, o.Read)
-	if f := (*format.Error)(nil); errors.As(err, &f) {
+	if f := (*format.Error)(nil); errors.As(err, &f) && !isAnother(f) {
 		v.Damage = append(v.Damage, damageOf(f.Tensor, err))
 		return nil
 	}
@@ -95,6 +96,11 @@ func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verifica
 		}
 		return chunked{bytes: t.Bytes(), each: each}
 	})
+}
+
+// isAnother reports an error of what is no container, one of another version, or not there: that is no damage.
+func isAnother(e *format.Error) bool {
+	return slices.Contains([]format.Kind{format.KindMissing, format.KindUnsupported, format.KindForeign}, e.Kind)
 }
 
 // touch reads bytes.

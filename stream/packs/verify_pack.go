@@ -20,7 +20,7 @@ import (
 // by the index.
 func (o *Options) verifyPack(ctx context.Context, path string, v *Verification) error {
 	src, err := o.scan(path, "verify")
-	if f := (*format.Error)(nil); errors.As(err, &f) && f.Kind != format.KindMissing {
+	if f := (*format.Error)(nil); errors.As(err, &f) && !isAnother(f) {
 		v.Kind = "pack"
 		v.Damage = append(v.Damage, Damage{Place: 0, What: err.Error()})
 		return nil
