@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"weld/internal/spelling"
 )
 
 const exitHelp = `Exit status: 0 done, 1 failed, 2 wrong usage or recipe, 3 damaged or unusable
@@ -59,7 +61,7 @@ commands that do the same to yours.
 				return cli.ShowAppHelp(c)
 			}
 			if c.Args().Present() {
-				return usagef("unknown command %q; weld --help lists them", c.Args().First())
+				return usagef("unknown command %q%s; weld --help lists them", c.Args().First(), spelling.Hint(c.Args().First(), shownCommands(c.App)))
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -72,6 +74,25 @@ commands that do the same to yours.
 	return app
 }
 
+// shownCommands are the names of the commands that help lists.
+func shownCommands(app *cli.App) (names []string) {
+	for _, command := range app.VisibleCommands() {
+		names = append(names, command.Name)
+	}
+	return names
+}
+
+// shownFlags are the flags of a command that its help lists, as they are written.
+func shownFlags(c *cli.Context) (names []string) {
+	if c.Command == nil {
+		return nil
+	}
+	for _, flag := range c.Command.VisibleFlags() {
+		names = append(names, "--"+flag.Names()[0])
+	}
+	return names
+}
+
 func (in invocation) onUsageError(c *cli.Context, err error, _ bool) error {
 	name := "weld"
 	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "weld" {
@@ -81,7 +102,8 @@ func (in invocation) onUsageError(c *cli.Context, err error, _ bool) error {
 		name += " --method " + in.method.Name
 	}
 	if flag, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
-		err = fmt.Errorf("unknown flag --%s", strings.TrimLeft(flag, "-"))
+		flag = strings.TrimLeft(flag, "-")
+		err = fmt.Errorf("unknown flag --%s%s", flag, spelling.Hint("--"+flag, shownFlags(c)))
 	}
 	return usagef("%w; %s --help lists the flags", err, name)
 }

@@ -49,7 +49,11 @@ func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 		say(w, "  %s  %s, %s\n", f.Name, decimal(f.Bytes), some(f.Tensors, "tensor"))
 	}
 	if len(summary.Carried) > 0 {
-		say(w, "  carried from the base: %s\n", strings.Join(summary.Carried, ", "))
+		from := "the base"
+		if p.Recipe.Base == "" {
+			from = p.Reference().Path
+		}
+		say(w, "  carried from %s: %s\n", from, strings.Join(summary.Carried, ", "))
 	}
 	say(w, "%s fused, %d copied; %s, the last one reads %s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), decimal(summary.ReadBytes))
 	memory := binary(p.Budget.Memory)

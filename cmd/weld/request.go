@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -38,6 +39,9 @@ func request(c *cli.Context) (*recipe.Recipe, []string, error) {
 func asked(c *cli.Context) (resolve func(overrides ...recipe.Setting) (*recipe.Recipe, error), rest []string, err error) {
 	args := c.Args().Slice()
 	if c.IsSet("method") || c.IsSet("model") {
+		if len(args) > 0 && isRecipe(args[0]) {
+			return nil, nil, besideRecipe(c, args[0])
+		}
 		return func(overrides ...recipe.Setting) (*recipe.Recipe, error) {
 			d := draft(c)
 			d.Override(overrides)
@@ -56,6 +60,21 @@ func asked(c *cli.Context) (resolve func(overrides ...recipe.Setting) (*recipe.R
 	return func(overrides ...recipe.Setting) (*recipe.Recipe, error) {
 		return stream.Recipes().Parse(originOf(args[0]), data, overrides...)
 	}, args[1:], err
+}
+
+// isRecipe reports whether a positional argument is a recipe, and not the name of an output.
+func isRecipe(name string) bool {
+	ending := strings.ToLower(filepath.Ext(name))
+	return ending == ".yml" || ending == ".yaml"
+}
+
+// besideRecipe is the error of a recipe that stands beside flags which say what is merged.
+func besideRecipe(c *cli.Context, name string) error {
+	flag := "--method"
+	if !c.IsSet("method") {
+		flag = "--model"
+	}
+	return usagef("%s and %s exclude each other: a recipe says everything about the merge", name, flag)
 }
 
 // draft writes flags down as a recipe.

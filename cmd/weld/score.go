@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,6 +31,9 @@ func score(c *cli.Context) error {
 	}
 	if len(rest) > 0 {
 		return usagef("score writes no output; what is %q?", rest[0])
+	}
+	if scored := stream.Scored(); !slices.Contains(scored, r.Method.Name) {
+		return usagef("%s has no scores; methods that have them: %s", r.Method.Name, strings.Join(scored, ", "))
 	}
 	o, err := options(c)
 	if err != nil {

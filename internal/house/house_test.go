@@ -27,7 +27,7 @@ const root = "../.."
 // one, which nothing may import.
 func layer(pkg string) int {
 	switch {
-	case pkg == "internal/vec", pkg == "mmapio":
+	case pkg == "internal/vec", pkg == "internal/spelling", pkg == "mmapio":
 		return 0
 	case pkg == "format":
 		return 1
@@ -73,7 +73,7 @@ var rules = []struct {
 	not []string
 }{
 	{is("internal/vec"), []string{"weld/", "golang.org/x/exp/", "golang.org/x/sys/unix", "github.com/"}}, // x/sys/cpu says what the machine has
-	{is("mmapio"), []string{"weld/"}},
+	{is("mmapio", "internal/spelling"), []string{"weld/"}},
 	{is("scoring", "stream/fuse", "stream/fuse/sphere", "stream/fuse/sparsify", "stream/fuse/selective", "stream/fuse/methods"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
 	{is("stream/recipe"), []string{"os", "weld/mmapio", "weld/format/", "weld/scoring", "weld/stream/fuse"}},
 	{is("stream/fuse", "stream/fuse/sphere", "stream/fuse/sparsify", "stream/fuse/selective"), []string{"weld/stream/recipe"}},

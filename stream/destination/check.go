@@ -56,11 +56,21 @@ func (o Candidate) checkNotInput() error {
 	for _, in := range o.Inputs {
 		for _, f := range in.Files {
 			if os.SameFile(out, f.Info) || (out.IsDir() && (below(out, f.Path) || below(out, resolved(f.Path)))) {
-				return fmt.Errorf("output %s is the place of the %s %s: choose another", o.Name, in.Role, in.Path)
+				return fmt.Errorf("output %s %s the %s %s: choose another", o.Name, isOrHolds(out, f.Path), in.Role, in.Path)
 			}
 		}
 	}
 	return nil
+}
+
+// isOrHolds says how an output that is in the way lies to an input's file: it is its place, or a folder further up.
+func isOrHolds(out os.FileInfo, path string) string {
+	for _, path := range []string{path, resolved(path)} {
+		if dir, err := os.Stat(filepath.Dir(path)); !out.IsDir() || err == nil && os.SameFile(out, dir) {
+			return "is the place of"
+		}
+	}
+	return "holds"
 }
 
 // below reports whether a path leads through a directory.

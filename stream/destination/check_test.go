@@ -39,6 +39,33 @@ func TestContainerOf(t *testing.T) {
 	}
 }
 
+// A misspelt ending is no directory's, unless there is one of that name.
+func TestMisspeltEnding(t *testing.T) {
+	dir := t.TempDir()
+	for name, meant := range map[string]string{
+		"x.safetensor": "x.safetensors", "a.b.saftensors": "a.b.safetensors", "x.safetensros": "x.safetensors", "x.Safetensorss": "x.safetensors",
+		"x.safetensor.zst": "x.safetensors.zst", "x.safetensors.zt": "x.safetensors.zst", "x.wedl": "x.weld", "x.wel": "x.weld", "x.weldpach": "x.weldpatch",
+	} {
+		path := filepath.Join(dir, name)
+		if _, err := destination.ContainerOf(path); err == nil || !strings.Contains(err.Error(), "did you mean "+filepath.Join(dir, meant)+"?") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := os.Mkdir(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := destination.ContainerOf(path); strings.HasSuffix(name, ".safetensor.zst") || strings.HasSuffix(name, ".zt") {
+			continue
+		} else if err != nil || got != destination.Directory {
+			t.Errorf("%s, which is there: %v, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"x", ".weld2", "llama-3.1", "x.world", "x.tensors", "model.v2", "safetensor", "x.well-done"} {
+		if got, err := destination.ContainerOf(filepath.Join(dir, name)); err != nil || got != destination.Directory {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
 func TestLabelled(t *testing.T) {
 	for name, want := range map[string]string{
 		"out": "out-1", "out/": "out-1", "a.b": "a.b-1", "x.safetensors": "x-1.safetensors", "x.Safetensors.zst": "x-1.Safetensors.zst", "x.weld": "x-1.weld", "x.weldpatch": "x-1.weldpatch",
@@ -115,25 +142,25 @@ func TestNotInput(t *testing.T) {
 	for _, c := range []struct {
 		out, input string
 		kind       mmapio.StagingKind
-		is         bool
+		says       string
 	}{
-		{"model/sub/w", "model/sub/w", mmapio.SingleFile, true},
-		{"other/link", "model/sub/w", mmapio.SingleFile, true},
-		{"model", "model/sub/w", mmapio.Directory, true},
-		{"model/sub", "model/sub/w", mmapio.Directory, true},
-		{"alias", "model/sub/w", mmapio.Directory, true},
-		{"model", "other/link", mmapio.Directory, true},
-		{"other", "other/link", mmapio.Directory, true},
-		{"other", "model/sub/w", mmapio.Directory, false},
-		{"model/new", "model/sub/w", mmapio.SingleFile, false},
+		{"model/sub/w", "model/sub/w", mmapio.SingleFile, "is the place of"},
+		{"other/link", "model/sub/w", mmapio.SingleFile, "is the place of"},
+		{"model", "model/sub/w", mmapio.Directory, "holds"},
+		{"model/sub", "model/sub/w", mmapio.Directory, "is the place of"},
+		{"alias", "model/sub/w", mmapio.Directory, "holds"},
+		{"model", "other/link", mmapio.Directory, "holds"},
+		{"other", "other/link", mmapio.Directory, "is the place of"},
+		{"other", "model/sub/w", mmapio.Directory, ""},
+		{"model/new", "model/sub/w", mmapio.SingleFile, ""},
 	} {
 		info, err := os.Stat(at(c.input))
 		if err != nil {
 			t.Fatal(err)
 		}
 		says := ""
-		if c.is {
-			says = "output " + at(c.out) + " is the place of the model it: choose another"
+		if c.says != "" {
+			says = "output " + at(c.out) + " " + c.says + " the model it: choose another"
 		}
 		checked(t, destination.Candidate{Name: at(c.out), Kind: c.kind, Force: true, Inputs: []destination.InUse{
 			{Role: "base", Path: "none"}, {Role: "model", Path: "it", Files: []format.InputFile{{Path: at(c.input), Info: info}}},

@@ -2,11 +2,13 @@ package destination
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"weld/format/packed"
 	"weld/format/patch"
+	"weld/internal/spelling"
 	"weld/mmapio"
 )
 
@@ -53,12 +55,45 @@ func ContainerOf(out string) (Container, error) {
 	case patch.IsName(name):
 		return Patch, nil
 	}
+	if err := checkSpelling(out); err != nil {
+		return 0, err
+	}
 	for _, ending := range foreign {
 		if strings.HasSuffix(name, ending) {
 			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, ending, Writable)
 		}
 	}
 	return Directory, nil
+}
+
+// checkSpelling refuses a name whose ending is one typing error away from that of a file, and which would silently become a
+// directory. One that is a directory already was meant.
+func checkSpelling(out string) error {
+	name := strings.ToLower(filepath.Base(out))
+	for _, ending := range endings[SingleFile:] {
+		got := lastEndings(name, strings.Count(ending, "."))
+		if spelling.Nearest(got, []string{ending}, 1) == "" {
+			continue
+		}
+		if info, err := os.Stat(out); err == nil && info.IsDir() {
+			return nil
+		}
+		meant := out[:len(out)-len(got)] + ending
+		return fmt.Errorf("output %s: did you mean %s? weld does not make a directory of such a name; name %s", out, meant, Writable)
+	}
+	return nil
+}
+
+// lastEndings is the end of a name with so many dots in it; "" if it has fewer.
+func lastEndings(name string, dots int) string {
+	for i := len(name) - 1; i > 0; i-- {
+		if name[i] == '.' {
+			if dots--; dots == 0 {
+				return name[i:]
+			}
+		}
+	}
+	return ""
 }
 
 // Labelled adds a label to an output's name, before the ending that chooses its container.

@@ -304,6 +304,9 @@ func locate(s *Input, j int, ok bool, name string, like format.Tensor) (int, err
 		if len(got.Shape) == 2 && len(like.Shape) == 2 && got.Shape[1] == like.Shape[1] && tokens.IsEmbedding(got) {
 			detail += "; tokenizer_source: union, or base, merges models of different vocabularies"
 		}
+		if len(got.Shape) == 2 && len(like.Shape) == 2 && got.Shape[1] != like.Shape[1] && tokens.IsEmbedding(got) {
+			detail += fmt.Sprintf("; the models are of different sizes, with hidden sizes of %d and %d, and cannot be merged", got.Shape[1], like.Shape[1])
+		}
 		return -1, &format.Error{Path: s.Path, Tensor: name, Kind: format.KindShape, Detail: detail}
 	}
 	if !got.DType.Computable() {

@@ -3,6 +3,8 @@ package recipe
 import (
 	"slices"
 	"strings"
+
+	"weld/internal/spelling"
 )
 
 // scope is how wide a setting holds.
@@ -49,7 +51,7 @@ func (r *resolver) collect(m *MethodSchema, settings []Setting, s scope) scopeRu
 			continue
 		case !known:
 			keys := m.keys(s)
-			r.report(set.Where, "unknown parameter %q of %s%s: %s", set.Key, m.Name, hint(set.Key, keys), choose(keys))
+			r.report(set.Where, "unknown parameter %q of %s%s: %s", set.Key, m.Name, spelling.Hint(set.Key, keys), choose(keys))
 			continue
 		case !s.allows(p) && p.shared() && !m.Own:
 			r.pass(set.Where, "%s has no effect here: it is shared by all models, and belongs among the global parameters", set.Key)

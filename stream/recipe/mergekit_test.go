@@ -186,7 +186,7 @@ func TestBaseRoles(t *testing.T) {
 
 func TestCountsWithBase(t *testing.T) {
 	refused(t, "merge_method: slerp\nbase_model: b\nmodels: [{model: b}]\nparameters: {t: 0}\n", "1: slerp merges at least 2 models, 1 given")
-	refused(t, "merge_method: slerp\nbase_model: b\nmodels:\n  - model: a\n  - model: c\nparameters: {t: 0}\n", "5: slerp takes at most 2 models, 3 given")
+	refused(t, "merge_method: slerp\nbase_model: b\nmodels:\n  - model: a\n  - model: c\nparameters: {t: 0}\n", "5: slerp takes at most 2 models, 3 given; the base is one of them")
 	refused(t, "merge_method: nearswap\nbase_model: b\nmodels:\n  - model: b\nparameters: {t: 0}\n", "1: no model is given besides the base model")
 	refused(t, "merge_method: nearswap\nbase_model: b\nmodels:\n  - model: a\n  - model: b\n  - model: c\nparameters: {t: 0}\n", "6: nearswap takes at most 1 model, 2 given")
 	refused(t, "merge_method: slerp\nbase_model: b\nslices:\n  - sources:\n      - {model: a, layer_range: [0, 1]}\n      - {model: c, layer_range: [0, 1]}\nparameters: {t: 0}\n",

@@ -19,6 +19,14 @@ func (p Position) String() string {
 	return fmt.Sprintf("on line %d", p.Line)
 }
 
+// named is a key as it is written there: in a recipe or as a flag.
+func (p Position) named(key string) string {
+	if p.Flag != "" {
+		return "--" + strings.ReplaceAll(key, "_", "-")
+	}
+	return key
+}
+
 // plain is a position without what it is said of, for messages.
 func (p Position) plain() Position { return Position{Line: p.Line, Flag: p.Flag} }
 

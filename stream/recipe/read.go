@@ -1,7 +1,11 @@
 package recipe
 
 import (
+	"slices"
+
 	"go.yaml.in/yaml/v3"
+
+	"weld/internal/spelling"
 )
 
 // topKeys are the keys of a recipe.
@@ -61,7 +65,7 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 			if r.misplaced(key, where) || r.passed(key, where, "name", "smooth", "allow_negative_weights", "layer_granularity", "random_seed", "pad_to_multiple_of") {
 				return
 			}
-			r.report(where, "unknown key %q%s: %s", key, hint(key, topKeys), choose(topKeys))
+			r.report(where, "unknown key %q%s: %s", key, spelling.Hint(key, topKeys), choose(topKeys))
 		}
 	})
 	if !ok {
@@ -132,8 +136,20 @@ func (r *resolver) readModule(in *modelLists, key string, where Position, value 
 		in.params = r.settings(value)
 	default:
 		keys := []string{"models", "slices", "parameters"}
-		r.report(where, "unknown key %q of a module%s: %s", key, hint(key, keys), choose(keys))
+		r.report(where, "unknown key %q of a module%s: %s", key, spelling.Hint(key, keys), choose(keys))
 	}
+}
+
+// meant proposes what was probably meant by a key beside a model: one of keys, or a parameter that is misspelt too.
+func (r *resolver) meant(key string, keys []string) string {
+	if len(r.schema.With(key)) > 0 {
+		return ""
+	}
+	all := slices.Clone(keys)
+	for _, m := range r.schema {
+		all = append(all, m.keys(ofModel)...)
+	}
+	return spelling.Hint(key, all)
 }
 
 // readModels reads the list of models; faulty if there is none.
@@ -147,6 +163,12 @@ func (r *resolver) readModels(n *yaml.Node) (models []DraftModel, faulty bool) {
 			break
 		}
 		m := DraftModel{Path: Setting{Key: "model", Where: Position{Line: item.Line}}}
+		if word := r.follow(item); word.Kind == yaml.ScalarNode && word.Tag == "!!str" {
+			r.report(Position{Line: item.Line}, "a model is a mapping: - model: %s", word.Value)
+			m.Path.faulty = true
+			models = append(models, m)
+			continue
+		}
 		ok := r.mapping(item, "a model", func(key string, where Position, value *yaml.Node) {
 			switch key {
 			case "model":
@@ -154,10 +176,11 @@ func (r *resolver) readModels(n *yaml.Node) (models []DraftModel, faulty bool) {
 			case "parameters":
 				m.Params = r.settings(value)
 			default:
+				keys := []string{"model", "parameters"}
 				if r.passed(key, where, "layer_range", "revision", "name", "merge_method") {
 					return
 				}
-				r.report(where, "unknown key %q of a model: choose from model, parameters; everything else belongs under parameters", key)
+				r.report(where, "unknown key %q of a model%s: %s; everything else belongs under parameters", key, r.meant(key, keys), choose(keys))
 			}
 		})
 		m.Path.faulty = m.Path.faulty || !ok

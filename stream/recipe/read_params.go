@@ -1,6 +1,10 @@
 package recipe
 
-import "go.yaml.in/yaml/v3"
+import (
+	"go.yaml.in/yaml/v3"
+
+	"weld/internal/spelling"
+)
 
 // settings reads parameters.
 func (r *resolver) settings(n *yaml.Node) []Setting {
@@ -65,7 +69,7 @@ func (r *resolver) filtered(key string, n *yaml.Node) (w filterTexts, ok bool) {
 			valued = true
 		default:
 			keys := []string{"filter", "value"}
-			r.report(where, "unknown key %q of %s%s: %s", k, key, hint(k, keys), choose(keys))
+			r.report(where, "unknown key %q of %s%s: %s", k, key, spelling.Hint(k, keys), choose(keys))
 		}
 	})
 	if !valued {

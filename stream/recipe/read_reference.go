@@ -1,6 +1,10 @@
 package recipe
 
-import "go.yaml.in/yaml/v3"
+import (
+	"go.yaml.in/yaml/v3"
+
+	"weld/internal/spelling"
+)
 
 // referenceNode reads a model, which is a word or a mapping.
 func (r *resolver) referenceNode(key string, n *yaml.Node) Setting {
@@ -21,7 +25,7 @@ func (r *resolver) referenceNode(key string, n *yaml.Node) Setting {
 				return
 			}
 			keys := []string{"model", "lora"}
-			r.report(where, "unknown key %q in a model that is written as a mapping%s: %s", key, hint(key, keys), choose(keys))
+			r.report(where, "unknown key %q in a model that is written as a mapping%s: %s", key, spelling.Hint(key, keys), choose(keys))
 		}
 	})
 	if !named && len(r.problems) == before {
@@ -63,7 +67,7 @@ func (r *resolver) located(key string, n *yaml.Node) string {
 			switch {
 			case k != "path" && k != "revision":
 				keys := []string{"path", "revision"}
-				r.report(where, "unknown key %q of %s%s: %s", k, key, hint(k, keys), choose(keys))
+				r.report(where, "unknown key %q of %s%s: %s", k, key, spelling.Hint(k, keys), choose(keys))
 				faulty = true
 			case k == "path":
 				s := r.setting(k, value)

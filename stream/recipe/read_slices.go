@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"weld/internal/spelling"
 )
 
 // maxLayer is beyond any model's layers, and far from what overflows.
@@ -41,7 +43,7 @@ func (r *resolver) readSlice(n *yaml.Node) DraftSlice {
 				return
 			}
 			keys := []string{"sources", "base_model", "parameters"}
-			r.report(where, "unknown key %q of a slice%s: %s", key, hint(key, keys), choose(keys))
+			r.report(where, "unknown key %q of a slice%s: %s", key, spelling.Hint(key, keys), choose(keys))
 		}
 	})
 	if ok && len(s.Sources) == 0 && len(r.problems) == before {
@@ -82,7 +84,7 @@ func (r *resolver) readSource(n *yaml.Node) DraftSource {
 				return
 			}
 			keys := []string{"model", "layer_range", "parameters"}
-			r.report(where, "unknown key %q of a source%s: %s; everything else belongs under parameters", key, hint(key, keys), choose(keys))
+			r.report(where, "unknown key %q of a source%s: %s; everything else belongs under parameters", key, spelling.Hint(key, keys), choose(keys))
 		}
 	})
 	if ok && !ranged {

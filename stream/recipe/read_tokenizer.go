@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"weld/internal/spelling"
 )
 
 // draftTokenizer is what was written under tokenizer.
@@ -47,7 +49,7 @@ func (r *resolver) readTokenizer(where Position, n *yaml.Node) *draftTokenizer {
 			t.pad = r.natural(key, value, 1)
 		default:
 			keys := []string{"source", "tokens", "pad_to_multiple_of"}
-			r.report(where, "unknown key %q of tokenizer%s: %s", key, hint(key, keys), choose(keys))
+			r.report(where, "unknown key %q of tokenizer%s: %s", key, spelling.Hint(key, keys), choose(keys))
 		}
 	})
 	return t
@@ -80,7 +82,7 @@ func (r *resolver) readTokens(n *yaml.Node) (all []draftToken) {
 				t.Force = r.truth(key, value)
 			default:
 				keys := []string{"source", "force"}
-				r.report(where, "unknown key %q of a token%s: %s", key, hint(key, keys), choose(keys))
+				r.report(where, "unknown key %q of a token%s: %s", key, spelling.Hint(key, keys), choose(keys))
 			}
 		})
 		all = append(all, t)
@@ -139,7 +141,7 @@ func (r *resolver) row(t *draftToken, n *yaml.Node) {
 			}
 		default:
 			keys := []string{"kind", "model", "token", "token_id"}
-			r.report(where, "unknown key %q of source%s: %s", key, hint(key, keys), choose(keys))
+			r.report(where, "unknown key %q of source%s: %s", key, spelling.Hint(key, keys), choose(keys))
 		}
 	})
 	if len(r.problems) > before {

@@ -245,6 +245,7 @@ func TestProblemsOfFlags(t *testing.T) {
 			[]string{`--density: "1.5" is not a number from 0 to 1`}},
 		{"no importance", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}},
 			[]string{"--model: score weight needs an importance file for a; without one, score magnitude ranks by the size of the update"}},
+		{"needed", recipe.Draft{Method: set("method", "slerp"), Base: set("base", "b"), Models: []recipe.DraftModel{model}}, []string{"--method: slerp needs --t: a number"}},
 		{"another method's key", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("scale", "2"), set("importance", "g")}},
 			[]string{`--scale: sta has no parameter "scale"; methods that have it: passthrough`}},
 		{"dtype", recipe.Draft{Method: sta, Base: set("base", "b"), DType: set("out_dtype", "int4"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("importance", "g")}},

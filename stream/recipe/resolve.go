@@ -104,7 +104,7 @@ func (b *builder) demand(e *paramSet, perModel bool, where Position, of string) 
 			continue
 		}
 		if len(e.rules[p.Key]) == 0 {
-			b.report(where, "%s needs %s%s: %s", b.method.Name, p.Key, of, p.Allowed())
+			b.report(where, "%s needs %s%s: %s", b.method.Name, where.named(p.Key), of, p.Allowed())
 		}
 	}
 }
@@ -119,7 +119,11 @@ func (b *builder) count(n int, where, tooMany Position, of string) {
 	case n < m.MinModels:
 		b.report(where, "%s merges at least %d models%s, %d given", m.Name, m.MinModels, of, n)
 	case m.MaxModels > 0 && n > m.MaxModels:
-		b.report(tooMany, "%s takes at most %d %s%s, %d given", m.Name, m.MaxModels, models(m.MaxModels), of, n)
+		counted := ""
+		if m.BaseIs == BaseFirst || m.BaseIs == BaseModel {
+			counted = "; the base is one of them"
+		}
+		b.report(tooMany, "%s takes at most %d %s%s, %d given%s", m.Name, m.MaxModels, models(m.MaxModels), of, n, counted)
 	}
 }
 

@@ -3,6 +3,8 @@ package recipe
 import (
 	"fmt"
 	"slices"
+
+	"weld/internal/spelling"
 )
 
 // Schema is the list of methods.
@@ -112,7 +114,7 @@ func (s Schema) Find(name string) (*MethodSchema, bool) {
 func (s Schema) Named(name string) (*MethodSchema, error) {
 	m, ok := s.Find(name)
 	if !ok {
-		return nil, fmt.Errorf("unknown merge method %q%s: %s", name, hint(name, s.Names()), choose(s.Names()))
+		return nil, fmt.Errorf("unknown merge method %q%s: %s", name, spelling.Hint(name, s.Names()), choose(s.Names()))
 	}
 	return m, nil
 }

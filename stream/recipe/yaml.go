@@ -42,13 +42,13 @@ func (in Parser) Parse(origin string, data []byte, overrides ...Setting) (*Recip
 		r.report(Position{}, "the recipe is empty")
 		return nil, r.err()
 	case err != nil:
-		r.syntax(err)
+		r.syntax(data, err)
 		return nil, r.err()
 	}
 	if err := decoder.Decode(&more); err == nil {
 		r.report(Position{Line: more.Line}, "a second document: a file holds one recipe")
 	} else if !errors.Is(err, io.EOF) {
-		r.syntax(err)
+		r.syntax(data, err)
 	}
 	var recipe *Recipe
 	if draft := r.draft(doc.Content[0]); draft != nil {
@@ -77,13 +77,30 @@ var (
 	countedFromZero = regexp.MustCompile(`^(did not find expected (<|node|'-'|key|',')|found duplicate %|found undefined tag handle|found incompatible)`)
 )
 
-func (r *resolver) syntax(err error) {
+// tabIndented reports a line that begins with a tab, if only behind spaces.
+func tabIndented(data []byte, line int) bool {
+	for i, text := range bytes.Split(data, []byte("\n")) {
+		if i+1 == line {
+			return bytes.HasPrefix(bytes.TrimLeft(text, " "), []byte("\t"))
+		}
+	}
+	return false
+}
+
+func (r *resolver) syntax(data []byte, err error) {
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		if countedFromZero.MatchString(m[2]) {
 			line++
 		}
-		r.report(Position{Line: line}, "not YAML: %s", m[2])
+		what := m[2]
+		if strings.Contains(what, "tab character") && tabIndented(data, line+1) {
+			line++ // where the tab is, and not where what it is in begins
+		}
+		if tabIndented(data, line) {
+			what = "a tab, and only spaces are allowed for indentation"
+		}
+		r.report(Position{Line: line}, "not YAML: %s", what)
 		return
 	}
 	r.report(Position{}, "not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))

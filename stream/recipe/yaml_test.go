@@ -53,3 +53,15 @@ func TestExpansionIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// What is often written wrong is answered with what is right.
+func TestNearMisses(t *testing.T) {
+	const head = "merge_method: linear\nmodels:\n"
+	refused(t, head+"\t- model: a\n", "3: not YAML: a tab, and only spaces are allowed for indentation")
+	refused(t, head+"  - model: a\n\tparameters: {weight: 1}\n", "4: not YAML: a tab, and only spaces are allowed for indentation")
+	refused(t, head+"  - model: @a\n", "3: not YAML: found character that cannot start any token")
+	refused(t, head+"  - math\n  - model: b\n", "3: a model is a mapping: - model: math")
+	refused(t, head+"  - model: a\n    paramters: {}\n", `4: unknown key "paramters" of a model (did you mean parameters?): choose from model, parameters; everything else belongs under parameters`)
+	refused(t, head+"  - model: a\n    wieght: 1\n", `4: unknown key "wieght" of a model (did you mean weight?): `)
+	refused(t, head+"  - model: a\n    weight: 1\n", `4: unknown key "weight" of a model: choose from`)
+}
