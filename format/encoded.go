@@ -16,14 +16,27 @@ func direct[T Float](d DType, dst []T) ([]float32, bool) {
 	return singles, ok && d == BF16
 }
 
+// valuesOf are elements in T: where they lie, if memory has them so, and else decoded into buffer, which has as many
+// elements.
+func valuesOf[T Float](d DType, buffer []T, src []byte) []T {
+	if d == F32 {
+		if values, ok := vec.Floats(src[:min(len(src), 4*len(buffer))]); ok {
+			if values, ok := any(values).([]T); ok {
+				return values
+			}
+		}
+	}
+	Decode(d, buffer, src)
+	return buffer
+}
+
 // Scale fills dst with w·x.
 func Scale[T Float](d DType, dst []T, src []byte, w T) {
 	if dst, ok := direct(d, dst); ok {
 		vec.ScaleBF16(dst, src, float32(w))
 		return
 	}
-	Decode(d, dst, src)
-	vec.Scale(dst, dst, w)
+	vec.Scale(dst, valuesOf(d, dst, src), w)
 }
 
 // Axpy adds w·x to acc, the product rounded before. Where x has to be decoded, that is in
@@ -33,8 +46,7 @@ func Axpy[T Float](d DType, acc []T, w T, src []byte, buffer []T) {
 		vec.AxpyBF16(acc, float32(w), src)
 		return
 	}
-	Decode(d, buffer, src)
-	vec.Axpy(acc, w, buffer)
+	vec.Axpy(acc, w, valuesOf(d, buffer, src))
 }
 
 // Delta fills dst with x − base, and 0 where both have the same bits.
@@ -43,8 +55,7 @@ func Delta[T Float](d DType, dst []T, src []byte, base []T) {
 		vec.DeltaBF16(dst, src, any(base).([]float32))
 		return
 	}
-	Decode(d, dst, src)
-	vec.Delta(dst, dst, base)
+	vec.Delta(dst, valuesOf(d, dst, src), base)
 }
 
 // Distance fills dst with |x − base|, and 0 where both have the same bits. What is not finite comes
@@ -86,9 +97,7 @@ func Gram[T Float](da DType, a []byte, db DType, b []byte, bufferA, bufferB []T)
 	if _, ok := direct(da, bufferA); ok && db == BF16 {
 		return vec.GramBF16(a, b)
 	}
-	Decode(da, bufferA, a)
-	Decode(db, bufferB, b)
-	return vec.Gram(bufferA, bufferB)
+	return vec.Gram(valuesOf(da, bufferA, a), valuesOf(db, bufferB, b))
 }
 
 // Abs fills dst with |x|.

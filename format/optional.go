@@ -139,3 +139,13 @@ func Advise(c Checkpoint, a mmapio.Advice, i int, off, n int64) {
 		x.Advise(a, i, off, n)
 	}
 }
+
+// Pieced is a [Checkpoint] that decodes some tensors into a buffer when a view is lent, at one cost for each element.
+type Pieced interface{ InPieces(i int) bool }
+
+// InPieces reports whether views of tensor i are best small: they are decoded at one cost for each element, and used while
+// they lie in the cache.
+func InPieces(c Checkpoint, i int) bool {
+	p, ok := c.(Pieced)
+	return ok && p.InPieces(i)
+}

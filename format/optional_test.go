@@ -59,7 +59,7 @@ type bare struct{ format.Checkpoint }
 func TestWithoutAbilities(t *testing.T) {
 	w := watch(t, t.TempDir(), tensor("a", 4))
 	c := bare{w}
-	if format.Beside(c).Exists() || format.Metadata(c) != nil || format.Notes(c) != nil || format.ViewCost(c, 5) != 5 || format.FileOf(c, 0) != 0 || format.Share(c, w) {
+	if format.Beside(c).Exists() || format.Metadata(c) != nil || format.Notes(c) != nil || format.ViewCost(c, 5) != 5 || format.FileOf(c, 0) != 0 || format.InPieces(c, 0) || format.Share(c, w) {
 		t.Error("it says what it cannot know")
 	}
 	if file, begin := format.Stored(c, 0); file != nil || begin != 0 {

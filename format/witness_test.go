@@ -58,6 +58,8 @@ func (w *witness) ViewCost(n int64) int64 { return n + extraCost }
 
 func (w *witness) FileOf(i int) int { return format.FileOf(w.Checkpoint, i) }
 
+func (w *witness) InPieces(int) bool { return true }
+
 func (w *witness) Stored(i int) (*mmapio.File, int64) {
 	return format.Stored(w.Checkpoint, i)
 }

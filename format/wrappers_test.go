@@ -148,6 +148,9 @@ func (w wrapper) checkSame(t *testing.T, name string) {
 	if want, at := from.Stored(j); file == nil || file != want || begin != at {
 		t.Errorf("%s is stored in %v from %d, want %v from %d", name, file, begin, want, at)
 	}
+	if !format.InPieces(w.Checkpoint, i) {
+		t.Errorf("%s is not decoded in pieces", name)
+	}
 	from.take()
 	if !bytes.Equal(w.bytes(t, i, w.View), from.bytes(j)) {
 		t.Errorf("%s: other bytes are viewed", name)

@@ -179,6 +179,12 @@ func (c *adapted) Advise(a mmapio.Advice, i int, off, n int64) {
 	}
 }
 
+// InPieces implements [format.Pieced]: of what the adapters leave as it is.
+func (c *adapted) InPieces(i int) bool {
+	from, j := c.source(i)
+	return c.changed[i].layer == nil && format.InPieces(from, j)
+}
+
 // Stored implements [format.Verbatim].
 func (c *adapted) Stored(i int) (file *mmapio.File, begin int64) {
 	if c.changed[i].layer != nil {

@@ -39,6 +39,7 @@ func (d *derived) show(i int, name string) {
 
 func (d *derived) Beside() format.Folder    { return d.beside }
 func (d *derived) Tensors() []format.Tensor { return d.tensors }
+func (d *derived) InPieces(i int) bool      { return format.InPieces(d.Checkpoint, d.of[i]) }
 func (d *derived) FileOf(i int) int         { return format.FileOf(d.Checkpoint, d.of[i]) }
 
 // Unwrap implements [format.Wrapper].

@@ -134,6 +134,9 @@ func (d *blockDecoder) stored(lo, hi int64) (off, n int64) {
 
 // decode implements [decoder].
 func (d *blockDecoder) decode(from lender, dst []float32, lo int64) error {
+	if d.dtype == format.F8E4M3 {
+		return d.decodeFused(from, dst, lo)
+	}
 	off, n := d.stored(lo, lo+int64(len(dst)))
 	if err := from.with(d.codes, off, n, func(data []byte) error {
 		format.Decode(d.dtype, dst, data)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"weld/format"
+	"weld/internal/vec"
 	"weld/mmapio"
 )
 
@@ -88,6 +89,15 @@ func Schemes(c format.Checkpoint) []string {
 
 // Decodes reports whether a tensor's values are decoded.
 func (v *View) Decodes(i int) bool { return v.from[i].decoder != nil }
+
+// InPieces implements [format.Pieced].
+func (v *View) InPieces(i int) bool {
+	if v.Decodes(i) {
+		_, ok := v.from[i].decoder.(pieced)
+		return ok
+	}
+	return format.InPieces(v.Checkpoint, v.from[i].index)
+}
 
 // Scheme is how the values of tensor i are stored: the scheme's name, "" if they are shown as they are, the type of the
 // codes, and the bytes of all that belongs to them.
@@ -177,7 +187,7 @@ func (v *View) decoded(i int, off, n int64) (mmapio.View, error) {
 	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
 }
 
-// decode fills out with the values of elements from lo on, piece by piece.
+// decode fills out with the values of elements from lo on, piece by piece, and in place if it can.
 func (v *View) decode(i int, lo int64, out []byte) error {
 	room := v.rooms.Get().(*[]float32)
 	defer v.rooms.Put(room)
@@ -185,13 +195,21 @@ func (v *View) decode(i int, lo int64, out []byte) error {
 	if d, ok := v.from[i].decoder.(spanned); ok {
 		return d.decodeSpan(from, (*room)[:pieceElements], out, lo)
 	}
+	d := v.from[i].decoder.(pieced)
+	q, quiet := d.(quieted)
 	for len(out) > 0 {
-		piece := (*room)[:min(len(out)/width, pieceElements)]
-		if err := v.from[i].decoder.(pieced).decode(from, piece, lo); err != nil {
+		n := min(len(out)/width, pieceElements)
+		piece, inPlace := vec.Floats(out[:n*width])
+		if !inPlace {
+			piece = (*room)[:n]
+		}
+		if err := d.decode(from, piece, lo); err != nil {
 			return err
 		}
-		format.Encode(format.F32, out[:len(piece)*width], piece)
-		out, lo = out[len(piece)*width:], lo+int64(len(piece))
+		if !inPlace || !quiet || !q.quiet() {
+			format.Encode(format.F32, out[:n*width], piece)
+		}
+		out, lo = out[n*width:], lo+int64(n)
 	}
 	return nil
 }
@@ -207,6 +225,9 @@ type pieced interface {
 	// decode fills dst with the values of elements from lo on, in C order of the shape that is shown.
 	decode(from lender, dst []float32, lo int64) error
 }
+
+// quieted are decoders that can say whether every NaN of theirs is the one that encoders write.
+type quieted interface{ quiet() bool }
 
 // spanned are decoders that restore a range at once, since what they read lies across it.
 type spanned interface {
@@ -233,10 +254,13 @@ func (l lender) refuse(tensor int, text string, args ...any) error {
 	return &format.Error{Path: l.Path(), Tensor: l.Tensors()[tensor].Name, Kind: format.KindScheme, Err: fmt.Errorf(text, args...)}
 }
 
+// copiedBytes are read where they are used at once, while they lie in the cache: a mapping would be made and given back for few.
+const copiedBytes = 64 << 10
+
 // with has use look at bytes [off, off+n) of a tensor.
 func (l lender) with(tensor int, off, n int64, use func(data []byte) error) error {
 	lend := l.View
-	if n <= format.FewBytes {
+	if n <= copiedBytes {
 		lend = func(i int, off, n int64) (mmapio.View, error) { return format.Read(l.Checkpoint, i, off, n) }
 	}
 	view, err := lend(tensor, off, n)

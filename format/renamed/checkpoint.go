@@ -133,6 +133,12 @@ func (s *shownCheckpoint) FileOf(i int) int {
 	return format.FileOf(s.Checkpoint, s.from[i].whole)
 }
 
+// InPieces implements [format.Pieced]: of what is as it is.
+func (s *shownCheckpoint) InPieces(i int) bool {
+	whole := s.from[i].whole
+	return whole != names.None && format.InPieces(s.Checkpoint, whole)
+}
+
 // Stored implements [format.Verbatim]: what is put together lies nowhere as it is, but for a single block.
 func (s *shownCheckpoint) Stored(i int) (file *mmapio.File, begin int64) {
 	f := s.from[i]

@@ -72,3 +72,13 @@ func memory[T Float](x []T) []byte {
 func littleEndian() bool {
 	return binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 }
+
+// Floats is b as float32 values, in place; false where memory has another order of bytes than files, or where b does not
+// begin and end as values do.
+func Floats(b []byte) ([]float32, bool) {
+	at := unsafe.Pointer(unsafe.SliceData(b))
+	if !littleEndian() || uintptr(at)%4 != 0 || len(b)%4 != 0 {
+		return nil, false
+	}
+	return unsafe.Slice((*float32)(at), len(b)/4), true
+}

@@ -114,6 +114,12 @@ func (t *Tensor) elementBytes(reads fuse.Reads, sinks int) int64 {
 	return int64(bits / 8)
 }
 
+// inPieces reports whether views of an operand are best small.
+func (t *Tensor) inPieces(reads fuse.Reads) (any bool) {
+	t.eachOperand(reads, func(o Stored) { any = any || format.InPieces(o.From, o.Index) })
+	return any
+}
+
 // ReadBytes is the size of the operands that are read.
 func (t *Tensor) ReadBytes(reads fuse.Reads) (n int64) {
 	if t.copied() {

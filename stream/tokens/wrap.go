@@ -223,6 +223,11 @@ func (w *gathered) Advise(a mmapio.Advice, i int, off, n int64) {
 	format.Advise(w.Checkpoint, a, i, off, n)
 }
 
+// InPieces implements [format.Pieced]: of what is not gathered.
+func (w *gathered) InPieces(i int) bool {
+	return w.embeddings[i] == nil && format.InPieces(w.Checkpoint, i)
+}
+
 // Stored implements [format.Verbatim].
 func (w *gathered) Stored(i int) (file *mmapio.File, begin int64) {
 	if w.embeddings[i] != nil {
