@@ -149,24 +149,35 @@ func (d *blockDecoder) decode(from lender, dst []float32, lo int64) error {
 
 // multiply multiplies elements from lo on with their scales.
 func (s *scaleGrid) multiply(from lender, dst []float32, lo int64, of grid) error {
+	return perBlock{s.grid, s.block, of}.each(from, dst, lo, s.load, s.multiplyRow)
+}
+
+// perBlock are numbers, each of a block of a tensor.
+type perBlock struct{ grid, block, of grid }
+
+// each has use look at elements from lo on, a part of a row at a time, together with the numbers of their row of blocks and the column that
+// the part begins at. load loads rows [top, bottom) of the numbers of one matrix of them.
+func (b perBlock) each(from lender, dst []float32, lo int64, load func(from lender, slice, top, bottom int64, dst []float32) error,
+	use func(row []float32, at int64, numbers []float32)) error {
+	g, block, of := b.grid, b.block, b.of
 	for len(dst) > 0 {
 		row := lo / of.cols
 		slice, row := row/of.rows, row%of.rows
 		rows := min((lo%of.cols+int64(len(dst))+of.cols-1)/of.cols, of.rows-row) // of this matrix
-		top, bottom := row/s.block.rows, (row+rows-1)/s.block.rows+1
-		// As many rows of scales as fit the scratch.
-		if most := max(1, int64(len(from.scratch))/s.cols); bottom-top > most {
+		top, bottom := row/block.rows, (row+rows-1)/block.rows+1
+		// As many rows of numbers as fit the scratch.
+		if most := max(1, int64(len(from.scratch))/g.cols); bottom-top > most {
 			bottom = top + most
-			rows = min(rows, bottom*s.block.rows-row)
+			rows = min(rows, bottom*block.rows-row)
 		}
-		scales := from.floats((bottom - top) * s.cols)
-		if err := s.load(from, slice/s.block.slices, top, bottom, scales); err != nil {
+		numbers := from.floats((bottom - top) * g.cols)
+		if err := load(from, slice/block.slices, top, bottom, numbers); err != nil {
 			return err
 		}
 		for range rows {
 			at := lo % of.cols
 			n := min(of.cols-at, int64(len(dst)))
-			s.multiplyRow(dst[:n], at, scales[(row/s.block.rows-top)*s.cols:][:s.cols])
+			use(dst[:n], at, numbers[(row/block.rows-top)*g.cols:][:g.cols])
 			dst, lo, row = dst[n:], lo+n, row+1
 		}
 	}

@@ -1,7 +1,7 @@
 // Package quant knows how checkpoints store values in a scheme: as codes, and beside them the scales (zero
 // points, indices, codebooks) that make values of them. It recognises schemes by what is declared in config.json or
 // hf_quant_config.json, and by the names and types of tensors. Nothing of a tensor
-// but that is looked at, except where a few bytes of one say how others are stored.
+// but that is looked at, except where one says how others are stored: their shape, the order of their columns.
 //
 // The two witnesses are asked together. Codes with their companions beside them are a scheme, declared or not; a
 // declared scheme is one as soon as a tensor has the type of codes or the name of a companion. A declaration over

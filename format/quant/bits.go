@@ -1,0 +1,108 @@
+package quant
+
+// bitPacking is how codes of a few bits are laid one behind the other, from the lowest bit of the first byte on. With words that are whole, as
+// many as fit into 32 bits stand in each, and what is left of it is empty.
+type bitPacking struct {
+	bits   int
+	whole  bool
+	values []float32 // of the codes
+}
+
+// bit is where a code begins.
+func (p *bitPacking) bit(i int64) int64 {
+	if p.whole {
+		each := int64(32 / p.bits)
+		return i/each*32 + i%each*int64(p.bits)
+	}
+	return i * int64(p.bits)
+}
+
+// words are how many words of 32 bits n codes take.
+func (p *bitPacking) words(n int64) int64 {
+	if n == 0 {
+		return 0
+	}
+	return (p.bit(n-1)+int64(p.bits)-1)/32 + 1
+}
+
+// unpack restores codes from one on. src begins with the byte that it begins in.
+func (p *bitPacking) unpack(dst []float32, src []byte, first int64) {
+	base := p.bit(first) / 8 * 8
+	if p.bits == 4 && first%2 == 0 { // whole bytes, either way
+		for ; len(dst) >= 2; dst, src = dst[2:], src[1:] {
+			dst[0], dst[1] = p.values[src[0]&15], p.values[src[0]>>4]
+		}
+		if len(dst) == 1 {
+			dst[0] = p.values[src[0]&15]
+		}
+		return
+	}
+	for i := range dst {
+		bit := p.bit(first+int64(i)) - base
+		at := bit / 8
+		code := uint32(src[at])
+		if int(bit%8)+p.bits > 8 {
+			code |= uint32(src[at+1]) << 8
+		}
+		dst[i] = p.values[code>>(bit%8)&(1<<p.bits-1)]
+	}
+}
+
+// offsetIntegers are the values of integers that are stored with 2^(bits−1) added.
+func offsetIntegers(bits int) []float32 {
+	values := make([]float32, 1<<bits)
+	for code := range values {
+		values[code] = float32(code - 1<<(bits-1))
+	}
+	return values
+}
+
+// narrowFloats are the values of floats of a sign, two bits of exponent and some of mantissa, without infinities (OCP Microscaling Formats
+// 1.0: E2M1, E2M3).
+func narrowFloats(mantissa int) []float32 {
+	half := 4 << mantissa
+	values := make([]float32, 2*half)
+	for code := range half {
+		exponent, m := code>>mantissa, float32(code&(1<<mantissa-1))/float32(int(1)<<mantissa)
+		x := m
+		if exponent > 0 {
+			x = (1 + m) * float32(int(1)<<(exponent-1))
+		}
+		values[code], values[half+code] = x, -x
+	}
+	return values
+}
+
+// bitCodes are codes of a few bits, in rows that each begin on a byte.
+type bitCodes struct {
+	tensor int
+	bitPacking
+	cols   int64 // codes of a row
+	stride int64 // bytes of a row
+}
+
+// stored implements [codeReader].
+func (c *bitCodes) stored(lo, hi int64) (off, n int64) {
+	if lo >= hi {
+		return 0, 0
+	}
+	off = lo/c.cols*c.stride + c.bit(lo%c.cols)/8
+	last := hi - 1
+	end := last/c.cols*c.stride + (c.bit(last%c.cols)+int64(c.bits)-1)/8 + 1
+	return off, end - off
+}
+
+// numbers implements [codeReader].
+func (c *bitCodes) numbers(from lender, dst []float32, lo int64) error {
+	off, n := c.stored(lo, lo+int64(len(dst)))
+	return from.with(c.tensor, off, n, func(data []byte) error {
+		for len(dst) > 0 {
+			at := lo % c.cols
+			begin, _ := c.stored(lo, lo+1)
+			n := min(c.cols-at, int64(len(dst)))
+			c.unpack(dst[:n], data[begin-off:], at)
+			dst, lo = dst[n:], lo+n
+		}
+		return nil
+	})
+}
