@@ -11,12 +11,24 @@ import (
 	"weld/stream"
 )
 
+// diffColumns explains the table; docs/diff.md has more.
+const diffColumns = `Columns, of A's elements a and B's elements b:
+
+   differ      share of the elements that are not the same
+   not finite  elements of B that are infinite or NaN, and how many A has
+   max, mean   of |b − a|
+   relative    ‖b − a‖ / ‖a‖
+   cosine      of the angle between a and b; 1 is the same direction
+
+The last four are of the elements that are finite in both. A dash is what was not
+computed, or does not exist.`
+
 func diffCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "diff",
 		Usage:     "what differs between two checkpoints, worst first",
 		ArgsUsage: "A B",
-		Description: "Compares the tensors of two checkpoints, whatever containers, shards and dtypes\nthey have, in float64. The exit status is 0 whether they differ or not.\n\nExamples:\n\n" +
+		Description: "Compares the tensors of two checkpoints, whatever containers, shards and dtypes\nthey have, in float64. The exit status is 0 whether they differ or not.\n\n" + diffColumns + "\n\nExamples:\n\n" +
 			"   weld diff ./base ./merged\n   weld diff --json a.safetensors b.safetensors.zst\n\n" + exitHelp,
 		Flags:  append(runFlags(), rawFlag("codes and scales are compared as they are stored, not what they stand for")),
 		Action: diff,

@@ -113,19 +113,17 @@ func writeKeys(b *strings.Builder, indent string, keys []exampleKey) {
 	}
 }
 
-// flags are the same as an example's recipe, for a command line: a line for each model.
+// flags are the same as an example's recipe, for a command line: a line for each model, with all that is said of it.
 func (e example) flags() (lines []string) {
 	first := "--method " + e.method
 	if e.base != "" {
 		first += " --base " + e.base
 	}
 	lines = append(lines, first)
-	for i, m := range e.models {
+	for _, m := range e.models {
 		line := "--model " + m.path
 		for _, k := range m.keys {
-			if i == 0 || k.value != e.models[0].keyed(k.Key) {
-				line += k.flag()
-			}
+			line += k.flag()
 		}
 		lines = append(lines, line)
 	}
@@ -133,16 +131,6 @@ func (e example) flags() (lines []string) {
 		lines[len(lines)-1] += k.flag()
 	}
 	return lines
-}
-
-// keyed is a model's value of a key.
-func (m exampleModel) keyed(key string) string {
-	for _, k := range m.keys {
-		if k.Key == key {
-			return k.value
-		}
-	}
-	return ""
 }
 
 func (k exampleKey) flag() string { return " --" + flagName(k.Key) + " " + k.value }

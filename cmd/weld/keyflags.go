@@ -111,6 +111,9 @@ func keyUsage(p recipe.Param) string {
 	case low != nil || high != nil:
 		usage += "; " + p.Allowed()
 	}
+	if p.Kind == recipe.Bool && p.Default == "true" {
+		usage += switchedOff(p)
+	}
 	if p.PerModel {
 		usage += "; once for each model, or once for all"
 	}
@@ -120,11 +123,15 @@ func keyUsage(p recipe.Param) string {
 	return usage
 }
 
+// switchedOff says how a truth value is said to be false: it never takes the next word.
+func switchedOff(p recipe.Param) string { return "; --" + flagName(p.Key) + "=false switches it off" }
+
 // sharedKey is a key with the methods that have it. Its Param is the first one's.
 type sharedKey struct {
 	recipe.Param
 	methods []string
 	same    bool // in all methods that have it
+	mixed   bool // a truth value in some of them only
 	all     bool // methods have it
 }
 
@@ -142,6 +149,7 @@ func allKeys() (keys []sharedKey) {
 			k := &keys[i]
 			k.methods = append(k.methods, m.Name)
 			k.same = k.same && k.Default == p.Default && keyUsage(k.Param) == keyUsage(p)
+			k.mixed = k.mixed || p.Kind != k.Kind
 			if p.Kind == recipe.Bool {
 				k.Kind = recipe.Bool
 			}
@@ -158,6 +166,9 @@ func (k sharedKey) sharedUsage() string {
 	who := "of " + strings.Join(k.methods, ", ")
 	if k.all {
 		who = "of all methods"
+	}
+	if !k.same && k.Kind == recipe.Bool && !k.mixed {
+		return who + switchedOff(k.Param)
 	}
 	if !k.same {
 		return who
