@@ -140,6 +140,27 @@ def quanto():
     golden("quanto", stored, want, {"quant_method": "quanto"})
 
 
+def torchao():
+    from torchao import quantization as ao
+    from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
+
+    torch.manual_seed(7)
+    stored, want, metadata, names = {}, {}, {}, []
+    for k, terms in enumerate([
+            ao.Int8WeightOnlyConfig(version=2), ao.Float8WeightOnlyConfig(), ao.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=ao.PerGroup(32)),
+            ao.IntxWeightOnlyConfig(weight_dtype=torch.int8, mapping_type=ao.MappingType.ASYMMETRIC)]):
+        model = torch.nn.Sequential(torch.nn.Linear(64, 6))
+        ao.quantize_(model, terms)
+        key = "model.layers.%d.q_proj." % k
+        state = {key + n.removeprefix("0."): v if n.endswith("weight") else v.data for n, v in model.state_dict().items()}
+        tensors, said = flatten_tensor_state_dict(state)
+        stored.update(tensors)
+        names += json.loads(said.pop("tensor_names"))
+        metadata.update(said)
+        want[key + "weight"] = model[0].weight.dequantize().detach()
+    golden("torchao", stored, want, {"quant_method": "torchao"}, {**metadata, "tensor_names": json.dumps(names)})
+
+
 mxfp4()
 gptq("gptq")
 gptq("gptq_v2")
@@ -147,3 +168,4 @@ awq()
 bitsandbytes()
 hqq()
 quanto()
+torchao()

@@ -161,15 +161,10 @@ type int8Decoder struct {
 
 // decode implements [pieced].
 func (d *int8Decoder) decode(from lender, dst []float32, lo int64) error {
-	if err := from.with(d.codes, lo, int64(len(dst)), func(data []byte) error {
-		for i, code := range data {
-			dst[i] = float32(int8(code))
-		}
-		return nil
-	}); err != nil {
+	if err := (wholeCodes{d.codes, d.dtype}).numbers(from, dst, lo); err != nil {
 		return err
 	}
-	if err := d.scales.multiply(from, dst, lo, d.grid); err != nil || d.factor == 1 {
+	if err := d.scales.multiply(from, dst, lo, d.grid); err != nil {
 		return err
 	}
 	for i := range dst {

@@ -22,7 +22,7 @@ type weight struct {
 }
 
 // families find the weights that they decode, in this order. Each has a file, and looks at what those before it left.
-var families = []func(*search) error{findCompressed, findModelOpt, findFloat8, findMXFP4, findGPTQ, findAWQ, findBitsAndBytes, findHQQ, findQuanto}
+var families = []func(*search) error{findCompressed, findModelOpt, findFloat8, findMXFP4, findGPTQ, findAWQ, findBitsAndBytes, findHQQ, findQuanto, findTorchAO}
 
 // find finds the weights of a checkpoint that weld decodes.
 func find(c format.Checkpoint, d Declared) ([]weight, error) {

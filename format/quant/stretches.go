@@ -32,10 +32,8 @@ type companion struct {
 func (c companion) load(from lender, at int64, dst []float32) error {
 	size := int64(c.dtype.Bits() / 8)
 	return from.with(c.tensor, at*size, int64(len(dst))*size, func(data []byte) error {
-		if c.dtype == format.I8 {
-			for i, x := range data {
-				dst[i] = float32(int8(x))
-			}
+		if isInteger(c.dtype) {
+			decodeIntegers(c.dtype, dst, data)
 			return nil
 		}
 		decodeScales(c.dtype, dst, data)
