@@ -17,12 +17,12 @@ func (d *blockDecoder) decodeFused(from lender, dst []float32, lo int64) error {
 		top := row / s.block.rows
 		bottom := min((row+rows-1)/s.block.rows+1, top+max(1, int64(len(from.scratch))/s.cols))
 		rows = min(rows, bottom*s.block.rows-row)
-		scales := from.floats((bottom - top) * s.cols)
-		if err := s.load(from, slice/s.block.slices, top, bottom, scales); err != nil {
+		scales, err := s.some(from, slice/s.block.slices, top, bottom)
+		if err != nil {
 			return err
 		}
 		n := min(rows*d.cols-lo%d.cols, int64(len(dst)))
-		err := from.with(d.codes, lo, n, func(codes []byte) error {
+		err = from.with(d.codes, lo, n, func(codes []byte) error {
 			d.restore(dst[:n], codes, lo%d.cols, row-top*s.block.rows, scales)
 			return nil
 		})
@@ -32,6 +32,32 @@ func (d *blockDecoder) decodeFused(from lender, dst []float32, lo int64) error {
 		dst, lo = dst[n:], lo+n
 	}
 	return nil
+}
+
+// heldScales are scales that were loaded together with those that were asked for: the next piece most often has its own
+// among them.
+type heldScales struct {
+	tensor     int
+	begin, end int64 // in the tensor
+	values     [format.FewBytes / width]float32
+}
+
+// some lends rows [top, bottom) of the scales of one matrix of them, until the next call.
+func (s *scaleGrid) some(from lender, slice, top, bottom int64) ([]float32, error) {
+	h, begin, end := from.held, (slice*s.rows+top)*s.cols, (slice*s.rows+bottom)*s.cols
+	if h == nil || end-begin > int64(len(h.values)) {
+		scales := from.floats(end - begin)
+		return scales, s.load(from, slice, top, bottom, scales)
+	}
+	if h.tensor != s.tensor || begin < h.begin || end > h.end {
+		more := min(s.rows, top+int64(len(h.values))/s.cols)
+		h.end = h.begin // nothing, if it fails
+		if err := s.load(from, slice, top, more, h.values[:]); err != nil {
+			return nil, err
+		}
+		h.tensor, h.begin, h.end = s.tensor, begin, (slice*s.rows+more)*s.cols
+	}
+	return h.values[begin-h.begin : end-h.begin], nil
 }
 
 // restore multiplies codes, which begin at a column of a row, with scales; rows count from the first that these are of.

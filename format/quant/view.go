@@ -20,6 +20,7 @@ type View struct {
 	schemes []string // of the weights that are decoded, each once
 	lent    mmapio.Buffers
 	rooms   sync.Pool // of *[]float32, for one piece and its scales
+	held    sync.Pool // of *heldScales
 }
 
 // shown is where a tensor of the view comes from.
@@ -42,6 +43,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 		return c, err
 	}
 	v := &View{Checkpoint: c, byName: make(map[string]int)}
+	v.held.New = func() any { return new(heldScales) }
 	v.rooms.New = func() any { s := make([]float32, 2*pieceElements); return &s }
 	hidden, decoded := make([]bool, len(c.Tensors())), make([]*weight, len(c.Tensors()))
 	for i := range weights {
@@ -191,7 +193,9 @@ func (v *View) decoded(i int, off, n int64) (mmapio.View, error) {
 func (v *View) decode(i int, lo int64, out []byte) error {
 	room := v.rooms.Get().(*[]float32)
 	defer v.rooms.Put(room)
-	from := lender{v.Checkpoint, (*room)[pieceElements:]}
+	held := v.held.Get().(*heldScales)
+	defer v.held.Put(held)
+	from := lender{v.Checkpoint, (*room)[pieceElements:], held}
 	if d, ok := v.from[i].decoder.(spanned); ok {
 		return d.decodeSpan(from, (*room)[:pieceElements], out, lo)
 	}
@@ -238,7 +242,8 @@ type spanned interface {
 // lender lends what decoders read, and memory for it.
 type lender struct {
 	format.Checkpoint
-	scratch []float32 // as much as a piece
+	scratch []float32   // as much as a piece
+	held    *heldScales // nil for none
 }
 
 // floats lends n floats, until the next call.

@@ -126,7 +126,7 @@ func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 	row := begin / t.grid.cols
 	room := t.view.rooms.Get().(*[]float32)
 	defer t.view.rooms.Put(room)
-	if err := t.encoder.encode(lender{t.view.Checkpoint, *room}, s, row/t.grid.rows, row%t.grid.rows); err != nil {
+	if err := t.encoder.encode(lender{Checkpoint: t.view.Checkpoint, scratch: *room}, s, row/t.grid.rows, row%t.grid.rows); err != nil {
 		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
 	}
 	off, _ := t.encoder.stored(begin, begin+int64(len(s.values)))

@@ -115,20 +115,12 @@ func (w *walk) Enter(t *task, stage int) tiles {
 		return tiles{tiling, 1}
 	}
 	tile := tileElements(tiling)
-	span := w.config.Budget.Span
-	if t.of.inPieces(allReads) {
-		span = min(span, cachedSpan)
-	}
-	per := span / (tile * t.of.elementBytes(allReads, w.config.Sinks))
+	per := w.config.Budget.Span / (tile * t.of.elementBytes(allReads, w.config.Sinks))
 	if w.config.Block > 0 && w.writes() && stage == t.steps()-1 {
 		per = min(per, w.config.Block/(tile*int64(unit(t.of.DType).Bits()/8)))
 	}
 	return tiles{tiling, max(1, per)}
 }
-
-// cachedSpan is the bytes of operands and output of a span of which some are decoded when they are lent: they are used
-// while they lie in the second-level cache.
-const cachedSpan = 512 << 10
 
 // Skipped implements [tasks].
 func (w *walk) Skipped(t *task) { w.config.Progress.Advance(t.bytes) }

@@ -70,34 +70,68 @@ func (w *worker) process(it item, lo, hi int64) error {
 	if it.stages == nil {
 		return w.copy(it, lo, hi)
 	}
-	stage := it.stages[it.stage]
-	w.span.Tiling, w.span.First, w.span.Last = it.tiling, it.first, it.last
-	if err := w.borrow(it.task, stage.Reads(), lo, hi); err != nil {
-		return err
-	}
-	last := it.stage == len(it.stages)-1
-	writes := w.walk.writes() && last
+	writes := w.walk.writes() && it.stage == len(it.stages)-1
 	size := int64(it.of.DType.Bits() / 8)
-	w.span.Out, w.span.Outs = nil, nil
+	w.span.OutDType, w.span.Out, w.span.Outs = it.of.DType, nil, nil
 	if writes {
-		w.span.OutDType = it.of.DType
 		w.buffers((hi - lo) * size)
 	}
-	if err := mmapio.Guard(w.views, func() error { return stage.Span(&w.scratch, &w.span) }); err != nil {
-		return err
-	}
-	if last {
-		w.walk.config.Progress.Advance(w.lent)
+	part, step := it, w.walk.partTiles(it)
+	for first := it.first; first < it.last; first += step {
+		if first > it.first { // views of the part before
+			release(w.views)
+			w.views = w.views[:0]
+		}
+		part.first, part.last = first, min(first+step, it.last)
+		at := part.elements()
+		for v := range w.span.Outs {
+			w.span.Outs[v] = w.outs[v][(at.lo-lo)*size : (at.hi-lo)*size]
+		}
+		if err := w.part(part, at); err != nil {
+			return err
+		}
 	}
 	if !writes {
 		return nil
 	}
 	for v, out := range w.walk.sinks {
-		if err := out.WriteAt(it.tensor, lo*size, w.span.Outs[v]); err != nil {
+		if err := out.WriteAt(it.tensor, lo*size, w.outs[v][:(hi-lo)*size]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// part has the stage work on some of an item's tiles.
+func (w *worker) part(it item, at elements) error {
+	stage := it.stages[it.stage]
+	w.span.Tiling, w.span.First, w.span.Last = it.tiling, it.first, it.last
+	if len(w.span.Outs) > 0 {
+		w.span.Out = w.span.Outs[0]
+	}
+	if err := w.borrow(it.task, stage.Reads(), at.lo, at.hi); err != nil {
+		return err
+	}
+	if err := mmapio.Guard(w.views, func() error { return stage.Span(&w.scratch, &w.span) }); err != nil {
+		return err
+	}
+	if it.stage == len(it.stages)-1 {
+		w.walk.config.Progress.Advance(w.lent)
+	}
+	return nil
+}
+
+// partBytes is the bytes of operands and output of a part of an item: they stay in the second-level cache.
+const partBytes = 512 << 10
+
+// partTiles is how many tiles of an item are worked on at a time: as many as stay in the cache, where operands are decoded
+// into memory when they are lent; what is made of them is written at once nevertheless. What a later stage finds in the view
+// cache is not cut.
+func (w *walk) partTiles(it item) int64 {
+	if len(it.stages) > 1 || it.tiling.IsSparse() || !it.of.inPieces(allReads) {
+		return max(1, it.last-it.first)
+	}
+	return max(1, partBytes/(tileElements(it.tiling)*it.of.elementBytes(allReads, w.config.Sinks)))
 }
 
 // copy moves the bytes of an item as they are.
@@ -209,5 +243,4 @@ func (w *worker) buffers(n int64) {
 		}
 		w.span.Outs = append(w.span.Outs, w.outs[v][:n])
 	}
-	w.span.Out = w.span.Outs[0]
 }
