@@ -1,0 +1,174 @@
+package quant
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"weld/format"
+)
+
+// rewritten writes values of a tensor of a view, and returns what comes of its codes and companions.
+func rewritten(t *testing.T, v *View, i int, e *Encoding, values []byte) *memory {
+	t.Helper()
+	m := newMemory(append([]format.Tensor{e.Codes}, e.Companions...)...)
+	target := Target{Encoding: e}
+	for k := range e.Companions {
+		target.Companions = append(target.Companions, k+1)
+	}
+	q := NewWriter(m, []Target{target})
+	for lo := 0; lo < len(values); lo += 1000 {
+		if err := q.WriteAt(0, int64(lo), values[lo:min(lo+1000, len(values))]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// What a library wrote is written again byte for byte, if its values are.
+func TestGoldensAreEncodedAsTheyWere(t *testing.T) {
+	kinds := make(map[string]int)
+	for _, name := range []string{"compressed-bf16", "compressed-earlier", "compressed-mixed", "compressed-narrow"} {
+		c, _ := golden(t, name)
+		v := c.(*View)
+		for i, x := range v.Tensors() {
+			e, ok := v.Encoding(i)
+			if !ok {
+				continue
+			}
+			m := rewritten(t, v, i, e, whole(t, v, i))
+			for k, s := range append([]format.Tensor{e.Codes}, e.Companions...) {
+				j, _ := v.Checkpoint.Find(s.Name)
+				if !bytes.Equal(m.tensors[k], whole(t, v.Checkpoint, j)) {
+					t.Errorf("%s: %s of %s is not as it was", name, s.Name, x.Name)
+				}
+			}
+			kinds[fmt.Sprintf("%v %v", e.Codes.DType, e.Companions[0].DType)]++
+		}
+	}
+	for _, kind := range []string{"I32 F32", "I8 BF16", "U8 U8"} { // packed integers, whole ones, MXFP4
+		if kinds[kind] == 0 {
+			t.Errorf("no %s is among %v", kind, kinds)
+		}
+	}
+}
+
+// Every value gets the code that is nearest by the scale of its block.
+func TestNearestCodes(t *testing.T) {
+	config := func(layout, weights string) string {
+		return `{"quantization_config": {"quant_method": "compressed-tensors", "format": "` + layout + `", "config_groups": {"a": {"targets": ["Linear"], "weights": ` + weights + `}}}}`
+	}
+	const rows, cols = 37, 192
+	for name, c := range map[string]struct {
+		config string
+		codes  stored
+		scales stored
+		group  int
+		scale  func(largest float64) float64
+		levels []float32
+	}{
+		"int4": {
+			config("pack-quantized", `{"num_bits": 4, "type": "int", "symmetric": true, "strategy": "group", "group_size": 64}`),
+			stored{Tensor: format.Tensor{Name: "a.weight_packed", DType: format.I32, Shape: []int64{rows, cols / 8}}},
+			stored{Tensor: format.Tensor{Name: "a.weight_scale", DType: format.F32, Shape: []int64{rows, cols / 64}}},
+			64, func(largest float64) float64 { return largest / 7.5 }, offsetIntegers(4),
+		},
+		"int8": {
+			config("int-quantized", `{"num_bits": 8, "type": "int", "symmetric": true, "strategy": "channel"}`),
+			stored{Tensor: format.Tensor{Name: "a.weight", DType: format.I8, Shape: []int64{rows, cols}}},
+			stored{Tensor: format.Tensor{Name: "a.weight_scale", DType: format.F32, Shape: []int64{rows, 1}}},
+			cols, func(largest float64) float64 { return largest / 127.5 }, offsetIntegers(8),
+		},
+		"mxfp4": {
+			config("mxfp4-pack-quantized", `{"num_bits": 4, "type": "float", "symmetric": true, "strategy": "group", "group_size": 32}`),
+			stored{Tensor: format.Tensor{Name: "a.weight_packed", DType: format.U8, Shape: []int64{rows, cols / 2}}},
+			stored{Tensor: format.Tensor{Name: "a.weight_scale", DType: format.U8, Shape: []int64{rows, cols / 32}}},
+			32, func(largest float64) float64 { return math.Exp2(math.Floor(math.Log2(largest/1.75*2)) - 2) }, narrowFloats(1),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(9, 10))
+			tensors := []stored{c.codes, c.scales}
+			for k := range tensors {
+				tensors[k].data = make([]byte, tensors[k].Bytes())
+				for i := range tensors[k].data {
+					tensors[k].data[i] = byte(1 + r.UintN(100))
+				}
+			}
+			if c.scales.DType == format.F32 {
+				format.Encode(format.F32, tensors[1].data, make([]float32, c.scales.Elements()))
+			}
+			if name == "int4" {
+				tensors = append(tensors, stored{format.Tensor{Name: "a.weight_shape", DType: format.I64, Shape: []int64{2}}, []byte{rows, 0, 0, 0, 0, 0, 0, 0, cols, 0, 0, 0, 0, 0, 0, 0}})
+			}
+			declared := Declared{Config: []byte(c.config)}
+			shown, err := Show(saved(t, tensors...), declared)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := shown.(*View)
+			e, ok := v.Encoding(0)
+			if !ok {
+				t.Fatal("no encoding")
+			}
+			values := make([]float32, rows*cols)
+			for i := range values {
+				values[i] = float32(r.NormFloat64())
+			}
+			clear(values[:c.group]) // a block of zeros
+			m := rewritten(t, v, 0, e, encoded(values))
+			written := make([]stored, 0, 3)
+			for k, x := range append([]format.Tensor{e.Codes}, e.Companions...) {
+				written = append(written, stored{x, m.tensors[k]})
+			}
+			again, err := Show(saved(t, written...), declared)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]float32, rows*cols)
+			format.Decode(format.F32, got, whole(t, again, 0))
+			for lo := 0; lo < len(values); lo += c.group {
+				largest := 0.0
+				for _, x := range values[lo : lo+c.group] {
+					largest = max(largest, math.Abs(float64(x)))
+				}
+				scale := float64(float32(c.scale(largest)))
+				for i := lo; i < lo+c.group; i++ {
+					best := math.Inf(1)
+					for _, level := range c.levels {
+						best = min(best, math.Abs(float64(level)*scale-float64(values[i])))
+					}
+					if off := math.Abs(float64(got[i]) - float64(values[i])); largest > 0 && off > best+1e-6*largest || largest == 0 && got[i] != 0 {
+						t.Fatalf("element %d: %v is stored as %v, %v off; %v is possible", i, values[i], got[i], off, best)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A value for which there is no code is an error, and nothing else is lost.
+func TestNoCode(t *testing.T) {
+	c, _ := golden(t, "compressed-mixed")
+	v := c.(*View)
+	for i := range v.Tensors() {
+		e, ok := v.Encoding(i)
+		if !ok || e.Codes.DType == format.F8E4M3 { // which has a code for NaN
+			continue
+		}
+		values := whole(t, v, i)
+		format.Encode(format.F32, values[4:8], []float32{float32(math.NaN())})
+		m := newMemory(append([]format.Tensor{e.Codes}, e.Companions...)...)
+		target := Target{Encoding: e}
+		for k := range e.Companions {
+			target.Companions = append(target.Companions, k+1)
+		}
+		if err := NewWriter(m, []Target{target}).WriteAt(0, 0, values); err == nil || m.wrote[0] > 0 {
+			t.Errorf("%v; %d bytes of codes are written", err, m.wrote[0])
+		}
+		return
+	}
+	t.Error("no codes to try")
+}
