@@ -114,9 +114,9 @@ def today():
     static = QuantizationArgs(num_bits=8, type="int", dynamic=False)
     schemes, sizes = {}, {}
     for bits in range(1, 9):  # words that codes go over the border of, and columns that do not fill the last one
-        sizes[f"p{bits}"] = (5, 45)
+        sizes[f"p{bits}"] = (3, 45)
         schemes[f"p{bits}"] = scheme(f"layers.p{bits}", num_bits=bits, strategy="channel", symmetric=bits % 2 == 1)
-    sizes.update(z3=(35, 64), w4=(9, 64), t4=(5, 70), i8c=(9, 33), i8t=(5, 7), i8z=(6, 64), i12=(4, 12), f8t=(5, 9), f8c=(7, 20), f8b=(21, 34), f8g=(4, 32), plain=(3, 5))
+    sizes.update(z3=(35, 32), w4=(9, 64), t4=(5, 70), i8c=(9, 33), i8t=(5, 7), i8z=(3, 32), i12=(4, 12), f8t=(5, 9), f8c=(7, 20), f8b=(21, 34), f8g=(4, 32), plain=(3, 5))
     schemes["z3"] = scheme("layers.z3", num_bits=3, group_size=32, symmetric=False)
     schemes["w4"] = scheme("re:.*w4$", num_bits=4, group_size=16, symmetric=False, actorder="weight")
     schemes["t4"] = scheme("layers.t4", num_bits=4, symmetric=False)
@@ -163,9 +163,9 @@ def earlier():
     for name, rows, cols, args in (
         ("order", 6, 64, args_of(num_bits=4, group_size=16, actorder="group")),
         ("order_zero", 5, 64, args_of(num_bits=4, group_size=8, actorder="group", symmetric=False)),
-        ("unfilled", 4, 96, args_of(num_bits=4, group_size=16, actorder="group")),
-        ("three", 35, 64, args_of(num_bits=3, group_size=32, symmetric=False)),
-        ("five", 7, 96, args_of(num_bits=5, strategy="channel")),
+        ("unfilled", 2, 32, args_of(num_bits=4, group_size=16, actorder="group")),
+        ("three", 35, 32, args_of(num_bits=3, group_size=32, symmetric=False)),
+        ("five", 3, 64, args_of(num_bits=5, strategy="channel")),
     ):
         w = torch.randn(rows, cols, generator=r)
         low, high = minmax(w, args)

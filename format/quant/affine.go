@@ -39,9 +39,12 @@ func (d *affine) decode(from lender, dst []float32, lo int64) error {
 // restore subtracts zeros and multiplies with scales. index has the group of every column, or nothing.
 func (d *affine) restore(from lender, dst []float32, lo int64, index []byte) error {
 	if z := d.zeros; z != nil {
-		use := func(row []float32, at int64, zeros []float32) {
-			for i := range row {
-				row[i] -= zeros[blockOf(at+int64(i), z.block.cols, index)]
+		use := z.subtractRow
+		if index != nil {
+			use = func(row []float32, at int64, zeros []float32) {
+				for i := range row {
+					row[i] -= zeros[groupAt(index, at+int64(i))]
+				}
 			}
 		}
 		if err := (perBlock{z.grid, z.block, d.grid}).each(from, dst, lo, z.load, use); err != nil {
@@ -52,20 +55,15 @@ func (d *affine) restore(from lender, dst []float32, lo int64, index []byte) err
 	if index != nil {
 		use = func(row []float32, at int64, scales []float32) {
 			for i := range row {
-				row[i] *= scales[blockOf(at+int64(i), 1, index)]
+				row[i] *= scales[groupAt(index, at+int64(i))]
 			}
 		}
 	}
 	return perBlock{d.scales.grid, d.scales.block, d.grid}.each(from, dst, lo, d.scales.load, use)
 }
 
-// blockOf is the block of a column.
-func blockOf(col, size int64, index []byte) int64 {
-	if index != nil {
-		return int64(binary.LittleEndian.Uint32(index[4*col:]))
-	}
-	return col / size
-}
+// groupAt is the group of a column.
+func groupAt(index []byte, col int64) uint32 { return binary.LittleEndian.Uint32(index[4*col:]) }
 
 // levelGrid are scales that one scale of the whole tensor may belong to.
 type levelGrid struct {
@@ -100,6 +98,19 @@ type zeroGrid struct {
 	grid   // of the zero points
 	block  grid
 	packed *bitPacking // nil for one integer each
+}
+
+// subtractRow subtracts zero points from a part of a row, which begins at a column.
+func (z *zeroGrid) subtractRow(row []float32, at int64, zeros []float32) {
+	for len(row) > 0 {
+		block := at / z.block.cols
+		n := min((block+1)*z.block.cols-at, int64(len(row)))
+		zero := zeros[block]
+		for i := range row[:n] {
+			row[i] -= zero
+		}
+		row, at = row[n:], at+n
+	}
 }
 
 // load decodes the zero points of rows [top, bottom) of one matrix of them.
@@ -192,13 +203,17 @@ func isInteger(d format.DType) bool { return d == format.I8 || d == format.I16 |
 
 // decodeIntegers decodes signed integers.
 func decodeIntegers(d format.DType, dst []float32, src []byte) {
-	for i := range dst {
-		switch d {
-		case format.I8:
-			dst[i] = float32(int8(src[i]))
-		case format.I16:
+	switch d {
+	case format.I8:
+		for i, code := range src[:len(dst)] {
+			dst[i] = float32(int8(code))
+		}
+	case format.I16:
+		for i := range dst {
 			dst[i] = float32(int16(binary.LittleEndian.Uint16(src[2*i:])))
-		case format.I32:
+		}
+	case format.I32:
+		for i := range dst {
 			dst[i] = float32(int32(binary.LittleEndian.Uint32(src[4*i:])))
 		}
 	}

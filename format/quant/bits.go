@@ -27,16 +27,11 @@ func (p *bitPacking) words(n int64) int64 {
 
 // unpack restores codes from one on. src begins with the byte that it begins in.
 func (p *bitPacking) unpack(dst []float32, src []byte, first int64) {
-	base := p.bit(first) / 8 * 8
 	if p.bits == 4 && first%2 == 0 { // whole bytes, either way
-		for ; len(dst) >= 2; dst, src = dst[2:], src[1:] {
-			dst[0], dst[1] = p.values[src[0]&15], p.values[src[0]>>4]
-		}
-		if len(dst) == 1 {
-			dst[0] = p.values[src[0]&15]
-		}
+		p.unpackPairs(dst, src)
 		return
 	}
+	base := p.bit(first) / 8 * 8
 	for i := range dst {
 		bit := p.bit(first+int64(i)) - base
 		at := bit / 8
@@ -45,6 +40,19 @@ func (p *bitPacking) unpack(dst []float32, src []byte, first int64) {
 			code |= uint32(src[at+1]) << 8
 		}
 		dst[i] = p.values[code>>(bit%8)&(1<<p.bits-1)]
+	}
+}
+
+// unpackPairs restores codes of four bits, of which two stand in each byte.
+func (p *bitPacking) unpackPairs(dst []float32, src []byte) {
+	values := (*[16]float32)(p.values)
+	n := len(dst) / 2
+	for i, pair := range src[:n] {
+		two := dst[2*i : 2*i+2 : 2*i+2]
+		two[0], two[1] = values[pair&15], values[pair>>4]
+	}
+	if len(dst)%2 != 0 {
+		dst[2*n] = values[src[n]&15]
 	}
 }
 
