@@ -178,17 +178,29 @@ func TestGroupedDamage(t *testing.T) {
 // A matrix of GPTQ in spans as workers ask for them.
 func BenchmarkGPTQ(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
-	v, err := Show(saved(b, words(r, "q.qweight", 512, 4096), words(r, "q.qzeros", 32, 512), random(r, "q.scales", format.F16, 32, 4096)),
-		Declared{Config: []byte(`{"quantization_config": {"quant_method": "gptq", "group_size": 128, "format": "gptq_v2"}}`)})
+	inSpans(b, `{"quantization_config": {"quant_method": "gptq", "group_size": 128, "format": "gptq_v2"}}`,
+		words(r, "q.qweight", 512, 4096), words(r, "q.qzeros", 32, 512), random(r, "q.scales", format.F16, 32, 4096))
+}
+
+// An expert of gpt-oss in such spans.
+func BenchmarkMXFP4(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	inSpans(b, "", random(r, "e_blocks", format.U8, 1, 4096, 128, 16), random(r, "e_scales", format.U8, 1, 4096, 128))
+}
+
+// inSpans reads the first tensor of a checkpoint in spans of several sizes.
+func inSpans(b *testing.B, config string, tensors ...stored) {
+	v, err := Show(saved(b, tensors...), Declared{Config: []byte(config)})
 	if err != nil {
 		b.Fatal(err)
 	}
+	size := v.Tensors()[0].Bytes()
 	for _, span := range []int64{32 << 10, 1 << 20, 4 << 20} {
 		b.Run(fmt.Sprint(span>>10, " KiB"), func(b *testing.B) {
-			b.SetBytes(4096 * 4096 * 4)
+			b.SetBytes(size)
 			for b.Loop() {
-				for off := int64(0); off < 4096*4096*4; off += span {
-					view, err := v.View(0, off, span)
+				for off := int64(0); off < size; off += span {
+					view, err := v.View(0, off, min(span, size-off))
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -196,5 +208,21 @@ func BenchmarkGPTQ(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// What a view is said to cost has the lines that are looked at at a time.
+func TestViewCostOfLines(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	config := Declared{Config: []byte(`{"quantization_config": {"quant_method": "gptq", "format": "gptq_v2"}}`)}
+	cost := func(bits, in, out int64) int64 {
+		v, err := Show(saved(t, words(r, "q.qweight", in*bits/32, out), words(r, "q.qzeros", 1, out*bits/32), random(r, "q.scales", format.F16, 1, out)), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return format.ViewCost(v, 4)
+	}
+	if narrow, wide := cost(4, 32, 64), cost(3, 32, 64<<10); narrow < tileBytes || wide < 2*(64<<10)*4 || wide <= narrow {
+		t.Errorf("%d and %d bytes", narrow, wide)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/internal/vec"
 )
 
 // MXFP4 of gpt-oss: X_blocks [experts, out, groups, 16] has two codes of E2M1 in a byte, the lower half first; X_scales [experts, out,
@@ -78,10 +79,18 @@ func mxfp4Line(dst []float32, codes, scales []byte, top int64) {
 	skip := top % 2
 	for k := 0; len(dst) > 0; k++ {
 		n := min(int64(len(dst)), mxfp4Group-top%mxfp4Group)
-		scale := powerOfTwo(scales[k])
-		for i := range n {
-			code := codes[(skip+i)/2] >> (4 * ((skip + i) % 2)) & 15
-			dst[i] = mxfp4Values[code] * scale
+		values := mxfp4Values
+		vec.Scale(values[:], values[:], powerOfTwo(scales[k]))
+		i := skip
+		if skip == 1 {
+			dst[0] = values[codes[0]>>4]
+		}
+		for _, pair := range codes[skip:][:(n-skip)/2] {
+			dst[i], dst[i+1] = values[pair&15], values[pair>>4]
+			i += 2
+		}
+		if i < n {
+			dst[i] = values[codes[(skip+i)/2]&15]
 		}
 		dst, codes, skip, top = dst[n:], codes[(skip+n)/2:], (skip+n)%2, top+n
 	}

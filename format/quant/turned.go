@@ -48,13 +48,22 @@ func (d *turned) stored(lo, hi int64) (off, n int64) {
 // tileBytes is how much of the codes is looked at at a time, if one line is not more.
 const tileBytes = 256 << 10
 
+// widest is how much of the codes is looked at at a time.
+func (d *turned) widest() int64 {
+	begin, end := d.across(0, min(d.rows, d.rowsOfPass(pieceElements)))
+	return max(tileBytes, end-begin)
+}
+
+// rowsOfPass is how many rows a pass has, where so many values have room.
+func (d *turned) rowsOfPass(values int) int64 { return max(1, min(d.most(), int64(values)/d.step)) }
+
 // decodeSpan implements [spanned].
 func (d *turned) decodeSpan(from lender, values []float32, out []byte, lo int64) error {
 	for len(out) > 0 {
 		row, at := lo/d.cols, lo%d.cols
 		pass := tile{slice: row / d.rows, top: row % d.rows, right: d.cols}
 		rows := (at + int64(len(out)/width) + d.cols - 1) / d.cols
-		pass.bottom = pass.top + min(rows, d.rows-pass.top, max(1, min(d.most(), int64(len(values))/d.step)))
+		pass.bottom = pass.top + min(rows, d.rows-pass.top, d.rowsOfPass(len(values)))
 		n := min(pass.rows()*d.cols-at, int64(len(out)/width))
 		if pass.rows() == 1 { // a part of the row
 			pass.left = at / d.step * d.step

@@ -18,6 +18,7 @@ type View struct {
 	from    []shown
 	byName  map[string]int
 	schemes []string // of the weights that are decoded, each once
+	widest  int64    // bytes of codes that are looked at at a time, where that is more than a piece's
 	lent    mmapio.Buffers
 	rooms   sync.Pool // of *[]float32, for one piece and its scales
 	held    sync.Pool // of *heldScales
@@ -49,6 +50,9 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	for i := range weights {
 		w := &weights[i]
 		decoded[w.codes] = w
+		if d, ok := w.decoder.(*turned); ok {
+			v.widest = max(v.widest, d.widest())
+		}
 		for _, j := range w.hides {
 			hidden[j] = true
 		}
@@ -162,7 +166,7 @@ func (v *View) Advise(a mmapio.Advice, i int, off, n int64) {
 
 // ViewCost implements [format.Costly]: a piece of codes and what belongs to it, and its values.
 func (v *View) ViewCost(n int64) int64 {
-	return max(format.ViewCost(v.Checkpoint, n), n+2*width+2*pieceElements*width+3*format.ViewCost(v.Checkpoint, pieceElements))
+	return max(format.ViewCost(v.Checkpoint, n), n+2*width+2*pieceElements*width+3*format.ViewCost(v.Checkpoint, max(pieceElements, v.widest)))
 }
 
 // width is the bytes of a decoded element.
