@@ -56,14 +56,21 @@ func (p *bitPacking) unpackPairs(dst []float32, src []byte) {
 	}
 }
 
-// offsetIntegers are the values of integers that are stored with 2^(bits−1) added.
-func offsetIntegers(bits int) []float32 {
-	values := make([]float32, 1<<bits)
-	for code := range values {
-		values[code] = float32(code - 1<<(bits-1))
+// offsetIntegers are the values of integers of so many bits that are stored with 2^(bits−1) added. All weights share them.
+var offsetIntegers = func() (tables [9][]float32) {
+	for bits := 1; bits < len(tables); bits++ {
+		for code := range 1 << bits {
+			tables[bits] = append(tables[bits], float32(code-1<<(bits-1)))
+		}
 	}
-	return values
-}
+	return tables
+}()
+
+// The values of E2M1 and E2M3.
+var (
+	valuesE2M1 = narrowFloats(1)
+	valuesE2M3 = narrowFloats(3)
+)
 
 // narrowFloats are the values of floats of a sign, two bits of exponent and some of mantissa, without infinities (OCP Microscaling Formats
 // 1.0: E2M1, E2M3).

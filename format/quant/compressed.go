@@ -229,7 +229,7 @@ func (b *compressedWeight) findPacked(args *compressedArgs) error {
 	if err := b.findScales(args, "", false); err != nil {
 		return err
 	}
-	values := offsetIntegers(args.Bits)
+	values := offsetIntegers[args.Bits]
 	var fits []bitPacking
 	for _, p := range []bitPacking{{args.Bits, false, values}, {args.Bits, true, values}} {
 		if p.words(b.shape[n-1]) == t.Shape[n-1] && b.packedZeros(p, args) {
@@ -293,8 +293,11 @@ func (b *compressedWeight) findNarrow(args *compressedArgs, family string) error
 	if err := b.findScales(args, family, true); err != nil {
 		return err
 	}
-	mantissa := args.Bits - 3
-	b.codeReader = &bitCodes{tensor: b.codes, bitPacking: bitPacking{bits: args.Bits, values: narrowFloats(mantissa)}, cols: b.shape[n-1], stride: t.Shape[n-1]}
+	values := valuesE2M1
+	if args.Bits == 6 {
+		values = valuesE2M3
+	}
+	b.codeReader = &bitCodes{tensor: b.codes, bitPacking: bitPacking{bits: args.Bits, values: values}, cols: b.shape[n-1], stride: t.Shape[n-1]}
 	return nil
 }
 

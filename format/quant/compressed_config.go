@@ -28,6 +28,7 @@ type compressedConfig struct {
 	Inner *compressedConfig `json:"quantization_config"`
 
 	groups []compressedGroup // those that weights are stored in a scheme by, in the order of their names
+	plain  []target          // modules that are listed as stored plainly
 }
 
 // sparsityConfig says which layout zeros are left out by.
@@ -151,6 +152,9 @@ func parseCompressed(data []byte) (*compressedConfig, error) {
 		}
 		c = in
 	}
+	for _, text := range c.Ignore {
+		c.plain = append(c.plain, parseTarget(text))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Groups)) {
 		var g compressedGroup
 		if err := json.Unmarshal(c.Groups[name], &g); err != nil {
@@ -212,7 +216,7 @@ func (t target) fit(module string) int {
 
 // ignores reports whether a module is one that is listed as stored plainly.
 func (c *compressedConfig) ignores(module string) bool {
-	return slices.ContainsFunc(c.Ignore, func(text string) bool { return parseTarget(text).fit(module) >= namesFit })
+	return slices.ContainsFunc(c.plain, func(t target) bool { return t.fit(module) >= namesFit })
 }
 
 // groupsOf are the groups that a module may be of: those that fit it best.

@@ -73,13 +73,13 @@ func TestNearestCodes(t *testing.T) {
 			config("pack-quantized", `{"num_bits": 4, "type": "int", "symmetric": true, "strategy": "group", "group_size": 64}`),
 			stored{Tensor: format.Tensor{Name: "a.weight_packed", DType: format.I32, Shape: []int64{rows, cols / 8}}},
 			stored{Tensor: format.Tensor{Name: "a.weight_scale", DType: format.F32, Shape: []int64{rows, cols / 64}}},
-			64, func(largest float64) float64 { return largest / 7.5 }, offsetIntegers(4),
+			64, func(largest float64) float64 { return largest / 7.5 }, offsetIntegers[4],
 		},
 		"int8": {
 			config("int-quantized", `{"num_bits": 8, "type": "int", "symmetric": true, "strategy": "channel"}`),
 			stored{Tensor: format.Tensor{Name: "a.weight", DType: format.I8, Shape: []int64{rows, cols}}},
 			stored{Tensor: format.Tensor{Name: "a.weight_scale", DType: format.F32, Shape: []int64{rows, 1}}},
-			cols, func(largest float64) float64 { return largest / 127.5 }, offsetIntegers(8),
+			cols, func(largest float64) float64 { return largest / 127.5 }, offsetIntegers[8],
 		},
 		"mxfp4": {
 			config("mxfp4-pack-quantized", `{"num_bits": 4, "type": "float", "symmetric": true, "strategy": "group", "group_size": 32}`),

@@ -18,6 +18,9 @@ const modeloptGroup = 16
 // modeloptAlgorithms are the names of what stores weights so, among others in a mixture.
 var modeloptAlgorithms = []string{"NVFP4", "NVFP4_AWQ", "W4A16_NVFP4", "MIXED_PRECISION"}
 
+// modeloptValues are those of E2M1, but for the code of a sign alone, which is zero in its table.
+var modeloptValues = slices.Concat(valuesE2M1[:8], []float32{0}, valuesE2M1[9:])
+
 // findModelOpt finds NVFP4 weights of ModelOpt.
 func findModelOpt(s *search) error {
 	var algorithm string
@@ -66,13 +69,12 @@ func (s *search) modelopt(module string, i int, t format.Tensor) error {
 		}
 	}
 	shape := []int64{t.Shape[0], 2 * t.Shape[1]}
-	g, values := gridOf(shape), narrowFloats(1)
-	values[8] = 0 // of a sign alone, in its table
+	g := gridOf(shape)
 	s.add(weight{
 		scheme: "nvfp4", name: t.Name, shape: shape, plain: format.BF16, codes: i, hides: hides,
 		decoder: &affine{
 			grid:       g,
-			codeReader: &bitCodes{tensor: i, bitPacking: bitPacking{bits: 4, values: values}, cols: g.cols, stride: t.Shape[1]},
+			codeReader: &bitCodes{tensor: i, bitPacking: bitPacking{bits: 4, values: modeloptValues}, cols: g.cols, stride: t.Shape[1]},
 			scales: &levelGrid{
 				scaleGrid: scaleGrid{tensor: j, dtype: scales.DType, grid: grid{1, g.rows, g.cols / modeloptGroup}, block: grid{1, 1, modeloptGroup}},
 				global:    k,
