@@ -226,3 +226,35 @@ func TestViewCostOfLines(t *testing.T) {
 		t.Errorf("%d and %d bytes", narrow, wide)
 	}
 }
+
+// Read one range after the other, all codes are asked for once and dropped once: not before the last range that needs them.
+func TestVisited(t *testing.T) {
+	for name, d := range map[string]struct {
+		revisiting
+		elements, bytes int64
+	}{
+		"turned":    {&turned{grid: grid{3, 40, 24}, step: 8, stride: 160}, 3 * 40 * 24, 3 * 3 * 160},
+		"stretches": {&stretchDecoder{size: 1, bits: 4, stretch: 500}, 1000, 500},
+		"words":     {&stretchDecoder{size: 4, bits: 3, stretch: 100}, 1000, 400},
+	} {
+		for _, done := range []bool{false, true} {
+			for _, span := range []int64{1, 7, 480, 960, 5000} {
+				var next int64
+				for lo := int64(0); lo < d.elements; lo += span {
+					hi := min(lo+span, d.elements)
+					off, n := d.visited(done, lo, hi)
+					if n > 0 && off != next {
+						t.Fatalf("%s, done %t, span %d: [%d, +%d) behind %d", name, done, span, off, n, next)
+					}
+					next += n
+					if _, isTurned := d.revisiting.(*turned); isTurned && done && next > hi/960*480 || isTurned && !done && next < (hi+959)/960*480 {
+						t.Fatalf("%s, done %t: %d bytes by element %d", name, done, next, hi)
+					}
+				}
+				if next != d.bytes {
+					t.Fatalf("%s, done %t, span %d: %d bytes of %d", name, done, span, next, d.bytes)
+				}
+			}
+		}
+	}
+}

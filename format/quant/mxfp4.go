@@ -33,7 +33,7 @@ func findMXFP4(s *search) error {
 		switch {
 		case scales.DType != format.U8 && scales.DType != format.F8E8M0:
 			return s.refuse(i, "MXFP4 with scales of %v", scales.DType)
-		case len(t.Shape) != 4 || t.Shape[3] != mxfp4Group/2:
+		case len(t.Shape) != 4 || t.Shape[3] != mxfp4Group/2 || t.Elements() < 1:
 			return s.refuse(i, "MXFP4 of shape %v, which is not [experts, out, groups, %d]", t.Shape, mxfp4Group/2)
 		case !slices.Equal(t.Shape[:3], scales.Shape):
 			return s.refuse(i, "MXFP4 of shape %v with scales of shape %v", t.Shape, scales.Shape)

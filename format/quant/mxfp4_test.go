@@ -39,6 +39,7 @@ func TestMXFP4Refused(t *testing.T) {
 		{[]int64{2, 3, 16}, []int64{2, 3}},
 		{[]int64{2, 3, 4, 16}, []int64{2, 3, 5}},
 		{[]int64{2, 3, 4, 16}, []int64{2, 3}},
+		{[]int64{2, 0, 4, 16}, []int64{2, 0, 4}},
 	} {
 		refused(t, "", "e_blocks", random(r, "e_blocks", format.U8, c.blocks...), random(r, "e_scales", format.U8, c.scales...))
 	}

@@ -49,6 +49,16 @@ func (d *stretchDecoder) stored(lo, hi int64) (off, n int64) {
 	return 0, d.stretch * d.size
 }
 
+// visited implements [revisiting]: what a range has in the first stretch, or in the last that is not cut.
+func (d *stretchDecoder) visited(done bool, lo, hi int64) (off, n int64) {
+	begin := int64(0)
+	if done {
+		begin = (8*d.size/d.bits - 1) * d.stretch
+	}
+	lo, hi = min(max(lo-begin, 0), d.stretch), min(max(hi-begin, 0), d.stretch)
+	return lo * d.size, (hi - lo) * d.size
+}
+
 // decode implements [pieced].
 func (d *stretchDecoder) decode(from lender, dst []float32, lo int64) error {
 	if err := d.unpack(from, dst, lo); err != nil {

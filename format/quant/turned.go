@@ -45,6 +45,16 @@ func (d *turned) stored(lo, hi int64) (off, n int64) {
 	return first * matrix, (last + 1 - first) * matrix
 }
 
+// visited implements [revisiting]: matrices that begin in a range, or that end in it.
+func (d *turned) visited(done bool, lo, hi int64) (off, n int64) {
+	size := d.rows * d.cols
+	if !done {
+		lo, hi = lo+size-1, hi+size-1
+	}
+	matrix := d.cols / d.step * d.stride
+	return lo / size * matrix, (hi/size - lo/size) * matrix
+}
+
 // tileBytes is how much of the codes is looked at at a time, if one line is not more.
 const tileBytes = 256 << 10
 

@@ -159,7 +159,12 @@ func (v *View) Read(i int, off, n int64) (mmapio.View, error) {
 func (v *View) Advise(a mmapio.Advice, i int, off, n int64) {
 	from := v.from[i]
 	if from.decoder != nil {
-		off, n = from.decoder.stored(off/width, (off+n)/width)
+		lo, hi := off/width, (off+n)/width
+		if d, ok := from.decoder.(revisiting); ok {
+			off, n = d.visited(a == mmapio.Done, lo, hi)
+		} else {
+			off, n = from.decoder.stored(lo, hi)
+		}
 	}
 	format.Advise(v.Checkpoint, a, from.index, off, n)
 }
@@ -226,6 +231,12 @@ func (v *View) decode(i int, lo int64, out []byte) error {
 type decoder interface {
 	// stored are the bytes of the codes that elements [lo, hi) have a part in.
 	stored(lo, hi int64) (off, n int64)
+}
+
+// revisiting are decoders that read the same bytes for ranges far apart.
+type revisiting interface {
+	// visited are the bytes of the codes that elements [lo, hi) are the first to have a part in, of all in their order; or, done, the last.
+	visited(done bool, lo, hi int64) (off, n int64)
 }
 
 // pieced are decoders that restore a piece at a time.
