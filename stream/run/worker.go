@@ -14,6 +14,7 @@ type worker struct {
 	walk    *walk
 	scratch fuse.Scratch
 	views   []mmapio.View // of the item at hand: base, then each model and its importance
+	decoded []int         // those that are of a part of the item
 	lent    int64         // bytes of them that the stage reads
 	span    fuse.Span
 	outs    [][]byte
@@ -78,16 +79,12 @@ func (w *worker) process(it item, lo, hi int64) error {
 	}
 	part, step := it, w.walk.partTiles(it)
 	for first := it.first; first < it.last; first += step {
-		if first > it.first { // views of the part before
-			release(w.views)
-			w.views = w.views[:0]
-		}
 		part.first, part.last = first, min(first+step, it.last)
 		at := part.elements()
 		for v := range w.span.Outs {
 			w.span.Outs[v] = w.outs[v][(at.lo-lo)*size : (at.hi-lo)*size]
 		}
-		if err := w.part(part, at); err != nil {
+		if err := w.part(part, at, elements{lo, hi}); err != nil {
 			return err
 		}
 	}
@@ -103,13 +100,13 @@ func (w *worker) process(it item, lo, hi int64) error {
 }
 
 // part has the stage work on some of an item's tiles.
-func (w *worker) part(it item, at elements) error {
+func (w *worker) part(it item, at, whole elements) error {
 	stage := it.stages[it.stage]
 	w.span.Tiling, w.span.First, w.span.Last = it.tiling, it.first, it.last
 	if len(w.span.Outs) > 0 {
 		w.span.Out = w.span.Outs[0]
 	}
-	if err := w.borrow(it.task, stage.Reads(), at.lo, at.hi); err != nil {
+	if err := w.borrow(it.task, stage.Reads(), at, whole); err != nil {
 		return err
 	}
 	if err := mmapio.Guard(w.views, func() error { return stage.Span(&w.scratch, &w.span) }); err != nil {
@@ -117,6 +114,12 @@ func (w *worker) part(it item, at elements) error {
 	}
 	if it.stage == len(it.stages)-1 {
 		w.walk.config.Progress.Advance(w.lent)
+	}
+	if at != whole {
+		for _, i := range w.decoded {
+			w.views[i].Release()
+			w.views[i] = mmapio.View{}
+		}
 	}
 	return nil
 }
@@ -162,13 +165,14 @@ func copyTo(out Sink, it item, lo, hi int64) error {
 	return mmapio.Guard([]mmapio.View{view}, func() error { return out.WriteAt(it.tensor, lo, view.Data) })
 }
 
-// borrow lends the operands of elements [lo, hi) that a stage reads. What an earlier stage left for it comes
-// from the cache.
-func (w *worker) borrow(t *task, reads fuse.Reads, lo, hi int64) error {
-	if !w.span.Tiling.IsSparse() && !w.batching {
-		w.views = append(w.views, w.walk.views.take(t.tensor, elements{lo, hi})...)
+// borrow lends the operands that a stage reads: those that are decoded for the part of an item, others for the whole, since a
+// mapping costs as much for few bytes. What an earlier stage left for it comes from the cache.
+func (w *worker) borrow(t *task, reads fuse.Reads, part, whole elements) error {
+	if !w.span.Tiling.IsSparse() && !w.batching && part.lo == whole.lo {
+		w.views = append(w.views, w.walk.views.take(t.tensor, whole)...)
 	}
-	l := loan{worker: w, lo: lo, hi: hi}
+	w.decoded = w.decoded[:0]
+	l := loan{worker: w, part: part, whole: whole}
 	sp := &w.span
 	sp.Base = l.lend(t.of.Base, reads.Base)
 	sp.Models, sp.Importance = sp.Models[:0], sp.Importance[:0]
@@ -183,10 +187,10 @@ func (w *worker) borrow(t *task, reads fuse.Reads, lo, hi int64) error {
 // loan lends the operands of one item, one after the other.
 type loan struct {
 	*worker
-	lo, hi int64
-	next   int // of the worker's views
-	bytes  int64
-	err    error // the first
+	part, whole elements
+	next        int // of the worker's views
+	bytes       int64
+	err         error // the first
 }
 
 // smallOperand is the bytes up to which an operand is rather copied than mapped: a mapping takes
@@ -204,19 +208,24 @@ func (l *loan) lend(o Stored, wanted bool) fuse.Operand {
 		return fuse.Operand{}
 	}
 	dtype := o.dtype()
+	at, size := l.whole, int64(dtype.Bits()/8)
+	if l.part != l.whole && format.InPieces(o.From, o.Index) {
+		at = l.part
+		l.decoded = append(l.decoded, l.next-1)
+	}
 	if view.Data == nil {
-		size := int64(dtype.Bits() / 8)
-		if l.span.Tiling.IsSparse() || (l.hi-l.lo)*size <= smallOperand {
-			*view, l.err = format.Read(o.From, o.Index, l.lo*size, (l.hi-l.lo)*size)
+		if l.span.Tiling.IsSparse() || (at.hi-at.lo)*size <= smallOperand {
+			*view, l.err = format.Read(o.From, o.Index, at.lo*size, (at.hi-at.lo)*size)
 		} else {
-			*view, l.err = o.From.View(o.Index, l.lo*size, (l.hi-l.lo)*size)
+			*view, l.err = o.From.View(o.Index, at.lo*size, (at.hi-at.lo)*size)
 		}
 		if l.err != nil {
 			return fuse.Operand{}
 		}
 	}
-	l.bytes += int64(len(view.Data))
-	return fuse.Operand{DType: dtype, Data: view.Data}
+	data := view.Data[(l.part.lo-at.lo)*size : (l.part.hi-at.lo)*size]
+	l.bytes += int64(len(data))
+	return fuse.Operand{DType: dtype, Data: data}
 }
 
 // giveBack ends the loan of an item's views, unless a later stage will want them and there is room to keep
