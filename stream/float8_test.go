@@ -31,7 +31,7 @@ func perBlock(rows, cols int64) []int64 { return []int64{rows, cols} }
 
 var float8Layouts = map[string]float8Layout{
 	"blocks":     {"_scale_inv", format.F32, [2]int64{32, 32}, perBlock, `{"hidden_size": 30, "quantization_config": {"quant_method": "fp8", "weight_block_size": [32, 32]}}`},
-	"channels":   {"_scale", format.BF16, [2]int64{1, 0}, perBlock, `{"hidden_size": 30, "quantization_config": {"quant_method": "compressed-tensors", "format": "float-quantized"}}`},
+	"channels":   {"_scale", format.BF16, [2]int64{1, 0}, perBlock, `{"hidden_size": 30, "quantization_config": {"quant_method": "fbgemm_fp8"}}`},
 	"tensor":     {"_scale", format.F32, [2]int64{}, func(_, _ int64) []int64 { return nil }, `{"hidden_size": 30, "quantization_config": {"quant_method": "fp8"}}`},
 	"undeclared": {"_scale_inv", format.F32, [2]int64{10, 10}, perBlock, `{"hidden_size": 30}`},
 }
