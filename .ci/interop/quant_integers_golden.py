@@ -55,7 +55,7 @@ def gptq(layout):
     r = np.random.default_rng(2)
     stored, want = {}, {}
     for bits in (2, 3, 4, 8) if layout == "gptq" else (3, 4):
-        inputs, outputs, groups = 64, 32, 2
+        inputs, outputs, groups = 32, 32, 2
         key = "model.layers.%d.q_proj" % bits
         codes = r.integers(0, 2**bits, (inputs, outputs))
         zeros = r.integers(1, 2**bits, (groups, outputs))
@@ -95,8 +95,8 @@ def bitsandbytes():
     stored, want = {}, {}
     # A last block that is cut, codes in another type than U8.
     for k, (kind, shape, block, nested, storage, dtype) in enumerate([
-            ("nf4", (10, 70), 64, False, torch.uint8, torch.bfloat16), ("fp4", (11, 70), 128, False, torch.uint8, torch.float16),
-            ("nf4", (20, 72), 64, True, torch.uint8, torch.float16), ("fp4", (17, 64), 64, True, torch.bfloat16, torch.float32)]):
+            ("nf4", (3, 70), 64, False, torch.uint8, torch.bfloat16), ("fp4", (5, 70), 128, False, torch.uint8, torch.float16),
+            ("nf4", (4, 72), 64, True, torch.uint8, torch.float16), ("fp4", (3, 64), 64, True, torch.bfloat16, torch.float32)]):
         key = "model.layers.%d.q_proj.weight" % k
         codes, state = F.quantize_4bit(torch.randn(shape).to(dtype), blocksize=block, compress_statistics=nested, quant_type=kind, quant_storage=storage)
         stored[key] = codes
