@@ -361,6 +361,12 @@ func TestFloat8IsCopied(t *testing.T) {
 			}
 		})
 	}
+	// Where every value is looked at, codes are decoded, though the values stay.
+	p, err := planText("merge_method: passthrough\nbase_model: b\nparameters: {nonfinite: base}\nmodels: [{model: a}]", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
 }
 
 // What identifies an input goes by what is stored, however a recipe reads it.
