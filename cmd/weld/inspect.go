@@ -113,7 +113,7 @@ func logical(c *cli.Context, ck format.Checkpoint) (format.Checkpoint, error) {
 
 // scheme is how the values of a tensor are stored.
 func scheme(ck format.Checkpoint, i int) (name string, codes format.DType, bytes int64) {
-	if v, ok := ck.(*quant.View); ok {
+	if v, ok := ck.(*quant.Decoded); ok {
 		return v.Scheme(i)
 	}
 	t := ck.Tensors()[i]

@@ -11,14 +11,14 @@ import (
 // codeReader reads what stands in a weight's place, as numbers. It may be used from several goroutines at once.
 type codeReader interface {
 	// numbers fills dst with the numbers that the codes of elements from lo on stand for.
-	numbers(from lender, dst []float32, lo int64) error
+	numbers(from codeLender, dst []float32, lo int64) error
 	// stored are the bytes that elements [lo, hi) have a part in.
 	stored(lo, hi int64) (off, n int64)
 }
 
 // affine restores (code − zero) × scale, zero and scale those of the element's block.
 type affine struct {
-	grid
+	blockGrid
 	codeReader
 	zeros  *zeroGrid   // nil for none
 	scales *levelGrid  // nil for values that are stored as they are
@@ -26,7 +26,7 @@ type affine struct {
 }
 
 // decode implements [decoder].
-func (d *affine) decode(from lender, dst []float32, lo int64) error {
+func (d *affine) decode(from codeLender, dst []float32, lo int64) error {
 	if err := d.numbers(from, dst, lo); err != nil || d.scales == nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (d *affine) decode(from lender, dst []float32, lo int64) error {
 }
 
 // restore subtracts zeros and multiplies with scales. index has the group of every column, or nothing.
-func (d *affine) restore(from lender, dst []float32, lo int64, index []byte) error {
+func (d *affine) restore(from codeLender, dst []float32, lo int64, index []byte) error {
 	if z := d.zeros; z != nil {
 		use := z.subtractRow
 		if index != nil {
@@ -47,7 +47,7 @@ func (d *affine) restore(from lender, dst []float32, lo int64, index []byte) err
 				}
 			}
 		}
-		if err := (perBlock{z.grid, z.block, d.grid}).each(from, dst, lo, z.load, use); err != nil {
+		if err := (perBlock{z.blockGrid, z.block, d.blockGrid}).each(from, dst, lo, z.load, use); err != nil {
 			return err
 		}
 	}
@@ -59,7 +59,7 @@ func (d *affine) restore(from lender, dst []float32, lo int64, index []byte) err
 			}
 		}
 	}
-	return perBlock{d.scales.grid, d.scales.block, d.grid}.each(from, dst, lo, d.scales.load, use)
+	return perBlock{d.scales.blockGrid, d.scales.block, d.blockGrid}.each(from, dst, lo, d.scales.load, use)
 }
 
 // groupAt is the group of a column.
@@ -73,7 +73,7 @@ type levelGrid struct {
 }
 
 // load decodes scales, and applies the global one to them.
-func (s *levelGrid) load(from lender, slice, top, bottom int64, dst []float32) error {
+func (s *levelGrid) load(from codeLender, slice, top, bottom int64, dst []float32) error {
 	if err := s.scaleGrid.load(from, slice, top, bottom, dst); err != nil || s.global < 0 {
 		return err
 	}
@@ -93,11 +93,11 @@ func (s *levelGrid) load(from lender, slice, top, bottom int64, dst []float32) e
 
 // zeroGrid are zero points, each of a block of a tensor: integers, or packed down the columns of their grid.
 type zeroGrid struct {
-	tensor int
-	dtype  format.DType
-	grid   // of the zero points
-	block  grid
-	packed *bitPacking // nil for one integer each
+	tensor    int
+	dtype     format.DType
+	blockGrid // of the zero points
+	block     blockGrid
+	packed    *bitPacking // nil for one integer each
 }
 
 // subtractRow subtracts zero points from a part of a row, which begins at a column.
@@ -114,7 +114,7 @@ func (z *zeroGrid) subtractRow(row []float32, at int64, zeros []float32) {
 }
 
 // load decodes the zero points of rows [top, bottom) of one matrix of them.
-func (z *zeroGrid) load(from lender, slice, top, bottom int64, dst []float32) error {
+func (z *zeroGrid) load(from codeLender, slice, top, bottom int64, dst []float32) error {
 	dst = dst[:(bottom-top)*z.cols]
 	if z.packed == nil {
 		size := int64(z.dtype.Bits() / 8)
@@ -145,7 +145,7 @@ type groupIndex struct{ tensor int }
 
 // checkIndex holds an index to what it is for: every group has as many columns as every other. inOrder is for one that was never
 // filled in, all or some of whose entries are −1: groups are runs of columns then.
-func checkIndex(from lender, tensor int, cols, groups int64) (inOrder bool, err error) {
+func checkIndex(from codeLender, tensor int, cols, groups int64) (inOrder bool, err error) {
 	counts := make([]int64, groups)
 	err = from.with(tensor, 0, 4*cols, func(data []byte) error {
 		for c := range cols {
@@ -181,7 +181,7 @@ func (c wholeCodes) stored(lo, hi int64) (off, n int64) {
 }
 
 // numbers implements [codeReader].
-func (c wholeCodes) numbers(from lender, dst []float32, lo int64) error {
+func (c wholeCodes) numbers(from codeLender, dst []float32, lo int64) error {
 	off, n := c.stored(lo, lo+int64(len(dst)))
 	return from.with(c.tensor, off, n, func(data []byte) error {
 		decodeNumbers(c.dtype, dst, data)

@@ -31,13 +31,13 @@ func findAWQ(s *search) error {
 		}
 		l := p.lines
 		l.pack = packRows
-		g := grid{1, l.rows, t.Shape[0]}
+		g := blockGrid{1, l.rows, t.Shape[0]}
 		if l.group, err = s.awqGroup(i, l); err != nil {
 			return err
 		}
 		s.add(weight{
 			scheme: "awq", name: head + ".weight", shape: []int64{g.rows, g.cols}, plain: p.plain, codes: i, hides: p.hides,
-			decoder: &turned{grid: g, codes: i, step: 1, stride: t.Shape[1] * 4, lines: l},
+			decoder: &turned{blockGrid: g, codes: i, step: 1, stride: t.Shape[1] * 4, lines: l},
 		})
 	}
 	return nil

@@ -108,7 +108,7 @@ func (c *bitCodes) stored(lo, hi int64) (off, n int64) {
 }
 
 // numbers implements [codeReader].
-func (c *bitCodes) numbers(from lender, dst []float32, lo int64) error {
+func (c *bitCodes) numbers(from codeLender, dst []float32, lo int64) error {
 	off, n := c.stored(lo, lo+int64(len(dst)))
 	return from.with(c.tensor, off, n, func(data []byte) error {
 		for len(dst) > 0 {

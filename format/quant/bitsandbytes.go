@@ -101,7 +101,7 @@ func (s *search) bnbState(i int, kind string) (state bnbState, err error) {
 	if t.DType != format.U8 || t.Bytes() > maxState {
 		return state, s.refuse(i, "a state of bitsandbytes of %d bytes, %v", t.Bytes(), t.DType)
 	}
-	if err := (lender{Checkpoint: s.Checkpoint}).with(i, 0, t.Bytes(), func(data []byte) error {
+	if err := (codeLender{Checkpoint: s.Checkpoint}).with(i, 0, t.Bytes(), func(data []byte) error {
 		return json.Unmarshal(data, &state)
 	}); err != nil {
 		return state, s.refuse(i, "read a state of bitsandbytes: %w", err)
@@ -136,7 +136,7 @@ func (s *search) bnb8(i int, head string) error {
 			return s.refuse(codes, "LLM.int8 with a weight_format of shape %v, %v", x.Shape, x.DType)
 		}
 		var order byte
-		if err := (lender{Checkpoint: s.Checkpoint}).with(j, 0, 1, func(data []byte) error { order = data[0]; return nil }); err != nil {
+		if err := (codeLender{Checkpoint: s.Checkpoint}).with(j, 0, 1, func(data []byte) error { order = data[0]; return nil }); err != nil {
 			return err
 		}
 		if order != 0 {
@@ -145,10 +145,10 @@ func (s *search) bnb8(i int, head string) error {
 		hides = append(hides, j)
 	}
 	g := gridOf(t.Shape)
-	of := scaleGrid{tensor: i, dtype: format.F32, grid: grid{1, g.rows, 1}, block: grid{1, 1, g.cols}}
+	of := scaleGrid{tensor: i, dtype: format.F32, blockGrid: blockGrid{1, g.rows, 1}, block: blockGrid{1, 1, g.cols}}
 	s.add(weight{
 		scheme: "bitsandbytes", name: t.Name, shape: t.Shape, plain: format.F16, codes: codes, hides: hides,
-		decoder: &int8Decoder{blockDecoder{grid: g, codes: codes, dtype: format.I8, scales: of}, float32(1) / 127},
+		decoder: &int8Decoder{blockDecoder{blockGrid: g, codes: codes, dtype: format.I8, scales: of}, float32(1) / 127},
 	})
 	return nil
 }
@@ -160,11 +160,11 @@ type int8Decoder struct {
 }
 
 // decode implements [pieced].
-func (d *int8Decoder) decode(from lender, dst []float32, lo int64) error {
+func (d *int8Decoder) decode(from codeLender, dst []float32, lo int64) error {
 	if err := (wholeCodes{d.codes, d.dtype}).numbers(from, dst, lo); err != nil {
 		return err
 	}
-	if err := d.scales.multiply(from, dst, lo, d.grid); err != nil {
+	if err := d.scales.multiply(from, dst, lo, d.blockGrid); err != nil {
 		return err
 	}
 	for i := range dst {
@@ -186,7 +186,7 @@ type bnbDecoder struct {
 func (d *bnbDecoder) stored(lo, hi int64) (off, n int64) { return lo / 2, (hi+1)/2 - lo/2 }
 
 // decode implements [pieced].
-func (d *bnbDecoder) decode(from lender, dst []float32, lo int64) error {
+func (d *bnbDecoder) decode(from codeLender, dst []float32, lo int64) error {
 	var values [16]float32
 	if err := from.decoded(d.quantMap, 0, values[:]); err != nil {
 		return err
@@ -211,7 +211,7 @@ func (d *bnbDecoder) decode(from lender, dst []float32, lo int64) error {
 }
 
 // scales are those of blocks [first, end), in the scratch.
-func (d *bnbDecoder) scales(from lender, first, end int64) ([]float32, error) {
+func (d *bnbDecoder) scales(from codeLender, first, end int64) ([]float32, error) {
 	if d.nestedAbsmax < 0 {
 		absmax := from.floats(end - first)
 		return absmax, from.decoded(d.absmax, first, absmax)
@@ -236,7 +236,7 @@ func (d *bnbDecoder) scales(from lender, first, end int64) ([]float32, error) {
 }
 
 // decoded fills dst with elements of a tensor of float32, from one on.
-func (l lender) decoded(tensor int, from int64, dst []float32) error {
+func (l codeLender) decoded(tensor int, from int64, dst []float32) error {
 	return l.with(tensor, from*4, int64(len(dst))*4, func(data []byte) error {
 		format.Decode(format.F32, dst, data)
 		return nil

@@ -8,12 +8,12 @@ import (
 	"weld/internal/vec"
 )
 
-// grid is a tensor as a stack of matrices; a vector is one row.
-type grid struct{ slices, rows, cols int64 }
+// blockGrid is a tensor as a stack of matrices; a vector is one row.
+type blockGrid struct{ slices, rows, cols int64 }
 
 // gridOf is the grid of a shape.
-func gridOf(shape []int64) grid {
-	g := grid{1, 1, 1}
+func gridOf(shape []int64) blockGrid {
+	g := blockGrid{1, 1, 1}
 	n := len(shape)
 	if n > 0 {
 		g.cols = shape[n-1]
@@ -29,26 +29,26 @@ func gridOf(shape []int64) grid {
 
 // scaleGrid are scales, each of a block of a tensor. The blocks at the edges are cut.
 type scaleGrid struct {
-	tensor int
-	dtype  format.DType
-	grid        // of the scales
-	block  grid // elements that one of them is of
+	tensor    int
+	dtype     format.DType
+	blockGrid           // of the scales
+	block     blockGrid // elements that one of them is of
 }
 
 // scalesOf finds out which block of a tensor each scale is of. wanted are the rows and columns of a block, where the
 // configuration says them; else 0, and a size that divides the tensor is taken.
-func scalesOf(of, scales []int64, wanted [2]int64) (g, block grid, err error) {
+func scalesOf(of, scales []int64, wanted [2]int64) (g, block blockGrid, err error) {
 	t := gridOf(of)
 	n, _ := format.Elements(scales)
 	switch {
 	case n == 1:
-		return grid{1, 1, 1}, t, nil
+		return blockGrid{1, 1, 1}, t, nil
 	case len(scales) == len(of):
 		g = gridOf(scales)
 	case len(scales) == 1 && len(of) == 2: // of each row
-		g = grid{1, scales[0], 1}
+		g = blockGrid{1, scales[0], 1}
 	case len(scales) == 1 && len(of) > 2: // of each matrix
-		g = grid{scales[0], 1, 1}
+		g = blockGrid{scales[0], 1, 1}
 	default:
 		return g, block, fmt.Errorf("scales of shape %v", scales)
 	}
@@ -82,7 +82,7 @@ func cutAsUsual(of, scales int64) bool {
 }
 
 // load decodes the scales of rows [top, bottom) of scales of one matrix of them.
-func (s *scaleGrid) load(from lender, slice, top, bottom int64, dst []float32) error {
+func (s *scaleGrid) load(from codeLender, slice, top, bottom int64, dst []float32) error {
 	size := int64(s.dtype.Bits() / 8)
 	begin := (slice*s.rows + top) * s.cols
 	return from.with(s.tensor, begin*size, (bottom-top)*s.cols*size, func(data []byte) error {
@@ -120,7 +120,7 @@ func isScale(d format.DType) bool {
 
 // blockDecoder restores code × scale, the scale that of the element's block.
 type blockDecoder struct {
-	grid
+	blockGrid
 	codes  int
 	dtype  format.DType
 	scales scaleGrid
@@ -133,7 +133,7 @@ func (d *blockDecoder) stored(lo, hi int64) (off, n int64) {
 }
 
 // decode implements [decoder].
-func (d *blockDecoder) decode(from lender, dst []float32, lo int64) error {
+func (d *blockDecoder) decode(from codeLender, dst []float32, lo int64) error {
 	if d.dtype == format.F8E4M3 {
 		return d.decodeFused(from, dst, lo)
 	}
@@ -144,20 +144,20 @@ func (d *blockDecoder) decode(from lender, dst []float32, lo int64) error {
 	}); err != nil {
 		return err
 	}
-	return d.scales.multiply(from, dst, lo, d.grid)
+	return d.scales.multiply(from, dst, lo, d.blockGrid)
 }
 
 // multiply multiplies elements from lo on with their scales.
-func (s *scaleGrid) multiply(from lender, dst []float32, lo int64, of grid) error {
-	return perBlock{s.grid, s.block, of}.each(from, dst, lo, s.load, s.multiplyRow)
+func (s *scaleGrid) multiply(from codeLender, dst []float32, lo int64, of blockGrid) error {
+	return perBlock{s.blockGrid, s.block, of}.each(from, dst, lo, s.load, s.multiplyRow)
 }
 
 // perBlock are numbers, each of a block of a tensor.
-type perBlock struct{ grid, block, of grid }
+type perBlock struct{ grid, block, of blockGrid }
 
 // each has use look at elements from lo on, a part of a row at a time, together with the numbers of their row of blocks and the column that
 // the part begins at. load loads rows [top, bottom) of the numbers of one matrix of them.
-func (b perBlock) each(from lender, dst []float32, lo int64, load func(from lender, slice, top, bottom int64, dst []float32) error,
+func (b perBlock) each(from codeLender, dst []float32, lo int64, load func(from codeLender, slice, top, bottom int64, dst []float32) error,
 	use func(row []float32, at int64, numbers []float32)) error {
 	g, block, of := b.grid, b.block, b.of
 	for len(dst) > 0 {

@@ -9,7 +9,7 @@ import (
 // keep up with plain models.
 
 // decodeFused is decode for codes of E4M3: a run of rows whose scales fit the scratch at a time.
-func (d *blockDecoder) decodeFused(from lender, dst []float32, lo int64) error {
+func (d *blockDecoder) decodeFused(from codeLender, dst []float32, lo int64) error {
 	s := &d.scales
 	for len(dst) > 0 {
 		slice, row := lo/d.cols/d.rows, lo/d.cols%d.rows
@@ -43,7 +43,7 @@ type heldScales struct {
 }
 
 // some lends rows [top, bottom) of the scales of one matrix of them, until the next call.
-func (s *scaleGrid) some(from lender, slice, top, bottom int64) ([]float32, error) {
+func (s *scaleGrid) some(from codeLender, slice, top, bottom int64) ([]float32, error) {
 	h, begin, end := from.held, (slice*s.rows+top)*s.cols, (slice*s.rows+bottom)*s.cols
 	if h == nil || end-begin > int64(len(h.values)) {
 		scales := from.floats(end - begin)

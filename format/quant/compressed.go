@@ -163,7 +163,7 @@ func (b *compressedWeight) build(g *compressedGroup) (w weight, err error) {
 			b.hides = append(b.hides, i)
 		}
 	}
-	b.grid = gridOf(b.shape)
+	b.blockGrid = gridOf(b.shape)
 	return weight{scheme: scheme, name: b.module + "weight", shape: b.shape, plain: plain, codes: b.codes, hides: b.hides, decoder: b.decoder()}, nil
 }
 
@@ -171,7 +171,7 @@ func (b *compressedWeight) build(g *compressedGroup) (w weight, err error) {
 func (b *compressedWeight) decoder() decoder {
 	d := b.affine
 	if codes, ok := d.codeReader.(wholeCodes); ok && slices.Contains(float8, codes.dtype) {
-		return &blockDecoder{grid: d.grid, codes: codes.tensor, dtype: codes.dtype, scales: d.scales.scaleGrid}
+		return &blockDecoder{blockGrid: d.blockGrid, codes: codes.tensor, dtype: codes.dtype, scales: d.scales.scaleGrid}
 	}
 	return &d
 }

@@ -15,7 +15,7 @@ func (b *compressedWeight) findMasked() error {
 	if err := b.readShape("shape", 2); err != nil {
 		return err
 	}
-	c := &maskedCodes{grid: gridOf(b.shape), values: b.codes, mask: i, offsets: -1, dtype: t.DType, total: t.Elements()}
+	c := &maskedCodes{blockGrid: gridOf(b.shape), values: b.codes, mask: i, offsets: -1, dtype: t.DType, total: t.Elements()}
 	declared := b.config.Sparsity.Format
 	if declared == "" {
 		declared = b.config.Format
@@ -54,7 +54,7 @@ func (b *compressedWeight) readShape(name string, ranks ...int) error {
 	}
 	b.shape = make([]int64, n)
 	size := t.DType.Bits() / 8
-	if err := (lender{Checkpoint: b.Checkpoint}).with(i, 0, t.Bytes(), func(data []byte) error {
+	if err := (codeLender{Checkpoint: b.Checkpoint}).with(i, 0, t.Bytes(), func(data []byte) error {
 		for k := range b.shape {
 			if size == 8 {
 				b.shape[k] = int64(binary.LittleEndian.Uint64(data[8*k:]))

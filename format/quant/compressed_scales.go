@@ -27,7 +27,7 @@ func (b *compressedWeight) findScales(args *compressedArgs, family string, float
 	default:
 		return fmt.Errorf("scales of %v", dtype)
 	}
-	b.scales = &levelGrid{scaleGrid: scaleGrid{tensor: i, dtype: dtype, grid: g, block: block}, global: -1}
+	b.scales = &levelGrid{scaleGrid: scaleGrid{tensor: i, dtype: dtype, blockGrid: g, block: block}, global: -1}
 	if err := b.findGlobal(args, family); err != nil {
 		return err
 	}
@@ -35,35 +35,35 @@ func (b *compressedWeight) findScales(args *compressedArgs, family string, float
 }
 
 // blocks finds out which block each scale is of. It goes by what is declared alone.
-func (a *compressedArgs) blocks(of, scales []int64) (g, block grid, err error) {
+func (a *compressedArgs) blocks(of, scales []int64) (g, block blockGrid, err error) {
 	t := gridOf(of)
 	leading := append([]int64{}, of[:max(0, len(of)-2)]...)
 	var shape []int64
 	switch a.Strategy {
 	case "tensor":
 		if n, _ := format.Elements(scales); n == 1 {
-			return grid{1, 1, 1}, t, nil
+			return blockGrid{1, 1, 1}, t, nil
 		}
 		return g, block, fmt.Errorf("scales of shape %v, where one is declared for the whole tensor", scales)
 	case "channel":
-		block = grid{1, 1, t.cols}
+		block = blockGrid{1, 1, t.cols}
 	case "group", "tensor_group":
 		if a.GroupSize <= 0 || t.cols%a.GroupSize != 0 {
 			return g, block, fmt.Errorf("groups of %d columns in a weight of shape %v", a.GroupSize, of)
 		}
-		block = grid{1, 1, a.GroupSize}
+		block = blockGrid{1, 1, a.GroupSize}
 	case "block":
 		if a.Block[0] == 0 || len(of) != 2 {
 			return g, block, fmt.Errorf("blocks of %v in a weight of shape %v", a.Block, of)
 		}
-		block = grid{1, a.Block[0], a.Block[1]}
+		block = blockGrid{1, a.Block[0], a.Block[1]}
 	default:
 		return g, block, fmt.Errorf("strategy %q", a.Strategy)
 	}
 	if len(of) < 2 || t.cols == 0 {
 		return g, block, fmt.Errorf("a weight of shape %v", of)
 	}
-	g = grid{t.slices, (t.rows + block.rows - 1) / block.rows, (t.cols + block.cols - 1) / block.cols}
+	g = blockGrid{t.slices, (t.rows + block.rows - 1) / block.rows, (t.cols + block.cols - 1) / block.cols}
 	if shape = append(leading, g.rows, g.cols); !slices.Equal(scales, shape) {
 		return g, block, fmt.Errorf("scales of shape %v, where strategy %q asks for %v", scales, a.Strategy, shape)
 	}
@@ -95,7 +95,7 @@ func (b *compressedWeight) findZeros(args *compressedArgs, float bool) error {
 	case args.Symmetric || float:
 		return fmt.Errorf("%q is there, and the scheme is declared to be symmetric or of floats", t.Name)
 	}
-	b.zeros = &zeroGrid{tensor: i, dtype: t.DType, grid: b.scales.grid, block: b.scales.block}
+	b.zeros = &zeroGrid{tensor: i, dtype: t.DType, blockGrid: b.scales.blockGrid, block: b.scales.block}
 	scales := b.Tensors()[b.scales.tensor].Shape
 	if packed := b.Tensors()[b.codes].DType == format.I32 && args.Bits <= 8; t.DType == format.I32 && packed {
 		n := len(scales)
@@ -118,7 +118,7 @@ func (b *compressedWeight) findIndex(args *compressedArgs) error {
 	if t.DType != format.I32 || !slices.Equal(t.Shape, []int64{cols}) || args.Strategy != "group" || 4*cols > maxIndex {
 		return fmt.Errorf("%q is %v of shape %v in a weight of shape %v and strategy %q", t.Name, t.DType, t.Shape, b.shape, args.Strategy)
 	}
-	inOrder, err := checkIndex(lender{Checkpoint: b.Checkpoint}, i, cols, b.scales.grid.cols)
+	inOrder, err := checkIndex(codeLender{Checkpoint: b.Checkpoint}, i, cols, b.scales.blockGrid.cols)
 	if err != nil {
 		return fmt.Errorf("%q: %w", t.Name, err)
 	}

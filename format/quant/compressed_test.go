@@ -165,7 +165,7 @@ func edited(t *testing.T, d Declared, old, text string) Declared {
 func TestCompressedWritten(t *testing.T) {
 	for name, want := range map[string][]string{"mixed": {"f8b", "f8c", "f8g", "f8t", "i8c", "p1", "p3", "p5", "p7"}, "narrow": {"mx4", "mx6", "mx8"}, "sparse": nil} {
 		c, _ := golden(t, "compressed-"+name)
-		v := c.(*View)
+		v := c.(*Decoded)
 		var written []string
 		for i, x := range v.Tensors() {
 			if _, ok := v.Encoding(i); ok {

@@ -10,7 +10,7 @@ type Encoding struct {
 	Codes      format.Tensor
 	Companions []format.Tensor
 
-	view    *View
+	view    *Decoded
 	index   int // of the weight in the view
 	encoder encoder
 	beside  []int // the companions in the checkpoint
@@ -20,12 +20,12 @@ type Encoding struct {
 type encoder interface {
 	decoder
 	// of is the shape, and the rows of a stripe; the last one of a matrix may be cut.
-	of() (g grid, rows int64)
+	of() (g blockGrid, rows int64)
 	// scaled is the companion that encode makes.
 	scaled() int
 	// encode fills in the codes and the scales of a stripe, which begins at a row of a matrix. A block whose values are
 	// those of the reference keeps its bytes.
-	encode(from lender, s *stripe, slice, top int64) error
+	encode(from codeLender, s *stripe, slice, top int64) error
 }
 
 // stripe is the values of some rows, and what they become.
@@ -40,7 +40,7 @@ type stripe struct {
 const mostStripe = 16 << 20
 
 // Encoding is how the values of a tensor of the view are stored; false if they are plain, or in a manner that weld does not write.
-func (v *View) Encoding(i int) (*Encoding, bool) {
+func (v *Decoded) Encoding(i int) (*Encoding, bool) {
 	e, ok := v.from[i].decoder.(encoder)
 	if !ok {
 		return nil, false

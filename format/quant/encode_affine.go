@@ -11,18 +11,18 @@ import (
 )
 
 // of implements [encoder]: of codes with scales alone, each of a part of one row.
-func (d *affine) of() (g grid, rows int64) {
+func (d *affine) of() (g blockGrid, rows int64) {
 	if d.zeros != nil || d.groups != nil || d.scales == nil || d.scales.global >= 0 || d.scales.block.slices > 1 || d.scales.block.rows != 1 || d.codeTable() == nil {
-		return d.grid, 0
+		return d.blockGrid, 0
 	}
-	return d.grid, max(1, pieceElements/max(1, d.cols))
+	return d.blockGrid, max(1, pieceElements/max(1, d.cols))
 }
 
 // scaled implements [encoder].
 func (d *affine) scaled() int { return d.scales.tensor }
 
 // encode implements [encoder], row by row.
-func (d *affine) encode(from lender, s *stripe, slice, top int64) error {
+func (d *affine) encode(from codeLender, s *stripe, slice, top int64) error {
 	table, first := d.codeTable(), (slice*d.rows+top)*d.cols
 	rows, size := int64(len(s.values))/d.cols, int64(d.scales.dtype.Bits()/8)
 	_, bytes := d.stored(first, first+int64(len(s.values)))
@@ -52,7 +52,7 @@ type codedRow struct {
 
 // encode stores the row, whose elements begin with one of the reference. Blocks whose values are the reference's keep its scale, by
 // which they have its codes; others are stored by a scale of their own.
-func (r *codedRow) encode(from lender, room []float32, first int64) error {
+func (r *codedRow) encode(from codeLender, room []float32, first int64) error {
 	if err := r.decode(from, room, first); err != nil {
 		return err
 	}

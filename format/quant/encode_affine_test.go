@@ -11,14 +11,14 @@ import (
 )
 
 // rewritten writes values of a tensor of a view, and returns what comes of its codes and companions.
-func rewritten(t *testing.T, v *View, i int, e *Encoding, values []byte) *memory {
+func rewritten(t *testing.T, v *Decoded, i int, e *Encoding, values []byte) *memory {
 	t.Helper()
 	m := newMemory(append([]format.Tensor{e.Codes}, e.Companions...)...)
-	target := Target{Encoding: e}
+	target := EncodedTarget{Encoding: e}
 	for k := range e.Companions {
 		target.Companions = append(target.Companions, k+1)
 	}
-	q := NewWriter(m, []Target{target})
+	q := NewWriter(m, []EncodedTarget{target})
 	for lo := 0; lo < len(values); lo += 1000 {
 		if err := q.WriteAt(0, int64(lo), values[lo:min(lo+1000, len(values))]); err != nil {
 			t.Fatal(err)
@@ -32,7 +32,7 @@ func TestGoldensAreEncodedAsTheyWere(t *testing.T) {
 	kinds := make(map[string]int)
 	for _, name := range []string{"compressed-bf16", "compressed-earlier", "compressed-mixed", "compressed-narrow"} {
 		c, _ := golden(t, name)
-		v := c.(*View)
+		v := c.(*Decoded)
 		for i, x := range v.Tensors() {
 			e, ok := v.Encoding(i)
 			if !ok {
@@ -108,7 +108,7 @@ func TestNearestCodes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := shown.(*View)
+			v := shown.(*Decoded)
 			e, ok := v.Encoding(0)
 			if !ok {
 				t.Fatal("no encoding")
@@ -152,7 +152,7 @@ func TestNearestCodes(t *testing.T) {
 // A value for which there is no code is an error, and nothing else is lost.
 func TestNoCode(t *testing.T) {
 	c, _ := golden(t, "compressed-mixed")
-	v := c.(*View)
+	v := c.(*Decoded)
 	for i := range v.Tensors() {
 		e, ok := v.Encoding(i)
 		if !ok || e.Codes.DType == format.F8E4M3 { // which has a code for NaN
@@ -161,11 +161,11 @@ func TestNoCode(t *testing.T) {
 		values := whole(t, v, i)
 		format.Encode(format.F32, values[4:8], []float32{float32(math.NaN())})
 		m := newMemory(append([]format.Tensor{e.Codes}, e.Companions...)...)
-		target := Target{Encoding: e}
+		target := EncodedTarget{Encoding: e}
 		for k := range e.Companions {
 			target.Companions = append(target.Companions, k+1)
 		}
-		if err := NewWriter(m, []Target{target}).WriteAt(0, 0, values); err == nil || m.wrote[0] > 0 {
+		if err := NewWriter(m, []EncodedTarget{target}).WriteAt(0, 0, values); err == nil || m.wrote[0] > 0 {
 			t.Errorf("%v; %d bytes of codes are written", err, m.wrote[0])
 		}
 		return

@@ -10,12 +10,12 @@ import (
 )
 
 // of implements [encoder]. Blocks of few rows make a stripe together.
-func (d *blockDecoder) of() (g grid, rows int64) {
+func (d *blockDecoder) of() (g blockGrid, rows int64) {
 	block := d.scales.block
 	if block.slices > 1 || largestCode(d.dtype) == 0 {
-		return d.grid, 0
+		return d.blockGrid, 0
 	}
-	return d.grid, block.rows * max(1, pieceElements/max(1, block.rows*d.cols))
+	return d.blockGrid, block.rows * max(1, pieceElements/max(1, block.rows*d.cols))
 }
 
 // scaled implements [encoder].
@@ -23,7 +23,7 @@ func (d *blockDecoder) scaled() int { return d.scales.tensor }
 
 // encode implements [encoder]: a block's scale is its largest magnitude over that of the codes' type, and each code is the
 // quotient, rounded to the nearest, ties to even.
-func (d *blockDecoder) encode(from lender, s *stripe, slice, top int64) error {
+func (d *blockDecoder) encode(from codeLender, s *stripe, slice, top int64) error {
 	rows, high := int64(len(s.values))/d.cols, d.scales.block.rows
 	size := int64(d.scales.dtype.Bits() / 8)
 	first, last := top/high, (top+rows-1)/high
@@ -50,7 +50,7 @@ type band struct {
 }
 
 // encode stores the blocks of a band, which begins at a row of a matrix; room is one row.
-func (b *band) encode(from lender, room []float32, slice, top int64) error {
+func (b *band) encode(from codeLender, room []float32, slice, top int64) error {
 	same, any, err := b.unchanged(from, room, (slice*b.rows+top)*b.cols)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (b *band) columns(k int64) (lo, hi int64) {
 
 // unchanged finds the blocks whose values are those of the reference, which has the band from an element on; any says that
 // there is one. Where a merge changes values, the first row says so.
-func (b *band) unchanged(from lender, room []float32, begin int64) (same []bool, any bool, err error) {
+func (b *band) unchanged(from codeLender, room []float32, begin int64) (same []bool, any bool, err error) {
 	same, any = make([]bool, b.blockDecoder.scales.cols), true
 	for k := range same {
 		same[k] = true
@@ -113,7 +113,7 @@ func (b *band) block(k int64) {
 }
 
 // keep copies the codes and scales of the blocks that are the reference's.
-func (b *band) keep(from lender, same []bool, slice, top int64) error {
+func (b *band) keep(from codeLender, same []bool, slice, top int64) error {
 	err := from.with(b.blockDecoder.codes, (slice*b.rows+top)*b.cols, int64(len(b.codes)), func(data []byte) error {
 		for k, keep := range same {
 			if !keep {

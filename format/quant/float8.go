@@ -44,7 +44,7 @@ func findFloat8(s *search) error {
 		}
 		s.add(weight{
 			scheme: "fp8", name: t.Name, shape: t.Shape, plain: format.BF16, codes: i, hides: append(s.float8Beside(t.Name), j),
-			decoder: &blockDecoder{grid: gridOf(t.Shape), codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scale.DType, grid: g, block: of}},
+			decoder: &blockDecoder{blockGrid: gridOf(t.Shape), codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scale.DType, blockGrid: g, block: of}},
 		})
 	}
 	return nil

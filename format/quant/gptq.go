@@ -44,10 +44,10 @@ func findGPTQ(s *search) error {
 		if l.groupOf >= 0 {
 			p.hides = append(p.hides, l.groupOf)
 		}
-		g := grid{1, l.rows, in}
+		g := blockGrid{1, l.rows, in}
 		s.add(weight{
 			scheme: "gptq", name: head + ".weight", shape: []int64{g.rows, g.cols}, plain: p.plain, codes: i, hides: p.hides,
-			decoder: &turned{grid: g, codes: i, step: 32 * l.words() / l.bits, stride: l.words() * l.rows * 4, lines: l},
+			decoder: &turned{blockGrid: g, codes: i, step: 32 * l.words() / l.bits, stride: l.words() * l.rows * 4, lines: l},
 		})
 	}
 	return nil

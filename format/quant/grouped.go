@@ -49,14 +49,14 @@ func (l *groupedLines) across(top, bottom int64) (begin, end int64) {
 func (l *groupedLines) most() int64 { return pieceElements / 2 / l.groups }
 
 // tables are the scales and zero points of a pass, [groups][rows] each.
-func (l *groupedLines) tables(from lender, pass tile) (scales, zeros []float32) {
+func (l *groupedLines) tables(from codeLender, pass codeTile) (scales, zeros []float32) {
 	n := l.groups * pass.rows()
 	both := from.floats(2 * n)
 	return both[:n], both[n:]
 }
 
 // prepare implements [lines].
-func (l *groupedLines) prepare(from lender, pass tile) error {
+func (l *groupedLines) prepare(from codeLender, pass codeTile) error {
 	scales, zeros := l.tables(from, pass)
 	rows, size := pass.rows(), int64(l.scaleType.Bits()/8)
 	err := from.strided(l.scales, pass.top*size, l.rows*size, rows*size, l.groups, func(g int64, data []byte) error {
@@ -108,7 +108,7 @@ func bitsAt(data []byte, at, bits int64) int64 {
 }
 
 // restore implements [lines].
-func (l *groupedLines) restore(from lender, dst []float32, codes []byte, at tile) error {
+func (l *groupedLines) restore(from codeLender, dst []float32, codes []byte, at codeTile) error {
 	if l.groupOf < 0 {
 		return l.restoreColumns(from, dst, codes, at, func(column int64) int64 { return column / l.group })
 	}
@@ -125,7 +125,7 @@ func (l *groupedLines) restore(from lender, dst []float32, codes []byte, at tile
 }
 
 // restoreColumns restores a tile, whose columns are of groups.
-func (l *groupedLines) restoreColumns(from lender, dst []float32, codes []byte, at tile, groupOf func(column int64) int64) error {
+func (l *groupedLines) restoreColumns(from codeLender, dst []float32, codes []byte, at codeTile, groupOf func(column int64) int64) error {
 	scales, zeros := l.tables(from, at)
 	rows := at.rows()
 	for c := range at.columns() {

@@ -233,7 +233,7 @@ func TestVisited(t *testing.T) {
 		revisiting
 		elements, bytes int64
 	}{
-		"turned":    {&turned{grid: grid{3, 40, 24}, step: 8, stride: 160}, 3 * 40 * 24, 3 * 3 * 160},
+		"turned":    {&turned{blockGrid: blockGrid{3, 40, 24}, step: 8, stride: 160}, 3 * 40 * 24, 3 * 3 * 160},
 		"stretches": {&stretchDecoder{size: 1, bits: 4, stretch: 500}, 1000, 500},
 		"words":     {&stretchDecoder{size: 4, bits: 3, stretch: 100}, 1000, 400},
 	} {

@@ -96,7 +96,7 @@ func (s *search) hqqTerms(i int, head string) (terms map[string][]byte, hides []
 			return nil, nil, s.refuse(j, "a term of HQQ of shape %v", t.Shape)
 		}
 		hides = append(hides, j)
-		if err := (lender{Checkpoint: s.Checkpoint}).with(j, 0, t.Bytes(), func(data []byte) error {
+		if err := (codeLender{Checkpoint: s.Checkpoint}).with(j, 0, t.Bytes(), func(data []byte) error {
 			if name != "packing" {
 				data = widened(t.DType, data)
 			}

@@ -11,7 +11,7 @@ import (
 // maskedCodes are codes of which only some are stored, row by row, one behind the other. A bit of the mask says of each element whether
 // it is stored, the lowest bit of a byte first; each row of the mask begins on a byte. Elements that are not stored are zero.
 type maskedCodes struct {
-	grid
+	blockGrid
 	values  int // tensors
 	mask    int
 	offsets int // of each row in the values, 64 bits; -1 where every row has as many
@@ -27,7 +27,7 @@ func (c *maskedCodes) stored(lo, hi int64) (off, n int64) {
 }
 
 // numbers implements [codeReader].
-func (c *maskedCodes) numbers(from lender, dst []float32, lo int64) error {
+func (c *maskedCodes) numbers(from codeLender, dst []float32, lo int64) error {
 	stride := (c.cols + 7) / 8
 	for len(dst) > 0 {
 		row, at := lo/c.cols, lo%c.cols
@@ -50,7 +50,7 @@ func (c *maskedCodes) numbers(from lender, dst []float32, lo int64) error {
 }
 
 // row is which values are those of a row.
-func (c *maskedCodes) row(from lender, row int64) (begin, end int64, err error) {
+func (c *maskedCodes) row(from codeLender, row int64) (begin, end int64, err error) {
 	if c.offsets < 0 {
 		each := c.total / c.rows
 		return row * each, (row + 1) * each, nil
@@ -68,7 +68,7 @@ func (c *maskedCodes) row(from lender, row int64) (begin, end int64, err error) 
 }
 
 // spread fills a part of a row, which begins at a column, with values from one on.
-func (c *maskedCodes) spread(from lender, dst []float32, mask []byte, at, first int64) error {
+func (c *maskedCodes) spread(from codeLender, dst []float32, mask []byte, at, first int64) error {
 	clear(dst)
 	size, n := int64(c.dtype.Bits()/8), ones(mask, at, at+int64(len(dst)))
 	if n == 0 {

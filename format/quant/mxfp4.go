@@ -39,10 +39,10 @@ func findMXFP4(s *search) error {
 			return s.refuse(i, "MXFP4 of shape %v with scales of shape %v", t.Shape, scales.Shape)
 		}
 		experts, out, groups := t.Shape[0], t.Shape[1], t.Shape[2]
-		g := grid{experts, groups * mxfp4Group, out}
+		g := blockGrid{experts, groups * mxfp4Group, out}
 		s.add(weight{
 			scheme: "mxfp4", name: head, shape: []int64{g.slices, g.rows, g.cols}, plain: format.BF16, codes: i, hides: []int{j},
-			decoder: &turned{grid: g, codes: i, step: 1, stride: groups * mxfp4Group / 2, lines: &mxfp4Lines{scales: j, groups: groups, out: out}},
+			decoder: &turned{blockGrid: g, codes: i, step: 1, stride: groups * mxfp4Group / 2, lines: &mxfp4Lines{scales: j, groups: groups, out: out}},
 		})
 	}
 	return nil
@@ -61,10 +61,10 @@ func (*mxfp4Lines) across(top, bottom int64) (begin, end int64) { return top / 2
 func (*mxfp4Lines) most() int64 { return pieceElements }
 
 // prepare implements [lines].
-func (*mxfp4Lines) prepare(lender, tile) error { return nil }
+func (*mxfp4Lines) prepare(codeLender, codeTile) error { return nil }
 
 // restore implements [lines].
-func (l *mxfp4Lines) restore(from lender, dst []float32, codes []byte, at tile) error {
+func (l *mxfp4Lines) restore(from codeLender, dst []float32, codes []byte, at codeTile) error {
 	first := (at.slice*l.out + at.left) * l.groups
 	return from.with(l.scales, first+at.top/mxfp4Group, (at.columns()-1)*l.groups+(at.bottom-1)/mxfp4Group+1-at.top/mxfp4Group, func(scales []byte) error {
 		for c := range at.columns() {

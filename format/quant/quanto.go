@@ -45,11 +45,11 @@ func (s *search) quantoBytes(i int, name string) error {
 	if err != nil {
 		return s.refuse(i, "quanto with %w", err)
 	}
-	d := blockDecoder{grid: gridOf(t.Shape), codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scales.DType, grid: g, block: block}}
+	d := blockDecoder{blockGrid: gridOf(t.Shape), codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scales.DType, blockGrid: g, block: block}}
 	w := weight{scheme: "quanto", name: name, shape: t.Shape, plain: scales.DType, codes: i, hides: append(s.quantoBeside(name), j), decoder: &d}
 	switch {
 	case t.DType == format.I8:
-		w.decoder = &affine{grid: d.grid, codeReader: wholeCodes{i, t.DType}, scales: &levelGrid{scaleGrid: d.scales, global: -1}}
+		w.decoder = &affine{blockGrid: d.blockGrid, codeReader: wholeCodes{i, t.DType}, scales: &levelGrid{scaleGrid: d.scales, global: -1}}
 	case !slices.Contains(float8, t.DType) || !t.DType.Computable():
 		return s.refuse(i, "quanto with codes of %v", t.DType)
 	}

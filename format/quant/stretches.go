@@ -29,7 +29,7 @@ type companion struct {
 }
 
 // load decodes elements from one on.
-func (c companion) load(from lender, at int64, dst []float32) error {
+func (c companion) load(from codeLender, at int64, dst []float32) error {
 	size := int64(c.dtype.Bits() / 8)
 	return from.with(c.tensor, at*size, int64(len(dst))*size, func(data []byte) error {
 		if isInteger(c.dtype) {
@@ -60,7 +60,7 @@ func (d *stretchDecoder) visited(done bool, lo, hi int64) (off, n int64) {
 }
 
 // decode implements [pieced].
-func (d *stretchDecoder) decode(from lender, dst []float32, lo int64) error {
+func (d *stretchDecoder) decode(from codeLender, dst []float32, lo int64) error {
 	if err := d.unpack(from, dst, lo); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (d *stretchDecoder) decode(from lender, dst []float32, lo int64) error {
 }
 
 // unpack decodes codes.
-func (d *stretchDecoder) unpack(from lender, dst []float32, lo int64) error {
+func (d *stretchDecoder) unpack(from codeLender, dst []float32, lo int64) error {
 	for len(dst) > 0 {
 		k, at := lo/d.stretch, lo%d.stretch
 		n := min(int64(len(dst)), d.stretch-at)

@@ -87,12 +87,12 @@ func (s *search) torchao(i int, head string, terms torchaoTerms) (w weight, err 
 	if of[0] == nil {
 		return w, s.refuse(i, "torchao without scales")
 	}
-	d := &affine{grid: gridOf(t.Shape), codeReader: wholeCodes{i, t.DType}, scales: &levelGrid{scaleGrid: *of[0], global: -1}}
+	d := &affine{blockGrid: gridOf(t.Shape), codeReader: wholeCodes{i, t.DType}, scales: &levelGrid{scaleGrid: *of[0], global: -1}}
 	if z := of[1]; z != nil {
-		d.zeros = &zeroGrid{tensor: z.tensor, dtype: z.dtype, grid: z.grid, block: z.block}
+		d.zeros = &zeroGrid{tensor: z.tensor, dtype: z.dtype, blockGrid: z.blockGrid, block: z.block}
 	}
 	if w.decoder = d; t.DType != format.I8 {
-		w.decoder = &blockDecoder{grid: d.grid, codes: i, dtype: t.DType, scales: *of[0]}
+		w.decoder = &blockDecoder{blockGrid: d.blockGrid, codes: i, dtype: t.DType, scales: *of[0]}
 	}
 	return w, nil
 }
@@ -111,5 +111,5 @@ func torchaoBlocks(of []int64, scales format.Tensor, tensor int, block []int64) 
 			err = fmt.Errorf("scales of shape %v for blocks of %v", scales.Shape, block)
 		}
 	}
-	return &scaleGrid{tensor: tensor, dtype: scales.DType, grid: g, block: b}, err
+	return &scaleGrid{tensor: tensor, dtype: scales.DType, blockGrid: g, block: b}, err
 }

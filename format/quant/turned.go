@@ -9,11 +9,11 @@ import (
 // values, or of a few. A range is restored in one pass over the lines, a tile at a time, however many rows it has; of each line
 // only that is looked at which the rows need.
 type turned struct {
-	grid         // of the values
-	codes  int   // the tensor
-	step   int64 // columns that a line of codes has; they divide a row
-	stride int64 // bytes of a line
-	lines        // how values are restored
+	blockGrid       // of the values
+	codes     int   // the tensor
+	step      int64 // columns that a line of codes has; they divide a row
+	stride    int64 // bytes of a line
+	lines           // how values are restored
 }
 
 // lines restore values from lines of codes. They may be used from several goroutines at once.
@@ -23,17 +23,17 @@ type lines interface {
 	// most is how many rows can be restored in one pass.
 	most() int64
 	// prepare loads into the scratch what a pass over some rows needs throughout; left and right are not set.
-	prepare(from lender, pass tile) error
+	prepare(from codeLender, pass codeTile) error
 	// restore fills dst, [columns][rows], with a tile. codes are its lines from the first byte that is looked at; each begins a
 	// stride behind the one before.
-	restore(from lender, dst []float32, codes []byte, at tile) error
+	restore(from codeLender, dst []float32, codes []byte, at codeTile) error
 }
 
-// tile is a part of one matrix: rows [top, bottom) of columns [left, right).
-type tile struct{ slice, top, bottom, left, right int64 }
+// codeTile is a part of one matrix: rows [top, bottom) of columns [left, right).
+type codeTile struct{ slice, top, bottom, left, right int64 }
 
-func (t tile) rows() int64    { return t.bottom - t.top }
-func (t tile) columns() int64 { return t.right - t.left }
+func (t codeTile) rows() int64    { return t.bottom - t.top }
+func (t codeTile) columns() int64 { return t.right - t.left }
 
 // stored implements [decoder]: all codes of the matrices.
 func (d *turned) stored(lo, hi int64) (off, n int64) {
@@ -68,10 +68,10 @@ func (d *turned) widest() int64 {
 func (d *turned) rowsOfPass(values int) int64 { return max(1, min(d.most(), int64(values)/d.step)) }
 
 // decodeSpan implements [spanned].
-func (d *turned) decodeSpan(from lender, values []float32, out []byte, lo int64) error {
+func (d *turned) decodeSpan(from codeLender, values []float32, out []byte, lo int64) error {
 	for len(out) > 0 {
 		row, at := lo/d.cols, lo%d.cols
-		pass := tile{slice: row / d.rows, top: row % d.rows, right: d.cols}
+		pass := codeTile{slice: row / d.rows, top: row % d.rows, right: d.cols}
 		rows := (at + int64(len(out)/width) + d.cols - 1) / d.cols
 		pass.bottom = pass.top + min(rows, d.rows-pass.top, d.rowsOfPass(len(values)))
 		n := min(pass.rows()*d.cols-at, int64(len(out)/width))
@@ -88,8 +88,8 @@ func (d *turned) decodeSpan(from lender, values []float32, out []byte, lo int64)
 }
 
 // pass restores rows of a matrix. out begins behind the first skip elements of them.
-func (d *turned) pass(from lender, values []float32, out []byte, skip int64, pass tile) error {
-	if err := d.prepare(from, tile{slice: pass.slice, top: pass.top, bottom: pass.bottom}); err != nil {
+func (d *turned) pass(from codeLender, values []float32, out []byte, skip int64, pass codeTile) error {
+	if err := d.prepare(from, codeTile{slice: pass.slice, top: pass.top, bottom: pass.bottom}); err != nil {
 		return err
 	}
 	begin, end := d.across(pass.top, pass.bottom)
@@ -109,7 +109,7 @@ func (d *turned) pass(from lender, values []float32, out []byte, skip int64, pas
 }
 
 // turn writes a tile, [columns][rows], to where it belongs among rows of cols columns. out begins behind the first skip elements.
-func turn(out []byte, block []float32, at tile, cols, skip int64) {
+func turn(out []byte, block []float32, at codeTile, cols, skip int64) {
 	rows := at.rows()
 	for r := range rows {
 		left := max(at.left, skip-r*cols)

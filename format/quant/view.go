@@ -10,9 +10,9 @@ import (
 	"weld/mmapio"
 )
 
-// View is a checkpoint shown as what its values stand for: each weight is one tensor of float32, and what it is
+// Decoded is a checkpoint shown as what its values stand for: each weight is one tensor of float32, and what it is
 // decoded with is hidden. It implements [format.Checkpoint].
-type View struct {
+type Decoded struct {
 	format.Checkpoint
 	tensors []format.Tensor
 	from    []shown
@@ -43,7 +43,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	if err != nil || len(weights) == 0 {
 		return c, err
 	}
-	v := &View{Checkpoint: c, byName: make(map[string]int)}
+	v := &Decoded{Checkpoint: c, byName: make(map[string]int)}
 	v.held.New = func() any { return new(heldScales) }
 	v.rooms.New = func() any { s := make([]float32, 2*pieceElements); return &s }
 	hidden, decoded := make([]bool, len(c.Tensors())), make([]*weight, len(c.Tensors()))
@@ -74,15 +74,15 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	return v, nil
 }
 
-func (v *View) add(t format.Tensor, from shown) {
+func (v *Decoded) add(t format.Tensor, from shown) {
 	v.byName[t.Name] = len(v.tensors)
 	v.tensors, v.from = append(v.tensors, t), append(v.from, from)
 }
 
-// Schemes are the names of those that a checkpoint's values are decoded from, by a [View] inside of it.
+// Schemes are the names of those that a checkpoint's values are decoded from, by a [Decoded] inside of it.
 func Schemes(c format.Checkpoint) []string {
 	for {
-		if v, ok := c.(*View); ok {
+		if v, ok := c.(*Decoded); ok {
 			return v.schemes
 		}
 		w, wraps := c.(format.Wrapper)
@@ -94,10 +94,10 @@ func Schemes(c format.Checkpoint) []string {
 }
 
 // Decodes reports whether a tensor's values are decoded.
-func (v *View) Decodes(i int) bool { return v.from[i].decoder != nil }
+func (v *Decoded) Decodes(i int) bool { return v.from[i].decoder != nil }
 
 // InPieces implements [format.Pieced].
-func (v *View) InPieces(i int) bool {
+func (v *Decoded) InPieces(i int) bool {
 	if v.Decodes(i) {
 		_, ok := v.from[i].decoder.(pieced)
 		return ok
@@ -107,7 +107,7 @@ func (v *View) InPieces(i int) bool {
 
 // Scheme is how the values of tensor i are stored: the scheme's name, "" if they are shown as they are, the type of the
 // codes, and the bytes of all that belongs to them.
-func (v *View) Scheme(i int) (name string, codes format.DType, bytes int64) {
+func (v *Decoded) Scheme(i int) (name string, codes format.DType, bytes int64) {
 	from, stored := v.from[i], v.Checkpoint.Tensors()
 	bytes = stored[from.index].Bytes()
 	for _, j := range from.hides {
@@ -117,30 +117,30 @@ func (v *View) Scheme(i int) (name string, codes format.DType, bytes int64) {
 }
 
 // Tensors implements [format.Checkpoint].
-func (v *View) Tensors() []format.Tensor { return v.tensors }
+func (v *Decoded) Tensors() []format.Tensor { return v.tensors }
 
 // Find implements [format.Checkpoint].
-func (v *View) Find(name string) (int, bool) {
+func (v *Decoded) Find(name string) (int, bool) {
 	i, ok := v.byName[name]
 	return i, ok
 }
 
 // Unwrap implements [format.Wrapper].
-func (v *View) Unwrap() format.Checkpoint { return v.Checkpoint }
+func (v *Decoded) Unwrap() format.Checkpoint { return v.Checkpoint }
 
 // FileOf implements [format.Sharded]: of decoded values, where the codes are.
-func (v *View) FileOf(i int) int { return format.FileOf(v.Checkpoint, v.from[i].index) }
+func (v *Decoded) FileOf(i int) int { return format.FileOf(v.Checkpoint, v.from[i].index) }
 
 // Stored implements [format.Verbatim].
-func (v *View) Stored(i int) (file *mmapio.File, begin int64) {
+func (v *Decoded) Stored(i int) (file *mmapio.File, begin int64) {
 	if v.Decodes(i) {
 		return nil, 0
 	}
 	return format.Stored(v.Checkpoint, v.from[i].index)
 }
 
-// View implements [format.Checkpoint].
-func (v *View) View(i int, off, n int64) (mmapio.View, error) {
+// Decoded implements [format.Checkpoint].
+func (v *Decoded) View(i int, off, n int64) (mmapio.View, error) {
 	if v.Decodes(i) {
 		return v.decoded(i, off, n)
 	}
@@ -148,7 +148,7 @@ func (v *View) View(i int, off, n int64) (mmapio.View, error) {
 }
 
 // Read implements [format.Copied]. Decoded values have no neighbours that cost less.
-func (v *View) Read(i int, off, n int64) (mmapio.View, error) {
+func (v *Decoded) Read(i int, off, n int64) (mmapio.View, error) {
 	if v.Decodes(i) {
 		return v.decoded(i, off, n)
 	}
@@ -156,7 +156,7 @@ func (v *View) Read(i int, off, n int64) (mmapio.View, error) {
 }
 
 // Advise implements [format.Advised]: scales are few.
-func (v *View) Advise(a mmapio.Advice, i int, off, n int64) {
+func (v *Decoded) Advise(a mmapio.Advice, i int, off, n int64) {
 	from := v.from[i]
 	if from.decoder != nil {
 		lo, hi := off/width, (off+n)/width
@@ -170,7 +170,7 @@ func (v *View) Advise(a mmapio.Advice, i int, off, n int64) {
 }
 
 // ViewCost implements [format.Costly]: a piece of codes and what belongs to it, and its values.
-func (v *View) ViewCost(n int64) int64 {
+func (v *Decoded) ViewCost(n int64) int64 {
 	return max(format.ViewCost(v.Checkpoint, n), n+2*width+2*pieceElements*width+3*format.ViewCost(v.Checkpoint, max(pieceElements, v.widest)))
 }
 
@@ -178,7 +178,7 @@ func (v *View) ViewCost(n int64) int64 {
 const width = 4
 
 // decoded lends a buffer with the elements that bytes [off, off+n) have a part in.
-func (v *View) decoded(i int, off, n int64) (mmapio.View, error) {
+func (v *Decoded) decoded(i int, off, n int64) (mmapio.View, error) {
 	t := &v.tensors[i]
 	switch size := t.Bytes(); {
 	case off < 0 || n < 0 || off > size-n:
@@ -199,12 +199,12 @@ func (v *View) decoded(i int, off, n int64) (mmapio.View, error) {
 }
 
 // decode fills out with the values of elements from lo on, piece by piece, and in place if it can.
-func (v *View) decode(i int, lo int64, out []byte) error {
+func (v *Decoded) decode(i int, lo int64, out []byte) error {
 	room := v.rooms.Get().(*[]float32)
 	defer v.rooms.Put(room)
 	held := v.held.Get().(*heldScales)
 	defer v.held.Put(held)
-	from := lender{v.Checkpoint, (*room)[pieceElements:], held}
+	from := codeLender{v.Checkpoint, (*room)[pieceElements:], held}
 	if d, ok := v.from[i].decoder.(spanned); ok {
 		return d.decodeSpan(from, (*room)[:pieceElements], out, lo)
 	}
@@ -242,7 +242,7 @@ type revisiting interface {
 // pieced are decoders that restore a piece at a time.
 type pieced interface {
 	// decode fills dst with the values of elements from lo on, in C order of the shape that is shown.
-	decode(from lender, dst []float32, lo int64) error
+	decode(from codeLender, dst []float32, lo int64) error
 }
 
 // quieted are decoders that can say whether every NaN of theirs is the one that encoders write.
@@ -251,18 +251,18 @@ type quieted interface{ quiet() bool }
 // spanned are decoders that restore a range at once, since what they read lies across it.
 type spanned interface {
 	// decodeSpan fills out with the values of elements from lo on; in values there is room for a piece.
-	decodeSpan(from lender, values []float32, out []byte, lo int64) error
+	decodeSpan(from codeLender, values []float32, out []byte, lo int64) error
 }
 
-// lender lends what decoders read, and memory for it.
-type lender struct {
+// codeLender lends what decoders read, and memory for it.
+type codeLender struct {
 	format.Checkpoint
 	scratch []float32   // as much as a piece
 	held    *heldScales // nil for none
 }
 
 // floats lends n floats, until the next call.
-func (l lender) floats(n int64) []float32 {
+func (l codeLender) floats(n int64) []float32 {
 	if n > int64(len(l.scratch)) {
 		return make([]float32, n) // a row of scales that is longer than a piece
 	}
@@ -270,7 +270,7 @@ func (l lender) floats(n int64) []float32 {
 }
 
 // refuse is the error for what a tensor has in it.
-func (l lender) refuse(tensor int, text string, args ...any) error {
+func (l codeLender) refuse(tensor int, text string, args ...any) error {
 	return &format.Error{Path: l.Path(), Tensor: l.Tensors()[tensor].Name, Kind: format.KindScheme, Err: fmt.Errorf(text, args...)}
 }
 
@@ -278,7 +278,7 @@ func (l lender) refuse(tensor int, text string, args ...any) error {
 const copiedBytes = 64 << 10
 
 // with has use look at bytes [off, off+n) of a tensor.
-func (l lender) with(tensor int, off, n int64, use func(data []byte) error) error {
+func (l codeLender) with(tensor int, off, n int64, use func(data []byte) error) error {
 	lend := l.View
 	if n <= copiedBytes {
 		lend = func(i int, off, n int64) (mmapio.View, error) { return format.Read(l.Checkpoint, i, off, n) }
@@ -292,7 +292,7 @@ func (l lender) with(tensor int, off, n int64, use func(data []byte) error) erro
 }
 
 // strided has use look at count stretches of a tensor, each a stride behind the one before, in turn.
-func (l lender) strided(tensor int, off, stride, n, count int64, use func(k int64, data []byte) error) error {
+func (l codeLender) strided(tensor int, off, stride, n, count int64, use func(k int64, data []byte) error) error {
 	batch := 1 + max(0, tileBytes-n)/stride
 	for k := int64(0); k < count; k += batch {
 		some := min(batch, count-k)

@@ -18,19 +18,19 @@ type Writer struct {
 	free    sync.Pool // of *stripe
 }
 
-// Target says where a tensor's codes and companions go.
-type Target struct {
+// EncodedTarget says where a tensor's codes and companions go.
+type EncodedTarget struct {
 	*Encoding
 	Codes      int   // the tensor, for the writer behind and for whoever writes values
 	Companions []int // of the writer behind, in the order of the encoding's
 }
 
 // NewWriter puts codes in the place of values.
-func NewWriter(w format.Writer, targets []Target) *Writer {
+func NewWriter(w format.Writer, targets []EncodedTarget) *Writer {
 	q := &Writer{Writer: w, encoded: make(map[int]*encodedTensor, len(targets))}
 	for _, t := range targets {
 		g, rows := t.encoder.of()
-		q.encoded[t.Codes] = &encodedTensor{Target: t, grid: g, high: rows, stripes: make(map[int64]*collectedStripe)}
+		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: g, high: rows, stripes: make(map[int64]*collectedStripe)}
 	}
 	return q
 }
@@ -72,8 +72,8 @@ func (q *Writer) CopyAt(i int, off int64, src *mmapio.File, from, n int64) error
 
 // encodedTensor is a tensor on its way.
 type encodedTensor struct {
-	Target
-	grid grid
+	EncodedTarget
+	grid blockGrid
 	high int64 // rows of a stripe
 
 	copied  sync.Once
@@ -126,7 +126,7 @@ func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 	row := begin / t.grid.cols
 	room := t.view.rooms.Get().(*[]float32)
 	defer t.view.rooms.Put(room)
-	if err := t.encoder.encode(lender{Checkpoint: t.view.Checkpoint, scratch: *room}, s, row/t.grid.rows, row%t.grid.rows); err != nil {
+	if err := t.encoder.encode(codeLender{Checkpoint: t.view.Checkpoint, scratch: *room}, s, row/t.grid.rows, row%t.grid.rows); err != nil {
 		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
 	}
 	off, _ := t.encoder.stored(begin, begin+int64(len(s.values)))
@@ -140,9 +140,9 @@ func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 func (t *encodedTensor) copyCompanions(w format.Writer) error {
 	t.copied.Do(func() {
 		for k := 1; k < len(t.beside) && t.failed == nil; k++ {
-			from := lender{Checkpoint: t.view.Checkpoint}
+			from := codeLender{Checkpoint: t.view.Checkpoint}
 			t.failed = from.with(t.beside[k], 0, t.Encoding.Companions[k].Bytes(), func(data []byte) error {
-				return w.WriteAt(t.Target.Companions[k], 0, data)
+				return w.WriteAt(t.EncodedTarget.Companions[k], 0, data)
 			})
 		}
 	})

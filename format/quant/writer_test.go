@@ -72,7 +72,7 @@ func TestWriter(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := shown.(*View)
+			v := shown.(*Decoded)
 			e, ok := v.Encoding(0)
 			if !ok || e.Codes.Name != "a.weight" || len(e.Companions) != 2 || e.Companions[0].Name != "a.weight_scale_inv" || e.Companions[1].Name != "a.input_scale" {
 				t.Fatalf("%v %+v", ok, e)
@@ -96,7 +96,7 @@ func TestWriter(t *testing.T) {
 			wantCodes, wantScales := naive(values, reference, codes, scales, g, c.block)
 
 			m := newMemory(e.Codes, e.Companions[0], e.Companions[1])
-			q := NewWriter(m, []Target{{e, 0, []int{1, 2}}})
+			q := NewWriter(m, []EncodedTarget{{e, 0, []int{1, 2}}})
 			data := make([]byte, 4*len(values))
 			format.Encode(format.F32, data, values)
 			var group sync.WaitGroup
@@ -119,7 +119,7 @@ func TestWriter(t *testing.T) {
 }
 
 // naive encodes block by block, and looks for the nearest code among all.
-func naive(values, reference []float32, codes, scales stored, g grid, block [3]int64) (c, s []byte) {
+func naive(values, reference []float32, codes, scales stored, g blockGrid, block [3]int64) (c, s []byte) {
 	c, s = append([]byte(nil), codes.data...), append([]byte(nil), scales.data...)
 	ceil := func(n, by int64) int64 { return (n + by - 1) / by }
 	of := func(at int) int64 {
@@ -205,7 +205,7 @@ func TestEncodingOfTooMuch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := v.(*View).Encoding(0); ok {
+		if _, ok := v.(*Decoded).Encoding(0); ok {
 			t.Errorf("%s: an encoding", name)
 		}
 	}

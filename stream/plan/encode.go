@@ -53,7 +53,7 @@ func (p *planner) encode() (list []encoding) {
 // plainly says why an output is stored plainly; "" where it is not.
 func (p *planner) plainly() string {
 	ref := p.Reference()
-	_, shown := ref.Checkpoint.(*quant.View)
+	_, shown := ref.Checkpoint.(*quant.Decoded)
 	switch {
 	case p.Output == nil || len(ref.decoded) == 0:
 		return "values are stored plainly"
@@ -83,7 +83,7 @@ func (p *planner) plainly() string {
 
 // decoded reports whether the type of a tensor is that of decoded values.
 func (t *Tensor) decoded() bool {
-	view, ok := t.From.Checkpoint.(*quant.View)
+	view, ok := t.From.Checkpoint.(*quant.Decoded)
 	return ok && view.Decodes(int(t.Index))
 }
 
@@ -92,7 +92,7 @@ func (t *Tensor) encoding() (*quant.Encoding, bool) {
 	if t.Action != Fuse || !t.decoded() {
 		return nil, false
 	}
-	return t.From.Checkpoint.(*quant.View).Encoding(int(t.Index))
+	return t.From.Checkpoint.(*quant.Decoded).Encoding(int(t.Index))
 }
 
 // companionName is the name of what belongs to a weight, if that has another name: they share the module.
@@ -114,7 +114,7 @@ func (p *planner) target(list []encoding) {
 		at[p.Tensors[i].Name] = i
 	}
 	for _, x := range list {
-		t := quant.Target{Encoding: x.Encoding, Codes: at[x.codes]}
+		t := quant.EncodedTarget{Encoding: x.Encoding, Codes: at[x.codes]}
 		for _, name := range x.beside {
 			t.Companions = append(t.Companions, at[name])
 		}

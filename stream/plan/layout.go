@@ -19,11 +19,11 @@ import (
 type Output struct {
 	Path      string
 	Container destination.Container
-	Layout    *safetensors.Layout // whose tensors are those of the plan
-	Files     []SmallFile         // beside the weights, in the order in which they are written
-	Size      int64               // bytes of the files with tensors, before compression
-	Encoded   []quant.Target      // tensors that are stored as codes, by their numbers in the layout
-	carried   int64               // bytes of the files that are carried
+	Layout    *safetensors.Layout   // whose tensors are those of the plan
+	Files     []SmallFile           // beside the weights, in the order in which they are written
+	Size      int64                 // bytes of the files with tensors, before compression
+	Encoded   []quant.EncodedTarget // tensors that are stored as codes, by their numbers in the layout
+	carried   int64                 // bytes of the files that are carried
 }
 
 // StripeBytes is the memory that the largest stripe of an encoded tensor takes.
