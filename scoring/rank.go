@@ -1,7 +1,5 @@
 package scoring
 
-import "slices"
-
 // Scope says which elements are ranked together.
 type Scope uint8
 
@@ -13,12 +11,6 @@ const (
 )
 
 var scopeNames = []string{"model", "tensor"}
-
-// ScopeNames lists what [ParseScope] accepts.
-func ScopeNames() []string { return slices.Clone(scopeNames) }
-
-// ParseScope finds a scope by name.
-func ParseScope(name string) (Scope, error) { return parse[Scope]("scope", scopeNames, name) }
 
 func (s Scope) String() string { return scopeNames[s] }
 
@@ -36,13 +28,5 @@ const (
 )
 
 var granularityNames = []string{"element", "row", "tensor"}
-
-// GranularityNames lists what [ParseGranularity] accepts.
-func GranularityNames() []string { return slices.Clone(granularityNames) }
-
-// ParseGranularity finds a granularity by name.
-func ParseGranularity(name string) (Granularity, error) {
-	return parse[Granularity]("granularity", granularityNames, name)
-}
 
 func (g Granularity) String() string { return granularityNames[g] }

@@ -84,9 +84,6 @@ var statisticNames = []string{"mean_abs_grad", "mean_grad", "mean_sq_grad", "ada
 // statistic.
 const StatisticKey = "weld.statistic"
 
-// StatisticNames lists what [ParseStatistic] accepts.
-func StatisticNames() []string { return slices.Clone(statisticNames) }
-
 // ParseStatistic finds a statistic by name.
 func ParseStatistic(name string) (Statistic, error) {
 	return parse[Statistic]("statistic", statisticNames, name)

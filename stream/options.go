@@ -26,6 +26,9 @@ type Options struct {
 	Resume bool
 	// Beyond is told how many bytes headers and plan take beyond Memory, while they grow; nil for nobody.
 	Beyond func(bytes int64)
+	// Decoding is called when the values of an input are decoded, into memory that the collector has to give back; nil for
+	// nobody.
+	Decoding func()
 }
 
 func (o Options) withDefaults() Options {
@@ -43,7 +46,7 @@ func (o Options) withDefaults() Options {
 
 // planning are the options of a plan.
 func (o Options) planning() plan.Options {
-	p := plan.Options{ShardSize: o.ShardSize, Force: o.Force, Version: o.Version, Read: o.Read, Raw: o.Raw}
+	p := plan.Options{ShardSize: o.ShardSize, Force: o.Force, Version: o.Version, Read: o.Read, Raw: o.Raw, Decoding: o.Decoding}
 	if o.Beyond != nil {
 		p.Held = func(held int64) { o.Beyond(held - run.Within(held, o.Memory)) }
 	}

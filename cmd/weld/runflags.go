@@ -71,14 +71,16 @@ func options(c *cli.Context) (stream.Options, error) {
 	o.Beyond = func(bytes int64) {
 		debug.SetMemoryLimit(limit + bytes)
 		if bytes > 0 { // as much again as a large plan takes would be waiting for the collector
-			debug.SetGCPercent(planGarbage)
+			debug.SetGCPercent(mostGarbage)
 		}
 	}
+	o.Decoding = func() { debug.SetGCPercent(mostGarbage) } // and so it is with decoded values
 	return o, nil
 }
 
-// planGarbage is how much garbage may be beside a plan that does not fit into its half of the memory, in percent.
-const planGarbage = 30
+// mostGarbage is how much garbage there may be beside a plan that does not fit into its half of the memory, and beside decoded
+// values, in percent.
+const mostGarbage = 25
 
 // oneOf reads a flag that chooses among names; without it the choice stays.
 func oneOf[T ~uint8](c *cli.Context, flag string, names []string, choice *T) error {

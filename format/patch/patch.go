@@ -60,9 +60,6 @@ func (p *Patch) Result() []Item {
 	return items
 }
 
-// Place is where the bytes of the i-th item of [Patch.Result] begin in the content.
-func (p *Patch) Place(i int) int64 { return p.places[i].begin }
-
 // On puts the patch on a base, which must have the tensors that the patch was made against: their
 // names, types and shapes are compared. Their bytes are for the caller to compare, by [Patch.Base].
 func (p *Patch) On(base format.Checkpoint) error {

@@ -65,8 +65,10 @@ func scalesOf(of, scales []int64, wanted [2]int64) (g, block blockGrid, err erro
 			*d.block = d.wanted
 		case d.wanted == 0 && d.scales > 0 && d.of%d.scales == 0 && !cutAsUsual(d.of, d.scales):
 			*d.block = d.of / d.scales
+		case d.wanted > 0:
+			return g, block, fmt.Errorf("scales of shape %v for a weight of shape %v, which are not those of the declared blocks of %d by %d: the configuration is of another checkpoint, or was changed", scales, of, wanted[0], wanted[1])
 		default:
-			return g, block, fmt.Errorf("scales of shape %v, whose blocks have a size that nothing says", scales)
+			return g, block, fmt.Errorf("scales of shape %v for a weight of shape %v, whose blocks have a size that nothing says: config.json's quantization_config has it as weight_block_size", scales, of)
 		}
 	}
 	return g, block, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"weld/format"
@@ -181,6 +182,12 @@ func TestFloat8Refused(t *testing.T) {
 		if format.KindOf(err) != format.KindScheme {
 			t.Errorf("scales of shape %v: %v", shape, err)
 		}
+	}
+	// What is declared and what there is contradict each other.
+	codes := random(r, "a.weight", format.F8E4M3, 300, 260)
+	_, err := Show(saved(t, codes, random(r, "a.weight_scale_inv", format.F32, 3, 3)), Declared{Config: []byte(`{"quantization_config": {"quant_method": "fp8", "weight_block_size": [64, 64]}}`)})
+	if err == nil || !strings.Contains(err.Error(), "declared blocks of 64 by 64") {
+		t.Errorf("%v", err)
 	}
 	// Without scales they are values.
 	c := saved(t, random(r, "a.weight", format.F8E4M3, 30, 26))

@@ -29,7 +29,7 @@ func OpenPair(a, b string, o Options) (*Pair, error) {
 	}
 	if len(problems) == 0 { // what cannot be opened is said first
 		for i := range p.Opened {
-			if err := p.Opened[i].recognise(o.Raw); err != nil {
+			if err := p.Opened[i].recognise(o.Raw, o); err != nil {
 				problems = append(problems, err)
 			}
 		}

@@ -21,6 +21,8 @@ type Options struct {
 	Found     int64 // bytes that are kept of each tensor beside the plan
 	// Held is told how many bytes headers and plan hold, while they grow; nil for nobody.
 	Held func(bytes int64)
+	// Decoding is called when the values of an input are decoded; nil for nobody.
+	Decoding func()
 }
 
 // InputError reports inputs that do not fit together or cannot be opened.

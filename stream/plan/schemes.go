@@ -31,7 +31,7 @@ func (p *planner) recognise() (problems []error) {
 
 func (p *planner) recogniseAll(asStored bool) (problems []error) {
 	for i := range p.Opened {
-		if err := p.Opened[i].recognise(asStored); err != nil {
+		if err := p.Opened[i].recognise(asStored, p.options); err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -59,7 +59,7 @@ func (p *planner) copiesAll() bool {
 
 // recognise finds out how the input stores its values, and shows them decoded unless they are wanted as they are
 // stored.
-func (s *Input) recognise(asStored bool) error {
+func (s *Input) recognise(asStored bool, o Options) error {
 	declared, err := quant.Beside(s.Checkpoint)
 	if err != nil {
 		return fmt.Errorf("read how %s stores its values: %w", s.Path, err)
@@ -71,7 +71,9 @@ func (s *Input) recognise(asStored bool) error {
 		}
 		s.Checkpoint = shown
 	}
-	s.decoded = quant.Schemes(s.Checkpoint)
+	if s.decoded = quant.Schemes(s.Checkpoint); len(s.decoded) > 0 && o.Decoding != nil {
+		o.Decoding()
+	}
 	s.terms = declared.Terms()
 	s.scheme, s.stale = quant.Recognize(declared, s.Tensors())
 	return nil
