@@ -7,7 +7,6 @@ import (
 	"sort"
 
 	"weld/format"
-	"weld/internal/vec"
 )
 
 // of implements [encoder]: of codes with scales alone, each of a part of one row.
@@ -62,8 +61,13 @@ func (r *codedRow) encode(from codeLender, room []float32, first int64) error {
 		block, stored := r.values[lo:hi], r.scales[k*int64(size):][:size]
 		var scale [1]float32
 		decodeScales(r.affine.scales.dtype, scale[:], stored)
-		if !vec.EqualBits(block, room[lo:hi]) || scale[0] == 0 || scale[0]-scale[0] != 0 {
-			scale[0] = r.table.scale(r.affine.scales.dtype, stored, largestFinite(block))
+		if sameValues(block, room[lo:hi]) && scale[0] != 0 && scale[0]-scale[0] == 0 {
+			block = room[lo:hi] // of zeros, the signs
+		} else {
+			largest := largestFinite(block)
+			if scale[0] = r.table.scale(r.affine.scales.dtype, stored, largest); math.IsInf(float64(scale[0]), 1) {
+				return tooLarge(r.affine.scales.dtype, largest)
+			}
 		}
 		for i, x := range block {
 			code, ok := r.table.nearest(x / scale[0])

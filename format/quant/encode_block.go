@@ -2,6 +2,7 @@ package quant
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 
@@ -56,8 +57,11 @@ func (b *band) encode(from codeLender, room []float32, slice, top int64) error {
 		return err
 	}
 	for k, keep := range same {
-		if !keep {
-			b.block(int64(k))
+		if keep {
+			continue
+		}
+		if err := b.block(int64(k)); err != nil {
+			return err
 		}
 	}
 	if !any {
@@ -87,7 +91,7 @@ func (b *band) unchanged(from codeLender, room []float32, begin int64) (same []b
 		for k := range same {
 			if same[k] {
 				lo, hi := b.columns(int64(k))
-				same[k] = vec.EqualBits(b.values[row*b.cols+lo:row*b.cols+hi], room[lo:hi])
+				same[k] = sameValues(b.values[row*b.cols+lo:row*b.cols+hi], room[lo:hi])
 				any = any || same[k]
 			}
 		}
@@ -95,8 +99,21 @@ func (b *band) unchanged(from codeLender, room []float32, begin int64) (same []b
 	return same, any, nil
 }
 
+// sameValues reports whether two rows have the same values: zeros of either sign are one, as sums with nothing make of −0 a 0.
+func sameValues(a, b []float32) bool {
+	if vec.EqualBits(a, b) {
+		return true
+	}
+	for i, x := range a {
+		if y := b[i]; x != y && math.Float32bits(x) != math.Float32bits(y) {
+			return false
+		}
+	}
+	return true
+}
+
 // block stores one block. It changes its values.
-func (b *band) block(k int64) {
+func (b *band) block(k int64) error {
 	lo, hi := b.columns(k)
 	largest := float32(0)
 	for row := lo; row < int64(len(b.values)); row += b.cols {
@@ -105,11 +122,20 @@ func (b *band) block(k int64) {
 	}
 	size := b.blockDecoder.scales.dtype.Bits() / 8
 	scale := encodeScale(b.blockDecoder.scales.dtype, b.scales[int(k)*size:][:size], largest, largestCode(b.dtype))
+	if math.IsInf(float64(scale), 1) {
+		return tooLarge(b.blockDecoder.scales.dtype, largest)
+	}
 	for row := lo; row < int64(len(b.values)); row += b.cols {
 		values := b.values[row : row+hi-lo]
 		vec.Div(values, values, scale)
 		format.Encode(b.dtype, b.codes[row:row+hi-lo], values)
 	}
+	return nil
+}
+
+// tooLarge is the error for a block whose scale is beyond its type.
+func tooLarge(scales format.DType, largest float32) error {
+	return fmt.Errorf("values up to %v have no scale of %v", largest, scales)
 }
 
 // keep copies the codes and scales of the blocks that are the reference's.
@@ -167,12 +193,18 @@ func largestFinite(x []float32) float32 {
 	return largest
 }
 
+// smallestNormal is the smallest float32 that has all of its bits.
+const smallestNormal = 0x1p-126
+
 // encodeScale stores the scale of a block, and returns what it is read as: as large as it has to be for the largest magnitude to
 // be at most the largest code, once rounded. Of nothing but zeros it is 1.
 func encodeScale(d format.DType, dst []byte, largest, code float32) float32 {
 	scale := largest / code
-	if scale == 0 {
+	switch {
+	case largest == 0:
 		scale = 1
+	case scale < smallestNormal && scale*code < largest: // few bits are left, and it was rounded down
+		scale = math.Float32frombits(math.Float32bits(scale) + 1)
 	}
 	if d == format.F8E8M0 {
 		dst[0] = powerAtLeast(scale)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sort"
+	"strings"
 	"sync"
 	"testing"
 
@@ -132,7 +133,7 @@ func naive(values, reference []float32, codes, scales stored, g blockGrid, block
 	}
 	for at, x := range values {
 		largest[of(at)] = max(largest[of(at)], float32(math.Abs(float64(x))))
-		same[of(at)] = same[of(at)] && math.Float32bits(x) == math.Float32bits(reference[at])
+		same[of(at)] = same[of(at)] && x == reference[at]
 	}
 	all := make([]byte, 256)
 	for i := range all {
@@ -208,5 +209,76 @@ func TestEncodingOfTooMuch(t *testing.T) {
 		if _, ok := v.(*Decoded).Encoding(0); ok {
 			t.Errorf("%s: an encoding", name)
 		}
+	}
+}
+
+// encodedFloat8 stores values of one row as a weight of FP8 whose scales have a type, and returns codes and scale.
+func encodedFloat8(t *testing.T, codes, scale stored, values []float32) (c, s []byte, err error) {
+	t.Helper()
+	v, err := Show(saved(t, codes, scale), Declared{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, ok := v.(*Decoded).Encoding(0)
+	if !ok {
+		t.Fatal("no encoding")
+	}
+	m := newMemory(e.Codes, e.Companions[0])
+	data := make([]byte, 4*len(values))
+	format.Encode(format.F32, data, values)
+	err = NewWriter(m, []EncodedTarget{{e, 0, []int{1}}}).WriteAt(0, 0, data)
+	return m.tensors[0], m.tensors[1], err
+}
+
+// A merge that adds nothing makes of −0 a 0. The block has the same values then, and keeps its bytes, whatever its scale.
+func TestZerosOfEitherSignAreTheSame(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	codes, scale := random(r, "a.weight", format.F8E4M3, 1, 4), random(r, "a.weight_scale", format.F32, 1)
+	copy(codes.data, []byte{0x80, 0x11, 0x92, 0x77})
+	format.Encode(format.F32, scale.data, []float32{0.3})
+	values := make([]float32, 4)
+	format.Decode(format.F8E4M3, values, codes.data)
+	for i := range values {
+		values[i] = values[i]*0.3 + 0
+	}
+	c, s, err := encodedFloat8(t, codes, scale, values)
+	if err != nil || !bytes.Equal(c, codes.data) || !bytes.Equal(s, scale.data) {
+		t.Errorf("%x %x, want %x %x (%v)", c, s, codes.data, scale.data, err)
+	}
+}
+
+// Values whose scale is subnormal, and so has few bits, have codes nevertheless: none is rounded over the largest.
+func TestTinyValuesHaveCodes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, d := range []format.DType{format.F32, format.BF16, format.F16, format.F8E8M0} {
+		for _, dtype := range []format.DType{format.F8E4M3, format.F8E5M2} {
+			codes, scale := random(r, "a.weight", dtype, 1, 2), random(r, "a.weight_scale", d, 1)
+			for largest := float32(0x1p-149); largest < 1e-30; largest *= 1.2 + 0x1p-20 {
+				largest = math.Nextafter32(largest, 1)
+				c, s, err := encodedFloat8(t, codes, scale, []float32{largest, -largest})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var read [1]float32
+				got := make([]float32, 2)
+				decodeScales(d, read[:], s)
+				format.Decode(dtype, got, c)
+				for i, x := range got {
+					want := largest * float32(1-2*i)
+					if off := math.Abs(float64(x)*float64(read[0]) - float64(want)); !(off <= float64(largest)/8 || off <= float64(read[0])*0x1p-10) {
+						t.Errorf("%v with %v: %v is stored as %v × %v", dtype, d, want, x, read[0])
+					}
+				}
+			}
+		}
+	}
+}
+
+// Values beyond what the largest scale reaches stop the merge.
+func TestHugeValuesHaveNoScale(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	codes, scale := random(r, "a.weight", format.F8E4M3, 1, 2), random(r, "a.weight_scale", format.F16, 1)
+	if _, _, err := encodedFloat8(t, codes, scale, []float32{1, 3e7}); err == nil || !strings.Contains(err.Error(), "no scale of F16") {
+		t.Error(err)
 	}
 }
