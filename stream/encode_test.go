@@ -158,3 +158,21 @@ func TestCodesSameBytes(t *testing.T) {
 		}
 	}
 }
+
+// A configuration that names layers by number says something else of a stack, whether its codes are copied or made.
+func TestSlicesOfCodesNoteNumberedLayers(t *testing.T) {
+	dir := t.TempDir()
+	a := saveCoded(t, filepath.Join(dir, "a"), 1)
+	write(t, filepath.Join(a, "config.json"), []byte(`{"num_hidden_layers": 1, "quantization_config": {"quant_method": "fp8", "weight_block_size": [2, 2], "modules_to_not_convert": ["model.layers.7.mlp"]}}`))
+	for _, method := range []string{"passthrough", "linear"} {
+		source := "{sources: [{model: " + a + ", layer_range: [0, 1], parameters: {weight: 1}}]}"
+		p, err := planText("merge_method: "+method+"\nslices: ["+source+", "+source+"]\n", filepath.Join(dir, "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if !slices.ContainsFunc(p.Notes, func(n string) bool { return strings.Contains(n, "names layers by number (s.7") }) {
+			t.Errorf("%s: %q", method, p.Notes)
+		}
+	}
+}

@@ -29,6 +29,7 @@ func (p *planner) encode() (list []encoding) {
 	}
 	p.encodes = true
 	p.note("%s: values are decoded from %s, and stored in the same way in the output", p.Reference().Path, strings.Join(p.Reference().decoded, ", "))
+	p.noteNumberedModules(p.Reference(), strings.Join(p.Reference().stale, ", "), p.Reference().terms)
 	for i := range p.Tensors {
 		t := &p.Tensors[i]
 		e, ok := t.encoding()

@@ -126,7 +126,7 @@ func (p *planner) checkSchemes(problems []error) []error {
 	if len(problems) > 0 && (!p.method().PassesOn() || p.Recipe.DType != format.Invalid) {
 		return []error{notPlain(s, "")}
 	}
-	p.noteNumberedModules(s)
+	p.noteNumberedModules(s, s.scheme.Why, s.scheme.Terms)
 	return problems
 }
 
@@ -163,8 +163,8 @@ func (s *Input) manner() string {
 var numberedModule = regexp.MustCompile(`[a-z]\\*\.[0-9]+\b`)
 
 // noteNumberedModules says that a scheme's terms name layers that slices put elsewhere.
-func (p *planner) noteNumberedModules(s *Input) {
-	if name := numberedModule.FindString(s.scheme.Terms); name != "" && len(p.restacked) > 0 {
-		p.note("%s: %s names layers by number (%s…), and slices give them other ones: correct it in the output", s.Path, s.scheme.Why, name)
+func (p *planner) noteNumberedModules(s *Input, where, terms string) {
+	if name := numberedModule.FindString(terms); name != "" && len(p.restacked) > 0 {
+		p.note("%s: %s names layers by number (%s…), and slices give them other ones: correct it in the output", s.Path, where, name)
 	}
 }
