@@ -176,3 +176,32 @@ func TestSlicesOfCodesNoteNumberedLayers(t *testing.T) {
 		}
 	}
 }
+
+// A configuration speaks of all layers: where a slice is of a base with an adapter, whose values are no codes, all are stored plainly.
+func TestSlicesOfCodesAndAdapters(t *testing.T) {
+	t.Chdir(t.TempDir())
+	saveCoded(t, "a", 1)
+	saveCoded(t, "b", 2)
+	const layer = "base_model.model.model.layers.0.mlp.up_proj.lora_"
+	checkpoint{
+		floats(layer+"A.weight", format.F32, []float64{1, 2, 3, 4, 5}, 1, 5), floats(layer+"B.weight", format.F32, []float64{1, 2, 3, 4, 5, 6}, 6, 1),
+	}.save(t, filepath.Join("adapter", "adapter_model.safetensors"))
+	write(t, filepath.Join("adapter", "adapter_config.json"), []byte(`{"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["up_proj"]}`))
+	p, err := planText("merge_method: passthrough\nslices: [{sources: [{model: a, layer_range: [0, 1]}]}, {sources: [{model: b+adapter, layer_range: [0, 1]}]}]\n", "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if _, err := p.Merge(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	merged, _ := load(t, read(t, filepath.Join("out", "model.safetensors")))
+	for _, x := range merged {
+		if x.DType != format.BF16 {
+			t.Errorf("%v", x.Tensor)
+		}
+	}
+	if config := string(read(t, filepath.Join("out", "config.json"))); len(merged) != 3 || strings.Contains(config, "quantization") {
+		t.Errorf("%v %s", merged, config)
+	}
+}

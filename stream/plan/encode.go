@@ -51,6 +51,9 @@ func (p *planner) encode() (list []encoding) {
 	return list
 }
 
+// wrapped is why an input is no model for how values are stored.
+const wrapped = "it has adapters, another vocabulary, or names of another model"
+
 // plainly says why an output is stored plainly; "" where it is not.
 func (p *planner) plainly() string {
 	ref := p.Reference()
@@ -61,7 +64,7 @@ func (p *planner) plainly() string {
 	case p.Recipe.Params.Text(Quantize.Key) == quantizeNone:
 		return "the recipe says quantize: none"
 	case !shown:
-		return "it has adapters, or names of another model"
+		return wrapped
 	case p.Recipe.DType != format.Invalid || p.Recipe.OutDType != format.Invalid:
 		return "the recipe asks for a type of the output"
 	case p.Output.Container != destination.Directory && p.Output.Container != destination.SingleFile:
@@ -71,6 +74,9 @@ func (p *planner) plainly() string {
 		t := &p.Tensors[i]
 		if t.From != ref && (t.From.terms != ref.terms || !slices.Equal(t.From.decoded, ref.decoded)) { // a configuration speaks of all
 			return t.From.Path + " is stored in another manner"
+		}
+		if _, shown := t.From.Checkpoint.(*quant.Decoded); !shown {
+			return t.From.Path + ": " + wrapped
 		}
 		if t.Action != Fuse || !t.decoded() {
 			continue
