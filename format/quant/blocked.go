@@ -52,6 +52,9 @@ func scalesOf(of, scales []int64, wanted [2]int64) (g, block blockGrid, err erro
 	default:
 		return g, block, fmt.Errorf("scales of shape %v", scales)
 	}
+	other := func() error {
+		return fmt.Errorf("scales of shape %v for a weight of shape %v, which are not those of the declared blocks of %d by %d: the configuration is of another checkpoint, or was changed", scales, of, wanted[0], wanted[1])
+	}
 	for _, d := range []struct {
 		of, scales, wanted int64
 		block              *int64
@@ -66,12 +69,20 @@ func scalesOf(of, scales []int64, wanted [2]int64) (g, block blockGrid, err erro
 		case d.wanted == 0 && d.scales > 0 && d.of%d.scales == 0 && !cutAsUsual(d.of, d.scales):
 			*d.block = d.of / d.scales
 		case d.wanted > 0:
-			return g, block, fmt.Errorf("scales of shape %v for a weight of shape %v, which are not those of the declared blocks of %d by %d: the configuration is of another checkpoint, or was changed", scales, of, wanted[0], wanted[1])
+			return g, block, other()
 		default:
 			return g, block, fmt.Errorf("scales of shape %v for a weight of shape %v, whose blocks have a size that nothing says: config.json's quantization_config has it as weight_block_size", scales, of)
 		}
 	}
+	if halfDeclared(t.rows, g.rows, wanted[0], t.cols, g.cols, wanted[1]) || halfDeclared(t.cols, g.cols, wanted[1], t.rows, g.rows, wanted[0]) {
+		return g, block, other()
+	}
 	return g, block, nil
+}
+
+// halfDeclared reports scales that are of declared blocks one way, and of all the other way, where several blocks are declared.
+func halfDeclared(whole, wholeScales, wholeBlock, of, scales, block int64) bool {
+	return wholeBlock > 0 && block > 0 && wholeScales == 1 && whole > wholeBlock && scales > 1 && scales == (of+block-1)/block
 }
 
 // usualBlock is the size of blocks that most libraries have.

@@ -189,6 +189,12 @@ func TestFloat8Refused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "declared blocks of 64 by 64") {
 		t.Errorf("%v", err)
 	}
+	for _, shape := range [][]int64{{1, 3}, {3, 1}} { // one row, or column, of the declared blocks, where there are three
+		_, err := Show(saved(t, codes, random(r, "a.weight_scale_inv", format.F32, shape...)), Declared{Config: []byte(`{"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}`)})
+		if err == nil || !strings.Contains(err.Error(), "declared blocks of 128 by 128") {
+			t.Errorf("scales of shape %v: %v", shape, err)
+		}
+	}
 	// Without scales they are values.
 	c := saved(t, random(r, "a.weight", format.F8E4M3, 30, 26))
 	if v, err := Show(c, Declared{}); err != nil || v != c {
