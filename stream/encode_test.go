@@ -205,3 +205,46 @@ func TestSlicesOfCodesAndAdapters(t *testing.T) {
 		t.Errorf("%v %s", merged, config)
 	}
 }
+
+// A stack of layers that are stored in different ways is stored plainly: a configuration speaks of all.
+func TestCodesOfOtherTerms(t *testing.T) {
+	dir := t.TempDir()
+	a, b := saveCoded(t, filepath.Join(dir, "a"), 1), saveCoded(t, filepath.Join(dir, "b"), 2)
+	merge := func(name string) *Prepared {
+		t.Helper()
+		p, err := planText("merge_method: passthrough\nparameters: {scale: 0.5}\nslices:\n- sources: [{model: "+a+", layer_range: [0, 1]}]\n- sources: [{model: "+b+", layer_range: [0, 1]}]\n", filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if _, err := p.Merge(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	plain := func(p *Prepared) bool {
+		return len(p.Output.Encoded) == 0 && slices.ContainsFunc(p.Notes, func(n string) bool { return strings.Contains(n, b+" is stored in another manner") })
+	}
+	if p := merge("alike"); len(p.Output.Encoded) != 2 {
+		t.Errorf("%d tensors are encoded: %q", len(p.Output.Encoded), p.Notes)
+	}
+	write(t, filepath.Join(b, "config.json"), []byte(strings.Replace(codedConfig, `"fp8", `, `"fp8", "activation_scheme": "static", `, 1)))
+	if p := merge("other"); !plain(p) {
+		t.Errorf("another configuration: %d tensors are encoded: %q", len(p.Output.Encoded), p.Notes)
+	}
+	// Scales of two rows, and of one, under one configuration that says nothing of them.
+	for seed, model := range []string{a, b} {
+		m := codedModel(uint64(seed))
+		for i, x := range m {
+			if strings.HasSuffix(x.Name, "scale_inv") {
+				rows := int64(3 * (seed + 1))
+				m[i] = floats(x.Name, format.F32, slices.Repeat([]float64{0.5}, int(rows)), rows, 1)
+			}
+		}
+		m.save(t, filepath.Join(model, "model.safetensors"))
+		write(t, filepath.Join(model, "config.json"), []byte(strings.Replace(codedConfig, `, "weight_block_size": [2, 2]`, "", 1)))
+	}
+	if p := merge("rows"); !plain(p) {
+		t.Errorf("other scales: %d tensors are encoded: %q", len(p.Output.Encoded), p.Notes)
+	}
+}

@@ -1,6 +1,9 @@
 package quant
 
 import (
+	"fmt"
+	"strings"
+
 	"weld/format"
 )
 
@@ -60,6 +63,31 @@ func (v *Decoded) Encoding(i int) (*Encoding, bool) {
 		x.Companions = append(x.Companions, stored[j])
 	}
 	return x, true
+}
+
+// Layout describes how the weight is stored but for its size: types, names behind the module's, and what a scale is of. Of two
+// weights under one configuration it is the same.
+func (e *Encoding) Layout() string {
+	module := strings.LastIndexByte(e.Codes.Name, '.') + 1
+	text := fmt.Sprint(e.Codes.Name[module:], " ", e.Codes.DType)
+	for _, c := range e.Companions {
+		name := c.Name
+		if len(name) > module {
+			name = name[module:]
+		}
+		text += fmt.Sprint(", ", name, " ", c.DType)
+		for k, n := range c.Shape {
+			switch {
+			case n == 1:
+				text += " whole"
+			case len(c.Shape) == len(e.Codes.Shape) && n == e.Codes.Shape[k]:
+				text += " each"
+			default:
+				text += " blocks"
+			}
+		}
+	}
+	return text
 }
 
 // StripeBytes is the memory that a stripe takes: its values and what they become.

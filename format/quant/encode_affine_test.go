@@ -172,3 +172,48 @@ func TestNoCode(t *testing.T) {
 	}
 	t.Error("no codes to try")
 }
+
+// Of two codes that are as near, the even one is taken; what is beyond the largest value has its code.
+func TestNearestTies(t *testing.T) {
+	integers := (&affine{codeReader: &bitCodes{bitPacking: bitPacking{bits: 4, values: offsetIntegers[4]}}}).codeTable()
+	floats := (&affine{codeReader: &bitCodes{bitPacking: bitPacking{bits: 4, values: valuesE2M1}}}).codeTable()
+	for _, c := range []struct {
+		table   *codeTable
+		x, want float32
+	}{
+		{integers, 0.5, 0}, {integers, 1.5, 2}, {integers, 2.5, 2}, {integers, -0.5, 0}, {integers, -1.5, -2}, {integers, -2.5, -2}, {integers, 7.5, 7}, {integers, 99, 7}, {integers, -9, -8},
+		{floats, 0.25, 0}, {floats, 0.75, 1}, {floats, 1.25, 1}, {floats, 1.75, 2}, {floats, 2.5, 2}, {floats, 3.5, 4}, {floats, 5, 4}, {floats, 5.1, 6}, {floats, 99, 6},
+		{floats, -0.75, -1}, {floats, -5, -4}, {floats, -99, -6},
+	} {
+		code, ok := c.table.nearest(c.x)
+		got := offsetIntegers[4][code]
+		if c.table == floats {
+			got = valuesE2M1[code]
+		}
+		if !ok || got != c.want {
+			t.Errorf("%v is stored as %v, want %v", c.x, got, c.want)
+		}
+	}
+}
+
+// A stripe is encoded when its last value has come, and not before, in whatever pieces they come.
+func TestStripeWaitsForItsLastValue(t *testing.T) {
+	c, _ := golden(t, "compressed-mixed")
+	v := c.(*Decoded)
+	i, _ := v.Find("layers.f8c.weight")
+	e, _ := v.Encoding(i)
+	values := whole(t, v, i)
+	m := newMemory(append([]format.Tensor{e.Codes}, e.Companions...)...)
+	target := EncodedTarget{Encoding: e}
+	for k := range e.Companions {
+		target.Companions = append(target.Companions, k+1)
+	}
+	q := NewWriter(m, []EncodedTarget{target})
+	last := len(values) - width
+	if err := q.WriteAt(0, 0, values[:last]); err != nil || m.wrote[0] != 0 {
+		t.Fatalf("%d bytes of codes before the last value, %v", m.wrote[0], err)
+	}
+	if err := q.WriteAt(0, int64(last), values[last:]); err != nil || m.wrote[0] != e.Codes.Bytes() {
+		t.Errorf("%d of %d bytes of codes, %v", m.wrote[0], e.Codes.Bytes(), err)
+	}
+}

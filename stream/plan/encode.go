@@ -81,11 +81,29 @@ func (p *planner) plainly() string {
 		if t.Action != Fuse || !t.decoded() {
 			continue
 		}
-		if _, ok := t.encoding(); !ok {
+		e, ok := t.encoding()
+		switch {
+		case !ok:
 			return "weld does not write all of what it decodes there (" + t.Name + ")"
+		case t.From != ref && !p.layouts(ref)[e.Layout()]:
+			return t.From.Path + " is stored in another manner (" + e.Layout() + ")"
 		}
 	}
 	return ""
+}
+
+// layouts are the ways in which an input stores weights.
+func (p *planner) layouts(in *Input) map[string]bool {
+	if p.layoutsOf == nil {
+		p.layoutsOf = make(map[string]bool)
+		view := in.Checkpoint.(*quant.Decoded)
+		for i := range view.Tensors() {
+			if e, ok := view.Encoding(i); ok {
+				p.layoutsOf[e.Layout()] = true
+			}
+		}
+	}
+	return p.layoutsOf
 }
 
 // decoded reports whether the type of a tensor is that of decoded values.

@@ -44,9 +44,10 @@ type planner struct {
 	*Plan
 	out       string // "" if nothing is to be written
 	options   Options
-	remarks   []remark    // of single tensors, which become notes
-	restacked []restacked // runs of layers that slices put together
-	encodes   bool        // the output is stored in the reference's scheme
+	remarks   []remark        // of single tensors, which become notes
+	restacked []restacked     // runs of layers that slices put together
+	encodes   bool            // the output is stored in the reference's scheme
+	layoutsOf map[string]bool // in which the reference stores weights; nil before they are asked for
 }
 
 // New opens the inputs of a recipe and plans its execution; out is "" where
