@@ -88,16 +88,21 @@ func narrowFloats(mantissa int) []float32 {
 	return values
 }
 
-// bitCodes are codes of a few bits, in rows that each begin on a byte.
-type bitCodes struct {
-	tensor int
+// packedRows are rows of codes of a few bits, which each begin on a byte.
+type packedRows struct {
 	bitPacking
 	cols   int64 // codes of a row
 	stride int64 // bytes of a row
 }
 
-// stored implements [codeReader].
-func (c *bitCodes) stored(lo, hi int64) (off, n int64) {
+// bitCodes are codes of a few bits in a tensor.
+type bitCodes struct {
+	tensor int
+	packedRows
+}
+
+// stored are the bytes that elements [lo, hi) have a part in.
+func (c *packedRows) stored(lo, hi int64) (off, n int64) {
 	if lo >= hi {
 		return 0, 0
 	}

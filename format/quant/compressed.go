@@ -240,7 +240,7 @@ func (b *compressedWeight) findPacked(args *compressedArgs) error {
 	if err != nil {
 		return err
 	}
-	b.codeReader = &bitCodes{tensor: b.codes, bitPacking: p, cols: b.shape[n-1], stride: 4 * t.Shape[n-1]}
+	b.codeReader = &bitCodes{b.codes, packedRows{p, b.shape[n-1], 4 * t.Shape[n-1]}}
 	if b.zeros != nil && b.zeros.dtype == format.I32 {
 		b.zeros.packed = &p
 	}
@@ -297,7 +297,7 @@ func (b *compressedWeight) findNarrow(args *compressedArgs, family string) error
 	if args.Bits == 6 {
 		values = valuesE2M3
 	}
-	b.codeReader = &bitCodes{tensor: b.codes, bitPacking: bitPacking{bits: args.Bits, values: values}, cols: b.shape[n-1], stride: t.Shape[n-1]}
+	b.codeReader = &bitCodes{b.codes, packedRows{bitPacking{bits: args.Bits, values: values}, b.shape[n-1], t.Shape[n-1]}}
 	return nil
 }
 

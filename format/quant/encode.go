@@ -7,36 +7,14 @@ import (
 	"weld/format"
 )
 
-// Encoding is how the values of a tensor are stored in an output: as codes and companions that have the names, types and
-// shapes of those of a weight of the checkpoint which the output resembles.
+// Encoding is how the values of a tensor are stored in an output: as codes and companions, each with its name, type and shape. It may belong
+// to a weight of a reference, whose unchanged blocks keep their bytes.
 type Encoding struct {
 	Codes      format.Tensor
-	Companions []format.Tensor
+	Companions []format.Tensor // the first has the scales; what the others have is not made of values
 
-	view    *Decoded
-	index   int // of the weight in the view
-	encoder encoder
-	beside  []int // the companions in the checkpoint
-}
-
-// encoder stores the values of one weight, a stripe at a time: some rows of one matrix, in which blocks lie whole.
-type encoder interface {
-	decoder
-	// of is the shape, and the rows of a stripe; the last one of a matrix may be cut.
-	of() (g blockGrid, rows int64)
-	// scaled is the companion that encode makes.
-	scaled() int
-	// encode fills in the codes and the scales of a stripe, which begins at a row of a matrix. A block whose values are
-	// those of the reference keeps its bytes.
-	encode(from codeLender, s *stripe, slice, top int64) error
-}
-
-// stripe is the values of some rows, and what they become.
-type stripe struct {
-	values        []float32
-	codes, scales []byte
-	scalesAt      int64     // in the tensor of scales
-	row           []float32 // memory for one row
+	coding
+	reference *reference // nil for none
 }
 
 // mostStripe is the most bytes of values of a stripe: whoever writes collects a few of them.
@@ -44,25 +22,30 @@ const mostStripe = 16 << 20
 
 // Encoding is how the values of a tensor of the view are stored; false if they are plain, or in a manner that weld does not write.
 func (v *Decoded) Encoding(i int) (*Encoding, bool) {
-	e, ok := v.from[i].decoder.(encoder)
+	d, ok := v.from[i].decoder.(codable)
 	if !ok {
 		return nil, false
 	}
-	g, rows := e.of()
-	if rows == 0 || min(rows, g.rows)*g.cols*width > mostStripe {
+	c, scales, ok := d.coding()
+	if !ok || !c.fits() {
 		return nil, false
 	}
-	stored := v.Checkpoint.Tensors()
-	x := &Encoding{view: v, index: i, encoder: e, Codes: stored[v.from[i].index], beside: []int{e.scaled()}}
-	for _, j := range v.from[i].hides {
-		if j != e.scaled() {
-			x.beside = append(x.beside, j)
+	stored, from := v.Checkpoint.Tensors(), &v.from[i]
+	e := &Encoding{Codes: stored[from.index], coding: c, reference: &reference{view: v, weight: from, scales: scales}}
+	e.Companions = append(e.Companions, stored[scales])
+	for _, j := range from.hides {
+		if j != scales {
+			e.reference.beside = append(e.reference.beside, j)
+			e.Companions = append(e.Companions, stored[j])
 		}
 	}
-	for _, j := range x.beside {
-		x.Companions = append(x.Companions, stored[j])
-	}
-	return x, true
+	return e, true
+}
+
+// codable are decoders of what can be written, too.
+type codable interface {
+	// coding is how values become the codes that are decoded, and the tensor that their scales are; false if weld does not write them.
+	coding() (c coding, scales int, ok bool)
 }
 
 // Layout describes how the weight is stored but for its size: types, names behind the module's, and what a scale is of. Of two
@@ -92,6 +75,5 @@ func (e *Encoding) Layout() string {
 
 // StripeBytes is the memory that a stripe takes: its values and what they become.
 func (e *Encoding) StripeBytes() int64 {
-	g, rows := e.encoder.of()
-	return min(rows, g.rows) * g.cols * (width + 2)
+	return min(e.stripeRows(), e.rows) * e.cols * (width + 2)
 }

@@ -74,7 +74,7 @@ func (s *search) modelopt(module string, i int, t format.Tensor) error {
 		scheme: "nvfp4", name: t.Name, shape: shape, plain: format.BF16, codes: i, hides: hides,
 		decoder: &affine{
 			blockGrid:  g,
-			codeReader: &bitCodes{tensor: i, bitPacking: bitPacking{bits: 4, values: modeloptValues}, cols: g.cols, stride: t.Shape[1]},
+			codeReader: &bitCodes{i, packedRows{bitPacking{bits: 4, values: modeloptValues}, g.cols, t.Shape[1]}},
 			scales: &levelGrid{
 				scaleGrid: scaleGrid{tensor: j, dtype: scales.DType, blockGrid: blockGrid{1, g.rows, g.cols / modeloptGroup}, block: blockGrid{1, 1, modeloptGroup}},
 				global:    k,

@@ -29,8 +29,7 @@ type EncodedTarget struct {
 func NewWriter(w format.Writer, targets []EncodedTarget) *Writer {
 	q := &Writer{Writer: w, encoded: make(map[int]*encodedTensor, len(targets))}
 	for _, t := range targets {
-		g, rows := t.encoder.of()
-		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: g, high: rows, stripes: make(map[int64]*collectedStripe)}
+		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: t.coding.blockGrid, high: t.stripeRows(), stripes: make(map[int64]*collectedStripe)}
 	}
 	return q
 }
@@ -124,13 +123,10 @@ func (t *encodedTensor) complete(begin, values int64) bool {
 func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 	defer q.free.Put(s)
 	row := begin / t.grid.cols
-	room := t.view.rooms.Get().(*[]float32)
-	defer t.view.rooms.Put(room)
-	if err := t.encoder.encode(codeLender{Checkpoint: t.view.Checkpoint, scratch: *room}, s, row/t.grid.rows, row%t.grid.rows); err != nil {
+	if err := t.reference.lend(func(r *lentReference) error { return t.encode(s, row/t.grid.rows, row%t.grid.rows, r) }); err != nil {
 		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
 	}
-	off, _ := t.encoder.stored(begin, begin+int64(len(s.values)))
-	if err := q.Writer.WriteAt(t.Codes, off, s.codes); err != nil {
+	if err := q.Writer.WriteAt(t.Codes, s.codesAt, s.codes); err != nil {
 		return err
 	}
 	return q.Writer.WriteAt(t.Companions[0], s.scalesAt, s.scales)
@@ -139,11 +135,8 @@ func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 // copyCompanions writes what belongs to the codes and is not made of the values, once.
 func (t *encodedTensor) copyCompanions(w format.Writer) error {
 	t.copied.Do(func() {
-		for k := 1; k < len(t.beside) && t.failed == nil; k++ {
-			from := codeLender{Checkpoint: t.view.Checkpoint}
-			t.failed = from.with(t.beside[k], 0, t.Encoding.Companions[k].Bytes(), func(data []byte) error {
-				return w.WriteAt(t.EncodedTarget.Companions[k], 0, data)
-			})
+		if t.reference != nil {
+			t.failed = t.reference.copyBeside(func(k int, data []byte) error { return w.WriteAt(t.Companions[1+k], 0, data) })
 		}
 	})
 	return t.failed

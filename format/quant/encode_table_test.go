@@ -175,8 +175,8 @@ func TestNoCode(t *testing.T) {
 
 // Of two codes that are as near, the even one is taken; what is beyond the largest value has its code.
 func TestNearestTies(t *testing.T) {
-	integers := (&affine{codeReader: &bitCodes{bitPacking: bitPacking{bits: 4, values: offsetIntegers[4]}}}).codeTable()
-	floats := (&affine{codeReader: &bitCodes{bitPacking: bitPacking{bits: 4, values: valuesE2M1}}}).codeTable()
+	integers := &offsetTables[4]
+	floats := &tableE2M1
 	for _, c := range []struct {
 		table   *codeTable
 		x, want float32
@@ -215,5 +215,49 @@ func TestStripeWaitsForItsLastValue(t *testing.T) {
 	}
 	if err := q.WriteAt(0, int64(last), values[last:]); err != nil || m.wrote[0] != e.Codes.Bytes() {
 		t.Errorf("%d of %d bytes of codes, %v", m.wrote[0], e.Codes.Bytes(), err)
+	}
+}
+
+// Without a reference every block is made of its values, and the rest of a row's last byte is zero, whatever memory a stripe had before.
+func TestCodesWithoutReference(t *testing.T) {
+	const rows, cols, bits = 40, 33, 3
+	r := rand.New(rand.NewPCG(11, 12))
+	w := &tableWriter{&offsetTables[bits], packedRows{bitPacking{bits: bits, values: offsetIntegers[bits]}, cols, 16}}
+	e := &Encoding{
+		Codes:      format.Tensor{Name: "a.weight_packed", DType: format.I32, Shape: []int64{rows, 4}},
+		Companions: []format.Tensor{{Name: "a.weight_scale", DType: format.F32, Shape: []int64{rows, 3}}},
+		coding:     coding{blockGrid{1, rows, cols}, blockGrid{1, 1, 11}, format.F32, w},
+	}
+	values, data := make([]float32, rows*cols), make([]byte, 4*rows*cols)
+	for i := range values {
+		values[i] = float32(r.NormFloat64())
+	}
+	format.Encode(format.F32, data, values)
+	m := newMemory(e.Codes, e.Companions[0])
+	q := NewWriter(m, []EncodedTarget{{e, 0, []int{1}}})
+	s := q.borrow(rows*cols, cols)
+	for i := range s.codes {
+		s.codes[i] = 0xff
+	}
+	q.free.Put(s)
+	if err := q.WriteAt(0, 0, data); err != nil {
+		t.Fatal(err)
+	}
+	scales := make([]float32, rows*3)
+	format.Decode(format.F32, scales, m.tensors[1])
+	got := make([]float32, cols)
+	for row := range rows {
+		line := m.tensors[0][16*row:][:16]
+		w.unpack(got, line, 0)
+		for col, x := range got {
+			if scale := scales[row*3+col/11]; math.Abs(float64(x*scale-values[row*cols+col])) > float64(scale)*0.50001 {
+				t.Errorf("row %d, column %d: %v is stored as %v", row, col, values[row*cols+col], x*scale)
+			}
+		}
+		for i := w.bit(cols); i < 128; i++ {
+			if line[i/8]>>(i%8)&1 != 0 {
+				t.Fatalf("row %d: bit %d is set behind the codes", row, i)
+			}
+		}
 	}
 }
