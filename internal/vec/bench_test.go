@@ -54,6 +54,8 @@ func kernels(n int) []kernel {
 		limits[i] = Limits{int32(i), int32(i) + 1<<20}
 	}
 
+	scales, largest, nibbles := make([]float32, (n+31)/32), make([]float32, (n+31)/32), [16]float32{1: 0.5, 2: 1}
+	Fill(scales, 0.004)
 	again := slices.Clone(x)
 	p64, q64 := make([]float64, n), make([]float64, n)
 	Exponentials(p64, x, 1)
@@ -83,6 +85,13 @@ func kernels(n int) []kernel {
 		{"EncodeF64", 12 * n, func() { EncodeF64(raw, x) }},
 		{"EncodeF8E4M3", 5 * n, func() { EncodeF8E4M3(raw[:n], x) }},
 		{"EncodeF8E5M2", 5 * n, func() { EncodeF8E5M2(raw[:n], x) }},
+		{"DecodeNibbleGroups", 9 * n / 2, func() { DecodeNibbleGroups(dst, codes8, &nibbles, nil, scales, 32) }},
+		{"DecodeI8Groups", 5 * n, func() { DecodeI8Groups(dst, codes8, nil, scales, 32) }},
+		{"RaiseToLargest", 4 * n, func() { RaiseToLargest(largest, x, 32) }},
+		{"EncodeF8E4M3Groups", 5 * n, func() { EncodeF8E4M3Groups(raw[:n], x, scales, 32) }},
+		{"EncodeE2M1Groups", 9 * n / 2, func() { result.equal = EncodeE2M1Groups(raw, x, scales, 32) }},
+		{"EncodeI4Groups", 9 * n / 2, func() { result.equal = EncodeI4Groups(raw, x, nil, scales, 32) }},
+		{"EncodeI8Groups", 5 * n, func() { result.equal = EncodeI8Groups(raw[:n], x, nil, scales, 32) }},
 		{"EncodeBF16/float64", 10 * n, func() { EncodeBF16(narrow, x64) }},
 		{"EncodeF16/float64", 10 * n, func() { EncodeF16(narrow, x64) }},
 		{"EncodeF32/float64", 12 * n, func() { EncodeF32(wide, x64) }},
