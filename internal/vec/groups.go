@@ -23,11 +23,12 @@ func DecodeNibbleGroups(dst []float32, src []byte, values *[16]float32, zeros, s
 	}
 }
 
-// DecodeI8Groups fills dst with (code − zero) × scale of signed bytes, as [DecodeNibbleGroups] does.
-func DecodeI8Groups(dst []float32, src []byte, zeros, scales []float32, group int) {
+// DecodeI8Groups fills dst with (code − zero) × scale, as [DecodeNibbleGroups] does, of signed bytes of which the bits of flip are flipped: codes that are
+// stored with 128 added have 0x80, others 0.
+func DecodeI8Groups(dst []float32, src []byte, flip byte, zeros, scales []float32, group int) {
 	src = src[:len(dst)]
-	for n := decodeI8GroupsSIMD(dst, src, zeros, scales, group); n < len(dst); n++ {
-		dst[n] = restored(float32(int8(src[n])), zeros, scales, n/group)
+	for n := decodeI8GroupsSIMD(dst, src, flip, zeros, scales, group); n < len(dst); n++ {
+		dst[n] = restored(float32(int8(src[n]^flip)), zeros, scales, n/group)
 	}
 }
 

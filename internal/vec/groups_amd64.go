@@ -42,7 +42,7 @@ func decodeNibbleGroupsSIMD(dst []float32, src []byte, values *[16]float32, zero
 	return n
 }
 
-func decodeI8GroupsSIMD(dst []float32, src []byte, zeros, scales []float32, group int) int {
+func decodeI8GroupsSIMD(dst []float32, src []byte, flip byte, zeros, scales []float32, group int) int {
 	n := groupBlocks(len(dst), group, groupStep)
 	if n == 0 {
 		return 0
@@ -50,9 +50,9 @@ func decodeI8GroupsSIMD(dst []float32, src []byte, zeros, scales []float32, grou
 	zero, step := zerosAt(zeros, groupsOf(n, group))
 	scale := &scales[:groupsOf(n, group)][0]
 	if level == AVX512 {
-		decodeI8GroupsAVX512(&dst[0], &src[0], zero, scale, n, group, step)
+		decodeI8GroupsAVX512(&dst[0], &src[0], zero, scale, n, group, step, flip)
 	} else {
-		decodeI8GroupsAVX2(&dst[0], &src[0], zero, scale, n, group, step)
+		decodeI8GroupsAVX2(&dst[0], &src[0], zero, scale, n, group, step, flip)
 	}
 	return n
 }
@@ -110,7 +110,7 @@ func encodeI4GroupsSIMD(dst []byte, src, zeros, scales []float32, group int) (n 
 	return n, encodeI4GroupsAVX2(&dst[0], &src[0], zero, scale, n, group, step)
 }
 
-func encodeI8GroupsSIMD(dst []byte, src, zeros, scales []float32, group int) (n int, ok bool) {
+func encodeI8GroupsSIMD(dst []byte, src []float32, flip byte, zeros, scales []float32, group int) (n int, ok bool) {
 	n = groupBlocks(len(src), group, groupStep)
 	if n == 0 {
 		return 0, true
@@ -118,9 +118,9 @@ func encodeI8GroupsSIMD(dst []byte, src, zeros, scales []float32, group int) (n 
 	zero, step := zerosAt(zeros, groupsOf(n, group))
 	scale := &scales[:groupsOf(n, group)][0]
 	if level == AVX512 {
-		return n, encodeI8GroupsAVX512(&dst[0], &src[0], zero, scale, n, group, step)
+		return n, encodeI8GroupsAVX512(&dst[0], &src[0], zero, scale, n, group, step, flip)
 	}
-	return n, encodeI8GroupsAVX2(&dst[0], &src[0], zero, scale, n, group, step)
+	return n, encodeI8GroupsAVX2(&dst[0], &src[0], zero, scale, n, group, step, flip)
 }
 
 // n is a positive multiple of what divides group: groupStep, of E4M3 block. Zero points are step bytes apart.
@@ -132,10 +132,10 @@ func decodeNibbleGroupsAVX2(dst *float32, src *byte, values *[16]float32, zeros,
 func decodeNibbleGroupsAVX512(dst *float32, src *byte, values *[16]float32, zeros, scales *float32, n, group, step int)
 
 //go:noescape
-func decodeI8GroupsAVX2(dst *float32, src *byte, zeros, scales *float32, n, group, step int)
+func decodeI8GroupsAVX2(dst *float32, src *byte, zeros, scales *float32, n, group, step int, flip byte)
 
 //go:noescape
-func decodeI8GroupsAVX512(dst *float32, src *byte, zeros, scales *float32, n, group, step int)
+func decodeI8GroupsAVX512(dst *float32, src *byte, zeros, scales *float32, n, group, step int, flip byte)
 
 //go:noescape
 func raiseToLargestAVX2(largest, x *float32, n, group int)
@@ -162,7 +162,7 @@ func encodeI4GroupsAVX2(dst *byte, src, zeros, scales *float32, n, group, step i
 func encodeI4GroupsAVX512(dst *byte, src, zeros, scales *float32, n, group, step int) (ok bool)
 
 //go:noescape
-func encodeI8GroupsAVX2(dst *byte, src, zeros, scales *float32, n, group, step int) (ok bool)
+func encodeI8GroupsAVX2(dst *byte, src, zeros, scales *float32, n, group, step int, flip byte) (ok bool)
 
 //go:noescape
-func encodeI8GroupsAVX512(dst *byte, src, zeros, scales *float32, n, group, step int) (ok bool)
+func encodeI8GroupsAVX512(dst *byte, src, zeros, scales *float32, n, group, step int, flip byte) (ok bool)

@@ -118,8 +118,8 @@ codes:
 	VZEROUPPER
 	RET
 
-// func decodeI8GroupsAVX2(dst *float32, src *byte, zeros, scales *float32, n, group, step int)
-TEXT ·decodeI8GroupsAVX2(SB), NOSPLIT, $0-56
+// func decodeI8GroupsAVX2(dst *float32, src *byte, zeros, scales *float32, n, group, step int, flip byte)
+TEXT ·decodeI8GroupsAVX2(SB), NOSPLIT, $0-57
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ zeros+16(FP), R9
@@ -127,6 +127,7 @@ TEXT ·decodeI8GroupsAVX2(SB), NOSPLIT, $0-56
 	MOVQ n+32(FP), CX
 	MOVQ group+40(FP), R10
 	MOVQ step+48(FP), R11
+	VPBROADCASTB flip+56(FP), X12
 	FILL_Y(NAN32, X13, Y13)
 
 group:
@@ -137,8 +138,10 @@ group:
 	ADDQ         $4, R8
 
 codes:
-	VPMOVSXBD (SI), Y0
-	VPMOVSXBD 8(SI), Y1
+	VPXOR     (SI), X12, X0
+	VPSRLDQ   $8, X0, X1
+	VPMOVSXBD X0, Y0
+	VPMOVSXBD X1, Y1
 	VCVTDQ2PS Y0, Y0
 	VCVTDQ2PS Y1, Y1
 	VSUBPS    Y4, Y0, Y0
@@ -160,8 +163,8 @@ codes:
 	VZEROUPPER
 	RET
 
-// func decodeI8GroupsAVX512(dst *float32, src *byte, zeros, scales *float32, n, group, step int)
-TEXT ·decodeI8GroupsAVX512(SB), NOSPLIT, $0-56
+// func decodeI8GroupsAVX512(dst *float32, src *byte, zeros, scales *float32, n, group, step int, flip byte)
+TEXT ·decodeI8GroupsAVX512(SB), NOSPLIT, $0-57
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ zeros+16(FP), R9
@@ -169,6 +172,7 @@ TEXT ·decodeI8GroupsAVX512(SB), NOSPLIT, $0-56
 	MOVQ n+32(FP), CX
 	MOVQ group+40(FP), R10
 	MOVQ step+48(FP), R11
+	VPBROADCASTB flip+56(FP), X12
 	FILL_Z(NAN32, Z14)
 
 group:
@@ -179,7 +183,8 @@ group:
 	ADDQ         $4, R8
 
 codes:
-	VPMOVSXBD (SI), Z0
+	VPXOR     (SI), X12, X0
+	VPMOVSXBD X0, Z0
 	VCVTDQ2PS Z0, Z0
 	VSUBPS    Z4, Z0, Z0
 	VMULPS    Z5, Z0, Z0

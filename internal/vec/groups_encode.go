@@ -35,14 +35,14 @@ func EncodeI4Groups(dst []byte, src, zeros, scales []float32, group int) (ok boo
 	return ok
 }
 
-// EncodeI8Groups stores len(dst) elements as src / scale + zero, as [EncodeI4Groups] does, from −128 to 127, as signed bytes.
-func EncodeI8Groups(dst []byte, src, zeros, scales []float32, group int) (ok bool) {
+// EncodeI8Groups stores len(dst) elements as src / scale + zero, as [EncodeI4Groups] does, from −128 to 127, in bytes as [DecodeI8Groups] takes them.
+func EncodeI8Groups(dst []byte, src []float32, flip byte, zeros, scales []float32, group int) (ok bool) {
 	src = src[:len(dst)]
-	n, ok := encodeI8GroupsSIMD(dst, src, zeros, scales, group)
+	n, ok := encodeI8GroupsSIMD(dst, src, flip, zeros, scales, group)
 	for ; n < len(src); n++ {
 		q := quotient(src[n], zeros, scales, n/group)
 		ok = ok && q == q
-		dst[n] = uint8(wholeWithin(q, -128, 127))
+		dst[n] = uint8(wholeWithin(q, -128, 127)) ^ flip
 	}
 	return ok
 }

@@ -265,8 +265,8 @@ elements:
 	VZEROUPPER
 	RET
 
-// func encodeI8GroupsAVX2(dst *byte, src, zeros, scales *float32, n, group, step int) (ok bool)
-TEXT ·encodeI8GroupsAVX2(SB), NOSPLIT, $0-57
+// func encodeI8GroupsAVX2(dst *byte, src, zeros, scales *float32, n, group, step int, flip byte) (ok bool)
+TEXT ·encodeI8GroupsAVX2(SB), NOSPLIT, $0-65
 	MOVQ  dst+0(FP), DI
 	MOVQ  src+8(FP), SI
 	MOVQ  zeros+16(FP), R9
@@ -274,6 +274,7 @@ TEXT ·encodeI8GroupsAVX2(SB), NOSPLIT, $0-57
 	MOVQ  n+32(FP), CX
 	MOVQ  group+40(FP), R10
 	MOVQ  step+48(FP), R11
+	VPBROADCASTB flip+56(FP), X12
 	FILL_Y(LEAST_I8, X8, Y8)
 	FILL_Y(MOST_I8, X9, Y9)
 	VPXOR Y13, Y13, Y13
@@ -294,6 +295,7 @@ elements:
 	VPERMQ    $0xd8, Y0, Y0
 	VEXTRACTI128 $1, Y0, X1
 	VPACKSSWB X1, X0, X0
+	VPXOR     X12, X0, X0
 	VMOVDQU   X0, (DI)
 	ADDQ      $64, SI
 	ADDQ      $16, DI
@@ -302,12 +304,12 @@ elements:
 	TESTQ     CX, CX
 	JNZ       group
 	VPTEST    Y13, Y13
-	SETEQ     ok+56(FP)
+	SETEQ     ok+64(FP)
 	VZEROUPPER
 	RET
 
-// func encodeI8GroupsAVX512(dst *byte, src, zeros, scales *float32, n, group, step int) (ok bool)
-TEXT ·encodeI8GroupsAVX512(SB), NOSPLIT, $0-57
+// func encodeI8GroupsAVX512(dst *byte, src, zeros, scales *float32, n, group, step int, flip byte) (ok bool)
+TEXT ·encodeI8GroupsAVX512(SB), NOSPLIT, $0-65
 	MOVQ  dst+0(FP), DI
 	MOVQ  src+8(FP), SI
 	MOVQ  zeros+16(FP), R9
@@ -315,6 +317,7 @@ TEXT ·encodeI8GroupsAVX512(SB), NOSPLIT, $0-57
 	MOVQ  n+32(FP), CX
 	MOVQ  group+40(FP), R10
 	MOVQ  step+48(FP), R11
+	VPBROADCASTB flip+56(FP), X12
 	FILL_Z(LEAST_I8, Z8)
 	FILL_Z(MOST_I8, Z9)
 	KXORW K2, K2, K2
@@ -329,7 +332,9 @@ group:
 elements:
 	VMOVUPS (SI), Z0
 	WHOLE_Z(Z0)
-	VPMOVDB Z0, (DI)
+	VPMOVDB Z0, X0
+	VPXOR   X12, X0, X0
+	VMOVDQU X0, (DI)
 	ADDQ    $64, SI
 	ADDQ    $16, DI
 	SUBQ    $16, DX
@@ -337,6 +342,6 @@ elements:
 	TESTQ   CX, CX
 	JNZ     group
 	KORTESTW K2, K2
-	SETEQ   ok+56(FP)
+	SETEQ   ok+64(FP)
 	VZEROUPPER
 	RET

@@ -4,7 +4,7 @@ package vec
 
 func decodeNibbleGroupsSIMD([]float32, []byte, *[16]float32, []float32, []float32, int) int { return 0 }
 
-func decodeI8GroupsSIMD([]float32, []byte, []float32, []float32, int) int { return 0 }
+func decodeI8GroupsSIMD([]float32, []byte, byte, []float32, []float32, int) int { return 0 }
 
 func raiseToLargestSIMD([]float32, []float32, int) int { return 0 }
 
@@ -16,6 +16,6 @@ func encodeI4GroupsSIMD([]byte, []float32, []float32, []float32, int) (n int, ok
 	return 0, true
 }
 
-func encodeI8GroupsSIMD([]byte, []float32, []float32, []float32, int) (n int, ok bool) {
+func encodeI8GroupsSIMD([]byte, []float32, byte, []float32, []float32, int) (n int, ok bool) {
 	return 0, true
 }

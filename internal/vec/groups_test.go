@@ -112,8 +112,14 @@ func TestDecodeGroups(t *testing.T) {
 		src = srcRoom[len(srcRoom)-n:]
 		copy(src, codes)
 		Fill(dst, 42)
-		DecodeI8Groups(dst, src, zeros, scales, group)
-		check("DecodeI8Groups", dst, func(i int) float32 { return float32(int8(codes[i])) })
+		flip := byte(r.IntN(2) * 0x80)
+		DecodeI8Groups(dst, src, flip, zeros, scales, group)
+		check("DecodeI8Groups", dst, func(i int) float32 {
+			if flip != 0 {
+				return float32(int(codes[i]) - 128)
+			}
+			return float32(int8(codes[i]))
+		})
 		if slices.ContainsFunc(dstRoom[:len(dstRoom)-n-behind], func(x float32) bool { return x != 42 }) ||
 			slices.ContainsFunc(dstRoom[len(dstRoom)-behind:], func(x float32) bool { return x != 42 }) {
 			t.Fatalf("%d in groups of %d: wrote around", n, group)
@@ -197,7 +203,12 @@ func groupEncoders() []groupEncoder {
 			return code
 		}, e2m1},
 		{"EncodeI4Groups", 4, true, EncodeI4Groups, func(q float32) uint8 { return uint8(nearestOf(fours, within(q, fours))) }, fours},
-		{"EncodeI8Groups", 8, true, EncodeI8Groups, func(q float32) uint8 { return uint8(nearestOf(eights, within(q, eights)) - 128) }, eights},
+		{"EncodeI8Groups", 8, true, func(dst []byte, src, zeros, scales []float32, group int) bool {
+			return EncodeI8Groups(dst, src, 0, zeros, scales, group)
+		}, func(q float32) uint8 { return uint8(nearestOf(eights, within(q, eights)) - 128) }, eights},
+		{"EncodeI8Groups flipped", 8, true, func(dst []byte, src, zeros, scales []float32, group int) bool {
+			return EncodeI8Groups(dst, src, 0x80, zeros, scales, group)
+		}, func(q float32) uint8 { return uint8(nearestOf(eights, within(q, eights))) }, eights},
 	}
 }
 

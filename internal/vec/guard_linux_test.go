@@ -99,12 +99,12 @@ func TestArithmeticFault(t *testing.T) {
 		one, edge := make([]float32, 1), memory(a)[4*n-64:]
 		check("DecodeNibbleGroups", func() { DecodeNibbleGroups(fits, edge, new([16]float32), nil, one, len(fits)) })
 		check("DecodeNibbleGroups writing", func() { DecodeNibbleGroups(a, fit, new([16]float32), nil, one, len(a)) })
-		check("DecodeI8Groups", func() { DecodeI8Groups(fits, edge, nil, one, len(fits)) })
+		check("DecodeI8Groups", func() { DecodeI8Groups(fits, edge, 0, nil, one, len(fits)) })
 		check("RaiseToLargest", func() { RaiseToLargest(one, a, len(a)) })
 		check("EncodeF8E4M3Groups", func() { EncodeF8E4M3Groups(fit[:len(a)], a, one, len(a)) })
 		check("EncodeE2M1Groups", func() { EncodeE2M1Groups(fit, a, one, len(a)) })
 		check("EncodeI4Groups", func() { EncodeI4Groups(fit, a, nil, one, len(a)) })
-		check("EncodeI8Groups", func() { EncodeI8Groups(fit[:len(a)], a, nil, one, len(a)) })
+		check("EncodeI8Groups", func() { EncodeI8Groups(fit[:len(a)], a, 0, nil, one, len(a)) })
 		rank := 0
 		check("Below", func() { rank += Below(a, 3) })
 		check("HasBits", func() { HasBits(make([]uint32, words(len(a))), a, 1) })
