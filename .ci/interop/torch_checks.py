@@ -10,14 +10,17 @@ import textwrap
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 import numpy as np
 import safetensors.torch
 import torch
 
 import chat
+import compressed
 import fp8
 import hub_cache
+import libraries
 import sta
 import stacks
 from checkpoints import Failure, Family, Skipped, bf16, expect, expect_equal, load, save
@@ -272,6 +275,118 @@ def fp8_models(weld):
     return f"{len(merged)} tensors"
 
 
+def compressed_models(weld):
+    """Checkpoints of compressed-tensors: weld decodes what the library does, merges them to what the library makes of the merged values, and
+    transformers loads that with the values that weld sees in it."""
+    try:
+        import compressed_tensors  # noqa: F401
+    except ImportError as error:
+        raise Skipped(str(error)) from None
+    for name in compressed.SCHEMES:
+        compressed_scheme(weld, name)
+    return ", ".join(compressed.SCHEMES)
+
+
+def compressed_scheme(weld, name):
+    """One scheme of compressed_models."""
+    scheme = compressed.SCHEMES[name]
+    paths = [weld.place("-" + name) for _ in range(2)]
+    first = compressed.save_model(paths[0], 1, name)
+    compressed.save_model(paths[1], 2, name)
+    a, b = (decoded(weld, path) for path in paths)
+    expect(all(x.dtype == torch.float32 for x in a.values()), f"{name}: {sorted({x.dtype for x in a.values()})}")
+    compressed_values(paths[0], a, name)
+    args = [x for path, w in zip(paths, ("0.25", "0.75")) for x in ("--model", path, "--weight", w)]
+    out = weld.merge("--method", "linear", *args, out="")
+    merged = safetensors.torch.load_file(out / "model.safetensors")
+    values = {k: 0.25 * x + 0.75 * b[k] for k, x in a.items()}
+    if not scheme.written:
+        expect(set(merged) == set(values), f"{name}: tensors {sorted(set(merged) ^ set(values))}")
+        expect(all(torch.equal(x, values[k].to(x.dtype)) for k, x in merged.items()), f"{name}: other values are stored plainly")
+        return
+    want = compressed.stored(values, name)
+    expect(set(merged) == set(want) == set(first), f"{name}: tensors {sorted(set(merged) ^ set(want))}")
+    for k, x in merged.items():
+        got, by_library = x, want[k]
+        if name == "mxfp8" and k + "_scale" in want:
+            kept = ~compressed.widened(values[k])
+            got, by_library = (y.view(torch.uint8).unflatten(-1, (-1, 32))[kept] for y in (got, by_library))
+        elif name == "mxfp8" and k.endswith("_scale"):
+            kept = ~compressed.widened(values[k.removesuffix("_scale")])
+            expect(torch.equal(x[~kept] + 1, want[k][~kept]), f"{name}: the scales of {k} that were twice as large are other ones")
+            got, by_library = got[kept], by_library[kept]
+        expect(compressed.same_codes(got, by_library), f"{name}: the library stores another {k}")
+    compressed_values(out, decoded(weld, out), name)
+
+
+def decoded(weld, path):
+    """A checkpoint's values, as weld decodes them."""
+    return safetensors.torch.load_file(weld.merge("--method", "passthrough", "--quantize", "none", "--model", path, "--out-dtype", "float32"))
+
+
+def compressed_values(path, values, name):
+    """transformers loads a checkpoint of compressed-tensors with these values, and computes what a plain model of them does."""
+    scheme = compressed.SCHEMES[name]
+    model, info = compressed.loaded(path, dequantize=True)
+    expect(not info, f"{name}: transformers: {info}")
+    state = model.state_dict()
+    for k, x in values.items():
+        y = state[k]
+        if scheme.narrow and "_proj" in k:
+            x, y = x.bfloat16(), y.bfloat16()
+        expect(torch.equal(x, y), f"{name}: {k}: transformers has {y.dtype} and other values, the largest difference {(x.float() - y.float()).abs().max()}")
+    if scheme.runs and not scheme.activations and not scheme.narrow:
+        model, info = compressed.loaded(path, dequantize=False)
+        plain = compressed.llama(0)
+        plain.load_state_dict(values)
+        expect(not info and torch.equal(compressed.logits(model), compressed.logits(plain)), f"{name}: other logits than a plain model of these values has")
+
+
+def gpt_oss_models(weld):
+    """MXFP4 of gpt-oss has the values that transformers decodes, and so has what weld makes of two such models."""
+    paths = [weld.place("-gpt-oss") for _ in range(2)]
+    for seed, path in enumerate(paths):
+        libraries.save_gpt_oss(path, seed)
+    args = [x for path in paths for x in ("--model", path)]
+    merged = weld.merge("--method", "linear", *args, out="")
+    for path in (paths[0], merged):
+        values = decoded(weld, path)
+        model, info = libraries.loaded_gpt_oss(path)
+        expect(not info, f"transformers: {info}")
+        state = model.state_dict()
+        expect(set(state) == set(values), f"tensors {sorted(set(state) ^ set(values))}")
+        for k, x in values.items():
+            expect(torch.equal(x, state[k]), f"{path}: {k}: transformers decodes other values")
+
+
+def values_of_libraries(weld, module, configs):
+    """Weights that a library stored through transformers have the values in weld that the library makes of them."""
+    try:
+        __import__(module)
+        configs = configs()
+    except ImportError as error:
+        raise Skipped(str(error)) from None
+    plain = weld.place("-plain")
+    compressed.llama(1).save_pretrained(plain)
+    for name, config in configs.items():
+        path = weld.place("-" + name)
+        want = libraries.save_quantized(plain, config, path)
+        expect_equal({k: to_numpy(x) for k, x in decoded(weld, path).items()}, {k: to_numpy(x) for k, x in want.items()}, f"{module} {name}")
+        sizes = sum(f.stat().st_size for f in path.glob("*.safetensors"))
+        expect(sizes < sum(f.stat().st_size for f in plain.glob("*.safetensors")) * 2 / 3, f"{module} {name}: nothing was quantised")
+    return ", ".join(configs)
+
+
+def bitsandbytes_models(weld):
+    """nf4, fp4 and int8 as bitsandbytes stores them."""
+    return values_of_libraries(weld, "bitsandbytes", libraries.bitsandbytes_configs)
+
+
+def torchao_models(weld):
+    """Tensors of torchao's classes, flattened."""
+    return values_of_libraries(weld, "torchao", libraries.torchao_configs)
+
+
 def needs_transformers(check):
     """check, skipped where transformers cannot be imported."""
 
@@ -315,5 +430,6 @@ def hub_environment(weld):
 
 CHECKS = [
     torch_load_file, torch_files_converted, hub_environment,
-    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models)),
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, compressed_models, gpt_oss_models,
+                              bitsandbytes_models, torchao_models)),
 ]

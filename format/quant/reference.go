@@ -1,8 +1,6 @@
 package quant
 
 import (
-	"math"
-
 	"weld/internal/vec"
 )
 
@@ -83,13 +81,14 @@ func (r *reference) copyBeside(write func(k int, data []byte) error) error {
 	return nil
 }
 
-// sameValues reports whether two rows have the same values: zeros of either sign are one, as sums with nothing make of −0 a 0.
+// sameValues reports whether two rows have the same values: zeros of either sign are one, as sums with nothing make of −0 a 0, and so are all
+// that are no number.
 func sameValues(a, b []float32) bool {
 	if vec.EqualBits(a, b) {
 		return true
 	}
 	for i, x := range a {
-		if y := b[i]; x != y && math.Float32bits(x) != math.Float32bits(y) {
+		if y := b[i]; x != y && (x == x || y == y) {
 			return false
 		}
 	}
