@@ -131,6 +131,8 @@ type Span struct {
 	Out         []byte    // to be filled by the last stage
 	Outs        [][]byte  // instead, one for each method that works [Joint] with others
 	OutDType    format.DType
+	// Again says that the last stage has been through these tiles before, and has counted what is in them.
+	Again bool
 }
 
 // Operand is the bytes of one source for a span.

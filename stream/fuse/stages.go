@@ -57,7 +57,9 @@ func (st *produceStage[T]) Span(s *Scratch, sp *Span) error {
 		if err != nil {
 			return err
 		}
-		st.nonfinite.Add(n)
+		if !sp.Again {
+			st.nonfinite.Add(n)
+		}
 	}
 	return nil
 }

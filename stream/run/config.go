@@ -65,6 +65,16 @@ type Sink interface {
 	Abort(cause error)
 }
 
+// Measuring is a sink that sees some tensors whole before it is given the first of their bytes, such as one that stores values by a
+// scale of all of them. The last stage of such a tensor is gone through twice.
+type Measuring interface {
+	Sink
+	// Measures reports whether it sees a tensor first.
+	Measures(tensor int) bool
+	// Measure is shown what WriteAt will be given, each byte once. The last call for a tensor returns before the first of WriteAt.
+	Measure(tensor int, off int64, p []byte) error
+}
+
 // copied reports whether the tensor's bytes are copied.
 func (t *Tensor) copied() bool { return t.Copied.From != nil }
 

@@ -12,9 +12,10 @@ type task struct {
 	tensor int
 	of     Tensor
 	stages []fuse.Stage // nil for a copy
+	twice  bool         // the last stage but one is a rehearsal of the last
 	batch  int          // tensors from this one on that one worker takes through all their stages; 0 for none
 	cost   int64        // bytes that its stages hold
-	bytes  int64        // that its last stage reads
+	bytes  int64        // that its last stage reads, and its rehearsal
 
 	tiles       // of the stage under way
 	stage int   // under way

@@ -33,6 +33,9 @@ func (w *walk) bytes() (n int64) {
 	for i := range w.config.Tensors.Len() {
 		if w.config.Tensors.Describe(i, &t); !t.copied() || w.writes() {
 			n += t.ReadBytes(w.reads)
+			if !t.copied() && w.measures(i) {
+				n += t.ReadBytes(w.reads)
+			}
 		}
 	}
 	return n
@@ -97,7 +100,12 @@ func (w *walk) open(t *task, tensor int) bool {
 		if s, ok := last.(fuse.Sampling); ok {
 			t.bytes = int64(float64(t.bytes) * float64(s.Tiling().Covered()) / float64(s.Tiling().Elements()))
 		}
-		w.config.Progress.correct(t.bytes - t.of.ReadBytes(w.reads))
+		expected := t.of.ReadBytes(w.reads)
+		if w.measures(tensor) {
+			t.rehearse()
+			expected *= 2
+		}
+		w.config.Progress.correct(t.bytes - expected)
 	}
 	t.tiles = w.Enter(t, 0)
 	return true

@@ -71,7 +71,7 @@ func (w *worker) process(it item, lo, hi int64) error {
 	if it.stages == nil {
 		return w.copy(it, lo, hi)
 	}
-	writes := w.walk.writes() && it.stage == len(it.stages)-1
+	writes := w.walk.writes() && it.yields()
 	size := int64(it.of.DType.Bits() / 8)
 	w.span.OutDType, w.span.Out, w.span.Outs = it.of.DType, nil, nil
 	if writes {
@@ -92,7 +92,7 @@ func (w *worker) process(it item, lo, hi int64) error {
 		return nil
 	}
 	for v, out := range w.walk.sinks {
-		if err := out.WriteAt(it.tensor, lo*size, w.outs[v][:(hi-lo)*size]); err != nil {
+		if err := it.hand(out, lo*size, w.outs[v][:(hi-lo)*size]); err != nil {
 			return err
 		}
 	}
@@ -103,6 +103,7 @@ func (w *worker) process(it item, lo, hi int64) error {
 func (w *worker) part(it item, at, whole elements) error {
 	stage := it.stages[it.stage]
 	w.span.Tiling, w.span.First, w.span.Last = it.tiling, it.first, it.last
+	w.span.Again = it.twice && !it.rehearses()
 	if len(w.span.Outs) > 0 {
 		w.span.Out = w.span.Outs[0]
 	}
@@ -112,7 +113,7 @@ func (w *worker) part(it item, at, whole elements) error {
 	if err := mmapio.Guard(w.views, func() error { return stage.Span(&w.scratch, &w.span) }); err != nil {
 		return err
 	}
-	if it.stage == len(it.stages)-1 {
+	if it.yields() {
 		w.walk.config.Progress.Advance(w.lent)
 	}
 	if at != whole {

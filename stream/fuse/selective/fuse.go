@@ -62,7 +62,9 @@ func (st *fuseStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 		}
 	}
 	for m, n := range kept {
-		st.models[m].kept.Add(n)
+		if !sp.Again {
+			st.models[m].kept.Add(n)
+		}
 	}
 	return nil
 }
@@ -113,7 +115,9 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 	out := sum.result()
 	vec.Apply(out, base, T(st.Lambda), out)
 	n, err := fuse.Encode(st.Finisher, sp, t, out)
-	st.nonfinite.Add(n)
+	if !sp.Again {
+		st.nonfinite.Add(n)
+	}
 	return err
 }
 

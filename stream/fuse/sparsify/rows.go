@@ -66,7 +66,7 @@ func (st inRows) Span(s *fuse.Scratch, sp *fuse.Span) error {
 
 // span cuts a whole tile out of a span, and into ordinary tiles.
 func (r rows) span(sp *fuse.Span, t fuse.Tile) *fuse.Span {
-	part := &fuse.Span{Tiling: r.tiles, First: r.tiles.TileOf(t.Lo), Last: r.tiles.TileOf(t.Hi-1) + 1, OutDType: sp.OutDType}
+	part := &fuse.Span{Tiling: r.tiles, First: r.tiles.TileOf(t.Lo), Last: r.tiles.TileOf(t.Hi-1) + 1, OutDType: sp.OutDType, Again: sp.Again}
 	cut := func(o fuse.Operand) fuse.Operand {
 		if o.Data == nil {
 			return o
