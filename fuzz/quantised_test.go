@@ -323,7 +323,13 @@ func checkEncoded(t *testing.T, v *quant.Decoded, i int, e *quant.Encoding, valu
 			target.Companions = append(target.Companions, j)
 		}
 	}
-	if err := quant.NewWriter(w, []quant.EncodedTarget{target}).WriteAt(target.Codes, 0, values); err != nil {
+	q := quant.NewWriter(w, []quant.EncodedTarget{target})
+	if q.Measures(target.Codes) {
+		if err := q.Measure(target.Codes, 0, values); err != nil {
+			t.Fatalf("%q: %v", v.Tensors()[i].Name, err)
+		}
+	}
+	if err := q.WriteAt(target.Codes, 0, values); err != nil {
 		return // there is no code for it
 	}
 	shown, err := quant.Show(&again, declared)

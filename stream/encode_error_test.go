@@ -69,7 +69,7 @@ func errorTable() []errorRow {
 		}
 		return c
 	}
-	return []errorRow{
+	rows := []errorRow{
 		bytes.row("FP8, blocks of 128 × 128", `{"quant_method": "fp8", "weight_block_size": [128, 128]}`, scalesOf{"weight_scale_inv", format.F32, [2]int{128, 128}, fp8}),
 		bytes.row("FP8, blocks, scales of E8M0", `{"quant_method": "fp8", "weight_block_size": [128, 128], "scale_fmt": "ue8m0"}`, scalesOf{"weight_scale_inv", format.F8E8M0, [2]int{128, 128}, func(largest float64) float64 { return math.Exp2(math.Ceil(math.Log2(largest / 448))) }}),
 		bytes.row("FP8, rows", compressed("float-quantized", `"num_bits": 8, "type": "float", "strategy": "channel"`), scalesOf{"weight_scale", format.BF16, [2]int{1, errorCols}, fp8}),
@@ -84,6 +84,7 @@ func errorTable() []errorRow {
 		narrow(6, 3).row("MXFP6", compressed("mxfp6-pack-quantized", `"num_bits": 6, "type": "float", "strategy": "group", "group_size": 32`), scalesOf{"weight_scale", format.U8, [2]int{1, 32}, mx(1.9375, 2)}),
 		bytes.row("MXFP8", compressed("mxfp8-quantized", `"num_bits": 8, "type": "float", "strategy": "group", "group_size": 32`), scalesOf{"weight_scale", format.U8, [2]int{1, 32}, mx(1.75, 8)}),
 	}
+	return append(rows, levelRows(rows[10])...)
 }
 
 // A mean of two quantised models, written back, is as near the exact one as that stored in their scheme once: at most a fiftieth farther,

@@ -69,7 +69,7 @@ func windowBytes(c destination.Container, workers int) int64 {
 func config(p *plan.Plan, method fuse.Method, outputs int, budget run.Budget, o Options) run.Config {
 	c := run.Config{Tensors: tensors{p}, Method: method, Budget: budget, Progress: o.Progress, Sinks: outputs}
 	if outputs == 1 {
-		c.ReadBytes = p.Costs.ReadBytes
+		c.ReadBytes = p.Costs.ReadBytes + p.Costs.AgainBytes
 	}
 	if p.Output != nil {
 		c.Block = p.Output.Container.Block()

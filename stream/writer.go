@@ -22,7 +22,7 @@ import (
 	"weld/stream/run"
 )
 
-// writer is an output being written, as its plan lays it out. It is a [run.Sink].
+// writer is an output being written, as its plan lays it out. It is a [run.Measuring].
 type writer struct {
 	format.Writer
 	plan    *plan.Plan
@@ -124,6 +124,20 @@ func (w *writer) packTargets() ([]safetensors.Target, error) {
 func (w *writer) WriteAt(tensor int, off int64, p []byte) error {
 	if err := w.Writer.WriteAt(tensor, off, p); err != nil {
 		return fmt.Errorf("write tensor %q of %s: %w", w.plan.Tensors[tensor].Name, w.out.Path, err)
+	}
+	return nil
+}
+
+// Measures implements [run.Measuring].
+func (w *writer) Measures(tensor int) bool {
+	q, encodes := w.Writer.(*quant.Writer)
+	return encodes && q.Measures(tensor)
+}
+
+// Measure implements [run.Measuring].
+func (w *writer) Measure(tensor int, off int64, p []byte) error {
+	if err := w.Writer.(*quant.Writer).Measure(tensor, off, p); err != nil {
+		return fmt.Errorf("measure tensor %q of %s: %w", w.plan.Tensors[tensor].Name, w.out.Path, err)
 	}
 	return nil
 }

@@ -17,13 +17,12 @@ class Scheme(NamedTuple):
     activations: bool = False  # are rounded, too, so that logits are others
     narrow: bool = False  # the library decodes to bfloat16, whatever the model has, and computes nothing in float32
     runs: bool = True  # transformers computes with codes as they are (findings)
-    written: bool = True  # by weld; else plainly
 
 
 SCHEMES = {
     "int4": Scheme({"num_bits": 4, **GROUPS}),
     "int4_channels": Scheme({"num_bits": 4, "strategy": "channel"}),
-    "int4_zeros": Scheme({"num_bits": 4, "symmetric": False, **GROUPS}, runs=False, written=False),
+    "int4_zeros": Scheme({"num_bits": 4, "symmetric": False, **GROUPS}, runs=False),
     "int8_packed": Scheme({"num_bits": 8, **GROUPS}),
     "int8": Scheme({"num_bits": 8, "strategy": "channel"}, activations=True),
     "fp8": Scheme({"num_bits": 8, "type": "float", "strategy": "channel"}, activations=True),
@@ -31,8 +30,7 @@ SCHEMES = {
     "mxfp4": Scheme({"num_bits": 4, **MX}, narrow=True),
     "mxfp6": Scheme({"num_bits": 6, **MX}, narrow=True),
     "mxfp8": Scheme({"num_bits": 8, **MX}, narrow=True),
-    "nvfp4": Scheme({"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16, "scale_dtype": torch.float8_e4m3fn},
-                    narrow=True, written=False),
+    "nvfp4": Scheme({"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16, "scale_dtype": torch.float8_e4m3fn}, narrow=True),
 }
 
 
@@ -56,8 +54,13 @@ def extremes(w, args):
     return w.amin(-1), w.amax(-1)
 
 
-def compress(model, name):
-    """Rounds a model's linear layers to nearest by a scheme; the compressor that did."""
+def served(whole, old):
+    """A scale of scales; an old one that still does for the values stays in its place."""
+    return old if old is not None and old <= whole * (1 + 2**-20) and whole <= 64 * old else whole
+
+
+def compress(model, name, reference={}):
+    """Rounds a model's linear layers to nearest by a scheme; the compressor that did. reference is what a model was stored as before."""
     from compressed_tensors.compressors import ModelCompressor
     from compressed_tensors.quantization import QuantizationArgs, QuantizationConfig, QuantizationScheme, apply_quantization_config
     from compressed_tensors.quantization.utils import calculate_qparams, generate_gparam
@@ -66,11 +69,12 @@ def compress(model, name):
     inputs = QuantizationArgs(num_bits=8, type=args.type, strategy="token", dynamic=True) if SCHEMES[name].activations else None
     scheme = QuantizationScheme(targets=["Linear"], weights=args, input_activations=inputs)
     apply_quantization_config(model, QuantizationConfig(config_groups={"group_0": scheme}, ignore=["lm_head"]), show_progress=False)
-    for layer in model.modules():
+    for module, layer in model.named_modules():
         if getattr(layer, "quantization_scheme", None) is not None:
             whole = None
             if args.strategy == "tensor_group":
-                whole = layer.weight_global_scale.data = generate_gparam(layer.weight.min(), layer.weight.max())
+                whole = served(generate_gparam(layer.weight.min(), layer.weight.max()), reference.get(module + ".weight_global_scale"))
+                layer.weight_global_scale.data = whole
             scale, zero = calculate_qparams(*extremes(layer.weight.data, args), args, whole)
             layer.weight_scale.data = scale.to(layer.weight_scale.dtype)
             layer.weight_zero_point.data = zero.to(layer.weight_zero_point.dtype)
@@ -87,11 +91,11 @@ def save_model(path, seed, name):
     return load_file(path / "model.safetensors")
 
 
-def stored(values, name):
-    """What the library stores of a model's values."""
+def stored(values, name, reference):
+    """What the library stores of a model's values, in the place of a model that it stored."""
     model = llama(0)
     model.load_state_dict(values)
-    compress(model, name)
+    compress(model, name, reference)
     return {k: v.clone() for k, v in model.state_dict().items()}
 
 

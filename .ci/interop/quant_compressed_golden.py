@@ -5,6 +5,8 @@
 writes compressed-NAME.safetensors as the library has it, with the quantization_config that it writes in the file's metadata under "config", and
 compressed-NAME.want.safetensors with the values. Release 0.20.1 writes the layouts of today, 0.12.2 those that it no longer knows.
 Both are in requirements-compressed.txt. Values are those of the library in float32; of a bfloat16 model they are bfloat16, as the library rounds them.
+compressed-NAME-other.safetensors is a model of other weights in the schemes of NAME, and compressed-NAME-other.want.safetensors those weights as they were
+before the library stored them.
 """
 
 import json
@@ -50,11 +52,18 @@ def today():
     from compressed_tensors.quantization.lifecycle.forward import dequantize
     from compressed_tensors.quantization.utils import calculate_qparams, generate_gparam
 
-    def model(name, sizes, groups, ignore, dtype):
-        """A model of layers, each by a scheme of its own."""
-        torch.manual_seed(1)
+    def model(name, sizes, groups, ignore, dtype, seed=1):
+        """A model of layers, each by a scheme of its own. Other weights are larger, and have a block of zeros."""
+        torch.manual_seed(seed)
         m = torch.nn.Module()
         m.layers = torch.nn.ModuleDict({k: torch.nn.Linear(cols, rows, bias=k == "w4", dtype=dtype) for k, (rows, cols) in sizes.items()})
+        weights = {}
+        if seed != 1:
+            for k, layer in m.layers.items():
+                layer.weight.data = 3 * torch.randn(layer.weight.shape)
+                if k.startswith("nv"):
+                    layer.weight.data[1, :16] = 0
+                weights[f"layers.{k}.weight"] = layer.weight.data.clone()
         config = QuantizationConfig(config_groups={k: QuantizationScheme(**g) for k, g in groups.items()}, ignore=ignore)
         apply_quantization_config(m, config, show_progress=False)
         for k, layer in m.layers.items():
@@ -99,7 +108,7 @@ def today():
             compressor.update_config(d)
             with open(os.path.join(d, "config.json")) as f:
                 config = json.load(f)["quantization_config"]
-        golden(name, stored, want, config)
+        golden(name, stored, weights or want, config)
 
     def unpack(packed, bits):
         from compressed_tensors.compressors.mxfp6.helpers import unpack_fp6_from_uint8
@@ -130,13 +139,18 @@ def today():
     schemes["f8b"] = scheme("layers.f8b", inputs=f8, num_bits=8, type="float", strategy="block", block_structure=[8, 16])
     schemes["f8g"] = scheme("Linear", num_bits=8, type="float", group_size=8)
     model("mixed", sizes, schemes, ["re:.*plain"], torch.float32)
+    del sizes["plain"]
+    model("mixed-other", sizes, schemes, [], torch.float32, seed=2)
 
     mx = dict(type="float", strategy="group", group_size=32, scale_dtype=torch.uint8)
     nv = dict(num_bits=4, type="float", strategy="tensor_group", group_size=16, scale_dtype=torch.float8_e4m3fn)
-    model("narrow", {"nv": (7, 48), "nva": (3, 32), "mx4": (5, 64), "mx6": (5, 96), "mx8": (5, 64)}, {
+    sizes = {"nv": (7, 48), "nva": (3, 32), "mx4": (5, 64), "mx6": (5, 96), "mx8": (5, 64)}
+    schemes = {
         "nv": scheme("layers.nv", **nv), "nva": scheme("layers.nva", inputs=QuantizationArgs(**{**nv, "dynamic": "local"}), **nv),
         "mx4": scheme("layers.mx4", num_bits=4, **mx), "mx6": scheme("layers.mx6", num_bits=6, **mx), "mx8": scheme("layers.mx8", num_bits=8, **mx),
-    }, [], torch.float32)
+    }
+    model("narrow", sizes, schemes, [], torch.float32)
+    model("narrow-other", sizes, schemes, [], torch.float32, seed=2)
 
     model("bf16", {"w4": (9, 64), "i8": (6, 64), "f8": (9, 20)}, {
         "w4": scheme("layers.w4", num_bits=4, group_size=16, symmetric=False), "i8": scheme("layers.i8", inputs=static, num_bits=8, strategy="channel"),
@@ -157,9 +171,9 @@ def earlier():
     def args_of(**args):
         return QuantizationArgs(**args)
 
-    r = torch.Generator().manual_seed(2)
+    r, other = torch.Generator().manual_seed(2), torch.Generator().manual_seed(3)
     # Columns in an order of their own; words of three-bit codes that are not filled.
-    stored, want, groups = {}, {}, {}
+    stored, want, groups, others, plain = {}, {}, {}, {}, {}
     for name, rows, cols, args in (
         ("order", 6, 64, args_of(num_bits=4, group_size=16, actorder="group")),
         ("order_zero", 5, 64, args_of(num_bits=4, group_size=8, actorder="group", symmetric=False)),
@@ -177,17 +191,28 @@ def earlier():
                 g_idx.fill_(-1)
         codes = quantize(w, scale, zero, args, dtype=torch.int8, g_idx=g_idx)
         key = f"layers.{name}."
-        if args.symmetric:
-            stored |= {key + k: v for k, v in PackedQuantizationCompressor().compress_weight(w, scale, args, zero, g_idx).items()}
-        else:
-            stored |= {key + "weight_packed": pack_to_int32(codes, args.num_bits), key + "weight_shape": torch.tensor(w.shape),
+
+        def store(to, w, scale, zero, codes):
+            if args.symmetric:
+                to |= {key + k: v for k, v in PackedQuantizationCompressor().compress_weight(w, scale, args, zero, g_idx).items()}
+            else:
+                to |= {key + "weight_packed": pack_to_int32(codes, args.num_bits), key + "weight_shape": torch.tensor(w.shape),
                        key + "weight_zero_point": pack_to_int32(zero.to(torch.int8), args.num_bits, packed_dim=0)}
-        stored[key + "weight_scale"] = scale
-        if g_idx is not None:
-            stored[key + "weight_g_idx"] = g_idx
+            to[key + "weight_scale"] = scale
+            if g_idx is not None:
+                to[key + "weight_g_idx"] = g_idx
+
+        store(stored, w, scale, zero, codes)
+        w2 = 3 * torch.randn(rows, cols, generator=other)
+        columns = torch.arange(cols) if g_idx is None or name == "unfilled" else g_idx.argsort(stable=True)
+        scale2, zero2 = calculate_qparams(*minmax(w2[:, columns], args), args)
+        store(others, w2, scale2, zero2, quantize(w2, scale2, zero2, args, dtype=torch.int8, g_idx=g_idx))
+        plain[key + "weight"] = w2
         want[key + "weight"] = dequantize(codes, scale, zero if not args.symmetric else None, args, g_idx=g_idx)
         groups[name] = {"targets": [f"layers.{name}"], "weights": args.model_dump(mode="json")}
-    golden("earlier", stored, want, {"quant_method": "compressed-tensors", "format": "pack-quantized", "version": version, "config_groups": groups, "ignore": []})
+    config = {"quant_method": "compressed-tensors", "format": "pack-quantized", "version": version, "config_groups": groups, "ignore": []}
+    golden("earlier", stored, want, config)
+    golden("earlier-other", others, plain, config)
 
     for name, compressor, half in (("sparse", BitmaskCompressor(BitmaskConfig()), False), ("sparse24", Sparse24BitMaskCompressor(Sparse24BitMaskConfig()), True)):
         state, scales = {}, {}

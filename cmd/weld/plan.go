@@ -55,7 +55,11 @@ func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 		}
 		say(w, "  carried from %s: %s\n", from, strings.Join(summary.Carried, ", "))
 	}
-	say(w, "%s fused, %d copied; %s, the last one reads %s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), decimal(summary.ReadBytes))
+	again := ""
+	if summary.AgainBytes > 0 {
+		again = fmt.Sprintf(", and looks at %s of it twice, for scales of whole tensors", decimal(summary.AgainBytes))
+	}
+	say(w, "%s fused, %d copied; %s, the last one reads %s%s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), decimal(summary.ReadBytes), again)
 	memory := binary(p.Budget.Memory)
 	if p.Budget.Beyond > 0 {
 		memory += fmt.Sprintf(" and %s, since headers and plan take %s", binary(p.Budget.Beyond), binary(p.Budget.Held))

@@ -172,6 +172,7 @@ func checkIndex(from codeLender, tensor int, cols, groups int64) (inOrder bool, 
 type wholeCodes struct {
 	tensor int
 	dtype  format.DType
+	bits   int // that integers have, of those of their type
 }
 
 // stored implements [codeReader].

@@ -161,7 +161,7 @@ type int8Decoder struct {
 
 // decode implements [pieced].
 func (d *int8Decoder) decode(from codeLender, dst []float32, lo int64) error {
-	if err := (wholeCodes{d.codes, d.dtype}).numbers(from, dst, lo); err != nil {
+	if err := (wholeCodes{d.codes, d.dtype, d.dtype.Bits()}).numbers(from, dst, lo); err != nil {
 		return err
 	}
 	if err := d.scales.multiply(from, dst, lo, d.blockGrid); err != nil {

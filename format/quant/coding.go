@@ -10,13 +10,16 @@ import (
 )
 
 // coding is how values become codes and scales: by the shape of their tensor, the blocks that scales are of, and types. It knows no names, and
-// nothing of files. Values come a stripe at a time: some rows of one matrix, in which blocks lie whole. A stripe is cut into bands, each of which is
-// a row of blocks.
+// nothing of files. Values come a stripe at a time: some rows of one matrix, in which blocks lie whole, unless their scales were measured. A stripe is
+// cut into bands, each of which is a row of blocks.
 type coding struct {
 	blockGrid           // the values
 	block     blockGrid // that one scale is of, in one matrix; those at the edges are cut
 	scaleType format.DType
 	codes     codeWriter
+	level     *scaleLevel   // nil where scales have no scale
+	zeros     *zeroCoding   // nil where values are codes × scale
+	turned    *turnedCoding // nil where codes lie as values do; else codes is nil
 }
 
 // codeWriter writes one kind of codes, in rows that begin on a byte each.
@@ -25,80 +28,141 @@ type codeWriter interface {
 	stored(lo, hi int64) (off, n int64)
 	// scale stores the scale of a block by its largest magnitude, and returns what it is read as.
 	scale(d format.DType, dst []byte, largest float32) float32
-	// encode stores values in a row of codes, from a column on. The values are divided by their scale. It is false if one of them is NaN, and
-	// there is no code for it.
+	// encode stores values in a row of codes, from a column on. The values are divided by their scale. It is false if one of them is not
+	// finite, and there is no code for it.
 	encode(row []byte, col int64, values []float32) bool
 }
 
 // stripe is the values of some rows, and what they become.
 type stripe struct {
-	values        []float32
-	codes, scales []byte
-	codesAt       int64 // in the tensor of codes
-	scalesAt      int64 // in the tensor of scales
-	kept          []bool
-	row           []float32 // memory for one row
+	values               []float32
+	codes, scales, zeros []byte
+	codesAt              int64 // in the tensor of codes
+	scalesAt, zerosAt    int64 // in the tensors of scales and zero points
+	kept                 []bool
+	row                  []float32 // memory for one row
+	sorted               []float32 // another, where columns have an order
+	turned               []float32 // the values column by column, where codes lie so
+	decoded              []byte    // likewise, the reference's values
+}
+
+// given is what is known of a tensor whose stripes are encoded.
+type given struct {
+	reference *lentReference // nil for none
+	measured  *measured      // settled; nil for none
+	order     []int32        // its columns by their groups; nil where groups are runs of columns
+}
+
+// fits reports whether blocks fit into a stripe.
+func (c *coding) fits() bool {
+	return c.block.slices <= 1 && min(c.block.rows, c.rows)*c.cols*width <= mostStripe
+}
+
+// together is how many rows have to lie in one stripe.
+func (c *coding) together() int64 {
+	switch {
+	case !c.fits():
+		return 1
+	case c.zeros != nil:
+		return max(c.block.rows, c.zeros.unit())
+	}
+	return c.block.rows
 }
 
 // stripeRows are the rows of a stripe; the last one of a matrix may be cut. Blocks of few rows make a stripe together.
 func (c *coding) stripeRows() int64 {
-	return c.block.rows * max(1, pieceElements/max(1, c.block.rows*c.cols))
+	elements := int64(pieceElements)
+	if c.turned != nil {
+		elements = turnedElements
+	}
+	return c.together() * max(1, elements/max(1, c.together()*c.cols))
 }
 
-// fits reports whether a stripe can be held.
-func (c *coding) fits() bool {
-	return c.block.slices <= 1 && min(c.stripeRows(), c.rows)*c.cols*width <= mostStripe
+// encodable reports whether a stripe can be held, and what is measured.
+func (c *coding) encodable() bool {
+	g := c.scaleGrid()
+	return min(c.together(), c.rows)*c.cols*width <= mostStripe && (c.fits() || g.slices*g.rows*g.cols <= mostRanges)
 }
 
-// scaleCols are the scales of a band.
-func (c *coding) scaleCols() int64 { return (c.cols + c.block.cols - 1) / c.block.cols }
+// scaleGrid are the scales.
+func (c *coding) scaleGrid() blockGrid {
+	ceil := func(n, by int64) int64 { return (n + max(1, by) - 1) / max(1, by) }
+	return blockGrid{ceil(c.slices, c.block.slices), ceil(c.rows, c.block.rows), ceil(c.cols, c.block.cols)}
+}
 
 // scaleBytes are the bytes of the scales of a band.
-func (c *coding) scaleBytes() int64 { return c.scaleCols() * int64(c.scaleType.Bits()/8) }
+func (c *coding) scaleBytes() int64 { return c.scaleGrid().cols * int64(c.scaleType.Bits()/8) }
 
 // encode fills in the codes and the scales of a stripe, which begins at a row of a matrix. A block whose values are those of the
 // reference, if there is one, keeps its bytes.
-func (c *coding) encode(s *stripe, slice, top int64, reference *lentReference) error {
-	rows, high := int64(len(s.values))/c.cols, c.block.rows
-	bands, first := (rows+high-1)/high, (slice*c.rows+top)*c.cols
-	at, n := c.stored(first, first+int64(len(s.values)))
-	s.codesAt, s.codes = at, slices.Grow(s.codes[:0], int(n))[:n]
-	clear(s.codes) // rows of packed codes may end before their last byte
-	s.scalesAt = (slice*((c.rows+high-1)/high) + top/high) * c.scaleBytes()
-	s.scales = slices.Grow(s.scales[:0], int(bands*c.scaleBytes()))[:bands*c.scaleBytes()]
-	s.kept = slices.Grow(s.kept[:0], int(c.scaleCols()))[:c.scaleCols()]
-	for k := range bands {
-		begin := first + k*high*c.cols
-		end := min(begin+high*c.cols, first+int64(len(s.values)))
-		off, n := c.stored(begin, end)
-		b := band{
-			coding: c, begin: begin, codesAt: off, scalesAt: s.scalesAt + k*c.scaleBytes(),
-			values: s.values[begin-first : end-first], codes: s.codes[off-at : off-at+n], scales: s.scales[k*c.scaleBytes():][:c.scaleBytes()], kept: s.kept,
+func (c *coding) encode(s *stripe, slice, top int64, g given) error {
+	rows, first := int64(len(s.values))/c.cols, (slice*c.rows+top)*c.cols
+	c.lay(s, slice, top)
+	if g.order != nil {
+		s.sorted = slices.Grow(s.sorted[:0], int(c.cols))[:c.cols]
+	}
+	if len(s.zeros) > 0 && g.reference != nil {
+		if err := g.reference.copyScales(0, nil, s.zerosAt, s.zeros); err != nil {
+			return err
 		}
-		clear(b.kept)
-		if reference != nil {
-			if err := reference.keep(&b, s.row); err != nil {
-				return err
-			}
+	}
+	for at, k := top, int64(0); at < top+rows; k++ {
+		end := min((at/c.block.rows+1)*c.block.rows, top+rows)
+		begin := first + (at-top)*c.cols
+		off, n := c.stored(begin, begin+(end-at)*c.cols)
+		b := band{
+			coding: c, given: &g, slice: slice, top: at, begin: begin, codesAt: off,
+			values: s.values[begin-first:][:(end-at)*c.cols], codes: s.codes[off-s.codesAt:][:n], zeros: s.zeros, zeroRow: k, kept: s.kept, room: s.row[:c.cols], sorted: s.sorted,
+		}
+		if c.fits() {
+			b.scalesAt, b.scales = s.scalesAt+k*c.scaleBytes(), s.scales[k*c.scaleBytes():][:c.scaleBytes()]
 		}
 		if err := b.encode(); err != nil {
 			return err
 		}
+		at = end
 	}
 	return nil
+}
+
+// lay finds memory for what a stripe becomes, and where that goes. Scales that were measured are written beside it.
+func (c *coding) lay(s *stripe, slice, top int64) {
+	rows, first := int64(len(s.values))/c.cols, (slice*c.rows+top)*c.cols
+	grid := c.scaleGrid()
+	at, n := c.stored(first, first+int64(len(s.values)))
+	s.codesAt, s.codes = at, slices.Grow(s.codes[:0], int(n))[:n]
+	clear(s.codes) // rows of packed codes may end before their last byte
+	s.kept = slices.Grow(s.kept[:0], int(grid.cols))[:grid.cols]
+	s.scales, s.zeros = s.scales[:0], s.zeros[:0]
+	if !c.fits() {
+		return
+	}
+	begin, end := slice*grid.rows+top/c.block.rows, slice*grid.rows+(top+rows-1)/c.block.rows+1
+	s.scalesAt, n = begin*c.scaleBytes(), (end-begin)*c.scaleBytes()
+	s.scales = slices.Grow(s.scales, int(n))[:n]
+	if c.zeros != nil {
+		s.zerosAt, n = c.zeros.stored(begin, end, grid.cols)
+		s.zeros = slices.Grow(s.zeros, int(n))[:n]
+		clear(s.zeros)
+	}
 }
 
 // stored are the bytes of the codes of elements.
 func (c *coding) stored(lo, hi int64) (off, n int64) { return c.codes.stored(lo, hi) }
 
-// band is a row of blocks: their values, which encode changes, and what they become.
+// band is a row of blocks, or a part of one: their values, which encode changes, and what they become.
 type band struct {
 	*coding
+	*given
+	slice, top        int64 // the first row
 	begin             int64 // the first element
 	codesAt, scalesAt int64 // in their tensors
 	values            []float32
 	codes, scales     []byte
-	kept              []bool // blocks that have their codes and scales
+	zeros             []byte    // of the stripe
+	zeroRow           int64     // of them, the band's
+	kept              []bool    // blocks that have their codes and scales
+	room, sorted      []float32 // for one row each
 }
 
 // columns are those of a block.
@@ -108,6 +172,11 @@ func (b *band) columns(k int64) (lo, hi int64) {
 
 // encode stores the blocks that are not kept.
 func (b *band) encode() error {
+	clear(b.kept)
+	b.sort(b.values)
+	if err := b.keep(); err != nil {
+		return err
+	}
 	for k, kept := range b.kept {
 		if kept {
 			continue
@@ -121,26 +190,89 @@ func (b *band) encode() error {
 
 // encodeBlock stores one block.
 func (b *band) encodeBlock(k int64) error {
+	f, err := b.factors(k)
+	if err != nil {
+		return err
+	}
 	lo, hi := b.columns(k)
-	largest := float32(0)
-	for row := lo; row < int64(len(b.values)); row += b.cols {
-		largest = max(largest, largestFinite(b.values[row:row+hi-lo]))
-	}
-	size := int64(b.scaleType.Bits() / 8)
-	scale := b.coding.codes.scale(b.scaleType, b.scales[k*size:][:size], largest)
-	if math.IsInf(float64(scale), 1) {
-		return fmt.Errorf("values up to %v have no scale of %v", largest, b.scaleType)
-	}
 	for row := int64(0); row < int64(len(b.values)); row += b.cols {
 		values := b.values[row+lo : row+hi]
-		vec.Div(values, values, scale)
+		vec.Div(values, values, f.scale)
+		if f.zero != 0 {
+			for i := range values {
+				values[i] += f.zero
+			}
+		}
 		at, _ := b.stored(b.begin+row, b.begin+row+1)
-		if !b.coding.codes.encode(b.codes[at-b.codesAt:], lo, values) {
-			i := slices.IndexFunc(values, func(x float32) bool { return x != x })
-			return fmt.Errorf("element %d is NaN, for which there is no code", b.begin+row+lo+int64(i))
+		if !b.put(b.codes[at-b.codesAt:], lo, values) {
+			i := slices.IndexFunc(values, isNotFinite)
+			return noCode(b.begin+row+b.column(lo+int64(i)), values[i])
 		}
 	}
 	return nil
+}
+
+func isNotFinite(x float32) bool { return x-x != 0 }
+
+// noCode is the error for a value that no code stands for.
+func noCode(element int64, x float32) error {
+	return fmt.Errorf("element %d is %v, for which there is no code", element, x)
+}
+
+// factors are those of a block, by what was measured, or by its values.
+func (b *band) factors(k int64) (factors, error) {
+	if !b.fits() {
+		return b.measured.factors[b.measured.rangeOf(b.slice, b.top)+k], nil
+	}
+	lo, hi := b.columns(k)
+	var x extremes
+	for row := lo; row < int64(len(b.values)); row += b.cols {
+		x = x.and(b.extremesOf(b.values[row : row+hi-lo]))
+	}
+	var global float32
+	if b.measured != nil {
+		global = b.measured.global
+	}
+	size := int64(b.scaleType.Bits() / 8)
+	f, err := b.factorsOf(b.scales[k*size:][:size], x, global)
+	if err == nil && b.coding.zeros != nil {
+		b.coding.zeros.put(b.zeros, b.zeroRow, k, int64(len(b.kept)), f.zero)
+	}
+	return f, err
+}
+
+// factorsOf stores the scale of a block by its extremes.
+func (c *coding) factorsOf(dst []byte, x extremes, global float32) (f factors, err error) {
+	switch {
+	case c.level != nil:
+		f.scale = c.level.scale(dst, x.largest(), global)
+	case c.zeros != nil:
+		f = c.zeros.factors(c.scaleType, dst, x)
+	default:
+		f.scale = c.codes.scale(c.scaleType, dst, x.largest())
+	}
+	if math.IsInf(float64(f.scale), 1) {
+		return f, fmt.Errorf("values up to %v have no scale of %v", x.largest(), c.scaleType)
+	}
+	return f, nil
+}
+
+// extremesOf are those of values that are finite; where there are no zero points, only the largest magnitude is looked for.
+func (c *coding) extremesOf(values []float32) extremes {
+	if c.zeros == nil {
+		return extremes{0, largestFinite(values)}
+	}
+	x := extremes{min(0, vec.Min(values)), max(0, vec.Max(values))}
+	if x.largest() <= math.MaxFloat32 {
+		return x
+	}
+	x = extremes{}
+	for _, v := range values {
+		if v-v == 0 {
+			x = x.and(extremes{v, v})
+		}
+	}
+	return x
 }
 
 // largestFinite is the largest magnitude that is finite.

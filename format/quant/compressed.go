@@ -320,7 +320,7 @@ func (b *compressedWeight) findWhole(args *compressedArgs, mx bool) error {
 	}
 	if b.shape == nil {
 		b.shape = t.Shape
-		b.codeReader = wholeCodes{b.codes, t.DType}
+		b.codeReader = wholeCodes{b.codes, t.DType, args.Bits}
 	}
 	family := ""
 	if mx {

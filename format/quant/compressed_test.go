@@ -163,7 +163,7 @@ func edited(t *testing.T, d Declared, old, text string) Declared {
 
 // What is stored with scales alone can be written: neither zero points, nor an order of columns, nor a scale of scales.
 func TestCompressedWritten(t *testing.T) {
-	for name, want := range map[string][]string{"mixed": {"f8b", "f8c", "f8g", "f8t", "i8c", "p1", "p3", "p5", "p7"}, "narrow": {"mx4", "mx6", "mx8"}, "sparse": nil} {
+	for name, want := range map[string][]string{"mixed": {"f8b", "f8c", "f8g", "f8t", "i8c", "i8t", "i8z", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "t4", "w4", "z3"}, "narrow": {"mx4", "mx6", "mx8", "nv", "nva"}, "sparse": nil} {
 		c, _ := golden(t, "compressed-"+name)
 		v := c.(*Decoded)
 		var written []string

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"weld/format"
@@ -11,7 +12,7 @@ import (
 // to a weight of a reference, whose unchanged blocks keep their bytes.
 type Encoding struct {
 	Codes      format.Tensor
-	Companions []format.Tensor // the first has the scales; what the others have is not made of values
+	Companions []format.Tensor // scales, zero points where there are some, the scale of scales; what others have is not made of values
 
 	coding
 	reference *reference // nil for none
@@ -20,21 +21,26 @@ type Encoding struct {
 // mostStripe is the most bytes of values of a stripe: whoever writes collects a few of them.
 const mostStripe = 16 << 20
 
+// unwritten are schemes whose codes lie as those of others do, but whose files say more of them than weld writes.
+var unwritten = []string{"quanto", "torchao"}
+
 // Encoding is how the values of a tensor of the view are stored; false if they are plain, or in a manner that weld does not write.
 func (v *Decoded) Encoding(i int) (*Encoding, bool) {
 	d, ok := v.from[i].decoder.(codable)
-	if !ok {
+	if !ok || slices.Contains(unwritten, v.from[i].scheme) {
 		return nil, false
 	}
-	c, scales, ok := d.coding()
-	if !ok || !c.fits() {
+	c, of, ok := d.coding()
+	if !ok || !c.encodable() {
 		return nil, false
 	}
 	stored, from := v.Checkpoint.Tensors(), &v.from[i]
-	e := &Encoding{Codes: stored[from.index], coding: c, reference: &reference{view: v, weight: from, scales: scales}}
-	e.Companions = append(e.Companions, stored[scales])
+	e := &Encoding{Codes: stored[from.index], coding: c, reference: &reference{view: v, weight: from, parts: of}}
+	for _, j := range of.made() {
+		e.Companions = append(e.Companions, stored[j])
+	}
 	for _, j := range from.hides {
-		if j != scales {
+		if !slices.Contains(of.made(), j) {
 			e.reference.beside = append(e.reference.beside, j)
 			e.Companions = append(e.Companions, stored[j])
 		}
@@ -44,8 +50,24 @@ func (v *Decoded) Encoding(i int) (*Encoding, bool) {
 
 // codable are decoders of what can be written, too.
 type codable interface {
-	// coding is how values become the codes that are decoded, and the tensor that their scales are; false if weld does not write them.
-	coding() (c coding, scales int, ok bool)
+	// coding is how values become the codes that are decoded, and what belongs to these; false if weld does not write them.
+	coding() (c coding, of parts, ok bool)
+}
+
+// parts are tensors of a checkpoint that belong to codes; −1 for one that does not exist.
+type parts struct {
+	scales, zeros, global int // are made of values
+	groups                int // says which group each column belongs to
+}
+
+// made are those that are made of values, in the order of companions.
+func (p parts) made() (list []int) {
+	for _, i := range []int{p.scales, p.zeros, p.global} {
+		if i >= 0 {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // Layout describes how the weight is stored but for its size: types, names behind the module's, and what a scale is of. Of two
@@ -73,7 +95,32 @@ func (e *Encoding) Layout() string {
 	return text
 }
 
-// StripeBytes is the memory that a stripe takes: its values and what they become.
+// made is how many companions are made of values.
+func (e *Encoding) made() int {
+	n := 1
+	if e.zeros != nil {
+		n++
+	}
+	if e.level != nil {
+		n++
+	}
+	return n
+}
+
+// Measures reports whether all values have to be seen before the first is written.
+func (e *Encoding) Measures() bool { return e.measures() }
+
+// StripeBytes is the memory that a stripe takes: its values and what they become; and what was measured before it.
 func (e *Encoding) StripeBytes() int64 {
-	return min(e.stripeRows(), e.rows) * e.cols * (width + 2)
+	n := min(e.stripeRows(), e.rows) * e.cols * (width + 2)
+	if e.turned != nil {
+		n += min(e.stripeRows(), e.rows)*e.cols*2*width + e.cols*(e.turned.stride+e.turned.groups)
+	}
+	if g, _ := e.rangeGrid(); e.measures() {
+		n += g.slices * g.rows * g.cols * rangeBytes
+	}
+	if e.reference != nil && e.reference.parts.groups >= 0 {
+		n += e.cols * width
+	}
+	return n
 }

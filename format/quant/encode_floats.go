@@ -8,9 +8,10 @@ import (
 )
 
 // coding implements [codable].
-func (d *blockDecoder) coding() (c coding, scales int, ok bool) {
+func (d *blockDecoder) coding() (c coding, of parts, ok bool) {
 	w := floatWriter{d.dtype, largestCode(d.dtype)}
-	return coding{d.blockGrid, d.scales.block, d.scales.dtype, w}, d.scales.tensor, w.largest != 0
+	c = coding{blockGrid: d.blockGrid, block: d.scales.block, scaleType: d.scales.dtype, codes: w}
+	return c, parts{scales: d.scales.tensor, zeros: -1, global: -1, groups: -1}, w.largest != 0
 }
 
 // floatWriter writes floats of eight bits. The scale of a block is its largest magnitude over that of the codes' type, and each code is rounded to

@@ -6,26 +6,35 @@ import (
 	"sort"
 
 	"weld/format"
+	"weld/internal/vec"
 )
 
-// coding implements [codable]: of codes with scales alone, each of a part of one row.
-func (d *affine) coding() (c coding, scales int, ok bool) {
-	if d.zeros != nil || d.groups != nil || d.scales == nil || d.scales.global >= 0 || d.scales.block.rows != 1 {
-		return c, 0, false
-	}
+// coding implements [codable].
+func (d *affine) coding() (c coding, of parts, ok bool) {
 	var w *tableWriter
 	switch r := d.codeReader.(type) {
 	case *bitCodes:
 		w = &tableWriter{tableOf(r.bitPacking), r.packedRows}
 	case wholeCodes:
-		if r.dtype == format.I8 {
-			w = wholeIntegers(d.cols)
+		if r.dtype == format.I8 && r.bits <= 8 {
+			w = signedIntegers(r.bits, d.cols)
 		}
 	}
-	if w == nil || w.table == nil {
-		return c, 0, false
+	if d.scales == nil || w == nil || w.table == nil {
+		return c, of, false
 	}
-	return coding{d.blockGrid, d.scales.block, d.scales.dtype, w}, d.scales.tensor, true
+	c = coding{blockGrid: d.blockGrid, block: d.scales.block, scaleType: d.scales.dtype, codes: w}
+	of = parts{scales: d.scales.tensor, zeros: -1, global: d.scales.global, groups: -1}
+	if of.global >= 0 {
+		c.level = &scaleLevel{d.scales.divide}
+	}
+	if z := d.zeros; z != nil {
+		c.zeros, of.zeros = &zeroCoding{w.table.bits, z.dtype, z.rows, z.packed}, z.tensor
+	}
+	if d.groups != nil {
+		of.groups = d.groups.tensor
+	}
+	return c, of, (c.scaleType == format.F8E4M3) == (c.level != nil)
 }
 
 // tableWriter writes codes of a few bits, each the nearest one of a table.
@@ -35,8 +44,20 @@ type tableWriter struct {
 }
 
 // wholeIntegers are of eight bits, with a sign.
-func wholeIntegers(cols int64) *tableWriter {
-	return &tableWriter{&signedBytes, packedRows{bitPacking{bits: 8}, cols, cols}}
+func wholeIntegers(cols int64) *tableWriter { return signedIntegers(8, cols) }
+
+// signedIntegers are of some bits, each in a byte.
+func signedIntegers(bits int, cols int64) *tableWriter {
+	return &tableWriter{&signedTables[bits], packedRows{bitPacking{bits: 8}, cols, cols}}
+}
+
+// stored implements [codeWriter]: with what is left of a row behind its last code, which is written, too.
+func (w *tableWriter) stored(lo, hi int64) (off, n int64) {
+	off, n = w.packedRows.stored(lo, hi)
+	if hi > lo && hi%w.cols == 0 {
+		n = hi/w.cols*w.stride - off
+	}
+	return off, n
 }
 
 // scale implements [codeWriter].
@@ -46,6 +67,9 @@ func (w *tableWriter) scale(d format.DType, dst []byte, largest float32) float32
 
 // encode implements [codeWriter].
 func (w *tableWriter) encode(row []byte, col int64, values []float32) bool {
+	if ok, done := w.encodeRun(row, col, values); done {
+		return ok
+	}
 	for i, x := range values {
 		code, ok := w.table.nearest(x)
 		if !ok {
@@ -54,6 +78,30 @@ func (w *tableWriter) encode(row []byte, col int64, values []float32) bool {
 		w.put(row, col+int64(i), code)
 	}
 	return true
+}
+
+// divided is the scale of values that have been divided by theirs.
+var divided = []float32{1}
+
+// encodeRun is encode by a kernel, where there is one for the codes and they begin and end with a byte; done is false where not.
+func (w *tableWriter) encodeRun(row []byte, col int64, values []float32) (ok, done bool) {
+	n := len(values)
+	whole := w.bits == 8 || w.bits == 4 && col%2 == 0 && n%2 == 0 // both packings lay codes of four bits alike
+	if !whole || n < 2 || vec.FirstNonFinite(values, math.MaxFloat32) >= 0 {
+		return false, false
+	}
+	dst := row[col*int64(w.bits)/8:]
+	switch w.table {
+	case &tableE2M1:
+		return vec.EncodeE2M1Groups(dst, values, divided, n), true
+	case &offsetTables[4]:
+		return vec.EncodeI4Groups(dst, values, nil, divided, n), true
+	case &signedTables[8]:
+		return vec.EncodeI8Groups(dst[:n], values, 0, nil, divided, n), true
+	case &offsetTables[8]:
+		return vec.EncodeI8Groups(dst[:n], values, 0x80, nil, divided, n), true
+	}
+	return false, false
 }
 
 // put stores the code of a column.
@@ -76,25 +124,33 @@ type codeTable struct {
 
 // The codes that weld writes. All weights share them.
 var (
-	signedBytes  = newCodeTable(8, offsetIntegers[8], 0x80)
-	offsetTables = func() (tables [9]codeTable) {
+	signedTables = func() (tables [9]codeTable) {
 		for bits := range tables {
-			tables[bits] = newCodeTable(bits, offsetIntegers[bits], 0)
+			tables[bits] = newCodeTable(bits, offsetIntegers[bits])
+			for i, x := range tables[bits].values {
+				tables[bits].codes[i] = uint32(uint8(int8(x)))
+			}
 		}
 		return tables
 	}()
-	tableE2M1 = newCodeTable(4, valuesE2M1, 0)
-	tableE2M3 = newCodeTable(6, valuesE2M3, 0)
+	offsetTables = func() (tables [9]codeTable) {
+		for bits := range tables {
+			tables[bits] = newCodeTable(bits, offsetIntegers[bits])
+		}
+		return tables
+	}()
+	tableE2M1 = newCodeTable(4, valuesE2M1)
+	tableE2M3 = newCodeTable(6, valuesE2M3)
 )
 
-// newCodeTable makes a table of values by their codes; what codes are stored as differs in some bits.
-func newCodeTable(bits int, values []float32, flip uint32) codeTable {
+// newCodeTable makes a table of values by their codes.
+func newCodeTable(bits int, values []float32) codeTable {
 	t := codeTable{bits: bits, values: values}
 	if half := len(values) / 2; half > 0 && values[half] == 0 && math.Signbit(float64(values[half])) { // floats
 		t.sign, t.values = uint32(half), values[:half]
 	}
 	for code := range t.values {
-		t.codes = append(t.codes, uint32(code)^flip)
+		t.codes = append(t.codes, uint32(code))
 	}
 	return t
 }
@@ -112,10 +168,10 @@ func tableOf(p bitPacking) *codeTable {
 	return nil
 }
 
-// nearest is the code whose value is nearest to x, of two that are as near the even one; false for NaN. What is beyond the largest value has
-// its code.
+// nearest is the code whose value is nearest to x, of two that are as near the even one; false for what is not finite. What is beyond the
+// largest value has its code.
 func (t *codeTable) nearest(x float32) (code uint32, ok bool) {
-	if x != x {
+	if x-x != 0 {
 		return 0, false
 	}
 	sign := uint32(0)
@@ -130,11 +186,19 @@ func (t *codeTable) nearest(x float32) (code uint32, ok bool) {
 		up--
 	case up > 0:
 		over, under := float64(t.values[up])-float64(x), float64(x)-float64(t.values[up-1])
-		if under < over || under == over && t.codes[up]%2 == 1 {
+		if under < over || under == over && t.odd(up) {
 			up--
 		}
 	}
 	return t.codes[up] | sign, true
+}
+
+// odd reports whether a tie goes to the neighbour of a value: of integers, if it is odd; of floats, if its mantissa is.
+func (t *codeTable) odd(i int) bool {
+	if t.sign == 0 {
+		return int(t.values[i])&1 != 0
+	}
+	return t.codes[i]&1 != 0
 }
 
 // scale stores the scale of a block by its largest magnitude, and returns what it is read as. Integers are spread over the whole range of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"weld/format"
@@ -19,9 +20,15 @@ func rewritten(t *testing.T, v *Decoded, i int, e *Encoding, values []byte) *mem
 		target.Companions = append(target.Companions, k+1)
 	}
 	q := NewWriter(m, []EncodedTarget{target})
-	for lo := 0; lo < len(values); lo += 1000 {
-		if err := q.WriteAt(0, int64(lo), values[lo:min(lo+1000, len(values))]); err != nil {
-			t.Fatal(err)
+	passes := []func(int, int64, []byte) error{q.WriteAt}
+	if q.Measures(0) {
+		passes = slices.Insert(passes, 0, q.Measure)
+	}
+	for _, take := range passes {
+		for lo := 0; lo < len(values); lo += 1000 {
+			if err := take(0, int64(lo), values[lo:min(lo+1000, len(values))]); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return m
@@ -30,7 +37,7 @@ func rewritten(t *testing.T, v *Decoded, i int, e *Encoding, values []byte) *mem
 // What a library wrote is written again byte for byte, if its values are.
 func TestGoldensAreEncodedAsTheyWere(t *testing.T) {
 	kinds := make(map[string]int)
-	for _, name := range []string{"compressed-bf16", "compressed-earlier", "compressed-mixed", "compressed-narrow"} {
+	for _, name := range []string{"compressed-bf16", "compressed-earlier", "compressed-mixed", "compressed-narrow", "modelopt", "mxfp4"} {
 		c, _ := golden(t, name)
 		v := c.(*Decoded)
 		for i, x := range v.Tensors() {
@@ -226,7 +233,7 @@ func TestCodesWithoutReference(t *testing.T) {
 	e := &Encoding{
 		Codes:      format.Tensor{Name: "a.weight_packed", DType: format.I32, Shape: []int64{rows, 4}},
 		Companions: []format.Tensor{{Name: "a.weight_scale", DType: format.F32, Shape: []int64{rows, 3}}},
-		coding:     coding{blockGrid{1, rows, cols}, blockGrid{1, 1, 11}, format.F32, w},
+		coding:     coding{blockGrid: blockGrid{1, rows, cols}, block: blockGrid{1, 1, 11}, scaleType: format.F32, codes: w},
 	}
 	values, data := make([]float32, rows*cols), make([]byte, 4*rows*cols)
 	for i := range values {
@@ -257,6 +264,110 @@ func TestCodesWithoutReference(t *testing.T) {
 		for i := w.bit(cols); i < 128; i++ {
 			if line[i/8]>>(i%8)&1 != 0 {
 				t.Fatalf("row %d: bit %d is set behind the codes", row, i)
+			}
+		}
+	}
+}
+
+// Integers of fewer bits than their type has keep to those, as do their zero points.
+func TestNarrowIntegersInBytes(t *testing.T) {
+	const rows, cols, bits = 6, 20, 5
+	for _, symmetric := range []bool{true, false} {
+		config := fmt.Sprintf(`{"quantization_config": {"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups":
+			{"a": {"targets": ["Linear"], "weights": {"num_bits": %d, "type": "int", "symmetric": %v, "strategy": "channel"}}}}}`, bits, symmetric)
+		r := rand.New(rand.NewPCG(13, 14))
+		tensors := []stored{random(r, "a.weight", format.I8, rows, cols), random(r, "a.weight_scale", format.F32, rows, 1)}
+		if !symmetric {
+			tensors = append(tensors, random(r, "a.weight_zero_point", format.I8, rows, 1))
+		}
+		shown, err := Show(saved(t, tensors...), Declared{Config: []byte(config)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := shown.(*Decoded)
+		e, ok := v.Encoding(0)
+		if !ok {
+			t.Fatal("no encoding")
+		}
+		values := make([]float32, rows*cols)
+		for i := range values {
+			values[i] = float32(r.NormFloat64()) + 0.5
+		}
+		m := rewritten(t, v, 0, e, encoded(values))
+		least, most := int8(127), int8(-128)
+		for _, code := range m.tensors[0] {
+			least, most = min(least, int8(code)), max(most, int8(code))
+		}
+		if least < -16 || most > 15 || most-least < 25 {
+			t.Errorf("symmetric %v: codes from %d to %d", symmetric, least, most)
+		}
+		scales := make([]float32, rows)
+		format.Decode(format.F32, scales, m.tensors[1])
+		for i, x := range values {
+			zero := 0.0
+			if !symmetric {
+				zero = float64(int8(m.tensors[2][i/cols]))
+			}
+			scale := float64(scales[i/cols])
+			if off := (float64(int8(m.tensors[0][i]))-zero)*scale - float64(x); math.Abs(off) > scale*0.50001 {
+				t.Errorf("symmetric %v: %v is stored %v off, by steps of %v", symmetric, x, off, scale)
+			}
+		}
+	}
+}
+
+// Zero points that are packed down the columns of their grid end with a word where a stripe ends, whichever packing it is, and rows of blocks that
+// are kept have theirs.
+func TestPackedZerosOfManyStripes(t *testing.T) {
+	const rows, cols, bits = 3001, 48, 3
+	for version, words := range map[string]int64{"0.20.1": (rows*bits + 31) / 32, "0.12.2": (rows + 9) / 10} {
+		config := `{"quantization_config": {"quant_method": "compressed-tensors", "version": "` + version + `", "format": "pack-quantized", "config_groups":
+			{"a": {"targets": ["Linear"], "weights": {"num_bits": 3, "type": "int", "symmetric": false, "strategy": "group", "group_size": 16}}}}}`
+		r := rand.New(rand.NewPCG(15, 16))
+		shape := []byte{rows & 255, rows >> 8, 0, 0, 0, 0, 0, 0, cols, 0, 0, 0, 0, 0, 0, 0}
+		scales := random(r, "a.weight_scale", format.F32, rows, cols/16)
+		for i := range rows * cols / 16 {
+			format.Encode(format.F32, scales.data[4*i:4*i+4], []float32{0.5 + r.Float32()})
+		}
+		tensors := []stored{
+			random(r, "a.weight_packed", format.I32, rows, 5), scales, random(r, "a.weight_zero_point", format.I32, words, cols/16),
+			{format.Tensor{Name: "a.weight_shape", DType: format.I64, Shape: []int64{2}}, shape},
+		}
+		declared := Declared{Config: []byte(config)}
+		shown, err := Show(saved(t, tensors...), declared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := shown.(*Decoded)
+		e, ok := v.Encoding(0)
+		if !ok || e.stripeRows() >= rows {
+			t.Fatalf("%v, stripes of %d rows", ok, e.stripeRows())
+		}
+		values, before := make([]float32, rows*cols), make([]float32, rows*cols)
+		format.Decode(format.F32, before, whole(t, v, 0))
+		copy(values, before)
+		for lo := 0; lo < len(values); lo += 32 { // every other block
+			for i := range values[lo:min(lo+16, len(values))] {
+				values[lo+i] = float32(r.NormFloat64()) + 1
+			}
+		}
+		m := rewritten(t, v, 0, e, encoded(values))
+		written := make([]stored, 0, 4)
+		for k, x := range append([]format.Tensor{e.Codes}, e.Companions...) {
+			if m.wrote[k] != x.Bytes() {
+				t.Fatalf("%s: %d of %d bytes of %s are written", version, m.wrote[k], x.Bytes(), x.Name)
+			}
+			written = append(written, stored{x, m.tensors[k]})
+		}
+		again, err := Show(saved(t, written...), declared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, rows*cols)
+		format.Decode(format.F32, got, whole(t, again, 0))
+		for i, x := range values {
+			if i/16%2 == 1 && got[i] != before[i] || math.Abs(float64(got[i]-x)) > 1 { // half a step of values from −3 to 5
+				t.Fatalf("%s: element %d (row %d): %v is stored as %v", version, i, i/cols, x, got[i])
 			}
 		}
 	}

@@ -55,3 +55,6 @@ func TestModelOpt(t *testing.T) {
 		t.Errorf("not declared: %v, %v", v, err)
 	}
 }
+
+// The library's own files are decoded as it decodes them.
+func TestGoldenModelOpt(t *testing.T) { holdGolden(t, "modelopt") }

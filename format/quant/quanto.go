@@ -49,7 +49,7 @@ func (s *search) quantoBytes(i int, name string) error {
 	w := weight{scheme: "quanto", name: name, shape: t.Shape, plain: scales.DType, codes: i, hides: append(s.quantoBeside(name), j), decoder: &d}
 	switch {
 	case t.DType == format.I8:
-		w.decoder = &affine{blockGrid: d.blockGrid, codeReader: wholeCodes{i, t.DType}, scales: &levelGrid{scaleGrid: d.scales, global: -1}}
+		w.decoder = &affine{blockGrid: d.blockGrid, codeReader: wholeCodes{i, t.DType, t.DType.Bits()}, scales: &levelGrid{scaleGrid: d.scales, global: -1}}
 	case !slices.Contains(float8, t.DType) || !t.DType.Computable():
 		return s.refuse(i, "quanto with codes of %v", t.DType)
 	}

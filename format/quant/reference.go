@@ -1,6 +1,10 @@
 package quant
 
 import (
+	"encoding/binary"
+	"math"
+	"slices"
+
 	"weld/internal/vec"
 )
 
@@ -9,7 +13,7 @@ import (
 type reference struct {
 	view   *Decoded
 	weight *shown
-	scales int   // the tensor in the checkpoint behind the view
+	parts        // in the checkpoint behind the view
 	beside []int // and the others
 }
 
@@ -30,39 +34,77 @@ func (r *reference) lend(use func(r *lentReference) error) error {
 }
 
 // keep finds the blocks of a band whose values are the reference's, and fills in what there is of them. What it fills in of others is to be
-// written over. room is for one row.
-func (r *lentReference) keep(b *band, room []float32) error {
-	if any, err := r.same(b, room[:b.cols]); err != nil || !any {
+// written over.
+func (b *band) keep() error {
+	switch {
+	case b.reference == nil || b.level != nil && !b.measured.keeps:
+		return nil
+	case !b.fits():
+		copyUnchanged(b.kept, b.measured, b.measured.rangeOf(b.slice, b.top))
+	default:
+		if err := b.reference.same(b); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(b.kept, true) {
+		return nil
+	}
+	if err := b.reference.copy(b.reference.weight.index, b.codesAt, b.codes); err != nil {
 		return err
 	}
-	if err := r.copy(r.weight.index, b.codesAt, b.codes); err != nil {
-		return err
-	}
-	return r.copy(r.scales, b.scalesAt, b.scales)
+	return b.reference.copyScales(b.scalesAt, b.scales, 0, nil)
 }
 
-// same finds the blocks whose values are those of the reference, and reports whether there are any. Where a merge changes values, the first
-// row says so.
-func (r *lentReference) same(b *band, room []float32) (any bool, err error) {
-	decoder := r.weight.decoder.(pieced)
+// copyUnchanged says which ranges from one on have kept their values.
+func copyUnchanged(kept []bool, m *measured, first int64) {
+	for k := range kept {
+		kept[k] = !m.changed[first+int64(k)]
+	}
+}
+
+// same finds the blocks whose values are those of the reference. Where a merge changes values, the first row says so.
+func (r *lentReference) same(b *band) error {
 	for k := range b.kept {
 		b.kept[k] = true
 	}
-	any = true
-	for row := int64(0); row < int64(len(b.values)) && any; row += b.cols {
-		if err := decoder.decode(r.from, room, b.begin+row); err != nil {
-			return false, err
+	for row := int64(0); row < int64(len(b.values)) && slices.Contains(b.kept, true); row += b.cols {
+		if err := r.decode(b.room, b.begin+row); err != nil {
+			return err
 		}
-		any = false
+		b.sort(b.room)
 		for k, kept := range b.kept {
 			if kept {
 				lo, hi := b.columns(int64(k))
-				b.kept[k] = sameValues(b.values[row+lo:row+hi], room[lo:hi])
-				any = any || b.kept[k]
+				b.kept[k] = sameValues(b.values[row+lo:row+hi], b.room[lo:hi])
 			}
 		}
 	}
-	return any, nil
+	return nil
+}
+
+// decode restores values of elements from lo on.
+func (r *lentReference) decode(dst []float32, lo int64) error {
+	return r.weight.decoder.(pieced).decode(r.from, dst, lo)
+}
+
+// copyScales reads bytes of the scales, and of the zero points.
+func (r *lentReference) copyScales(scalesAt int64, scales []byte, zerosAt int64, zeros []byte) error {
+	if len(scales) > 0 {
+		if err := r.copy(r.scales, scalesAt, scales); err != nil {
+			return err
+		}
+	}
+	if len(zeros) > 0 {
+		return r.copy(r.zeros, zerosAt, zeros)
+	}
+	return nil
+}
+
+// globalScale reads the scale of scales.
+func (r *lentReference) globalScale() (float32, error) {
+	var data [width]byte
+	err := r.copy(r.global, 0, data[:])
+	return math.Float32frombits(binary.LittleEndian.Uint32(data[:])), err
 }
 
 // copy reads bytes of a tensor of the checkpoint behind the view.

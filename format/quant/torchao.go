@@ -87,7 +87,7 @@ func (s *search) torchao(i int, head string, terms torchaoTerms) (w weight, err 
 	if of[0] == nil {
 		return w, s.refuse(i, "torchao without scales")
 	}
-	d := &affine{blockGrid: gridOf(t.Shape), codeReader: wholeCodes{i, t.DType}, scales: &levelGrid{scaleGrid: *of[0], global: -1}}
+	d := &affine{blockGrid: gridOf(t.Shape), codeReader: wholeCodes{i, t.DType, t.DType.Bits()}, scales: &levelGrid{scaleGrid: *of[0], global: -1}}
 	if z := of[1]; z != nil {
 		d.zeros = &zeroGrid{tensor: z.tensor, dtype: z.dtype, blockGrid: z.blockGrid, block: z.block}
 	}

@@ -76,3 +76,16 @@ func TestTorchAORefused(t *testing.T) {
 		}
 	}
 }
+
+// What torchao's files say of a weight beside its tensors is not written, so that its codes are not, either. The same is true of quanto.
+func TestUnwrittenSchemes(t *testing.T) {
+	for _, name := range []string{"torchao", "quanto"} {
+		c, _ := golden(t, name)
+		v := c.(*Decoded)
+		for i, x := range v.Tensors() {
+			if _, ok := v.Encoding(i); ok {
+				t.Errorf("%s: %s is written", name, x.Name)
+			}
+		}
+	}
+}

@@ -11,11 +11,13 @@ import (
 )
 
 // Writer is a [format.Writer] that takes some tensors as values, in float32, and passes them on as codes and companions. The
-// values of a stripe are collected; whoever brings the last of them encodes it.
+// values of a stripe are collected; whoever brings the last of them encodes it. Of a tensor whose scales are of more than a stripe, all values
+// are to be shown to Measure before the first is written.
 type Writer struct {
 	format.Writer
 	encoded map[int]*encodedTensor
 	free    sync.Pool // of *stripe
+	pieces  sync.Pool // of *[2 * pieceElements]float32: values, and those of a reference
 }
 
 // EncodedTarget says where a tensor's codes and companions go.
@@ -29,9 +31,43 @@ type EncodedTarget struct {
 func NewWriter(w format.Writer, targets []EncodedTarget) *Writer {
 	q := &Writer{Writer: w, encoded: make(map[int]*encodedTensor, len(targets))}
 	for _, t := range targets {
-		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: t.coding.blockGrid, high: t.stripeRows(), stripes: make(map[int64]*collectedStripe)}
+		g := t.coding.blockGrid
+		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: g, high: t.stripeRows(), stripes: make(map[int64]*collectedStripe), left: g.slices * g.rows * g.cols}
 	}
+	q.pieces.New = func() any { return new([2 * pieceElements]float32) }
 	return q
+}
+
+// Measures reports whether the values of a tensor have to be shown to Measure.
+func (q *Writer) Measures(i int) bool {
+	t := q.encoded[i]
+	return t != nil && t.measures()
+}
+
+// Measure is shown values that WriteAt will be given, each once. It may be called from several goroutines at once.
+func (q *Writer) Measure(i int, off int64, p []byte) error {
+	t := q.encoded[i]
+	if err := t.whole(off, p); err != nil {
+		return err
+	}
+	m := t.measure()
+	room := q.pieces.Get().(*[2 * pieceElements]float32)
+	defer q.pieces.Put(room)
+	err := t.reference.lend(func(r *lentReference) error {
+		for lo := off / width; len(p) > 0; {
+			n := min(len(p)/width, pieceElements)
+			vec.DecodeF32(room[:n], p[:n*width])
+			if err := m.add(lo, room[:n], r, room[pieceElements:]); err != nil {
+				return err
+			}
+			lo, p = lo+int64(n), p[n*width:]
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("measure %q: %w", t.Encoding.Codes.Name, err)
+	}
+	return nil
 }
 
 // WriteAt implements [format.Writer]; off and p are of the values, where a tensor is encoded.
@@ -40,10 +76,10 @@ func (q *Writer) WriteAt(i int, off int64, p []byte) error {
 	if t == nil {
 		return q.Writer.WriteAt(i, off, p)
 	}
-	if off%width != 0 || len(p)%width != 0 {
-		return fmt.Errorf("encode %q: bytes [%d, %d) are no whole values", t.Encoding.Codes.Name, off, off+int64(len(p)))
+	if err := t.whole(off, p); err != nil {
+		return err
 	}
-	if err := t.copyCompanions(q.Writer); err != nil {
+	if err := t.begin(q.Writer); err != nil {
 		return err
 	}
 	for at := off / width; len(p) > 0; {
@@ -75,10 +111,33 @@ type encodedTensor struct {
 	grid blockGrid
 	high int64 // rows of a stripe
 
-	copied  sync.Once
-	failed  error // of the copy
-	mu      sync.Mutex
-	stripes map[int64]*collectedStripe // by their first elements
+	begun  sync.Once
+	failed error // of what is done when it begins
+	order  []int32
+
+	mu       sync.Mutex
+	measured *measured                  // nil until something was
+	stripes  map[int64]*collectedStripe // by their first elements
+	matrices map[int64]*turnedMatrix    // whose codes are collected, by their numbers
+	left     int64                      // values that are not written
+}
+
+// whole demands that bytes are whole values.
+func (t *encodedTensor) whole(off int64, p []byte) error {
+	if off%width != 0 || len(p)%width != 0 {
+		return fmt.Errorf("encode %q: bytes [%d, %d) are no whole values", t.Encoding.Codes.Name, off, off+int64(len(p)))
+	}
+	return nil
+}
+
+// measure begins to measure, once.
+func (t *encodedTensor) measure() *measured {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.measured == nil {
+		t.measured = newMeasured(&t.coding)
+	}
+	return t.measured
 }
 
 // collectedStripe is a stripe of which some values have come.
@@ -123,23 +182,68 @@ func (t *encodedTensor) complete(begin, values int64) bool {
 func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 	defer q.free.Put(s)
 	row := begin / t.grid.cols
-	if err := t.reference.lend(func(r *lentReference) error { return t.encode(s, row/t.grid.rows, row%t.grid.rows, r) }); err != nil {
+	if t.turned != nil {
+		defer t.wrote(int64(len(s.values)))
+		return t.writeTurned(q.Writer, s, row/t.grid.rows, row%t.grid.rows)
+	}
+	if err := t.reference.lend(func(r *lentReference) error {
+		return t.encode(s, row/t.grid.rows, row%t.grid.rows, given{r, t.measured, t.order})
+	}); err != nil {
 		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
 	}
-	if err := q.Writer.WriteAt(t.Codes, s.codesAt, s.codes); err != nil {
-		return err
+	err := q.Writer.WriteAt(t.Codes, s.codesAt, s.codes)
+	if err == nil && len(s.scales) > 0 {
+		err = q.Writer.WriteAt(t.Companions[0], s.scalesAt, s.scales)
 	}
-	return q.Writer.WriteAt(t.Companions[0], s.scalesAt, s.scales)
+	if err == nil && len(s.zeros) > 0 {
+		err = q.Writer.WriteAt(t.Companions[1], s.zerosAt, s.zeros)
+	}
+	t.wrote(int64(len(s.values)))
+	return err
 }
 
-// copyCompanions writes what belongs to the codes and is not made of the values, once.
-func (t *encodedTensor) copyCompanions(w format.Writer) error {
-	t.copied.Do(func() {
-		if t.reference != nil {
-			t.failed = t.reference.copyBeside(func(k int, data []byte) error { return w.WriteAt(t.Companions[1+k], 0, data) })
+// wrote takes account of values that are written. Behind the last of them, nothing is held of the tensor.
+func (t *encodedTensor) wrote(values int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.left -= values; t.left == 0 {
+		t.measured, t.order = nil, nil
+	}
+}
+
+// begin does what comes before the first value is taken: what was measured, and what is not made of values, is written.
+func (t *encodedTensor) begin(w format.Writer) error {
+	t.begun.Do(func() {
+		t.failed = t.reference.lend(func(r *lentReference) (err error) {
+			if t.order, err = r.order(t.cols); err == nil && t.measures() {
+				err = t.settle(w, r)
+			}
+			return err
+		})
+		if t.failed == nil && t.reference != nil {
+			t.failed = t.reference.copyBeside(func(k int, data []byte) error { return w.WriteAt(t.Companions[t.made()+k], 0, data) })
+		}
+		if t.failed != nil {
+			t.failed = fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, t.failed)
 		}
 	})
 	return t.failed
+}
+
+// settle writes what was measured.
+func (t *encodedTensor) settle(w format.Writer, r *lentReference) error {
+	m := t.measure()
+	if err := m.settle(r); err != nil {
+		return err
+	}
+	if t.level != nil {
+		return w.WriteAt(t.Companions[t.made()-1], 0, t.level.bytes(m.global))
+	}
+	err := w.WriteAt(t.Companions[0], 0, m.scales)
+	if err == nil && t.zeros != nil {
+		err = w.WriteAt(t.Companions[1], 0, m.zeros)
+	}
+	return err
 }
 
 // borrow finds or makes memory for a stripe of n values in rows of so many.

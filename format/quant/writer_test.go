@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -55,6 +56,11 @@ func TestWriter(t *testing.T) {
 		"groups":        {[]int64{70, 2048}, []int64{70, 64}, format.F8E4M3, format.F32, [3]int64{1, 1, 32}},
 		"whole":         {[]int64{70, 48}, []int64{1}, format.F8E4M3, format.F32, [3]int64{1, 70, 48}},
 		"experts":       {[]int64{3, 200, 130}, []int64{3, 2, 2}, format.F8E4M3, format.F32, [3]int64{1, 128, 128}},
+		"large whole":   {[]int64{3000, 1500}, []int64{1}, format.F8E4M3, format.F32, [3]int64{1, 3000, 1500}},
+		"large experts": {[]int64{3, 1100, 4000}, []int64{3}, format.F8E4M3, format.F32, [3]int64{1, 1100, 4000}},
+		"stack":         {[]int64{3, 20, 30}, []int64{1}, format.F8E4M3, format.BF16, [3]int64{3, 20, 30}},
+		"columns":       {[]int64{70_000, 70}, []int64{1, 70}, format.F8E4M3, format.F32, [3]int64{1, 70_000, 1}},
+		"large blocks":  {[]int64{9_000, 1000}, []int64{2, 2}, format.F8E5M2, format.F32, [3]int64{1, 4500, 500}},
 		"long rows":     {[]int64{3, 70_000}, []int64{3, 1}, format.F8E4M3, format.F32, [3]int64{1, 1, 70_000}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +72,7 @@ func TestWriter(t *testing.T) {
 				}
 			}
 			declared := Declared{Config: []byte(`{"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}`)}
-			if c.block[2] == 32 {
+			if c.block[2] == 32 || c.block[2] == 500 {
 				declared = Declared{}
 			}
 			shown, err := Show(saved(t, codes, scales, input), declared)
@@ -87,7 +93,9 @@ func TestWriter(t *testing.T) {
 			format.Decode(format.F32, reference, view.Data)
 			values := append([]float32(nil), reference...)
 			g := gridOf(c.codes)
-			changed := func(at int) bool { return int64(at)%g.cols/c.block[2]%2 == 0 && int64(at)%7 == 0 } // in every other column of blocks
+			changed := func(at int) bool { // in every other column of blocks, and every other stack of them
+				return (int64(at)%g.cols/c.block[2]+int64(at)/g.cols/g.rows/c.block[0])%2 == 0 && int64(at)%7 == 0
+			}
 			for at := range values {
 				if changed(at) {
 					values[at] = float32(r.NormFloat64())
@@ -100,16 +108,23 @@ func TestWriter(t *testing.T) {
 			q := NewWriter(m, []EncodedTarget{{e, 0, []int{1, 2}}})
 			data := make([]byte, 4*len(values))
 			format.Encode(format.F32, data, values)
-			var group sync.WaitGroup
-			for _, at := range r.Perm((len(values) + 4999) / 5000) {
-				group.Go(func() {
-					lo, hi := at*20000, min((at+1)*20000, len(data))
-					if err := q.WriteAt(0, int64(lo), data[lo:hi]); err != nil {
-						t.Error(err)
-					}
-				})
+			passes := []func(int, int64, []byte) error{q.WriteAt}
+			if e.Measures() {
+				passes = slices.Insert(passes, 0, q.Measure)
 			}
-			group.Wait()
+			size := max(20000, len(data)/800*4)
+			for _, take := range passes {
+				var group sync.WaitGroup
+				for _, at := range r.Perm((len(data) + size - 1) / size) {
+					group.Go(func() {
+						lo, hi := at*size, min((at+1)*size, len(data))
+						if err := take(0, int64(lo), data[lo:hi]); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				group.Wait()
+			}
 			for k, want := range [][]byte{wantCodes, wantScales, input.data} {
 				if m.wrote[k] != int64(len(want)) || !bytes.Equal(m.tensors[k], want) {
 					t.Errorf("tensor %d: %d of %d bytes are written, equal: %v", k, m.wrote[k], len(want), bytes.Equal(m.tensors[k], want))
@@ -198,16 +213,128 @@ func scaleUp(d format.DType, x float32) []byte {
 	return nil
 }
 
-// What cannot be encoded stripe by stripe is no encoding.
+// What takes too much memory is no encoding: scales of large ranges that are many, rows that are longer than a stripe.
 func TestEncodingOfTooMuch(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	for name, shapes := range map[string][2][]int64{"one scale of a large tensor": {{3000, 1500}, {1}}, "one scale of several matrices": {{3, 20, 30}, {1}}} {
+	for name, shapes := range map[string][2][]int64{"many columns": {{66, 70_000}, {1, 70_000}}, "long rows": {{1, 5_000_000}, {1, 1}}} {
 		v, err := Show(saved(t, random(r, "a.weight", format.F8E4M3, shapes[0]...), random(r, "a.weight_scale", format.F32, shapes[1]...)), Declared{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := v.(*Decoded).Encoding(0); ok {
 			t.Errorf("%s: an encoding", name)
+		}
+	}
+}
+
+// Values that were not all seen before are not stored by a scale of all.
+func TestWriterDemandsMeasures(t *testing.T) {
+	c, _ := golden(t, "compressed-narrow")
+	v := c.(*Decoded)
+	i, _ := v.Find("layers.nv.weight")
+	e, _ := v.Encoding(i)
+	values := whole(t, v, i)
+	for name, seen := range map[string]int{"nothing": 0, "all but one": len(values) - width} {
+		m := newMemory(append([]format.Tensor{e.Codes}, e.Companions...)...)
+		q := NewWriter(m, []EncodedTarget{{e, 0, []int{1, 2}}})
+		if !q.Measures(0) {
+			t.Fatal("nothing is measured")
+		}
+		if err := q.Measure(0, 0, values[:seen]); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.WriteAt(0, 0, values); err == nil || !strings.Contains(err.Error(), "were seen before") || m.wrote[0] != 0 {
+			t.Errorf("%s was seen: %v", name, err)
+		}
+	}
+}
+
+// reread decodes what was written of a weight, by the configuration of its checkpoint.
+func reread(t *testing.T, v *Decoded, e *Encoding, m *memory) []float32 {
+	t.Helper()
+	var written []stored
+	for k, x := range append([]format.Tensor{e.Codes}, e.Companions...) {
+		written = append(written, stored{x, m.tensors[k]})
+	}
+	c, err := Show(saved(t, written...), Declared{Config: []byte(format.Metadata(v.Checkpoint)["config"])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make([]float32, c.Tensors()[0].Elements())
+	format.Decode(format.F32, values, whole(t, c, 0))
+	return values
+}
+
+// The scale of scales stays while it serves, and with it the bytes of blocks that are not changed; else all is made anew.
+func TestScalesOfScales(t *testing.T) {
+	for _, c := range []struct {
+		golden, weight, global string
+		companion              int
+	}{{"compressed-narrow", "layers.nv.weight", "layers.nv.weight_global_scale", 1}, {"modelopt", "layers.a.weight", "layers.a.weight_scale_2", 1}} {
+		shown, _ := golden(t, c.golden)
+		v := shown.(*Decoded)
+		i, _ := v.Find(c.weight)
+		e, ok := v.Encoding(i)
+		if !ok || e.Companions[c.companion].Name != c.global {
+			t.Fatalf("%+v", e)
+		}
+		codes, _ := v.Checkpoint.Find(e.Codes.Name)
+		before := [][]byte{whole(t, v.Checkpoint, codes)}
+		for _, x := range e.Companions {
+			j, _ := v.Checkpoint.Find(x.Name)
+			before = append(before, whole(t, v.Checkpoint, j))
+		}
+		for factor, kept := range map[float32]bool{0.01: false, 0.5: true, 0.99: true, 1.01: false} { // of all values but those of the last row
+			values := make([]float32, v.Tensors()[i].Elements())
+			format.Decode(format.F32, values, whole(t, v, i))
+			last := len(values) - int(e.cols)
+			for k := range values[:last] {
+				values[k] *= factor
+			}
+			for k := range values[last:] { // of magnitudes that decide nothing
+				values[last+k] *= 0.001
+			}
+			m := rewritten(t, v, i, e, encoded(values))
+			if same := bytes.Equal(m.tensors[1+c.companion], before[1+c.companion]); same != kept {
+				t.Errorf("%s × %v: the scale of scales is kept: %v", c.weight, factor, same)
+			}
+		}
+		// Where one value outgrows the others, blocks that are not changed are stored by the new scale of scales as well.
+		grown := make([]float32, v.Tensors()[i].Elements())
+		format.Decode(format.F32, grown, whole(t, v, i))
+		most := 0
+		for k, x := range grown {
+			if math.Abs(float64(x)) > math.Abs(float64(grown[most])) {
+				most = k
+			}
+		}
+		grown[most] *= 3
+		again := reread(t, v, e, rewritten(t, v, i, e, encoded(grown)))
+		for lo := 0; lo < len(grown); lo += 16 {
+			largest := 0.0
+			for _, x := range grown[lo : lo+16] {
+				largest = max(largest, math.Abs(float64(x)))
+			}
+			for k, x := range grown[lo : lo+16] {
+				if off := math.Abs(float64(again[lo+k]) - float64(x)); off > largest/6*1.07 {
+					t.Errorf("%s: element %d is %v, stored as %v", c.weight, lo+k, x, again[lo+k])
+				}
+			}
+		}
+		// Of a block that is not changed, codes and scale stay.
+		values := make([]float32, v.Tensors()[i].Elements())
+		format.Decode(format.F32, values, whole(t, v, i))
+		at := 16 + slices.IndexFunc(values[16:32], func(x float32) bool { return x != 0 })
+		values[at] = -values[at]
+		m := rewritten(t, v, i, e, encoded(values))
+		if m.tensors[0][at/2] == before[0][at/2] {
+			t.Errorf("%s: the value that is changed has its code", c.weight)
+		}
+		copy(m.tensors[0][8:16], before[0][8:16])
+		for k := range before {
+			if !bytes.Equal(m.tensors[k], before[k]) {
+				t.Errorf("%s: tensor %d is not as it was beside the block that is changed", c.weight, k)
+			}
 		}
 	}
 }

@@ -54,6 +54,14 @@ func (p *planner) count() {
 	for i := range p.Tensors {
 		p.Costs.ReadBytes += p.readBytes(&p.Tensors[i], p.Costs.Reads)
 	}
+	if p.Output == nil {
+		return
+	}
+	for _, e := range p.Output.Encoded {
+		if e.Measures() {
+			p.Costs.AgainBytes += p.readBytes(&p.Tensors[e.Codes], p.Costs.Reads)
+		}
+	}
 }
 
 // readBytes is the size of a whole tensor's operands.

@@ -26,7 +26,10 @@ type Costs struct {
 	Passes    int // walks over the inputs, the last included; a search for a quantile may take one more
 	Reads     fuse.Reads
 	ReadBytes int64 // in the last pass
-	Held      int64 // bytes of headers, names and plan
+	// AgainBytes are those of them that are gone through twice: all values of a tensor are looked at before the first is stored by a scale of all.
+	// What is kept within the memory is not read again.
+	AgainBytes int64
+	Held       int64 // bytes of headers, names and plan
 }
 
 // Tensor is one tensor of the output and where it comes from.
