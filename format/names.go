@@ -64,6 +64,12 @@ func (t *NameTable) Reserve(n int, at func(place int) string) {
 	}
 }
 
+// Clear empties the table, and keeps its room.
+func (t *NameTable) Clear() {
+	clear(t.slots)
+	t.count = 0
+}
+
 // grow enters all places anew.
 func (t *NameTable) grow(size int, at func(place int) string) {
 	if t.slots == nil {

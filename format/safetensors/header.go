@@ -46,45 +46,60 @@ type Entry struct {
 // that breaks the format in any way is a [*format.Error]. No more than the header
 // is read, and nothing is allocated for bytes that the file does not have.
 func ReadHeader(path string, r io.ReaderAt, size int64) (*Header, error) {
-	raw, err := readRaw(path, r, size)
-	if err != nil {
-		return nil, err
-	}
-	return ParseHeader(path, raw, size)
+	h, err := new(headerParser).read(path, r, size, io.Discard)
+	return h, err
 }
 
-// readRaw reads the JSON bytes of a header.
-func readRaw(path string, r io.ReaderAt, size int64) ([]byte, error) {
+// jsonSize is the length of a header's JSON, as the file says.
+func jsonSize(path string, r io.ReaderAt, size int64) (int64, error) {
 	if size < lengthSize {
 		if err := foreign(path, r, size); err != nil {
-			return nil, err
+			return 0, err
 		}
 		if size == 0 {
-			return nil, &format.Error{Path: path, Kind: format.KindTruncated, Detail: "the file is empty: download or copy it again"}
+			return 0, &format.Error{Path: path, Kind: format.KindTruncated, Detail: "the file is empty: download or copy it again"}
 		}
-		return nil, &format.Error{Path: path, Kind: format.KindTruncated,
+		return 0, &format.Error{Path: path, Kind: format.KindTruncated,
 			Detail: fmt.Sprintf("expected a header length of %d bytes, found a file of %d", lengthSize, size)}
 	}
 	var length [lengthSize]byte
 	if err := readFull(path, r, length[:], 0); err != nil {
-		return nil, err
+		return 0, err
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n == 0 || n > MaxHeader || int64(n) > size-lengthSize {
 		if err := foreign(path, r, size); err != nil {
-			return nil, err
+			return 0, err
 		}
 	}
 	if n == 0 || n > MaxHeader {
-		return nil, &format.Error{Path: path, Kind: format.KindHeaderSize,
+		return 0, &format.Error{Path: path, Kind: format.KindHeaderSize,
 			Detail: fmt.Sprintf("expected a header of 1 to %d bytes, found a declared length of %d", int64(MaxHeader), n)}
 	}
 	if int64(n) > size-lengthSize {
-		return nil, &format.Error{Path: path, Kind: format.KindTruncated,
+		return 0, &format.Error{Path: path, Kind: format.KindTruncated,
 			Detail: fmt.Sprintf("expected a header of %d bytes, found %d after its length", n, size-lengthSize)}
 	}
-	raw := make([]byte, n)
-	return raw, readFull(path, r, raw, lengthSize)
+	return int64(n), nil
+}
+
+// headerText reads the bytes of a header from at up to end.
+type headerText struct {
+	path    string
+	from    io.ReaderAt
+	at, end int64
+}
+
+func (t *headerText) Read(p []byte) (int, error) {
+	p = p[:min(int64(len(p)), t.end-t.at)]
+	if len(p) == 0 {
+		return 0, io.EOF
+	}
+	if err := readFull(t.path, t.from, p, t.at); err != nil {
+		return 0, err
+	}
+	t.at += int64(len(p))
+	return len(p), nil
 }
 
 // foreign says what a file is that cannot be one of the format, if that is known.
@@ -114,14 +129,11 @@ func readFull(path string, r io.ReaderAt, p []byte, off int64) error {
 // of a file of the given size, or of [UnknownSize]. Every fault is a [*format.Error]; the offsets that
 // it gives are those of the file.
 func ParseHeader(path string, raw []byte, fileSize int64) (*Header, error) {
-	p := headerParser{
-		scanner: scanner{path: path, src: raw, base: lengthSize},
-	}
-	if err := p.header(); err != nil {
-		return nil, err
-	}
-	h := p.parsed // a copy: the parser holds raw
-	h.DataStart = lengthSize + int64(len(raw))
+	return new(headerParser).parse(scanner{path: path, src: raw, base: lengthSize}, lengthSize+int64(len(raw)), fileSize)
+}
+
+// settle orders the tensors, and demands that they cover the data of a file of the given size.
+func (h *Header) settle(path string, fileSize int64) error {
 	byPlace := func(a, b Entry) int { return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.End, b.End)) }
 	if !slices.IsSortedFunc(h.Tensors, byPlace) { // as most writers leave them
 		slices.SortStableFunc(h.Tensors, byPlace)
@@ -129,10 +141,7 @@ func ParseHeader(path string, raw []byte, fileSize int64) (*Header, error) {
 	if fileSize == UnknownSize {
 		fileSize = h.DataStart + h.DataSize()
 	}
-	if err := h.cover(path, fileSize-h.DataStart); err != nil {
-		return nil, err
-	}
-	return &h, nil
+	return h.cover(path, fileSize-h.DataStart)
 }
 
 // UnknownSize is the size of a file that comes through a pipe: it is then what the header says.

@@ -2,23 +2,50 @@ package safetensors
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
 	"weld/format"
 )
 
-// headerParser reads a header's JSON.
+// headerParser reads the JSON of headers, one after the other.
 type headerParser struct {
 	scanner
 	parsed    Header
-	described bool // the metadata was there
+	end       int64 // offset in the file of what follows the JSON
+	described bool  // the metadata was there
 	names     format.Names
 	table     format.NameTable // of parsed.Tensors
-	begun     []uint32         // where each tensor's name stands
-	dims      []int64          // room for shapes
-	known     [][]int64        // shapes that were met, a few of them: layers have the same ones
+	begun     []uint32         // where in the file each tensor's name stands
+	shapes    shapes
+}
+
+// read reads and checks the header of a file, as [ReadHeader] does, and has sum see its bytes. What is returned is good
+// until the next header is read.
+func (p *headerParser) read(path string, r io.ReaderAt, size int64, sum io.Writer) (*Header, error) {
+	n, err := jsonSize(path, r, size)
+	if err != nil {
+		return nil, err
+	}
+	sum.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
+	text := &headerText{path, r, lengthSize, lengthSize + n}
+	return p.parse(scanner{path: path, src: p.src[:0], base: lengthSize, more: io.TeeReader(text, sum)}, text.end, size)
+}
+
+// parse reads a header's JSON, which ends at an offset of a file of the given size.
+func (p *headerParser) parse(json scanner, end, fileSize int64) (*Header, error) {
+	p.scanner, p.end, p.described = json, end, false
+	p.parsed = Header{Tensors: p.parsed.Tensors[:0], DataStart: end}
+	p.begun = p.begun[:0]
+	p.table.Clear()
+	if err := p.header(); err != nil {
+		return nil, err
+	}
+	h := p.parsed // a copy: the parser holds the text
+	return &h, h.settle(json.path, fileSize)
 }
 
 func (p *headerParser) header() error {
@@ -41,25 +68,33 @@ func (p *headerParser) member(key token) error {
 	if p.is(key, metadataKey) {
 		return p.metadata(key)
 	}
-	if p.parsed.Tensors == nil {
-		p.reserve(min(bytes.Count(p.src[key.start:], []byte(`"`+offsetsKey+`"`)), MaxTensors))
+	if n := len(p.parsed.Tensors); n == cap(p.parsed.Tensors) {
+		p.reserve(max(p.expected(key), n+n/8) + 1)
 	}
 	name := p.name(key)
 	p.parsed.Tensors = append(p.parsed.Tensors, Entry{Tensor: format.Tensor{Name: name}})
 	if first, again := p.table.Add(p.nameAt); again {
-		return p.tensorFault(format.KindDuplicate, name, key.start, "it is described twice, first at byte %d", p.base+int64(p.begun[first]))
+		return p.tensorFault(format.KindDuplicate, name, key.start, "it is described twice, first at byte %d", p.begun[first])
 	}
 	if len(p.begun) == MaxTensors {
 		return p.tensorFault(format.KindHeaderSize, name, key.start, "expected at most %d tensors in a file", MaxTensors)
 	}
-	p.begun = append(p.begun, uint32(key.start))
+	p.begun = append(p.begun, uint32(p.base)+uint32(key.start))
 	return p.tensor(&p.parsed.Tensors[len(p.parsed.Tensors)-1])
 }
 
-// reserve makes room for n tensors.
+// expected is about how many tensors there are in all: those behind a key are taken to be described as densely as the
+// next ones.
+func (p *headerParser) expected(key token) int {
+	ahead := p.src[key.start:]
+	n, left := bytes.Count(ahead, []byte(`"`+offsetsKey+`"`)), p.end-p.base-int64(key.start)
+	return min(len(p.parsed.Tensors)+int(float64(n)*float64(left)/float64(len(ahead))), MaxTensors)
+}
+
+// reserve makes room for n tensors in all.
 func (p *headerParser) reserve(n int) {
-	p.parsed.Tensors = make([]Entry, 0, n)
-	p.begun = make([]uint32, 0, n)
+	p.parsed.Tensors = slices.Grow(p.parsed.Tensors, n-len(p.parsed.Tensors))
+	p.begun = slices.Grow(p.begun, n-len(p.begun))
 	p.table.Reserve(n, p.nameAt)
 }
 
@@ -67,7 +102,7 @@ func (p *headerParser) nameAt(i int) string { return p.parsed.Tensors[i].Name }
 
 // name keeps a tensor's name.
 func (p *headerParser) name(key token) string {
-	return p.names.Keep(p.bytes(key), len(p.src)-key.start)
+	return p.names.Keep(p.bytes(key), int(p.end-p.base)-key.start)
 }
 
 // metadata reads the metadata, or the null that MLX writes where it has none.
@@ -108,6 +143,7 @@ func (p *headerParser) tensor(e *Entry) error {
 	if err != nil {
 		return err
 	}
+	begin := p.base + int64(open.start)
 	var dtype, shape, offsets bool
 	err = p.members(func(key token) error {
 		switch {
@@ -134,9 +170,9 @@ func (p *headerParser) tensor(e *Entry) error {
 		missing = offsetsKey
 	}
 	if missing != "" {
-		return p.tensorFault(format.KindKey, name, open.start, "the key %s is missing", missing)
+		return p.tensorFault(format.KindKey, name, p.at(begin), "the key %s is missing", missing)
 	}
-	return p.size(e, open)
+	return p.size(e, begin)
 }
 
 // once reads the value of a key that must not have been there before.
@@ -175,38 +211,58 @@ func (p *headerParser) shape(e *Entry) error {
 	if err != nil {
 		return err
 	}
-	list, _, _ := bytes.Cut(p.src[open.end:], []byte("]"))
-	rank := bytes.Count(list, []byte(",")) + 1
-	if rank > format.MaxRank {
-		return p.tensorFault(format.KindShape, e.Name, open.start, "expected at most %d dimensions, found %d", format.MaxRank, rank)
-	}
-	if cap(p.dims)-len(p.dims) < rank {
-		p.dims = make([]int64, 0, max(rank, 4096))
-	}
-	first := len(p.dims)
+	begin := p.base + int64(open.start)
+	var dims [format.MaxRank]int64
+	rank := 0
 	err = p.elements(func(t token) error {
 		n, err := p.natural(t, e.Name, format.KindShape, "a dimension")
-		p.dims = append(p.dims, n)
+		if err == nil && rank == len(dims) {
+			err = p.tensorFault(format.KindShape, e.Name, p.at(begin), "expected at most %d dimensions, found more", len(dims))
+		}
+		if err == nil {
+			dims[rank] = n
+			rank++
+		}
 		return err
 	})
-	e.Shape = p.dims[first:len(p.dims):len(p.dims)]
-	if i := slices.IndexFunc(p.known, func(known []int64) bool { return slices.Equal(known, e.Shape) }); i >= 0 {
-		e.Shape, p.dims = p.known[i], p.dims[:first]
-	} else if len(p.known) < knownShapes {
-		p.known = append(p.known, e.Shape)
-	}
+	e.Shape = p.shapes.keep(dims[:rank])
 	return err
+}
+
+// shapes keeps the shapes of many tensors.
+type shapes struct {
+	known [][]int64 // a few of them: layers have the same ones
+	room  []int64
 }
 
 // knownShapes is how many different shapes are looked through.
 const knownShapes = 32
+
+// keep copies a shape, if it is not known.
+func (s *shapes) keep(dims []int64) []int64 {
+	for _, known := range s.known {
+		if slices.Equal(known, dims) {
+			return known
+		}
+	}
+	if s.room == nil || cap(s.room)-len(s.room) < len(dims) {
+		s.room = make([]int64, 0, 4096)
+	}
+	first := len(s.room)
+	s.room = append(s.room, dims...)
+	shape := s.room[first:len(s.room):len(s.room)]
+	if len(s.known) < knownShapes {
+		s.known = append(s.known, shape)
+	}
+	return shape
+}
 
 func (p *headerParser) offsets(e *Entry) error {
 	open, err := p.take(e.Name, tokenArray, offsetsKey)
 	if err != nil {
 		return err
 	}
-	count := 0
+	begin, count := p.base+int64(open.start), 0
 	err = p.elements(func(t token) error {
 		n, err := p.natural(t, e.Name, format.KindOffsets, "an offset")
 		switch count {
@@ -222,9 +278,9 @@ func (p *headerParser) offsets(e *Entry) error {
 	case err != nil:
 		return err
 	case count != 2:
-		return p.tensorFault(format.KindOffsets, e.Name, open.start, "expected two %s, found %d", offsetsKey, count)
+		return p.tensorFault(format.KindOffsets, e.Name, p.at(begin), "expected two %s, found %d", offsetsKey, count)
 	case e.Begin > e.End:
-		return p.tensorFault(format.KindOffsets, e.Name, open.start, "expected %s that do not fall, found [%d, %d]", offsetsKey, e.Begin, e.End)
+		return p.tensorFault(format.KindOffsets, e.Name, p.at(begin), "expected %s that do not fall, found [%d, %d]", offsetsKey, e.Begin, e.End)
 	}
 	return nil
 }
@@ -250,20 +306,20 @@ func (p *headerParser) natural(t token, tensor string, wrong format.Kind, what s
 	return n, nil
 }
 
-// size demands that type and shape give the length of the data. open is where
+// size demands that type and shape give the length of the data. begin is where in the file
 // the tensor's description begins.
-func (p *headerParser) size(e *Entry, open token) error {
+func (p *headerParser) size(e *Entry, begin int64) error {
 	size, ok := format.Size(e.DType, e.Shape)
 	if !ok {
 		bits := int64(e.DType.Bits())
 		n, fits := format.Elements(e.Shape)
 		if !fits || n > math.MaxInt64/bits {
-			return p.tensorFault(format.KindOverflow, e.Name, open.start, "%v of shape %s is larger than any file", e.DType, shapeExcerpt(e.Shape))
+			return p.tensorFault(format.KindOverflow, e.Name, p.at(begin), "%v of shape %s is larger than any file", e.DType, shapeExcerpt(e.Shape))
 		}
-		return p.tensorFault(format.KindSize, e.Name, open.start, "%v of shape %s is %d bits, which do not end on a byte", e.DType, shapeExcerpt(e.Shape), n*bits)
+		return p.tensorFault(format.KindSize, e.Name, p.at(begin), "%v of shape %s is %d bits, which do not end on a byte", e.DType, shapeExcerpt(e.Shape), n*bits)
 	}
 	if size != e.End-e.Begin {
-		return p.tensorFault(format.KindSize, e.Name, open.start, "%v of shape %s is %d bytes, but %s [%d, %d] are %d",
+		return p.tensorFault(format.KindSize, e.Name, p.at(begin), "%v of shape %s is %d bytes, but %s [%d, %d] are %d",
 			e.DType, shapeExcerpt(e.Shape), size, offsetsKey, e.Begin, e.End, e.End-e.Begin)
 	}
 	return nil

@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -148,7 +149,7 @@ func TestHeaderFaults(t *testing.T) {
 
 // TestEmpty demands that an empty file, which a download that broke off leaves, is called that.
 func TestEmpty(t *testing.T) {
-	if _, err := readRaw("x", strings.NewReader(""), 0); err == nil || err.Error() != "x: the file is empty: download or copy it again" {
+	if _, err := ReadHeader("x", strings.NewReader(""), 0); err == nil || err.Error() != "x: the file is empty: download or copy it again" {
 		t.Error(err)
 	}
 }
@@ -194,6 +195,52 @@ func TestReadHeaderFails(t *testing.T) {
 	_, err := ReadHeader("m", readerAt{iotest.ErrReader(broken)}, 100)
 	if !errors.Is(err, broken) || format.KindOf(err) != "" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A header that is longer than what is held of it is read as one that is held whole, faults and their offsets included.
+func TestLongHeader(t *testing.T) {
+	const n = 20_000
+	blank := strings.Repeat(" \n", 3*lookahead)
+	tensors := func(faulty int, fault string) string {
+		var b strings.Builder
+		b.WriteString("{")
+		for i := range n {
+			space := ""
+			if i%5000 == 77 {
+				space = blank
+			}
+			begin := fmt.Sprint(i)
+			if i == faulty {
+				begin = fault
+			}
+			fmt.Fprintf(&b, `%s"layers.%d.weight"%s:%s{"dtype"%s:%s"U8"%s,"shape":[%s1%s,1],"data_offsets"%s:[%s%s,%s%d%s]%s},`, space, i, space, space, space, space, space, space, space, space, space, begin, space, i+1, space, space)
+		}
+		b.WriteString(`"__metadata__":{"k":"` + strings.Repeat("v", 4*lookahead) + `"}}` + blank)
+		return b.String()
+	}
+	for _, c := range []struct{ name, header string }{
+		{"sound", tensors(-1, "")},
+		{"a fault at a tensor with space", tensors(5077, "x")},
+		{"a fault of a whole description", tensors(15_077, "3")},
+		{"an array of three", tensors(10_077, "1,1")},
+		{"a fault far behind", tensors(n-2, "-1")},
+		{"a name twice", strings.Replace(tensors(-1, ""), `"layers.19000.weight"`, `"layers.16000.weight"`, 1)},
+		{"many dimensions", strings.Replace(tensors(-1, ""), `"shape":[1,1],"data_offsets":[18000`, `"shape":[`+strings.Repeat("1,", format.MaxRank)+`1],"data_offsets":[18000`, 1)},
+		{"no shape", strings.Replace(tensors(-1, ""), `"shape":[1,1],"data_offsets":[17000`, `"data_offsets":[17000`, 1)},
+		{"no end", tensors(-1, "") + "}"},
+	} {
+		whole := file(c.header, n)
+		want, wantErr := ParseHeader("m", whole[lengthSize:][:len(c.header)], int64(len(whole)))
+		sum := sha256.New()
+		got, err := new(headerParser).read("m", bytes.NewReader(whole), int64(len(whole)), sum)
+		if (c.name == "sound") != (err == nil) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Errorf("%s: %v, want %v", c.name, err, wantErr)
+		} else if err == nil && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: another header", c.name)
+		} else if err == nil && [sha256.Size]byte(sum.Sum(nil)) != sha256.Sum256(whole[:got.DataStart]) {
+			t.Error("the digest is not that of the bytes before the data")
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -63,8 +64,22 @@ func ParseIndex(path string, raw []byte) (*Index, error) {
 // is good for the call, of its shard, and of where in the file it is listed. Whether one is listed twice is
 // for found to say.
 func ScanIndex(path string, r io.Reader, found func(name []byte, shard string, at int64) error) error {
-	p := indexParser{scanner: scanner{path: path, more: r}, parsed: new(Index), found: found}
+	p := indexParser{scanner: scanner{path: path, more: named{r, path}}, parsed: new(Index), found: found}
 	return p.index()
+}
+
+// named reads a file, whose path its errors have.
+type named struct {
+	io.Reader
+	path string
+}
+
+func (n named) Read(p []byte) (int, error) {
+	got, err := n.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("read %s: %w", n.path, err)
+	}
+	return got, err
 }
 
 // indexParser reads an index's JSON.
@@ -79,7 +94,7 @@ type indexParser struct {
 
 // listedTwice is the fault of a tensor at an offset of the file.
 func (p *indexParser) listedTwice(name string, at, first int64) error {
-	return p.tensorFault(format.KindDuplicate, name, int(at-p.base), "it is listed twice, first at byte %d", first)
+	return p.tensorFault(format.KindDuplicate, name, p.at(at), "it is listed twice, first at byte %d", first)
 }
 
 func (p *indexParser) index() error {
@@ -109,9 +124,9 @@ func (p *indexParser) index() error {
 	}
 	switch {
 	case !weightMap:
-		return p.fault(format.KindKey, int(begin-p.base), "the key %s is missing", weightMapKey)
+		return p.fault(format.KindKey, p.at(begin), "the key %s is missing", weightMapKey)
 	case p.listed == 0:
-		return p.fault(format.KindIndex, int(begin-p.base), "%s lists no tensor", weightMapKey)
+		return p.fault(format.KindIndex, p.at(begin), "%s lists no tensor", weightMapKey)
 	}
 	return nil
 }

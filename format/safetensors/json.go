@@ -25,7 +25,7 @@ type scanner struct {
 	path string // named in faults
 	src  []byte
 	base int64     // offset of src in the file
-	more io.Reader // of the text behind src; nil where that is all
+	more io.Reader // of the text behind src, whose errors say what could not be read; nil where that is all
 
 	pos   int
 	want  want
@@ -38,14 +38,18 @@ func (s *scanner) next() (token, error) {
 	if err := s.slide(); err != nil {
 		return token{}, err
 	}
-	s.space()
+	if err := s.space(); err != nil {
+		return token{}, err
+	}
 	if s.want == wantSeparator && s.peek() == ',' {
 		s.pos++
 		s.want = wantValue
 		if s.nest[s.depth-1] == tokenObject {
 			s.want = wantKey
 		}
-		s.space()
+		if err := s.space(); err != nil {
+			return token{}, err
+		}
 	}
 	c := s.peek()
 	switch s.want {
@@ -69,18 +73,21 @@ func (s *scanner) next() (token, error) {
 }
 
 // lookahead is how much of the text is there when a token begins, if there is so much. No token
-// but a string is longer, and no space between tokens.
+// but a string is longer.
 const lookahead = 64 << 10
 
 // slide makes sure of the text ahead. A key stays where it is until its value begins.
 func (s *scanner) slide() error {
-	if s.more == nil || s.want == wantValue && s.depth > 0 || len(s.src)-s.pos >= lookahead {
+	if s.more == nil || s.keeps() || len(s.src)-s.pos >= lookahead {
 		return nil
 	}
 	n := copy(s.src, s.src[s.pos:])
 	s.base, s.pos, s.src = s.base+int64(s.pos), 0, s.src[:n]
 	return s.extend(4 * lookahead)
 }
+
+// keeps reports whether the text behind pos is a key that is still wanted.
+func (s *scanner) keeps() bool { return s.want == wantValue && s.depth > 0 }
 
 // extend reads up to n bytes more behind src.
 func (s *scanner) extend(n int) error {
@@ -92,7 +99,7 @@ func (s *scanner) extend(n int) error {
 	case err == io.EOF || err == io.ErrUnexpectedEOF:
 		s.more = nil
 	case err != nil:
-		return fmt.Errorf("read %s: %w", s.path, err)
+		return err
 	}
 	return nil
 }
@@ -152,6 +159,9 @@ func (s *scanner) is(t token, text string) bool {
 	return string(s.bytes(t)) == text
 }
 
+// at is where a byte of the file is in the text; less than 0, where it is not there any more.
+func (s *scanner) at(offset int64) int { return int(offset - s.base) }
+
 // fault reports what is wrong at an offset of the text.
 func (s *scanner) fault(kind format.Kind, at int, detail string, args ...any) error {
 	return s.tensorFault(kind, "", at, detail, args...)
@@ -167,13 +177,28 @@ func (s *scanner) tensorFault(kind format.Kind, tensor string, at int, detail st
 	}
 }
 
-func (s *scanner) space() {
-	for s.pos < len(s.src) {
-		switch s.src[s.pos] {
-		case ' ', '\t', '\n', '\r':
-			s.pos++
+// space passes over white space, of any length.
+func (s *scanner) space() error {
+	for {
+		for s.pos < len(s.src) {
+			switch s.src[s.pos] {
+			case ' ', '\t', '\n', '\r':
+				s.pos++
+			default:
+				return nil
+			}
+		}
+		var err error
+		switch {
+		case s.more == nil:
+			return nil
+		case s.keeps():
+			err = s.extend(lookahead)
 		default:
-			return
+			err = s.slide()
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -237,12 +262,14 @@ func (s *scanner) key() (token, error) {
 	if err != nil {
 		return token{}, err
 	}
-	s.space()
+	s.want = wantValue // from here on the key is kept
+	if err := s.space(); err != nil {
+		return token{}, err
+	}
 	if s.peek() != ':' {
 		return token{}, s.expected("':' after a key")
 	}
 	s.pos++
-	s.want = wantValue
 	return t, nil
 }
 

@@ -56,7 +56,7 @@ func TestMany(t *testing.T) {
 	if each := (many - few) / (large - small); each > names+100 {
 		t.Errorf("%d bytes for each tensor, whose name has %d", each, names)
 	}
-	if each := (longWay - way) / (large - small); each > 600 {
+	if each := (longWay - way) / (large - small); each > 250 {
 		t.Errorf("%d bytes are allocated for each tensor", each)
 	}
 }

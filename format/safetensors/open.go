@@ -3,7 +3,6 @@ package safetensors
 import (
 	"crypto/sha256"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,7 +29,7 @@ func OpenFile(path string, src Source) (*Checkpoint, error) {
 	if filepath.Base(path) == SingleName {
 		c.beside = format.Directory(filepath.Dir(path))
 	}
-	if err := c.add(src); err != nil {
+	if err := c.add(src, new(headerParser)); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c.finish()
@@ -65,13 +64,14 @@ func (chosen choice) open(dir format.Folder, open func(name string) (Source, err
 		}
 		c.reserve(index.tensors)
 	}
+	var headers headerParser
 	for _, name := range chosen.shards {
 		src, err := open(name)
 		if errors.Is(err, os.ErrNotExist) {
 			err = chosen.missing(dir, name, err)
 		}
 		if err == nil {
-			err = c.add(src)
+			err = c.add(src, &headers)
 		}
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
@@ -94,15 +94,12 @@ func IsWeights(name string) bool {
 }
 
 // add reads the header of one more file, and takes its tensors.
-func (c *Checkpoint) add(src Source) error {
+func (c *Checkpoint) add(src Source, headers *headerParser) error {
 	s := &shard{Source: src, first: len(c.tensors)}
 	c.shards = append(c.shards, s) // so that Close closes it
-	header, err := ReadHeader(src.Path(), src, src.Size())
-	if err != nil {
-		return err
-	}
 	digest := sha256.New()
-	if _, err := io.Copy(digest, io.NewSectionReader(src, 0, header.DataStart)); err != nil {
+	header, err := headers.read(src.Path(), src, src.Size(), digest)
+	if err != nil {
 		return err
 	}
 	s.header, s.metadata = header.DataStart, header.Metadata

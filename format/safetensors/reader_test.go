@@ -209,7 +209,7 @@ func TestDuplicateAcrossShards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.add(src); err != nil {
+		if err := c.add(src, new(headerParser)); err != nil {
 			t.Fatal(err)
 		}
 	}
