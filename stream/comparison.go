@@ -36,6 +36,7 @@ func newComparison(p *plan.Pair, d *Diff) *comparison {
 		}
 	}
 	c.filed = make([]bool, len(c.pairs))
+	d.Tensors = slices.Grow(d.Tensors, len(c.pairs)) // a list that grows is there twice, at times
 	return c
 }
 

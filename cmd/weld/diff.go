@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -107,16 +108,19 @@ func diffRow(t stream.TensorDiff) []string {
 	if t.Distance == nil {
 		return row
 	}
-	row[3], row[4] = fmt.Sprintf("%.4g", t.Max), fmt.Sprintf("%.4g", t.Mean)
+	row[3], row[4] = figures(t.Max), figures(t.Mean)
 	switch {
 	case t.Relative == nil:
 	case *t.Relative < 0:
 		row[5] = "inf"
 	default:
-		row[5] = fmt.Sprintf("%.4g", *t.Relative)
+		row[5] = figures(*t.Relative)
 	}
 	if t.Cosine != nil {
-		row[6] = fmt.Sprintf("%.6f", *t.Cosine)
+		row[6] = strconv.FormatFloat(*t.Cosine, 'f', 6, 64)
 	}
 	return row
 }
+
+// figures prints four digits of a number.
+func figures(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }

@@ -41,10 +41,15 @@ func columns(w io.Writer, header string, n int, row func(i int) []string) error 
 	out := bufio.NewWriterSize(w, 64<<10)
 	for i := -1; i < n; i++ {
 		cells := line(i)
-		for k, cell := range cells[:len(cells)-1] {
-			fmt.Fprintf(out, "%-*s", widths[k], cell)
+		last := len(cells) - 1
+		for k, cell := range cells[:last] {
+			out.WriteString(cell)
+			for range widths[k] - utf8.RuneCountInString(cell) {
+				out.WriteByte(' ')
+			}
 		}
-		fmt.Fprintln(out, cells[len(cells)-1])
+		out.WriteString(cells[last])
+		out.WriteByte('\n')
 	}
 	return out.Flush()
 }

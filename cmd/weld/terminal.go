@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -46,7 +47,7 @@ func decimal(n int64) string { return humanize.Bytes(uint64(n)) }
 func binary(n int64) string  { return humanize.IBytes(uint64(n)) }
 func count(n int64) string   { return humanize.Comma(n) }
 
-func percent(share float64) string { return fmt.Sprintf("%.2f%%", 100*share) }
+func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 2, 64) + "%" }
 
 // some is a number of things: 1 file, 2 passes.
 func some[N int | int64](n N, thing string) string {

@@ -18,7 +18,7 @@ import (
 
 // visible escapes what cannot be seen in a text: one line, whatever it holds. What is no UTF-8 is escaped as well.
 func visible(text string) string {
-	if !strings.ContainsFunc(text, hidden) {
+	if plain(text) || !strings.ContainsFunc(text, hidden) {
 		return text
 	}
 	var b strings.Builder
@@ -37,10 +37,23 @@ func visible(text string) string {
 	return b.String()
 }
 
+// plain reports a text of ASCII alone that can be seen, as next to all names are.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= '\x7f' {
+			return false
+		}
+	}
+	return true
+}
+
 // hidden reports a character that shows nothing of itself: controls, line ends, marks that reorder text,
 // spaces other than the one on the keyboard, and what Unicode has fonts ignore. Bytes that are no UTF-8 are
 // seen as the replacement character, which is taken for one of them.
 func hidden(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r < ' ' || r == '\x7f'
+	}
 	return !strconv.IsPrint(r) || r == utf8.RuneError || r == blankBraille ||
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -123,7 +123,8 @@ func (l *layout) codesOf(name string) (codes string, ok bool) {
 	if head, ends := strings.CutSuffix(name, l.companion); ends {
 		return head + l.codes, true
 	}
-	return strings.TrimPrefix(l.codes, "."), "."+name == l.companion
+	whole, dotted := strings.CutPrefix(l.companion, ".")
+	return strings.TrimPrefix(l.codes, "."), dotted && name == whole
 }
 
 func index(tensors []format.Tensor) map[string]int {

@@ -83,8 +83,9 @@ func (l *tensorwise) Cost() Cost {
 
 // look finds out what the largest job takes.
 func (l *tensorwise) look() {
+	var j Job // one piece of memory, since its address leaves
 	for i := range l.jobs.Len() {
-		j := l.jobs.Job(i)
+		j = l.jobs.Job(i)
 		l.models = max(l.models, len(j.Models))
 		if l.Rows != nil {
 			l.rowBytes = max(l.rowBytes, l.Rows(&j))

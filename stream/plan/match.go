@@ -68,7 +68,7 @@ func (m *matcher) common(o Origins) *Origins {
 	key := originsKey{o.From, o.Reference, reflect.ValueOf(o.Shared).Pointer()}
 	known := m.origins[key]
 	if known == nil {
-		known = &o
+		known = new(o) // a copy: o itself would be memory for every tensor
 		m.origins[key] = known
 	}
 	return known
@@ -102,8 +102,9 @@ func (m *matcher) merge() {
 	ref := m.Reference()
 	positions := m.positions(ref)
 	m.Tensors = slices.Grow(m.Tensors, len(ref.Tensors()))
+	s := m.everywhere("")
 	for i, t := range ref.Tensors() {
-		s := m.everywhere(t.Name)
+		s.rename(t.Name)
 		s.position = positions(t.Name)
 		m.add(t, ref, i, s)
 	}
@@ -132,22 +133,37 @@ func (m *matcher) tiedHead(ref *Input, at func(name string) request) {
 
 // noteExtra lists what models have of the module at hand and the output, which resembles ref, will not.
 func (m *matcher) noteExtra(ref *Input, models []*Input) {
-	var written format.NameTable
-	nameAt := func(i int) string { return m.Tensors[i].Name }
-	written.Reserve(len(m.Tensors), nameAt)
-	for range m.Tensors {
-		written.Add(nameAt)
-	}
+	var written func(name string) bool // made when first asked: next to no model has more than the reference
 	for _, model := range models {
 		var names []string
 		for _, t := range model.Tensors() {
-			if _, there := written.Find(t.Name, nameAt); !there && m.owns(t.Name) && !has(ref, t.Name) {
+			if has(ref, t.Name) || !m.owns(t.Name) {
+				continue
+			}
+			if written == nil {
+				written = m.written()
+			}
+			if !written(t.Name) {
 				names = append(names, t.Name)
 			}
 		}
 		if len(names) > 0 {
 			m.note("%s: left out, since %s does not have them: %s", model.Path, ref.Path, fewNames(names))
 		}
+	}
+}
+
+// written tells which names are those of tensors that are listed by now.
+func (m *matcher) written() (has func(name string) bool) {
+	var table format.NameTable
+	nameAt := func(i int) string { return m.Tensors[i].Name }
+	table.Reserve(len(m.Tensors), nameAt)
+	for range m.Tensors {
+		table.Add(nameAt)
+	}
+	return func(name string) bool {
+		_, there := table.Find(name, nameAt)
+		return there
 	}
 }
 
@@ -159,6 +175,14 @@ func (p *planner) everywhere(name string) request {
 		s.inputs = append(s.inputs, origin{i, i, name})
 	}
 	return s
+}
+
+// rename makes a request of another tensor of one that has the same name everywhere.
+func (s *request) rename(name string) {
+	s.name = name
+	for i := range s.inputs {
+		s.names[i], s.inputs[i].name = name, name
+	}
 }
 
 // request is a tensor of the output before its sources are found.
