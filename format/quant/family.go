@@ -31,7 +31,7 @@ func find(c format.Checkpoint, d Declared) ([]weight, error) {
 	if len(declared) == 0 && !slices.ContainsFunc(tensors, func(t format.Tensor) bool { return IsCode(t.DType) }) {
 		return nil, nil
 	}
-	s := &search{Checkpoint: c, taken: make([]bool, len(tensors))}
+	s := &search{Checkpoint: c, taken: make([]bool, len(tensors)), weights: make([]weight, 0, countCodes(tensors))}
 	var config struct {
 		Model string `json:"model_type"`
 	}
@@ -52,6 +52,26 @@ func find(c format.Checkpoint, d Declared) ([]weight, error) {
 		}
 	}
 	return s.weights, nil
+}
+
+// countCodes is how many tensors may be codes.
+func countCodes(tensors []format.Tensor) (n int) {
+	for _, t := range tensors {
+		if IsCode(t.DType) {
+			n++
+		}
+	}
+	return n
+}
+
+// endings are those of a list that a name of the checkpoint has: the others need not be looked for at every weight.
+func (s *search) endings(of []string) (present []string) {
+	for _, end := range of {
+		if slices.ContainsFunc(s.Tensors(), func(t format.Tensor) bool { return strings.HasSuffix(t.Name, end) }) {
+			present = append(present, end)
+		}
+	}
+	return present
 }
 
 // search is a checkpoint that families look through.

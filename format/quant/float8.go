@@ -30,6 +30,7 @@ func findFloat8(s *search) error {
 	if len(size) == 2 && size[0] > 0 && size[1] > 0 {
 		block = [2]int64(size)
 	}
+	besides := s.endings(float8Beside)
 	for i, t := range s.Tensors() {
 		if s.taken[i] || !slices.Contains(float8, t.DType) || !t.DType.Computable() {
 			continue
@@ -43,7 +44,7 @@ func findFloat8(s *search) error {
 			return s.refuse(i, "FP8 with %w", err)
 		}
 		s.add(weight{
-			scheme: "fp8", name: t.Name, shape: t.Shape, plain: format.BF16, codes: i, hides: append(s.float8Beside(t.Name), j),
+			scheme: "fp8", name: t.Name, shape: t.Shape, plain: format.BF16, codes: i, hides: append(s.float8Beside(t.Name, besides), j),
 			decoder: &blockDecoder{blockGrid: gridOf(t.Shape), codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scale.DType, blockGrid: g, block: of}},
 		})
 	}
@@ -64,10 +65,10 @@ func (s *search) float8Scale(codes format.Tensor) (i int, t format.Tensor, ok bo
 	return -1, t, false
 }
 
-// float8Beside finds what lies beside a weight for its activations.
-func (s *search) float8Beside(name string) (list []int) {
+// float8Beside finds what lies beside a weight for its activations, by how names end.
+func (s *search) float8Beside(name string, endings []string) (list []int) {
 	head := strings.TrimSuffix(name, ".weight")
-	for _, end := range float8Beside {
+	for _, end := range endings {
 		for _, of := range []string{head, name} {
 			if i, _, ok := s.tensor(of + end); ok && !slices.Contains(list, i) {
 				list = append(list, i)

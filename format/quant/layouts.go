@@ -144,7 +144,7 @@ func suspect(tensors []format.Tensor) (format.Tensor, bool) {
 	}
 	for _, t := range tensors {
 		for _, end := range loneCompanions {
-			if strings.HasSuffix("."+t.Name, end) {
+			if whole, dotted := strings.CutPrefix(end, "."); strings.HasSuffix(t.Name, end) || dotted && t.Name == whole {
 				return t, true
 			}
 		}

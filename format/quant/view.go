@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"weld/format"
 	"weld/internal/vec"
@@ -16,9 +17,10 @@ type Decoded struct {
 	format.Checkpoint
 	tensors []format.Tensor
 	from    []shown
-	byName  map[string]int
-	schemes []string // of the weights that are decoded, each once
-	widest  int64    // bytes of codes that are looked at at a time, where that is more than a piece's
+	table   format.NameTable
+	next    atomic.Int64 // the tensor behind the one that was found last: whoever walks through another checkpoint asks in order
+	schemes []string     // of the weights that are decoded, each once
+	widest  int64        // bytes of codes that are looked at at a time, where that is more than a piece's
 	lent    mmapio.Buffers
 	rooms   sync.Pool // of *[]float32, for one piece and its scales
 	held    sync.Pool // of *heldScales
@@ -43,10 +45,11 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	if err != nil || len(weights) == 0 {
 		return c, err
 	}
-	v := &Decoded{Checkpoint: c, byName: make(map[string]int)}
+	v := &Decoded{Checkpoint: c}
 	v.held.New = func() any { return new(heldScales) }
 	v.rooms.New = func() any { s := make([]float32, 2*pieceElements); return &s }
 	hidden, decoded := make([]bool, len(c.Tensors())), make([]*weight, len(c.Tensors()))
+	left := len(c.Tensors())
 	for i := range weights {
 		w := &weights[i]
 		decoded[w.codes] = w
@@ -54,29 +57,57 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 			v.widest = max(v.widest, d.widest())
 		}
 		for _, j := range w.hides {
-			hidden[j] = true
+			if !hidden[j] {
+				hidden[j] = true
+				left--
+			}
 		}
 		if !slices.Contains(v.schemes, w.scheme) {
 			v.schemes = append(v.schemes, w.scheme)
 		}
 	}
+	v.tensors, v.from = make([]format.Tensor, 0, left), make([]shown, 0, left)
+	v.table.Reserve(left, v.nameAt)
+	unique := true
 	for i, t := range c.Tensors() {
 		switch w := decoded[i]; {
 		case w != nil:
-			v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides, w.scheme})
+			unique = v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides, w.scheme}) && unique
 		case !hidden[i]:
-			v.add(t, shown{index: i})
+			unique = v.add(t, shown{index: i}) && unique
 		}
 	}
-	if len(v.byName) != len(v.tensors) {
+	if !unique {
 		return nil, &format.Error{Path: c.Path(), Kind: format.KindScheme, Detail: "two tensors have one name once the values are decoded"}
 	}
 	return v, nil
 }
 
-func (v *Decoded) add(t format.Tensor, from shown) {
-	v.byName[t.Name] = len(v.tensors)
+// add lists a tensor, and reports whether it is the first of its name.
+func (v *Decoded) add(t format.Tensor, from shown) bool {
 	v.tensors, v.from = append(v.tensors, t), append(v.from, from)
+	_, again := v.table.Add(v.nameAt)
+	return !again
+}
+
+func (v *Decoded) nameAt(i int) string { return v.tensors[i].Name }
+
+// Bytes that a view holds of a tensor: its description and where it comes from; of a weight also its decoder and what it
+// hides. A test holds the sum to it, of weights with blocks of scales.
+const (
+	shownBytes   = 130
+	decoderBytes = 150
+)
+
+// HeldBytes bounds what the view holds beside the checkpoint behind it.
+func (v *Decoded) HeldBytes() (n int64) {
+	for i := range v.from {
+		n += shownBytes
+		if v.Decodes(i) {
+			n += decoderBytes
+		}
+	}
+	return n
 }
 
 // Schemes are the names of those that a checkpoint's values are decoded from, by a [Decoded] inside of it.
@@ -121,7 +152,14 @@ func (v *Decoded) Tensors() []format.Tensor { return v.tensors }
 
 // Find implements [format.Checkpoint].
 func (v *Decoded) Find(name string) (int, bool) {
-	i, ok := v.byName[name]
+	if i := int(v.next.Load()); i < len(v.tensors) && v.tensors[i].Name == name {
+		v.next.Store(int64(i + 1))
+		return i, true
+	}
+	i, ok := v.table.Find(name, v.nameAt)
+	if ok {
+		v.next.Store(int64(i + 1))
+	}
 	return i, ok
 }
 

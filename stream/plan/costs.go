@@ -2,22 +2,38 @@ package plan
 
 import (
 	"weld/format"
+	"weld/format/quant"
 	"weld/stream/fuse"
 )
 
 // Bytes that headers, names and plan take for a tensor: in the list of an input, which models of one
-// architecture share, and in the output with its contributions. A test holds the sum to it.
+// architecture share; in the output with its contributions; and where it is stored as codes, for how, and while it is
+// written. A test holds the sum to it.
 const (
 	listedBytes  = 130
 	plannedBytes = 160
+	encodedBytes = 500
 )
 
 // HeldBytes bounds what headers and plan hold; found is what is kept beside it of each tensor.
 func (in *Inputs) HeldBytes(tensors int, found int64) int64 {
+	held := listedBytes * in.lists
 	for i := range in.Opened {
 		tensors = max(tensors, len(in.Opened[i].Tensors()))
+		if view, decoded := in.Opened[i].Checkpoint.(*quant.Decoded); decoded {
+			held += view.HeldBytes()
+		}
 	}
-	return listedBytes*in.lists + (plannedBytes+found)*int64(tensors)
+	return held + (plannedBytes+found)*int64(tensors)
+}
+
+// heldBytes bounds what the inputs and the whole plan hold.
+func (p *planner) heldBytes() int64 {
+	held := p.HeldBytes(len(p.Tensors), 0)
+	if p.Output != nil {
+		held += encodedBytes * int64(len(p.Output.Encoded))
+	}
+	return held
 }
 
 // FileBytes is the size of all files of the inputs.
@@ -50,7 +66,10 @@ func (in *Inputs) hold(i int) {
 // count finds out what running the plan takes.
 func (p *planner) count() {
 	method := p.NewMethod(0)
-	p.Costs = Costs{Passes: method.Expected() + 1, Reads: method.Reads(), Held: p.HeldBytes(len(p.Tensors), 0)}
+	p.Costs = Costs{Passes: method.Expected() + 1, Reads: method.Reads(), Held: p.heldBytes()}
+	if p.options.Held != nil {
+		p.options.Held(p.Costs.Held)
+	}
 	for i := range p.Tensors {
 		p.Costs.ReadBytes += p.readBytes(&p.Tensors[i], p.Costs.Reads)
 	}

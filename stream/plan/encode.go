@@ -30,6 +30,14 @@ func (p *planner) encode() (list []encoding) {
 	p.encodes = true
 	p.note("%s: values are decoded from %s, and stored in the same way in the output", p.Reference().Path, strings.Join(p.Reference().decoded, ", "))
 	p.noteNumberedModules(p.Reference(), strings.Join(p.Reference().stale, ", "), p.Reference().terms)
+	weights := 0
+	for i := range p.Tensors {
+		if t := &p.Tensors[i]; t.Action == Fuse && t.decoded() {
+			weights++
+		}
+	}
+	list = make([]encoding, 0, weights)
+	p.Tensors = slices.Grow(p.Tensors, weights) // next to all have one companion
 	for i := range p.Tensors {
 		t := &p.Tensors[i]
 		e, ok := t.encoding()
@@ -123,6 +131,9 @@ func (t *Tensor) encoding() (*quant.Encoding, bool) {
 // companionName is the name of what belongs to a weight, if that has another name: they share the module.
 func companionName(name, weight, now string) string {
 	module := func(s string) int { return strings.LastIndexByte(s, '.') + 1 }
+	if now == weight {
+		return name // not a copy: there are as many as weights
+	}
 	if at := module(weight); strings.HasPrefix(name, weight[:at]) {
 		return now[:module(now)] + name[at:]
 	}
@@ -134,14 +145,21 @@ func (p *planner) target(list []encoding) {
 	if len(list) == 0 {
 		return
 	}
-	at := make(map[string]int, len(p.Tensors))
-	for i := range p.Tensors {
-		at[p.Tensors[i].Name] = i
+	var table format.NameTable
+	nameAt := func(i int) string { return p.Tensors[i].Name }
+	table.Reserve(len(p.Tensors), nameAt)
+	for range p.Tensors {
+		table.Add(nameAt)
 	}
+	at := func(name string) int {
+		i, _ := table.Find(name, nameAt) // it was listed by encode
+		return i
+	}
+	p.Output.Encoded = slices.Grow(p.Output.Encoded, len(list))
 	for _, x := range list {
-		t := quant.EncodedTarget{Encoding: x.Encoding, Codes: at[x.codes]}
+		t := quant.EncodedTarget{Encoding: x.Encoding, Codes: at(x.codes)}
 		for _, name := range x.beside {
-			t.Companions = append(t.Companions, at[name])
+			t.Companions = append(t.Companions, at(name))
 		}
 		p.Output.Encoded = append(p.Output.Encoded, t)
 	}

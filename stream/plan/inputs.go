@@ -97,10 +97,15 @@ func (in *Inputs) open(role, path string, adapters []string, o Options) (*Input,
 	}
 	in.Opened = append(in.Opened, Input{Role: role, Path: strings.Join(append([]string{path}, adapters...), "+"), Checkpoint: c, stored: c})
 	in.hold(len(in.Opened) - 1)
+	in.sayHeld(o)
+	return &in.Opened[len(in.Opened)-1], nil
+}
+
+// sayHeld tells whoever asked for it what is held by now.
+func (in *Inputs) sayHeld(o Options) {
 	if o.Held != nil {
 		o.Held(in.HeldBytes(0, o.Found))
 	}
-	return &in.Opened[len(in.Opened)-1], nil
 }
 
 // Close closes the inputs.

@@ -32,6 +32,7 @@ func OpenPair(a, b string, o Options) (*Pair, error) {
 			if err := p.Opened[i].recognise(o.Raw, o); err != nil {
 				problems = append(problems, err)
 			}
+			p.sayHeld(o)
 		}
 	}
 	if len(problems) > 0 {

@@ -34,6 +34,7 @@ func (p *planner) recogniseAll(asStored bool) (problems []error) {
 		if err := p.Opened[i].recognise(asStored, p.options); err != nil {
 			problems = append(problems, err)
 		}
+		p.sayHeld(p.options) // a view of values is held, too
 	}
 	return problems
 }
