@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -70,7 +71,11 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 		defer reader.Close()
 		cmd.Stderr = writer
 	}
+	// What tests run under may ignore signals, as nohup does, and weld respects that. What is caught here is not ignored there.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP, os.Interrupt)
 	ts.Check(cmd.Start())
+	signal.Stop(caught)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	defer cmd.Process.Kill()
