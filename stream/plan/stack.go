@@ -76,6 +76,10 @@ func (m *matcher) layers(s recipe.Slice, first int, run *restacked) {
 		return
 	}
 	prefix, count := all[0].Prefix, int64(lead.Last-lead.First)
+	if len(run.slices) > 0 && run.slices[0].prefix != prefix {
+		m.fail(otherPrefix(model, prefix, run.slices[0]))
+		return
+	}
 	for _, src := range s.Sources {
 		from := m.Models[src.Model]
 		if have := m.layerRun(from, prefix); int64(src.Last) > have.Layers {
@@ -92,6 +96,12 @@ func (m *matcher) layers(s recipe.Slice, first int, run *restacked) {
 	}
 	run.layers += count
 	run.slices = append(run.slices, takenLayers{model, prefix, all[0].Layers, all[0].Behind, int64(lead.First), int64(lead.Last)})
+}
+
+// otherPrefix is the error for layers that other slices name otherwise: what they make together is no model.
+func otherPrefix(s *Input, prefix string, first takenLayers) error {
+	return &format.Error{Path: s.Path, Kind: format.KindNames, Detail: fmt.Sprintf("its layers are called %s0.… and those of %s %s0.…, and a stack has one name for all; save one of the models with the names of the other",
+		prefix, first.from.Path, first.prefix)}
 }
 
 // layer lists the tensors of one layer of the output, given by their indexes in the model that leads; from
