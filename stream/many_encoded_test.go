@@ -38,7 +38,7 @@ func manyCodes(t *testing.T, n int) string {
 
 // What a plan and a merge hold of weights that are stored as codes is less than is stated, of views of several models and of
 // an output in the same scheme, and what is allocated on the way grows with the tensors.
-func TestManyEncodedTensors(t *testing.T) {
+func TestPlansOfCodesOfManyTensors(t *testing.T) {
 	const small, large = 2_000, 26_000
 	type figures struct{ held, stated, planned int64 }
 	measure := func(n int, quantize string) (f figures) {
