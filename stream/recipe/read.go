@@ -8,7 +8,7 @@ import (
 	"weld/internal/spelling"
 )
 
-// topKeys are the keys of a recipe.
+// topKeys are the keys of a recipe that are no parameters.
 var topKeys = []string{
 	"merge_method", "base_model", "models", "slices", "modules", "parameters", "dtype", "out_dtype",
 	"tokenizer_source", "tokenizer", "chat_template",
@@ -59,13 +59,14 @@ func (r *resolver) draft(n *yaml.Node) *Draft {
 				return
 			}
 			if reason, known := foreign[key]; known {
-				r.report(where, "key %q is not supported: %s; %s", key, reason, choose(topKeys))
+				r.report(where, "key %q is not supported: %s; %s", key, reason, choose(r.schema.topKeys()))
 				return
 			}
 			if r.misplaced(key, where) || r.passed(key, where, "name", "smooth", "allow_negative_weights", "layer_granularity", "random_seed", "pad_to_multiple_of") {
 				return
 			}
-			r.report(where, "unknown key %q%s: %s", key, spelling.Hint(key, topKeys), choose(topKeys))
+			keys := r.schema.topKeys()
+			r.report(where, "unknown key %q%s: %s", key, spelling.Hint(key, keys), choose(keys))
 		}
 	})
 	if !ok {

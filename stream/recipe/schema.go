@@ -152,6 +152,19 @@ func (s Schema) atTop(key string) bool {
 	return slices.ContainsFunc(s, func(m MethodSchema) bool { p, ok := m.param(key); return ok && p.Top })
 }
 
+// topKeys lists all keys that may stand at the top of a recipe.
+func (s Schema) topKeys() []string {
+	keys := slices.Clone(topKeys)
+	for _, m := range s {
+		for _, p := range m.Params {
+			if p.Top && !slices.Contains(keys, p.Key) {
+				keys = append(keys, p.Key)
+			}
+		}
+	}
+	return keys
+}
+
 // keys lists the keys that may stand in a scope.
 func (m *MethodSchema) keys(s scope) []string {
 	var keys []string
