@@ -62,6 +62,13 @@ func (p *planner) encode() (list []encoding) {
 // wrapped is why an input is no model for how values are stored.
 const wrapped = "it has adapters, another vocabulary, or names of another model"
 
+// keeps is how codes come into an output after all.
+var keeps = map[destination.Container]string{
+	destination.Compressed: "*.safetensors keeps codes",
+	destination.Pack:       "to keep codes, merge into a directory, and weld pack that",
+	destination.Patch:      "to keep codes, merge into a directory, and weld patch that",
+}
+
 // plainly says why an output is stored plainly; "" where it is not.
 func (p *planner) plainly() string {
 	ref := p.Reference()
@@ -76,7 +83,7 @@ func (p *planner) plainly() string {
 	case p.Recipe.DType != format.Invalid || p.Recipe.OutDType != format.Invalid:
 		return "the recipe asks for a type of the output"
 	case p.Output.Container != destination.Directory && p.Output.Container != destination.SingleFile:
-		return "codes are written to a directory or *.safetensors, not to " + p.Output.Container.String() + ", where scales would come before them"
+		return "codes are written to a directory or *.safetensors, not to " + p.Output.Container.String() + ", where scales would come before them; " + keeps[p.Output.Container]
 	}
 	for i := range p.Tensors {
 		t := &p.Tensors[i]
