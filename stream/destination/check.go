@@ -109,7 +109,7 @@ func (o Candidate) checkVacant() error {
 	}
 	wantDir := o.Kind == mmapio.Directory
 	if info.IsDir() != wantDir {
-		return fmt.Errorf("output %s: a %s of that name is in the way", o.Name, map[bool]string{true: "directory", false: "file"}[info.IsDir()])
+		return fmt.Errorf("output %s: a %s of that name is in the way; name another output, or move it away", o.Name, map[bool]string{true: "directory", false: "file"}[info.IsDir()])
 	}
 	if wantDir {
 		if entries, err := os.ReadDir(o.Name); err == nil && len(entries) == 0 {
