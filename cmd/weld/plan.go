@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -59,7 +60,11 @@ func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 	if summary.AgainBytes > 0 {
 		again = fmt.Sprintf(", and looks at %s of it twice, for scales of whole tensors", decimal(summary.AgainBytes))
 	}
-	say(w, "%s fused, %d copied; %s, the last one reads %s%s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), decimal(summary.ReadBytes), again)
+	read := decimal(summary.ReadBytes)
+	if slices.ContainsFunc(summary.Inputs, func(in stream.InputSummary) bool { return len(in.Schemes) > 0 }) {
+		read += " (what is decoded counts as float32)"
+	}
+	say(w, "%s fused, %d copied; %s, the last one reads %s%s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), read, again)
 	memory := binary(p.Budget.Memory)
 	if p.Budget.Beyond > 0 {
 		memory += fmt.Sprintf(" and %s, since headers and plan take %s", binary(p.Budget.Beyond), binary(p.Budget.Held))
