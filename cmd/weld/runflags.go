@@ -29,10 +29,9 @@ func runFlags() []cli.Flag {
 
 // Groups of flags in the help texts.
 const (
-	categoryRun     = "How it is run"
-	categoryMethod  = "What is merged"
-	categoryOutput  = "Output"
-	categoryConvert = "What is written"
+	categoryRun    = "How it is run"
+	categoryMethod = "What is merged"
+	categoryOutput = "Output"
 )
 
 // spareProcessors are more than there are workers, for the Go scheduler: with none to

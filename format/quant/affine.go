@@ -25,8 +25,11 @@ type affine struct {
 	groups *groupIndex // nil where blocks are runs of columns
 }
 
-// decode implements [decoder].
+// decode implements [pieced].
 func (d *affine) decode(from codeLender, dst []float32, lo int64) error {
+	if c := d.fused(); c != nil {
+		return d.decodeFused(c, from, dst, lo)
+	}
 	if err := d.numbers(from, dst, lo); err != nil || d.scales == nil {
 		return err
 	}
@@ -85,9 +88,7 @@ func (s *levelGrid) load(from codeLender, slice, top, bottom int64, dst []float3
 		vec.Scale(dst, dst, global[0])
 		return nil
 	}
-	for i := range dst {
-		dst[i] /= global[0]
-	}
+	vec.Div(dst, dst, global[0])
 	return nil
 }
 

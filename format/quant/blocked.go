@@ -111,9 +111,17 @@ func decodeScales(d format.DType, dst []float32, src []byte) {
 		return
 	}
 	for i, code := range src {
-		dst[i] = powerOfTwo(code)
+		dst[i] = powersOfTwo[code]
 	}
 }
+
+// powersOfTwo are the values of E8M0.
+var powersOfTwo = func() (powers [256]float32) {
+	for code := range powers {
+		powers[code] = powerOfTwo(byte(code))
+	}
+	return powers
+}()
 
 // powerOfTwo is 2^(code−127), and NaN for 255 (OCP Microscaling Formats 1.0, E8M0).
 func powerOfTwo(code byte) float32 {
@@ -172,29 +180,49 @@ type perBlock struct{ grid, block, of blockGrid }
 // the part begins at. load loads rows [top, bottom) of the numbers of one matrix of them.
 func (b perBlock) each(from codeLender, dst []float32, lo int64, load func(from codeLender, slice, top, bottom int64, dst []float32) error,
 	use func(row []float32, at int64, numbers []float32)) error {
-	g, block, of := b.grid, b.block, b.of
-	for len(dst) > 0 {
-		row := lo / of.cols
-		slice, row := row/of.rows, row%of.rows
-		rows := min((lo%of.cols+int64(len(dst))+of.cols-1)/of.cols, of.rows-row) // of this matrix
-		top, bottom := row/block.rows, (row+rows-1)/block.rows+1
-		// As many rows of numbers as fit the scratch.
-		if most := max(1, int64(len(from.scratch))/g.cols); bottom-top > most {
-			bottom = top + most
-			rows = min(rows, bottom*block.rows-row)
-		}
-		numbers := from.floats((bottom - top) * g.cols)
-		if err := load(from, slice/block.slices, top, bottom, numbers); err != nil {
+	return b.runs(dst, lo, int64(len(from.scratch)), func(run blockRun) error {
+		numbers := from.floats((run.bottom - run.top) * b.grid.cols)
+		if err := load(from, run.slice, run.top, run.bottom, numbers); err != nil {
 			return err
 		}
-		for range rows {
-			at := lo % of.cols
-			n := min(of.cols-at, int64(len(dst)))
-			use(dst[:n], at, numbers[(row/block.rows-top)*g.cols:][:g.cols])
-			dst, lo, row = dst[n:], lo+n, row+1
+		b.rows(run, func(row []float32, _, at, k int64) { use(row, at, numbers[k*b.grid.cols:][:b.grid.cols]) })
+		return nil
+	})
+}
+
+// blockRun is elements from lo on, in rows of one matrix, and where their numbers are: in rows [top, bottom) of a matrix of them.
+type blockRun struct {
+	dst                []float32
+	lo                 int64
+	slice, top, bottom int64
+}
+
+// runs has use look at elements from lo on, as many at a time as have at most so many numbers, or one row of them.
+func (b perBlock) runs(dst []float32, lo, most int64, use func(run blockRun) error) error {
+	for len(dst) > 0 {
+		slice, row := lo/b.of.cols/b.of.rows, lo/b.of.cols%b.of.rows
+		rows := min((lo%b.of.cols+int64(len(dst))+b.of.cols-1)/b.of.cols, b.of.rows-row) // of this matrix
+		top := row / b.block.rows
+		bottom := min((row+rows-1)/b.block.rows+1, top+max(1, most/b.grid.cols))
+		rows = min(rows, bottom*b.block.rows-row)
+		n := min(rows*b.of.cols-lo%b.of.cols, int64(len(dst)))
+		if err := use(blockRun{dst[:n], lo, slice / b.block.slices, top, bottom}); err != nil {
+			return err
 		}
+		dst, lo = dst[n:], lo+n
 	}
 	return nil
+}
+
+// rows has use look at the parts of rows in a run: a part, its first element, the column that it begins at, and its row of numbers, counted from the
+// run's first.
+func (b perBlock) rows(run blockRun, use func(row []float32, lo, at, k int64)) {
+	for dst, lo := run.dst, run.lo; len(dst) > 0; {
+		at := lo % b.of.cols
+		n := min(b.of.cols-at, int64(len(dst)))
+		use(dst[:n], lo, at, lo/b.of.cols%b.of.rows/b.block.rows-run.top)
+		dst, lo = dst[n:], lo+n
+	}
 }
 
 // multiplyRow multiplies a part of a row, which begins at a column.

@@ -11,27 +11,19 @@ import (
 // decodeFused is decode for codes of E4M3: a run of rows whose scales fit the scratch at a time.
 func (d *blockDecoder) decodeFused(from codeLender, dst []float32, lo int64) error {
 	s := &d.scales
-	for len(dst) > 0 {
-		slice, row := lo/d.cols/d.rows, lo/d.cols%d.rows
-		rows := min((lo%d.cols+int64(len(dst))+d.cols-1)/d.cols, d.rows-row) // of this matrix
-		top := row / s.block.rows
-		bottom := min((row+rows-1)/s.block.rows+1, top+max(1, int64(len(from.scratch))/s.cols))
-		rows = min(rows, bottom*s.block.rows-row)
-		scales, err := s.some(from, slice/s.block.slices, top, bottom)
+	blocks := perBlock{s.blockGrid, s.block, d.blockGrid}
+	return blocks.runs(dst, lo, int64(len(from.scratch)), func(run blockRun) error {
+		scales, err := s.some(from, run.slice, run.top, run.bottom)
 		if err != nil {
 			return err
 		}
-		n := min(rows*d.cols-lo%d.cols, int64(len(dst)))
-		err = from.with(d.codes, lo, n, func(codes []byte) error {
-			d.restore(dst[:n], codes, lo%d.cols, row-top*s.block.rows, scales)
+		return from.with(d.codes, run.lo, int64(len(run.dst)), func(codes []byte) error {
+			blocks.rows(run, func(row []float32, lo, at, k int64) {
+				restoreE4M3(row, codes[lo-run.lo:], at, scales[k*s.cols:][:s.cols], s.block.cols)
+			})
 			return nil
 		})
-		if err != nil {
-			return err
-		}
-		dst, lo = dst[n:], lo+n
-	}
-	return nil
+	})
 }
 
 // heldScales are scales that were loaded together with those that were asked for: the next piece most often has its own
@@ -60,18 +52,13 @@ func (s *scaleGrid) some(from codeLender, slice, top, bottom int64) ([]float32, 
 	return h.values[begin-h.begin : end-h.begin], nil
 }
 
-// restore multiplies codes, which begin at a column of a row, with scales; rows count from the first that these are of.
-func (d *blockDecoder) restore(dst []float32, codes []byte, at, row int64, scales []float32) {
-	s := &d.scales
+// restoreE4M3 multiplies codes of a row, which begin at a column, with scales, each of so many columns.
+func restoreE4M3(dst []float32, codes []byte, at int64, scales []float32, block int64) {
 	for len(dst) > 0 {
-		below := scales[row/s.block.rows*s.cols:][:s.cols]
-		for end := at + min(d.cols-at, int64(len(dst))); at < end; {
-			block := at / s.block.cols
-			n := min((block+1)*s.block.cols, end) - at
-			vec.DecodeScaledF8E4M3(dst[:n], codes, below[block])
-			dst, codes, at = dst[n:], codes[n:], at+n
-		}
-		row, at = row+1, 0
+		k := at / block
+		n := min((k+1)*block-at, int64(len(dst)))
+		vec.DecodeScaledF8E4M3(dst[:n], codes, scales[k])
+		dst, codes, at = dst[n:], codes[n:], at+n
 	}
 }
 
