@@ -3,6 +3,7 @@ package quant
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"weld/format"
 	"weld/internal/vec"
@@ -43,14 +44,14 @@ func scalesOf(of, scales []int64, wanted [2]int64) (g, block blockGrid, err erro
 	switch {
 	case n == 1:
 		return blockGrid{1, 1, 1}, t, nil
-	case len(scales) == len(of):
+	case len(scales) == len(of) && inOrder(of, scales):
 		g = gridOf(scales)
-	case len(scales) == 1 && len(of) == 2: // of each row
+	case len(scales) == 1 && len(of) == 2 && scales[0] == of[0]: // of each row
 		g = blockGrid{1, scales[0], 1}
-	case len(scales) == 1 && len(of) > 2: // of each matrix
+	case len(scales) == 1 && len(of) > 2 && scales[0] == of[0]: // of each matrix, or of all that have one first index
 		g = blockGrid{scales[0], 1, 1}
 	default:
-		return g, block, fmt.Errorf("scales of shape %v", scales)
+		return g, block, fmt.Errorf("scales of shape %v for a weight of shape %v, and nothing says which values each of them is of", scales, of)
 	}
 	other := func() error {
 		return fmt.Errorf("scales of shape %v for a weight of shape %v, which are not those of the declared blocks of %d by %d: the configuration is of another checkpoint, or was changed", scales, of, wanted[0], wanted[1])
@@ -78,6 +79,16 @@ func scalesOf(of, scales []int64, wanted [2]int64) (g, block blockGrid, err erro
 		return g, block, other()
 	}
 	return g, block, nil
+}
+
+// inOrder reports whether scales are of runs of matrices, as a grid has them: of the leading sizes they have the first ones, and 1 of the others.
+func inOrder(of, scales []int64) bool {
+	leading := max(0, len(of)-2)
+	k := 0
+	for k < leading && scales[k] == of[k] {
+		k++
+	}
+	return !slices.ContainsFunc(scales[k:leading], func(n int64) bool { return n != 1 })
 }
 
 // halfDeclared reports scales that are of declared blocks one way, and of all the other way, where several blocks are declared.

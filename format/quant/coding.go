@@ -64,7 +64,7 @@ func (c *coding) together() int64 {
 	case !c.fits():
 		return 1
 	case c.zeros != nil:
-		return max(c.block.rows, c.zeros.unit())
+		return c.block.rows * c.zeros.unit()
 	}
 	return c.block.rows
 }

@@ -183,6 +183,16 @@ func TestFloat8Refused(t *testing.T) {
 			t.Errorf("scales of shape %v: %v", shape, err)
 		}
 	}
+	// Scales that are in no order of the weight, or fewer than it has rows or matrices.
+	for _, c := range []struct{ codes, scales []int64 }{
+		{[]int64{6144, 3}, []int64{3}}, {[]int64{8, 4}, []int64{4}}, {[]int64{4, 8, 2}, []int64{2}}, {[]int64{6, 4, 3, 3}, []int64{4}}, {[]int64{6, 4, 3, 3}, []int64{12}},
+		{[]int64{6, 4, 3, 3}, []int64{1, 4, 1, 1}}, {[]int64{6, 4, 3, 3}, []int64{4, 6, 1, 1}}, {[]int64{4, 8, 2}, []int64{2, 1, 1}},
+	} {
+		_, err := Show(saved(t, random(r, "a.weight", format.F8E4M3, c.codes...), random(r, "a.weight_scale", format.F32, c.scales...)), Declared{})
+		if format.KindOf(err) != format.KindScheme || !strings.Contains(err.Error(), "which values") {
+			t.Errorf("scales of shape %v for %v: %v", c.scales, c.codes, err)
+		}
+	}
 	// What is declared and what there is contradict each other.
 	codes := random(r, "a.weight", format.F8E4M3, 300, 260)
 	_, err := Show(saved(t, codes, random(r, "a.weight_scale_inv", format.F32, 3, 3)), Declared{Config: []byte(`{"quantization_config": {"quant_method": "fp8", "weight_block_size": [64, 64]}}`)})

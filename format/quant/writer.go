@@ -105,6 +105,20 @@ func (q *Writer) CopyAt(i int, off int64, src *mmapio.File, from, n int64) error
 	return q.Writer.CopyAt(i, off, src, from, n)
 }
 
+// Close implements [format.Writer]. A tensor without values was never given one, and may have companions with some: the scale of all of
+// it, what belongs to activations, a shape.
+func (q *Writer) Close() error {
+	for _, t := range q.encoded {
+		if t.grid.slices*t.grid.rows*t.grid.cols > 0 {
+			continue
+		}
+		if err := t.writeEmpty(q.Writer); err != nil {
+			return errors.Join(err, q.Writer.Close())
+		}
+	}
+	return q.Writer.Close()
+}
+
 // encodedTensor is a tensor on its way.
 type encodedTensor struct {
 	EncodedTarget
@@ -228,6 +242,36 @@ func (t *encodedTensor) begin(w format.Writer) error {
 		}
 	})
 	return t.failed
+}
+
+// writeEmpty writes all that a tensor without values has.
+func (t *encodedTensor) writeEmpty(w format.Writer) error {
+	if err := t.begin(w); err != nil || t.measures() {
+		return err
+	}
+	scales, zeros := make([]byte, t.Encoding.Companions[0].Bytes()), []byte(nil)
+	if t.zeros != nil {
+		zeros = make([]byte, t.Encoding.Companions[1].Bytes())
+	}
+	err := t.reference.lend(func(r *lentReference) error {
+		if r != nil {
+			return r.copyScales(0, scales, 0, zeros)
+		}
+		size := int(t.scaleType.Bits() / 8)
+		for at := 0; at < len(scales); at += size {
+			if _, err := t.factorsOf(scales[at:][:size], extremes{}, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && len(scales) > 0 {
+		err = w.WriteAt(t.Companions[0], 0, scales)
+	}
+	if err == nil && len(zeros) > 0 {
+		err = w.WriteAt(t.Companions[1], 0, zeros)
+	}
+	return err
 }
 
 // settle writes what was measured.

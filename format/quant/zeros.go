@@ -43,7 +43,7 @@ func (z *zeroCoding) factors(d format.DType, dst []byte, x extremes) factors {
 	return factors{read, float32(math.RoundToEven(min(max(float64(zero), least), most)))}
 }
 
-// unit is how many rows have zero points that end with a word.
+// unit is how many rows of zero points end with a word.
 func (z *zeroCoding) unit() int64 {
 	switch {
 	case z.packed == nil:
