@@ -12,7 +12,9 @@ type Tensor struct {
 	// Stored is the type that the model has the tensor in, where DType is another because a checkpoint computes
 	// it and leaves the rounding to its reader; else Invalid.
 	Stored DType
-	Shape  []int64 // C order; rank 0 is a scalar
+	// Calibrated is for what was found by running data through a model, and is none of its weights: it is taken from one model as it is, or left out.
+	Calibrated bool
+	Shape      []int64 // C order; rank 0 is a scalar
 }
 
 // StoredDType is the type that the model has the tensor in.
@@ -22,6 +24,9 @@ func (t Tensor) StoredDType() DType {
 	}
 	return t.DType
 }
+
+// Computable reports whether weld computes with the tensor.
+func (t Tensor) Computable() bool { return t.DType.Computable() && !t.Calibrated }
 
 // Elements is the product of the shape, 1 at rank 0.
 func (t Tensor) Elements() int64 {

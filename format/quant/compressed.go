@@ -28,9 +28,6 @@ import (
 // compressedActivations are of what goes into a module and comes out of it.
 var compressedActivations = []string{"input_scale", "input_zero_point", "input_global_scale", "output_scale", "output_zero_point", "output_global_scale"}
 
-// compressedCache are of a key-value cache.
-var compressedCache = []string{".k_scale", ".v_scale", ".q_scale", ".k_zero_point", ".v_zero_point", ".q_zero_point", ".k_global_scale", ".v_global_scale", ".q_global_scale"}
-
 // findCompressed finds weights of compressed-tensors.
 func findCompressed(s *search) error {
 	config, err := compressedConfigOf(s.configs)
@@ -40,7 +37,6 @@ func findCompressed(s *search) error {
 	if config == nil {
 		return nil
 	}
-	before := len(s.weights)
 	for i, t := range s.Tensors() {
 		module, ok := s.compressedModule(t)
 		if !ok || s.taken[i] {
@@ -51,9 +47,6 @@ func findCompressed(s *search) error {
 			return s.refuse(i, "compressed-tensors: %w", err)
 		}
 		s.add(w)
-	}
-	if len(s.weights) > before && len(config.KVCache) > 0 && string(config.KVCache) != "null" {
-		s.hideCache(&s.weights[before])
 	}
 	return nil
 }
@@ -75,16 +68,6 @@ func (s *search) compressedModule(t format.Tensor) (module string, ok bool) {
 		return module, ok
 	}
 	return "", false
-}
-
-// hideCache has what belongs to a key-value cache vanish together with a weight.
-func (s *search) hideCache(w *weight) {
-	for i, t := range s.Tensors() {
-		if !s.taken[i] && slices.ContainsFunc(compressedCache, func(end string) bool { return strings.HasSuffix(t.Name, end) }) {
-			s.taken[i] = true
-			w.hides = append(w.hides, i)
-		}
-	}
 }
 
 // weight finds out how the weight of a module is stored, whose codes are a tensor.

@@ -20,7 +20,6 @@ type compressedConfig struct {
 	Format    string                     `json:"format"`
 	Groups    map[string]json.RawMessage `json:"config_groups"`
 	Ignore    []string                   `json:"ignore"`
-	KVCache   json.RawMessage            `json:"kv_cache_scheme"`
 	Sparsity  sparsityConfig             `json:"sparsity_config"`
 	Transform struct {
 		Groups map[string]json.RawMessage `json:"config_groups"`

@@ -24,12 +24,12 @@ type weight struct {
 // families find the weights that they decode, in this order. Each has a file, and looks at what those before it left.
 var families = []func(*search) error{findCompressed, findModelOpt, findFloat8, findMXFP4, findGPTQ, findAWQ, findBitsAndBytes, findHQQ, findQuanto, findTorchAO}
 
-// find finds the weights of a checkpoint that weld decodes.
-func find(c format.Checkpoint, d Declared) ([]weight, error) {
+// find finds the weights of a checkpoint that weld decodes, and the tensors that are of a key-value cache.
+func find(c format.Checkpoint, d Declared) (weights []weight, cache []int, err error) {
 	tensors := c.Tensors()
 	declared, _ := d.list()
 	if len(declared) == 0 && !slices.ContainsFunc(tensors, func(t format.Tensor) bool { return IsCode(t.DType) }) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	s := &search{Checkpoint: c, taken: make([]bool, len(tensors)), weights: make([]weight, 0, countCodes(tensors))}
 	var config struct {
@@ -48,10 +48,10 @@ func find(c format.Checkpoint, d Declared) ([]weight, error) {
 	}
 	for _, family := range families {
 		if err := family(s); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return s.weights, nil
+	return s.weights, s.findCache(), nil
 }
 
 // countCodes is how many tensors may be codes.

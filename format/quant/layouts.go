@@ -138,13 +138,13 @@ func index(tensors []format.Tensor) map[string]int {
 // suspect finds a tensor that is not a plain one, where a scheme is declared.
 func suspect(tensors []format.Tensor) (format.Tensor, bool) {
 	for _, t := range tensors {
-		if IsCode(t.DType) && t.Elements() > 1 {
+		if IsCode(t.DType) && t.Elements() > 1 && !t.Calibrated {
 			return t, true
 		}
 	}
 	for _, t := range tensors {
 		for _, end := range loneCompanions {
-			if whole, dotted := strings.CutPrefix(end, "."); strings.HasSuffix(t.Name, end) || dotted && t.Name == whole {
+			if whole, dotted := strings.CutPrefix(end, "."); !t.Calibrated && (strings.HasSuffix(t.Name, end) || dotted && t.Name == whole) {
 				return t, true
 			}
 		}

@@ -27,7 +27,6 @@ func findModelOpt(s *search) error {
 	if !s.declared("quant_algo", &algorithm) || !slices.Contains(modeloptAlgorithms, algorithm) {
 		return nil
 	}
-	before := len(s.weights)
 	for i, t := range s.Tensors() {
 		module, ok := strings.CutSuffix(t.Name, "weight")
 		if !ok || module != "" && !strings.HasSuffix(module, ".") || s.taken[i] || t.DType != format.U8 {
@@ -35,12 +34,6 @@ func findModelOpt(s *search) error {
 		}
 		if err := s.modelopt(module, i, t); err != nil {
 			return s.refuse(i, "NVFP4 of ModelOpt: %w", err)
-		}
-	}
-	for _, key := range []string{"kv_cache_quant_algo", "kv_cache_scheme"} {
-		var of any
-		if s.declared(key, &of) && of != nil && len(s.weights) > before {
-			s.hideCache(&s.weights[before])
 		}
 	}
 	return nil

@@ -18,8 +18,8 @@ func TestModelOpt(t *testing.T) {
 	for i := range scales.data {
 		scales.data[i] &= 0x7e // 0x7f is no number
 	}
-	list := []stored{codes, scales, global, random(r, "a.input_scale", format.F32), random(r, "b.weight", format.BF16, 4, 4), random(r, "k_proj.k_scale", format.F32)}
-	d := Declared{QuantConfig: []byte(`{"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8", "group_size": 16}}`)}
+	list := []stored{codes, scales, global, random(r, "a.input_scale", format.F32), random(r, "b.weight", format.BF16, 4, 4)}
+	d := Declared{QuantConfig: []byte(`{"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "NVFP4", "group_size": 16}}`)}
 	names, v := shownNames(t, d, list...)
 	if !slices.Equal(names, []string{"a.weight", "b.weight"}) {
 		t.Fatal(names)

@@ -37,12 +37,12 @@ type shown struct {
 // pieceElements is how much is decoded at a time: its codes and values stay in the second-level cache.
 const pieceElements = 64 << 10
 
-// Show shows a checkpoint as what its values stand for; d is what is declared beside it. A checkpoint without weights
-// that weld decodes is returned as it is. Closing the view closes the checkpoint. What is left of a scheme that weld
+// Show shows a checkpoint as what its values stand for; d is what is declared beside it. Scales of a key-value cache are marked as calibrated. A checkpoint
+// without either is returned as it is. Closing the view closes the checkpoint. What is left of a scheme that weld
 // does not decode is found by [Recognize] in the view.
 func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
-	weights, err := find(c, d)
-	if err != nil || len(weights) == 0 {
+	weights, cache, err := find(c, d)
+	if err != nil || len(weights)+len(cache) == 0 {
 		return c, err
 	}
 	v := &Decoded{Checkpoint: c}
@@ -74,6 +74,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 		case w != nil:
 			unique = v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides, w.scheme}) && unique
 		case !hidden[i]:
+			_, t.Calibrated = slices.BinarySearch(cache, i)
 			unique = v.add(t, shown{index: i}) && unique
 		}
 	}

@@ -173,4 +173,6 @@ func (p *planner) target(list []encoding) {
 }
 
 // undeclares reports whether what is declared of the reference's scheme is not said of the output.
-func (p *planner) undeclares() bool { return len(p.Reference().stale) > 0 && !p.encodes }
+func (p *planner) undeclares() bool {
+	return len(p.Reference().stale) > 0 && !p.encodes && !p.caches
+}

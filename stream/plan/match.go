@@ -227,15 +227,17 @@ func (m *matcher) add(t format.Tensor, ref *Input, i int, s request) {
 	out := Tensor{Tensor: t, Index: int32(i), Base: -1}
 	out.Name = s.name
 	out.DType, out.Stored = t.StoredDType(), format.Invalid
-	if !t.DType.Computable() {
-		if m.drops(s) {
+	if !t.Computable() {
+		if !t.Calibrated && m.drops(s) {
 			return
 		}
 		out.Action = Copy
 		out.Origins = m.common(Origins{From: ref})
 		m.takeWhole(&out, s)
 		m.Tensors = append(m.Tensors, out)
-		m.noteDifferent(out, s)
+		if !t.Calibrated { // else [planner.settleCache] says it, of all
+			m.noteDifferent(out, s)
+		}
 		return
 	}
 	if s.reference == nil {
@@ -333,7 +335,7 @@ func locate(s *Input, j int, ok bool, name string, like format.Tensor) (int, err
 		}
 		return -1, &format.Error{Path: s.Path, Tensor: name, Kind: format.KindShape, Detail: detail}
 	}
-	if !got.DType.Computable() {
+	if !got.Computable() {
 		return -1, &format.Error{Path: s.Path, Tensor: name, Kind: format.KindDType, Detail: fmt.Sprintf("%s has dtype %v, which weld does not compute with", s.Role, got.DType)}
 	}
 	return j, nil

@@ -97,7 +97,7 @@ func unmerged(s, like *Input, m *names.Meeting) (name string, ok bool) {
 // meetsAny reports whether any tensor that weld computes with was found.
 func meetsAny(m *names.Meeting, wanted []format.Tensor) bool {
 	for i, t := range wanted {
-		if t.DType.Computable() && m.Found(i) {
+		if t.Computable() && m.Found(i) {
 			return true
 		}
 	}
@@ -114,7 +114,7 @@ func sharesNames(s, other *Input) bool {
 
 func anyFloat(tensors []format.Tensor) bool {
 	for _, t := range tensors {
-		if t.DType.Computable() {
+		if t.Computable() {
 			return true
 		}
 	}

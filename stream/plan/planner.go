@@ -47,6 +47,7 @@ type planner struct {
 	remarks   []remark        // of single tensors, which become notes
 	restacked []restacked     // runs of layers that slices put together
 	encodes   bool            // the output is stored in the reference's scheme
+	caches    bool            // it has the scales of the reference's key-value cache
 	layoutsOf map[string]bool // in which the reference stores weights; nil before they are asked for
 }
 
@@ -114,6 +115,7 @@ func (p *planner) decide(strange, problems []error) (*Plan, error) {
 // complete lays out the output and counts what the merge costs.
 func (p *planner) complete() error {
 	encoded := p.encode()
+	p.settleCache()
 	if err := p.layOut(); err != nil {
 		return err
 	}
