@@ -119,6 +119,9 @@ func (c *Checkpoint) Find(name string) (int, bool) {
 // Metadata implements [format.Described]: the first shard's word wins.
 func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
 
+// Note adds what whoever opened the checkpoint has to say of it.
+func (c *Checkpoint) Note(text string) { c.notes = append(c.notes, text) }
+
 // Notes implements [format.Noted].
 func (c *Checkpoint) Notes() []string { return c.notes }
 

@@ -52,17 +52,17 @@ func OpenIndex(dir format.Folder, name string, open func(name string) (Source, e
 
 func (chosen choice) open(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
 	c := &Checkpoint{path: dir.Path(), beside: dir, notes: chosen.notes}
-	var index *indexListing
+	var index *Listing
 	if chosen.index != "" {
 		var err error
-		if index, err = readIndex(dir, chosen.index); err != nil {
+		if index, err = ReadListing(dir, chosen.index); err != nil {
 			return nil, err
 		}
-		chosen.shards = index.shards
+		chosen.shards = index.Shards
 		if err := chosen.unrivalled(dir, chosen.shards); err != nil {
 			return nil, err
 		}
-		c.reserve(index.tensors)
+		c.reserve(index.Tensors)
 	}
 	var headers headerParser
 	for _, name := range chosen.shards {
@@ -78,8 +78,8 @@ func (chosen choice) open(dir format.Folder, open func(name string) (Source, err
 		}
 	}
 	if index != nil {
-		c.files = append(c.files, index.file)
-		if err := c.agree(index, dir); err != nil {
+		c.files = append(c.files, index.File)
+		if err := index.Agree(c.held()); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}

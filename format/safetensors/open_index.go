@@ -16,13 +16,14 @@ import (
 	"weld/mmapio"
 )
 
-// indexListing is what is kept of an index: it is read once to find the shards, and again, to say what is wrong, where
-// it does not agree with them.
-type indexListing struct {
+// Listing is what is kept of an index: it is read once to find the shards, and again, to say what is wrong, where it does not
+// agree with them.
+type Listing struct {
+	File    format.InputFile
+	Shards  []string // each once, sorted
+	Tensors int
+	dir     format.Folder
 	name    string
-	file    format.InputFile
-	shards  []string // each once, sorted
-	tensors int
 	seed    maphash.Seed
 	sums    map[string]*nameSum // of each shard
 }
@@ -34,13 +35,27 @@ type nameSum struct {
 	hash  uint64
 }
 
-func (s *nameSum) add(hash uint64) {
-	s.count++
-	s.hash += hash
+// nameSums are those of several shards; names of one mostly follow each other.
+type nameSums struct {
+	of   map[string]*nameSum
+	last string
+	sum  *nameSum
 }
 
-// readIndex reads an index of a directory.
-func readIndex(dir format.Folder, name string) (*indexListing, error) {
+func (s *nameSums) add(shard string, hash uint64) {
+	if s.sum == nil || shard != s.last {
+		s.last, s.sum = shard, s.of[shard]
+		if s.sum == nil {
+			s.sum = new(nameSum)
+			s.of[shard] = s.sum
+		}
+	}
+	s.sum.count++
+	s.sum.hash += hash
+}
+
+// ReadListing reads an index of a directory.
+func ReadListing(dir format.Folder, name string) (*Listing, error) {
 	info, err := dir.Stat(name)
 	if errors.Is(err, os.ErrNotExist) {
 		err = choice{}.missing(dir, name, err)
@@ -52,37 +67,27 @@ func readIndex(dir format.Folder, name string) (*indexListing, error) {
 	if info.Mode().IsRegular() && info.Size() > MaxIndex { // what is not regular cannot be opened
 		return nil, &format.Error{Path: path, Kind: format.KindIndex, Detail: fmt.Sprintf("an index of %d bytes is over the limit of %d", info.Size(), int64(MaxIndex))}
 	}
-	l := &indexListing{name: name, file: format.InputFile{Path: path, Info: info}, seed: maphash.MakeSeed(), sums: make(map[string]*nameSum)}
-	var last string
-	var sum *nameSum
-	l.file.Digest, err = scanIndex(dir, name, func(tensor []byte, shard string, _ int64) error {
-		l.tensors++
-		if sum == nil || shard != last {
-			last, sum = shard, l.sums[shard]
-			if sum == nil {
-				sum = new(nameSum)
-				l.sums[shard] = sum
-			}
-		}
-		sum.add(maphash.Bytes(l.seed, tensor))
+	l := &Listing{dir: dir, name: name, File: format.InputFile{Path: path, Info: info}, seed: maphash.MakeSeed(), sums: make(map[string]*nameSum)}
+	sums := nameSums{of: l.sums}
+	l.File.Digest, err = scanIndex(dir, name, func(tensor []byte, shard string, _ int64) error {
+		l.Tensors++
+		sums.add(shard, maphash.Bytes(l.seed, tensor))
 		return nil
 	})
-	l.shards = slices.Sorted(maps.Keys(l.sums))
+	l.Shards = slices.Sorted(maps.Keys(l.sums))
 	return l, err
 }
 
-// agrees reports whether the shards of a checkpoint hold what the index lists, each tensor once.
-func (l *indexListing) agrees(c *Checkpoint) bool {
-	for _, s := range c.Shards() {
-		var held nameSum
-		for i := range s.Tensors {
-			held.add(maphash.String(l.seed, s.Tensors[i].Name))
-		}
-		if listed := l.sums[filepath.Base(s.Path())]; listed == nil || *listed != held {
-			return false
-		}
+// agrees reports whether shards hold what the index lists, each tensor once.
+func (l *Listing) agrees(held Held) bool {
+	if held.Twice != "" {
+		return false
 	}
-	return true
+	sums := nameSums{of: make(map[string]*nameSum, len(l.sums))}
+	for i := range held.Count {
+		sums.add(held.Shard(i), maphash.String(l.seed, held.Name(i)))
+	}
+	return maps.EqualFunc(l.sums, sums.of, func(a, b *nameSum) bool { return *a == *b })
 }
 
 // scanIndex reads the directory's index as [ScanIndex] does.
@@ -109,21 +114,30 @@ func scanIndex(dir format.Folder, name string, found func(name []byte, shard str
 	return [sha256.Size]byte(sum.Sum(nil)), err
 }
 
-// agree demands that index and shards name the same tensors in the same places.
-func (c *Checkpoint) agree(index *indexListing, dir format.Folder) error {
-	if index.agrees(c) {
+// Held is the tensors of shards, to be held against an index.
+type Held struct {
+	Count int
+	Name  func(i int) string
+	Find  func(name []byte) (i int, ok bool)
+	Shard func(i int) string // the name of the file
+	// Twice is the name of a tensor that a second shard holds too, and that shard; "" if there is none.
+	Twice, Second string
+}
+
+// Agree demands that index and shards name the same tensors in the same places.
+func (l *Listing) Agree(held Held) error {
+	if l.agrees(held) {
 		return nil
 	}
-	path := dir.Join(index.name)
+	path := l.dir.Join(l.name)
 	fault := func(kind format.Kind, tensor, detail string, args ...any) error {
 		return &format.Error{Path: path, Tensor: tensor, Kind: kind, Detail: fmt.Sprintf(detail, args...)}
 	}
-	base := func(s *shard) string { return filepath.Base(s.Path()) }
-	listed := make([]bool, len(c.tensors))
+	listed := make([]bool, held.Count)
 	i := -1
-	digest, err := scanIndex(dir, index.name, func(name []byte, shard string, at int64) error {
-		if i++; i >= len(c.tensors) || c.tensors[i].Name != string(name) { // it often is the next one
-			found, ok := c.table.FindBytes(name, c.nameAt)
+	digest, err := scanIndex(l.dir, l.name, func(name []byte, shard string, at int64) error {
+		if i++; i >= held.Count || held.Name(i) != string(name) { // it often is the next one
+			found, ok := held.Find(name)
 			if !ok {
 				return fault(format.KindIndex, string(name), "the index places it in %s, which does not hold it", shard)
 			}
@@ -133,9 +147,9 @@ func (c *Checkpoint) agree(index *indexListing, dir format.Folder) error {
 			return fault(format.KindDuplicate, string(name), "byte %d: it is listed twice", at)
 		}
 		listed[i] = true
-		elsewhere := base(c.shards[c.shardOf(i)])
-		if c.twice != nil && elsewhere == shard && c.twice.name == string(name) {
-			elsewhere = base(c.twice.shards[1])
+		elsewhere := held.Shard(i)
+		if held.Twice != "" && elsewhere == shard && held.Twice == string(name) {
+			elsewhere = held.Second
 		}
 		if elsewhere != shard {
 			return fault(format.KindIndex, string(name), "the index places it in %s, but it is (also) in %s", shard, elsewhere)
@@ -146,10 +160,24 @@ func (c *Checkpoint) agree(index *indexListing, dir format.Folder) error {
 		return err
 	}
 	if i := slices.Index(listed, false); i >= 0 {
-		return fault(format.KindIndex, c.tensors[i].Name, "%s holds the tensor, but the index does not list it", base(c.shards[c.shardOf(i)]))
+		return fault(format.KindIndex, held.Name(i), "%s holds the tensor, but the index does not list it", held.Shard(i))
 	}
-	if digest != index.file.Digest {
+	if digest != l.File.Digest {
 		return &mmapio.ChangedError{Path: path, What: "its content"}
 	}
 	return nil
+}
+
+// held is what an index is held against.
+func (c *Checkpoint) held() Held {
+	base := func(s *shard) string { return filepath.Base(s.Path()) }
+	h := Held{
+		Count: len(c.tensors), Name: c.nameAt,
+		Find:  func(name []byte) (int, bool) { return c.table.FindBytes(name, c.nameAt) },
+		Shard: func(i int) string { return base(c.shards[c.shardOf(i)]) },
+	}
+	if c.twice != nil {
+		h.Twice, h.Second = c.twice.name, base(c.twice.shards[1])
+	}
+	return h
 }
