@@ -199,7 +199,7 @@ func TestMemory(t *testing.T) {
 	for name, pickle := range map[string]string{
 		"values": "\x80\x02(" + strings.Repeat("N", 1000) + "t.",
 		"marks":  "\x80\x02" + strings.Repeat("(", 10000),
-		"memo":   "\x80\x04N" + strings.Repeat("\x94", 1000) + ".",
+		"memo":   "\x80\x04N" + strings.Repeat("\x94", 3000) + ".",
 		"copies": "\x80\x02ccollections\nOrderedDict\nq\x01}(" + strings.Repeat("NN", 200) + "uq\x02" + strings.Repeat("0h\x01h\x02\x85R", 100) + ".",
 	} {
 		if _, err := Read([]byte(pickle), Options{Vocabulary: Builtins(), Memory: 40000}); err == nil || !strings.Contains(err.Error(), "40000 bytes of memory") {

@@ -66,15 +66,18 @@ type machine struct {
 	left    int64 // of the memory
 
 	stack   []any
-	marks   []int // lengths of the stack
-	memo    map[uint64]any
+	marks   []int          // lengths of the stack
+	memo    []any          // values that are kept, by number, as Python counts them
+	strays  map[uint64]any // values that are kept under other numbers
 	stopped bool
 }
 
-// What values take, in bytes, with what leads to them.
+// What values take, in bytes.
 const (
-	valueBytes = 48
-	itemBytes  = 16
+	itemBytes  = 16  // a place for a value: on the stack, in a collection, among what is kept
+	valueBytes = 24  // a number, or what leads to text and collections
+	madeBytes  = 128 // what a vocabulary made
+	strayBytes = 64
 )
 
 // take accounts for memory.
@@ -85,10 +88,18 @@ func (m *machine) take(n int64) error {
 	return nil
 }
 
-// push puts a value on the stack.
+// push puts a value on the stack. A place on it is free again when the value is taken from there.
 func (m *machine) push(v any) error {
 	m.stack = append(m.stack, v)
-	return m.take(valueBytes)
+	return m.take(itemBytes)
+}
+
+// drop takes all values from a height on off the stack. They stay where they are until the next push.
+func (m *machine) drop(height int) []any {
+	values := m.stack[height:]
+	m.stack = m.stack[:height]
+	m.left += itemBytes * int64(len(values))
+	return values
 }
 
 // pop takes a value from the stack, but none from below the last mark.
@@ -96,9 +107,7 @@ func (m *machine) pop() (any, error) {
 	if len(m.stack) <= m.floor() {
 		return nil, errors.New("the stack is empty")
 	}
-	v := m.stack[len(m.stack)-1]
-	m.stack = m.stack[:len(m.stack)-1]
-	return v, nil
+	return m.drop(len(m.stack) - 1)[0], nil
 }
 
 // top is the last value on the stack, which stays.
@@ -122,8 +131,7 @@ func (m *machine) popMark() ([]any, error) {
 	if len(m.marks) == 0 {
 		return nil, errors.New("no mark is set")
 	}
-	values := m.stack[m.floor():]
-	m.stack = m.stack[:m.floor()]
+	values := m.drop(m.floor())
 	m.marks = m.marks[:len(m.marks)-1]
 	return values, nil
 }

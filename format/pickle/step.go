@@ -27,7 +27,7 @@ func (m *machine) step() error {
 	case opMark:
 		m.marks = append(m.marks, len(m.stack))
 		return m.take(8)
-	case opPop:
+	case opPop: // which takes a mark away where no value is above it
 		if len(m.marks) > 0 && len(m.stack) == m.floor() {
 			m.marks = m.marks[:len(m.marks)-1]
 			return nil
@@ -51,6 +51,9 @@ func (m *machine) step() error {
 		return m.build()
 	default:
 		v, err := m.value(op)
+		if err == nil {
+			err = m.take(valueBytes)
+		}
 		if err != nil {
 			return err
 		}
@@ -161,7 +164,7 @@ func (d *Dict) add(values []any) error {
 
 // remember keeps the last value under a number, or brings one back.
 func (m *machine) remember(op byte) error {
-	number := uint64(len(m.memo))
+	number := uint64(len(m.memo) + len(m.strays))
 	var err error
 	switch op {
 	case opBinPut, opBinGet:
@@ -173,21 +176,37 @@ func (m *machine) remember(op byte) error {
 		return err
 	}
 	if op == opBinGet || op == opLongBinGet {
-		v, ok := m.memo[number]
-		if !ok {
-			return fmt.Errorf("value %d is asked for, and was not kept", number)
-		}
-		return m.push(v)
+		return m.recall(number)
 	}
 	v, err := m.top()
 	if err != nil {
 		return err
 	}
-	if m.memo == nil {
-		m.memo = make(map[uint64]any)
+	switch n := uint64(len(m.memo)); {
+	case number < n:
+		m.memo[number] = v
+		return nil
+	case number == n && m.strays == nil:
+		m.memo = append(m.memo, v)
+		return m.take(itemBytes)
 	}
-	m.memo[number] = v
-	return m.take(valueBytes)
+	if m.strays == nil {
+		m.strays = make(map[uint64]any)
+	}
+	m.strays[number] = v
+	return m.take(strayBytes)
+}
+
+// recall brings a value back that was kept under a number.
+func (m *machine) recall(number uint64) error {
+	if number < uint64(len(m.memo)) {
+		return m.push(m.memo[number])
+	}
+	v, ok := m.strays[number]
+	if !ok {
+		return fmt.Errorf("value %d is asked for, and was not kept", number)
+	}
+	return m.push(v)
 }
 
 // extend adds values to the collection below them.
@@ -203,8 +222,7 @@ func (m *machine) extend(op byte) error {
 		if len(m.stack)-n < m.floor() {
 			return errors.New("the stack is empty")
 		}
-		values = m.stack[len(m.stack)-n:]
-		m.stack = m.stack[:len(m.stack)-n]
+		values = m.drop(len(m.stack) - n)
 	default:
 		values, err = m.popMark()
 	}
@@ -298,10 +316,11 @@ func (m *machine) call(op byte) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", g, err)
 	}
+	size := int64(madeBytes)
 	if d, ok := v.(*Dict); ok {
-		err = m.take(int64(len(d.Items)) * 2 * itemBytes)
+		size = int64(len(d.Items)) * 2 * itemBytes
 	}
-	return v, err
+	return v, m.take(size)
 }
 
 // persistent makes the value of an identifier.
@@ -317,7 +336,11 @@ func (m *machine) persistent() (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s as an identifier", Kind(id))
 	}
-	return m.options.Persistent(t)
+	v, err := m.options.Persistent(t)
+	if err == nil {
+		err = m.take(madeBytes)
+	}
+	return v, err
 }
 
 // build gives the value below its state.

@@ -82,6 +82,9 @@ func Instance(class Global) Call {
 // SetState implements [Stateful]: attributes of a dictionary's kin (a state dict's _metadata) belong to no item.
 func (d *Dict) SetState(any) error { return nil }
 
+// Made is a value of a [Vocabulary] that says what it is.
+type Made interface{ Kind() string }
+
 // Kind says what a value is, for messages.
 func Kind(v any) string {
 	switch v := v.(type) {
@@ -109,6 +112,8 @@ func Kind(v any) string {
 		return v.String()
 	case *Object:
 		return "a " + v.Class.String()
+	case Made:
+		return v.Kind()
 	}
 	return fmt.Sprintf("a %T", v)
 }
