@@ -27,11 +27,11 @@ const root = "../.."
 // one, which nothing may import.
 func layer(pkg string) int {
 	switch {
-	case pkg == "internal/vec", pkg == "internal/spelling", pkg == "mmapio":
+	case pkg == "internal/vec", pkg == "internal/spelling", pkg == "internal/torchsave", pkg == "mmapio":
 		return 0
 	case pkg == "format":
 		return 1
-	case pkg == "scoring", pkg == "format/frames", pkg == "format/names", pkg == "format/planes", pkg == "format/safetensors":
+	case pkg == "scoring", pkg == "format/frames", pkg == "format/gather", pkg == "format/pickle", pkg == "format/names", pkg == "format/planes", pkg == "format/safetensors", pkg == "format/torch":
 		return 2
 	case pkg == "format/patch", pkg == "format/quant", pkg == "format/lora":
 		return 4
@@ -63,7 +63,7 @@ func layer(pkg string) int {
 
 // neighbours are the imports within one layer that are meant, by the directory at the top.
 var neighbours = map[string][]string{
-	"format": {"safetensors"},
+	"format": {"safetensors", "gather", "pickle"},
 }
 
 // rules are what packages must not import beside what is above them: a package, or
@@ -73,7 +73,7 @@ var rules = []struct {
 	not []string
 }{
 	{is("internal/vec"), []string{"weld/", "golang.org/x/exp/", "golang.org/x/sys/unix", "github.com/"}}, // x/sys/cpu says what the machine has
-	{is("mmapio", "internal/spelling"), []string{"weld/"}},
+	{is("mmapio", "internal/spelling", "internal/torchsave"), []string{"weld/"}},
 	{is("scoring", "stream/fuse", "stream/fuse/sphere", "stream/fuse/sparsify", "stream/fuse/selective", "stream/fuse/methods"), []string{"os", "io/fs", "path/filepath", "weld/mmapio", "weld/format/"}},
 	{is("stream/recipe"), []string{"os", "weld/mmapio", "weld/format/", "weld/scoring", "weld/stream/fuse"}},
 	{is("stream/fuse", "stream/fuse/sphere", "stream/fuse/sparsify", "stream/fuse/selective"), []string{"weld/stream/recipe"}},
