@@ -38,6 +38,8 @@ const (
 	KindChanged     Kind = "changed"     // the file changed while it was read
 	KindScheme      Kind = "scheme"      // values stored as codes and scales, where plain ones are needed
 	KindNames       Kind = "names"       // names that are not those of another input, by any rule
+	KindPickle      Kind = "pickle"      // a damaged pickle, or one that makes no values of a checkpoint
+	KindForbidden   Kind = "forbidden"   // a pickle that has Python run what is no part of a checkpoint
 	KindNonfinite   Kind = "nonfinite"   // a value that is infinite or NaN where it matters
 )
 

@@ -47,7 +47,7 @@ var foreign = []struct {
 	{answer, func(head []byte) string {
 		return fmt.Sprintf("a server's answer, %s, in place of the file; download it again", firstWords(head))
 	}},
-	{torchZip, says("a zip file as torch.save writes it, whatever its name says; load it with torch.load and write it with safetensors.torch.save_file")},
+	{torchZip, says("a zip file as torch.save writes it, whatever its name says; weld reads it under a name that ends with .bin, .pt, .pth or .ckpt")},
 	{begins("PK\x03\x04"), says("a zip archive; unpack it, and name what is in it")},
 	{begins("\x80\x02", "\x80\x03", "\x80\x04", "\x80\x05"), says("a Python pickle as old versions of torch.save write it, whatever its name says; load it with torch.load and write it with safetensors.torch.save_file")},
 	{begins("\x1f\x8b"), says("compressed with gzip; restore it with gunzip")},

@@ -53,6 +53,7 @@ var collections = []collection{
 		return err
 	}},
 	{"pack", ".weld", malformedPacks, scanPack},
+	{"torch", ".pt", malformedTorch, openTorch},
 }
 
 func TestMalformed(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -33,6 +34,7 @@ func scene(t *testing.T, dir string) {
 	sceneModel(t, filepath.Join(hub, "snapshots", "0e9e39f"), 0)
 	put(t, filepath.Join(hub, "refs", "main"), []byte("0e9e39f"))
 	put(t, filepath.Join(dir, "recipe.yml"), []byte("{merge_method: ties, base_model: ./base, models: [{model: ./math}, {model: ./code}], parameters: {density: 0.5}}"))
+	sceneTorch(t, dir)
 	sceneFaults(t, dir)
 	// The other machine of a command that ssh runs is a directory.
 	put(t, filepath.Join(dir, ".bin", "ssh"), []byte("#!/bin/sh\nshift\nexec sh -ec \"$*\"\n"))
@@ -159,6 +161,18 @@ func sceneAdapter(t *testing.T, dir string) {
 		`{"peft_type": "LORA", "r": %d, "lora_alpha": %d, "target_modules": ["q_proj"], "bias": "none"}`, rank, 2*rank))
 }
 
+// sceneTorch writes two of the models as torch.save does.
+func sceneTorch(t *testing.T, dir string) {
+	t.Helper()
+	put(t, filepath.Join(dir, "pytorch", "config.json"), []byte("{}"))
+	err := errors.Join(
+		saveTorch(filepath.Join(dir, "pytorch", "pytorch_model.bin"), filepath.Join(dir, "base")),
+		saveTorch(filepath.Join(dir, "run.ckpt"), filepath.Join(dir, "math"), "state_dict"))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // sceneFaults writes what is damaged, what does not fit, and what is something else than its name says.
 func sceneFaults(t *testing.T, dir string) {
 	t.Helper()
@@ -170,9 +184,6 @@ func sceneFaults(t *testing.T, dir string) {
 	put(t, at("cut.safetensors"), whole[:len(whole)/2])
 	put(t, at("pointer.safetensors"), []byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"))
 	put(t, at("page.safetensors"), []byte("<!DOCTYPE html><html><body>Not found</body></html>"))
-	put(t, at("pytorch/pytorch_model.bin"), []byte("PK\x03\x04"))
-	put(t, at("pytorch/config.json"), []byte("{}"))
-
 	one := func() float64 { return 1 }
 	tensors := sceneTensors(format.BF16)
 	sceneWeights(t, at("incomplete/model.safetensors"), slices.Delete(slices.Clone(tensors), 3, 5), nil, one)
@@ -200,7 +211,7 @@ func sceneFaults(t *testing.T, dir string) {
 // sceneSpecimens copies the malformed files of the fuzz targets' corpus; an index becomes that of a directory.
 func sceneSpecimens(t *testing.T, dir string) {
 	t.Helper()
-	for kind, extension := range map[string]string{"safetensors": ".safetensors", "pack": ".weld", "index": ".json"} {
+	for kind, extension := range map[string]string{"safetensors": ".safetensors", "pack": ".weld", "index": ".json", "torch": ".pt"} {
 		found, err := filepath.Glob(filepath.Join(repository, "fuzz", "testdata", "malformed", kind, "*"+extension))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no specimens of %s: %v", kind, err)

@@ -16,6 +16,7 @@ import (
 	"weld/format/open"
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
+	"weld/internal/torchsave"
 )
 
 // Commands that set a scene. Each ends the script if it cannot.
@@ -66,6 +67,40 @@ func shards(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d shards were made, not %d: choose other tensors", len(made), n)
 	}
 }
+
+// torchSave FILE FROM [KEY …] writes the tensors of a checkpoint as torch.save would, as a state dict, which keys lead to.
+func torchSave(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 2, "torchsave FILE FROM [KEY …]")
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o777))
+	ts.Check(saveTorch(path, ts.MkAbs(args[1]), args[2:]...))
+}
+
+// saveTorch writes a checkpoint as torch.save would.
+func saveTorch(path, from string, keys ...string) error {
+	ck, err := open.Checkpoint(from)
+	if err != nil {
+		return err
+	}
+	defer ck.Close()
+	var list []torchsave.Plain
+	for i, t := range ck.Tensors() {
+		class, ok := storageClasses[t.DType]
+		if !ok {
+			return fmt.Errorf("no storage of %v", t.DType)
+		}
+		view, err := ck.View(i, 0, t.Bytes())
+		if err != nil {
+			return err
+		}
+		list = append(list, torchsave.Plain{Name: t.Name, Class: class, Width: t.DType.Align(), Shape: t.Shape, Data: append([]byte(nil), view.Data...)})
+		view.Release()
+	}
+	return os.WriteFile(path, torchsave.File(list, keys...), 0o666)
+}
+
+// storageClasses are torch's for a few types.
+var storageClasses = map[format.DType]string{format.F64: "DoubleStorage", format.F32: "FloatStorage", format.F16: "HalfStorage", format.BF16: "BFloat16Storage", format.I64: "LongStorage", format.U8: "ByteStorage"}
 
 // truncate FILE BYTES cuts a file to a length, or, if it is negative, that many bytes
 // off its end.

@@ -21,6 +21,10 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	bin := foreignBinary(t)
+	golden, err := filepath.Abs("../../format/torch/testdata") // files of torch's own
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
@@ -28,6 +32,7 @@ func TestScripts(t *testing.T) {
 			if bin != "" {
 				env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			}
+			env.Setenv("GOLDEN", golden)
 			env.Setenv("HF_HUB_CACHE", filepath.Join(env.WorkDir, "no-hub"))
 			if os.Getenv("GORACE") == "" {
 				env.Setenv("GORACE", "atexit_sleep_ms=10") // a second each time, else
@@ -38,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"ckpt":      ckpt,
 			"sparse":    sparse,
 			"shards":    shards,
+			"torchsave": torchSave,
 			"truncate":  truncate,
 			"patch":     patch,
 			"fails":     fails,

@@ -64,33 +64,17 @@ func adapterIn(path string) (string, error) {
 		return "", err
 	}
 	if !info.IsDir() {
-		if fault := pickled(path); fault != nil {
-			return "", fault
-		}
 		return path, nil
 	}
-	for _, name := range []string{adapterFile, adapterFile + ".zst"} {
+	for _, name := range []string{adapterFile, adapterFile + ".zst", pickledFile} {
 		if regular(filepath.Join(path, name)) {
 			return filepath.Join(path, name), nil
 		}
-	}
-	if file := filepath.Join(path, pickledFile); regular(file) {
-		return "", pickled(file)
 	}
 	if within := adaptersWithin(path); len(within) > 0 && !regular(filepath.Join(path, lora.ConfigName)) {
 		return "", &format.Error{Path: path, Kind: format.KindMissing, Detail: fmt.Sprintf("no %s; adapters lie in folders of it, of which one is named as %s", adapterFile, strings.Join(within, " or "))}
 	}
 	return path, nil
-}
-
-// pickled refuses what torch.save wrote, by the end of its name.
-func pickled(path string) error {
-	switch filepath.Ext(path) {
-	case ".bin", ".pt", ".pth", ".ckpt":
-		return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
-			"an adapter in PyTorch's own format, which weld does not read; PEFT writes it as %s: load it there and call save_pretrained", adapterFile)}
-	}
-	return nil
 }
 
 func regular(path string) bool {

@@ -6,12 +6,11 @@ import (
 	"os"
 	"path"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"weld/format"
 	"weld/format/hub"
 	"weld/format/safetensors"
+	"weld/format/torch"
 )
 
 // This file says what a path is that is no checkpoint to weld, and what can be done about it.
@@ -26,29 +25,19 @@ type another struct {
 // The commands write what the files hold, and no more: from_pretrained and save_pretrained of
 // transformers would lose tensors that its class does not know.
 const (
-	fromTorch = `python -c "import sys, torch; from safetensors.torch import save_file; [save_file({k: v.clone().contiguous() for k, v in torch.load(f, map_location='cpu', weights_only=True).items()}, f.rsplit('.', 1)[0] + '.safetensors', {'format': 'pt'}) for f in sys.argv[1:]]"`
 	fromNumpy = `python -c "import sys, numpy; from safetensors.numpy import save_file; [save_file(dict(numpy.load(f)), f.rsplit('.', 1)[0] + '.safetensors') for f in sys.argv[1:]]"`
 )
 
 var others = []another{
-	{[]string{".bin", ".pt", ".pth", ".ckpt"}, "PyTorch's own format", "to convert, run: " + fromTorch},
 	{[]string{".npz"}, "numpy's format", "to convert, run: " + fromNumpy},
 	{[]string{".gguf", ".ggml"}, "llama.cpp's format", "take the checkpoint that it was made from"},
 	{[]string{".onnx", ".onnx_data", ".tflite"}, "a format for running models", "take the checkpoint that it was made from"},
 	{[]string{".h5", ".msgpack", ".ot"}, "the format of another framework", "transformers 4 converts it: from_pretrained with from_tf=True or from_flax=True, then save_pretrained"},
 }
 
-// notWeights are files of those formats that hold no model: what the Trainer leaves of a training.
-var notWeights = []string{"training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt"}
-
 // formatOf finds the format of a file by its name; nil for none of weights.
 func formatOf(name string) *another {
 	name = strings.ToLower(name)
-	for _, other := range notWeights {
-		if name == other {
-			return nil
-		}
-	}
 	for i, o := range others {
 		for _, ending := range o.endings {
 			if strings.HasSuffix(name, ending) {
@@ -69,6 +58,11 @@ func unreadable(name string) error {
 		detail = "a patch, which is no checkpoint by itself: weld apply BASE PATCH OUT makes one"
 	}
 	return &format.Error{Path: name, Kind: format.KindUnsupported, Detail: detail}
+}
+
+// keyless is the error for a key of a container that has no state dicts under keys.
+func keyless(name, key string) error {
+	return &format.Error{Path: name, Kind: format.KindUnsupported, Detail: fmt.Sprintf("#%s: only files that torch.save wrote have state dicts under keys", key)}
 }
 
 // explain adds to an error of a directory what is there instead of a checkpoint.
@@ -131,26 +125,16 @@ func (o *another) advise(paths ...string) string {
 		if len(advice) > 1<<10 {
 			return advice + " …"
 		}
-		advice += " " + quoted(path)
+		advice += " " + format.Quoted(path)
 	}
 	return advice
-}
-
-// quoted is a path as a shell reads it.
-func quoted(path string) string {
-	if strings.ContainsFunc(path, func(r rune) bool {
-		return !strings.ContainsRune("/._-+=:,@%", r) && (r >= utf8.RuneSelf || !unicode.IsLetter(r) && !unicode.IsDigit(r))
-	}) {
-		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-	}
-	return path
 }
 
 // holdsWeights reports whether a folder of a directory holds files that weld reads.
 func holdsWeights(dir format.Folder, name string) bool {
 	entries, _ := dir.ReadDir(name)
 	for _, e := range entries {
-		if !e.IsDir() && safetensors.IsWeights(path.Base(e.Name())) {
+		if !e.IsDir() && (safetensors.IsWeights(path.Base(e.Name())) || torch.IsWeights(path.Base(e.Name()))) {
 			return true
 		}
 	}

@@ -17,9 +17,9 @@ func TestExplain(t *testing.T) {
 		kind  format.Kind
 		says  string
 	}{
-		{"m m/pytorch_model.bin m/config.json", format.KindUnsupported, "pytorch_model.bin: PyTorch's own format; to convert, run: python -c"},
-		{"m m/pytorch_model-1.bin m/pytorch_model-2.bin m/pytorch_model-3.bin m/pytorch_model-4.bin", format.KindUnsupported, "pytorch_model-3.bin, … (4): PyTorch"},
-		{"m m/consolidated.00.pth", format.KindUnsupported, " m/consolidated.00.pth"},
+		{"m m/pytorch_model.bin m/config.json", format.KindUnsupported, "m/pytorch_model.bin: no file that torch.save wrote"},
+		{"m m/pytorch_model-1.bin m/pytorch_model-2.bin m/pytorch_model-3.bin m/pytorch_model-4.bin", format.KindIndex, "pytorch_model-3.bin, pytorch_model-4.bin; name the file that is meant"},
+		{"m m/consolidated.00.pth", format.KindUnsupported, "m/consolidated.00.pth: no file that torch.save wrote"},
 		{"m m/model.Q4_K_M.gguf", format.KindUnsupported, "llama.cpp's format; take the checkpoint that it was made from"},
 		{"m m/model.onnx", format.KindUnsupported, "a format for running models"},
 		{"m m/tf_model.h5", format.KindUnsupported, "from_tf=True"},
@@ -28,7 +28,10 @@ func TestExplain(t *testing.T) {
 		{"m m/model.weld", format.KindMissing, "a pack is named by itself: m/model.weld"},
 		{"m m/unet/a.safetensors m/vae/b.safetensors m/scheduler/x.json", format.KindMissing, "in folders of it, each a checkpoint of its own: m/unet, m/vae"},
 		{"m m/training_args.bin", format.KindMissing, "no other safetensors file in this directory"},
-		{"m/x.bin m/x.bin", format.KindUnsupported, "this is PyTorch's own format, and weld reads safetensors"},
+		{"m/x.bin m/x.bin", format.KindUnsupported, "no file that torch.save wrote: it does not begin as a zip file does"},
+		{"m/old.pt m/old.pt", format.KindUnsupported, "no file that torch.save wrote"},
+		{"m/x.safetensors#key m/x.safetensors", format.KindUnsupported, "#key: only files that torch.save wrote"},
+		{"m#key m/x.safetensors", format.KindMissing, "no pytorch_model.bin"},
 		{"m/README.md m/README.md", format.KindUnsupported, Readable},
 		{"m/x.weldpatch m/x.weldpatch", format.KindUnsupported, "a patch, which is no checkpoint by itself: weld apply BASE PATCH OUT makes one"},
 		{"own/model", format.KindMissing, "hf download own/model"},
@@ -58,17 +61,6 @@ func TestExplain(t *testing.T) {
 		_, err := Checkpoint(name)
 		if format.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v (%q), want %q", c.files, err, format.KindOf(err), c.says)
-		}
-	}
-}
-
-// Commands that are shown can be run, whatever a path is called.
-func TestQuoted(t *testing.T) {
-	for path, want := range map[string]string{
-		"a/b-c.d_1+2": "a/b-c.d_1+2", "a b": "'a b'", "it's": `'it'\''s'`, "$HOME": "'$HOME'", "ä": "'ä'", "a;b": "'a;b'",
-	} {
-		if got := quoted(path); got != want {
-			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
 }

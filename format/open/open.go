@@ -3,6 +3,8 @@
 package open
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,16 +14,17 @@ import (
 	"weld/format/packed"
 	"weld/format/safetensors"
 	"weld/format/seekzstd"
+	"weld/format/torch"
 	"weld/mmapio"
 )
 
 // Readable says which paths can be opened, for messages and help.
-const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, *.weld, or the name of a model in the Hub cache"
+const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, *.weld, *.bin, *.pt, *.pth and *.ckpt of torch.save, or the name of a model in the Hub cache"
 
 // Checkpoint opens what a user called a checkpoint; its files are mapped unless another way
-// to read is given.
+// to read is given. Of files of torch.save, path#key says which state dict is meant.
 func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
-	source := func(path string) (safetensors.Source, error) { return Source(path, how...) }
+	name, key := Apart(name)
 	path, err := hub.Locate(name)
 	if err != nil {
 		return nil, err
@@ -30,31 +33,98 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	source := func(path string) (safetensors.Source, error) { return Source(path, how...) }
 	if info.IsDir() {
-		dir := format.Directory(path)
-		c, err := safetensors.OpenFolder(dir, inside(dir, source))
-		return checkpoint(c, explain(dir, err))
+		return folder(format.Directory(path), key, source)
 	}
-	if safetensors.IsIndex(path) {
-		dir := format.Directory(filepath.Dir(path))
-		c, err := safetensors.OpenIndex(dir, filepath.Base(path), inside(dir, source))
+	dir := format.Directory(filepath.Dir(path))
+	switch file := filepath.Base(path); {
+	case torch.IsIndex(path):
+		c, err := torch.OpenIndex(dir, file, key, inside(dir, source))
 		return checkpoint(c, incomplete(err))
-	}
-	if packed.IsName(path) {
+	case torch.IsFile(path):
+		return single(path, source, func(src safetensors.Source) (*torch.Checkpoint, error) { return torch.OpenFile(path, src, key) })
+	case key != "":
+		return nil, keyless(name, key)
+	case safetensors.IsIndex(path):
+		c, err := safetensors.OpenIndex(dir, file, inside(dir, source))
+		return checkpoint(c, incomplete(err))
+	case packed.IsName(path):
 		return packed.OpenCheckpoint(path, how...)
-	}
-	if !safetensors.IsWeights(path) {
+	case !safetensors.IsWeights(path):
 		return nil, unreadable(path)
 	}
+	return single(path, source, func(src safetensors.Source) (*safetensors.Checkpoint, error) { return safetensors.OpenFile(path, src) })
+}
+
+// Apart takes a path and the key of a state dict apart, at the first # behind which the path is there; "" is no key.
+func Apart(name string) (path, key string) {
+	if _, err := os.Stat(name); err == nil {
+		return name, ""
+	}
+	for i := range len(name) - 1 {
+		if name[i] != '#' {
+			continue
+		}
+		if path, err := hub.Locate(name[:i]); err == nil && path != "" {
+			return name[:i], name[i+1:]
+		}
+	}
+	return name, ""
+}
+
+// single opens one file.
+func single[C format.Checkpoint](path string, source func(path string) (safetensors.Source, error), open func(src safetensors.Source) (C, error)) (format.Checkpoint, error) {
 	src, err := source(path)
 	if err != nil {
 		return nil, err
 	}
-	return checkpoint(safetensors.OpenFile(path, src))
+	return checkpoint(open(src))
+}
+
+// folder opens the checkpoint of a directory: safetensors, and where there are none, files of torch.save. A key is for the latter.
+func folder(dir format.Folder, key string, source func(path string) (safetensors.Source, error)) (format.Checkpoint, error) {
+	if key != "" {
+		c, err := torch.OpenFolder(dir, key, inside(dir, source))
+		return checkpoint(c, explain(dir, err))
+	}
+	c, err := safetensors.OpenFolder(dir, inside(dir, source))
+	if err == nil {
+		if others := besides(dir); len(others) > 0 {
+			c.Note(fmt.Sprintf("%s: its tensors are those of the safetensors; beside them, and not read as tensors: %s", dir.Path(), someOf(others)))
+		}
+		return c, nil
+	}
+	if !absent(dir, err) {
+		return nil, explain(dir, err)
+	}
+	pickled, other := torch.OpenFolder(dir, "", inside(dir, source))
+	if absent(dir, other) {
+		return nil, explain(dir, err)
+	}
+	return checkpoint(pickled, incomplete(other))
+}
+
+// absent reports whether a directory has no file that a reader knows.
+func absent(dir format.Folder, err error) bool {
+	var e *format.Error
+	return errors.As(err, &e) && e.Kind == format.KindMissing && e.Path == dir.Path()
+}
+
+// besides are the files of torch.save in a directory that have names of the Hub, or of a Llama release.
+func besides(dir format.Folder) (names []string) {
+	entries, _ := dir.ReadDir(".")
+	for _, e := range entries {
+		if name := e.Name(); torch.IsWeights(name) && (strings.HasPrefix(name, "pytorch_model") || strings.HasPrefix(name, "consolidated.")) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Folder finds the files of what a user called a checkpoint, without opening it as one.
 func Folder(name string, how ...mmapio.Reading) (format.Folder, error) {
+	name, _ = Apart(name)
 	path, err := hub.Locate(name)
 	if err != nil {
 		return format.Folder{}, err
@@ -75,7 +145,7 @@ func inside(dir format.Folder, open func(path string) (safetensors.Source, error
 }
 
 // checkpoint keeps a nil pointer from becoming an interface that is not nil.
-func checkpoint(c *safetensors.Checkpoint, err error) (format.Checkpoint, error) {
+func checkpoint[C format.Checkpoint](c C, err error) (format.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}

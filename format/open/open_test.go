@@ -108,7 +108,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"none", format.KindMissing, "no such file"},
 		{put(t, dir, "x.txt", one()), format.KindUnsupported, Readable},
-		{put(t, dir, "model.bin", one()), format.KindUnsupported, "PyTorch's own format"},
+		{put(t, dir, "model.bin", one()), format.KindUnsupported, "no file that torch.save wrote"},
 		{put(t, dir, "y.safetensors", one()[:30]), format.KindTruncated, ""},
 		{put(t, dir, "z.safetensors.zst", packed[:len(packed)-1]), format.KindCompression, "zstd -d"},
 		{put(t, dir, "w.safetensors.zst", one()), format.KindCompression, ""},

@@ -7,6 +7,7 @@ import (
 
 	"weld/format"
 	"weld/format/safetensors"
+	"weld/format/torch"
 	"weld/mmapio"
 )
 
@@ -30,23 +31,55 @@ func OpenCheckpoint(path string, how ...mmapio.Reading) (format.Checkpoint, erro
 	return c, nil
 }
 
-// Checkpoint opens the checkpoint in the pack, which owns the archive from then on.
+// Checkpoint opens the checkpoint in the pack, which owns the archive from then on: safetensors, and where there are none, files of
+// torch.save.
 func (a *Archive) Checkpoint() (format.Checkpoint, error) {
-	inner, err := safetensors.OpenFolder(format.FolderOf(a.Path(), a.FS()), func(name string) (safetensors.Source, error) {
-		i, ok := a.Find(name)
-		if !ok {
-			return nil, &fs.PathError{Op: "open", Path: a.Path() + "/" + name, Err: fs.ErrNotExist}
-		}
-		if strings.HasSuffix(strings.ToLower(name), ".zst") {
-			return nil, &format.Error{Path: a.Path() + "/" + name, Kind: format.KindUnsupported, Detail: "compressed once more inside the pack: weld unpack it first"}
-		}
-		return a.Source(i), nil
-	})
-	if err != nil {
+	files := []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}
+	dir := format.FolderOf(a.Path(), a.FS())
+	inner, err := safetensors.OpenFolder(dir, a.source)
+	if err == nil {
+		return &packedCheckpoint{inner, a, files}, nil
+	}
+	if e := (*format.Error)(nil); !errors.As(err, &e) || e.Kind != format.KindMissing || e.Path != dir.Path() {
 		return nil, err
 	}
-	return &packedCheckpoint{inner, a, []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}}, nil
+	pickled, other := torch.OpenFolder(dir, "", a.source)
+	if other == nil {
+		return &packedTorch{pickled, a, files}, nil
+	}
+	if e := (*format.Error)(nil); errors.As(other, &e) && e.Kind == format.KindMissing && e.Path == dir.Path() {
+		return nil, err
+	}
+	return nil, other
 }
+
+// source opens a file of the pack by name, to read it in place.
+func (a *Archive) source(name string) (safetensors.Source, error) {
+	i, ok := a.Find(name)
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: a.Path() + "/" + name, Err: fs.ErrNotExist}
+	}
+	if strings.HasSuffix(strings.ToLower(name), ".zst") {
+		return nil, &format.Error{Path: a.Path() + "/" + name, Kind: format.KindUnsupported, Detail: "compressed once more inside the pack: weld unpack it first"}
+	}
+	return a.Source(i), nil
+}
+
+// packedTorch is the checkpoint of torch.save's files in a pack.
+type packedTorch struct {
+	*torch.Checkpoint
+	archive *Archive
+	files   []format.InputFile
+}
+
+// Files implements [format.Checkpoint]: it is one.
+func (c *packedTorch) Files() []format.InputFile { return c.files }
+
+// FileOf implements [format.Sharded].
+func (c *packedTorch) FileOf(int) int { return 0 }
+
+// Close implements [format.Checkpoint].
+func (c *packedTorch) Close() error { return c.archive.Close() }
 
 // Files implements [format.Checkpoint]: it is one.
 func (c *packedCheckpoint) Files() []format.InputFile { return c.files }

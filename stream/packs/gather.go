@@ -15,6 +15,7 @@ import (
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/safetensors"
+	"weld/format/torch"
 	"weld/mmapio"
 )
 
@@ -53,10 +54,14 @@ func (in *packFiles) find(name, out string, how mmapio.Reading) error {
 	if isFolder {
 		return in.folder(folder, c, out, how)
 	}
-	for _, s := range shardsOf(c) { // one file was named, and that alone is meant
+	shards := shardsOf(c) // one file was named, and that alone is meant
+	for _, s := range shards {
 		in.shard(filepath.Base(s.Path()), s)
 	}
-	return nil
+	if len(shards) > 0 {
+		return nil
+	}
+	return in.add(filepath.Base(path), path, how)
 }
 
 // shardsOf are the files that hold a checkpoint's tensors, as they are open.
@@ -79,7 +84,7 @@ func folderOf(path string) (folder format.Folder, ok bool) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return format.Directory(path), true
 	}
-	if safetensors.IsIndex(path) {
+	if safetensors.IsIndex(path) || torch.IsIndex(path) {
 		return format.Directory(filepath.Dir(path)), true
 	}
 	return format.Folder{}, false
