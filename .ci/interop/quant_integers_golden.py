@@ -161,6 +161,43 @@ def torchao():
     golden("torchao", stored, want, {"quant_method": "torchao"}, {**metadata, "tensor_names": json.dumps(names)})
 
 
+def int4(r, rows, cols, size, dtype):
+    """Int4Tensor of random codes: its own way to make them wants kernels of a GPU. code * scale + zero, which torchao's GPTQ computes in other steps."""
+    from torchao.prototype.gptq.api import _int4_row_dequantize_zp
+    from torchao.quantization import Int4Tensor
+
+    codes = torch.randint(-8, 8, (rows, cols), dtype=torch.int8, generator=r)
+    groups = -(-cols // size)
+    scale, zero = [(torch.rand(groups, rows, generator=r) + 0.1).to(dtype) for _ in range(2)]
+    packed = codes[:, ::2] & 15 | codes[:, 1::2] << 4
+    each = torch.arange(cols) // size
+    value = (codes.numpy().astype(np.float32) * scale.float().numpy().T[:, each]).astype(np.float32) + zero.float().numpy().T[:, each]
+    library = _int4_row_dequantize_zp(codes, scale.float(), zero.float(), size).numpy()
+    assert np.abs(value - library).max() <= 4 * np.spacing(np.float32(16)), np.abs(value - library).max()
+    return Int4Tensor(packed, scale, zero, [1, size], torch.Size([rows, cols])), torch.from_numpy(value)
+
+
+def torchao_narrow():
+    """Floats of four and six bits, E5M2, integers of four bits; scales in the weight's order and swizzled."""
+    from torchao.prototype.mx_formats.mx_tensor import MXTensor
+    from torchao.prototype.mx_formats.nvfp4_tensor import NVFP4Tensor
+    from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
+
+    r = torch.Generator().manual_seed(8)
+    normal = lambda *shape: torch.randn(*shape, generator=r).bfloat16()
+    state, want = {}, {}
+    for k, t in enumerate([
+            *[MXTensor.to_mx(normal(2, 64), element, 32) for element in (torch.float8_e4m3fn, torch.float8_e5m2, "fp6_e2m3", "fp6_e3m2", torch.float4_e2m1fn_x2)],
+            MXTensor.to_mx(normal(3, 160), torch.float4_e2m1fn_x2, 32, is_swizzled_scales=True),
+            NVFP4Tensor.to_nvfp4(normal(3, 32)), NVFP4Tensor.to_nvfp4(normal(34, 80), per_tensor_scale=torch.tensor(0.003), is_swizzled_scales=True),
+            NVFP4Tensor.to_nvfp4(normal(2, 3, 32), per_tensor_scale=torch.tensor([0.003, 0.005]).view(2, 1, 1), act_per_tensor_scale=torch.tensor(0.5)),
+            int4(r, 5, 40, 16, torch.bfloat16), int4(r, 3, 64, 32, torch.float32)]):
+        key = "model.layers.%d.q_proj.weight" % k
+        state[key], want[key] = t if isinstance(t, tuple) else (t, t.dequantize(torch.float32))
+    tensors, said = flatten_tensor_state_dict(state)
+    golden("torchao-narrow", tensors, want, {"quant_method": "torchao"}, said)
+
+
 mxfp4()
 gptq("gptq")
 gptq("gptq_v2")
@@ -169,3 +206,4 @@ bitsandbytes()
 hqq()
 quanto()
 torchao()
+torchao_narrow()

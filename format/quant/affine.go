@@ -68,11 +68,12 @@ func (d *affine) restore(from codeLender, dst []float32, lo int64, index []byte)
 // groupAt is the group of a column.
 func groupAt(index []byte, col int64) uint32 { return binary.LittleEndian.Uint32(index[4*col:]) }
 
-// levelGrid are scales that one scale of the whole tensor may belong to.
+// levelGrid are scales that one scale of the whole tensor may belong to, or one of each matrix.
 type levelGrid struct {
 	scaleGrid
-	global int  // the tensor; -1 for none
-	divide bool // by the global scale; else multiply
+	global    int  // the tensor; -1 for none
+	perMatrix bool // it has one for each matrix
+	divide    bool // by the global scale; else multiply
 }
 
 // load decodes scales, and applies the global one to them.
@@ -81,7 +82,11 @@ func (s *levelGrid) load(from codeLender, slice, top, bottom int64, dst []float3
 		return err
 	}
 	var global [1]float32
-	if err := from.with(s.global, 0, width, func(data []byte) error { vec.DecodeF32(global[:], data); return nil }); err != nil {
+	at := int64(0)
+	if s.perMatrix {
+		at = slice * width
+	}
+	if err := from.with(s.global, at, width, func(data []byte) error { vec.DecodeF32(global[:], data); return nil }); err != nil {
 		return err
 	}
 	if !s.divide {

@@ -21,7 +21,7 @@ func TestFused(t *testing.T) {
 		bytes := packedRows{bitPacking{bits: 8, values: offsetIntegers[8]}, size.cols, size.cols}
 		for _, reader := range []codeReader{&bitCodes{at["codes"], nibbles}, &bitCodes{at["codes"], bytes}, wholeCodes{at["codes"], format.I8, 8}, wholeCodes{at["codes"], format.F8E4M3, 0}} {
 			for _, zero := range []*zeroGrid{nil, {tensor: at["zeros"], dtype: format.I8, blockGrid: groups, block: block}} {
-				d := &affine{blockGrid: of, codeReader: reader, zeros: zero, scales: &levelGrid{scaleGrid{at["scales"], format.BF16, groups, block}, -1, false}}
+				d := &affine{blockGrid: of, codeReader: reader, zeros: zero, scales: &levelGrid{scaleGrid: scaleGrid{tensor: at["scales"], dtype: format.BF16, blockGrid: groups, block: block}, global: -1}}
 				c := d.fused()
 				if c == nil {
 					if r, ok := reader.(wholeCodes); !ok || r.dtype != format.F8E4M3 || zero == nil {
@@ -64,7 +64,7 @@ func indexByName(c format.Checkpoint) map[string]int {
 // Zero points of other blocks than scales are of are left to the steps.
 func TestFusedBlocks(t *testing.T) {
 	grid, block := blockGrid{1, 4, 2}, blockGrid{1, 1, 16}
-	d := &affine{blockGrid: blockGrid{1, 4, 32}, codeReader: wholeCodes{0, format.I8, 8}, scales: &levelGrid{scaleGrid{1, format.BF16, grid, block}, -1, false}}
+	d := &affine{blockGrid: blockGrid{1, 4, 32}, codeReader: wholeCodes{0, format.I8, 8}, scales: &levelGrid{scaleGrid: scaleGrid{tensor: 1, dtype: format.BF16, blockGrid: grid, block: block}, global: -1}}
 	for _, c := range []struct {
 		grid, block blockGrid
 		fused       bool
@@ -98,7 +98,7 @@ func BenchmarkDecode(b *testing.B) {
 		scales := random(r, "scales", format.BF16, rows, cols/c.group)
 		from := codeLender{Checkpoint: saved(b, codes, scales), scratch: make([]float32, pieceElements)}
 		at := indexByName(from)
-		d := &affine{blockGrid: blockGrid{1, rows, cols}, codeReader: c.reader(at["codes"]), scales: &levelGrid{scaleGrid{at["scales"], format.BF16, blockGrid{1, rows, cols / c.group}, blockGrid{1, 1, c.group}}, -1, false}}
+		d := &affine{blockGrid: blockGrid{1, rows, cols}, codeReader: c.reader(at["codes"]), scales: &levelGrid{scaleGrid: scaleGrid{tensor: at["scales"], dtype: format.BF16, blockGrid: blockGrid{1, rows, cols / c.group}, block: blockGrid{1, 1, c.group}}, global: -1}}
 		dst := make([]float32, pieceElements)
 		decode := func(name string, decode func() error) {
 			b.Run(c.name+"/"+name, func(b *testing.B) {

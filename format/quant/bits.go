@@ -1,5 +1,7 @@
 package quant
 
+import "math"
+
 // bitPacking is how codes of a few bits are laid one behind the other, from the lowest bit of the first byte on. With words that are whole, as
 // many as fit into 32 bits stand in each, and what is left of it is empty.
 type bitPacking struct {
@@ -72,16 +74,20 @@ var (
 	valuesE2M3 = narrowFloats(3)
 )
 
-// narrowFloats are the values of floats of a sign, two bits of exponent and some of mantissa, without infinities (OCP Microscaling Formats
-// 1.0: E2M1, E2M3).
-func narrowFloats(mantissa int) []float32 {
-	half := 4 << mantissa
+// narrowFloats are the values of floats of a sign, two bits of exponent and some of mantissa.
+func narrowFloats(mantissa int) []float32 { return narrowFloatsOf(2, mantissa) }
+
+// narrowFloatsOf are the values of floats of a sign and so many bits of exponent and mantissa, without infinities (OCP Microscaling Formats
+// 1.0: E2M1, E2M3, E3M2).
+func narrowFloatsOf(exponents, mantissa int) []float32 {
+	half := 1 << (exponents + mantissa)
+	least := float32(math.Ldexp(1, 2-1<<(exponents-1))) // the value of the lowest exponent
 	values := make([]float32, 2*half)
 	for code := range half {
 		exponent, m := code>>mantissa, float32(code&(1<<mantissa-1))/float32(int(1)<<mantissa)
-		x := m
+		x := m * least
 		if exponent > 0 {
-			x = (1 + m) * float32(int(1)<<(exponent-1))
+			x = (1 + m) * float32(int(1)<<(exponent-1)) * least
 		}
 		values[code], values[half+code] = x, -x
 	}

@@ -34,6 +34,7 @@ type scaleGrid struct {
 	dtype     format.DType
 	blockGrid           // of the scales
 	block     blockGrid // elements that one of them is of
+	swizzled  bool
 }
 
 // scalesOf finds out which block of a tensor each scale is of. wanted are the rows and columns of a block, where the
@@ -107,6 +108,9 @@ func cutAsUsual(of, scales int64) bool {
 
 // load decodes the scales of rows [top, bottom) of scales of one matrix of them.
 func (s *scaleGrid) load(from codeLender, slice, top, bottom int64, dst []float32) error {
+	if s.swizzled {
+		return s.loadSwizzled(from, slice*s.rows+top, bottom-top, dst)
+	}
 	size := int64(s.dtype.Bits() / 8)
 	begin := (slice*s.rows + top) * s.cols
 	return from.with(s.tensor, begin*size, (bottom-top)*s.cols*size, func(data []byte) error {

@@ -16,6 +16,9 @@ func TestTorchAOGolden(t *testing.T) {
 	holdGolden(t, "torchao", biases...)
 }
 
+// Narrow floats and integers of four bits; scales in the order of the weight, and swizzled.
+func TestTorchAONarrowGolden(t *testing.T) { holdGolden(t, "torchao-narrow") }
+
 // told is a checkpoint with metadata.
 type told struct {
 	format.Checkpoint

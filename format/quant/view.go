@@ -53,7 +53,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	for i := range weights {
 		w := &weights[i]
 		decoded[w.codes] = w
-		if d, ok := w.decoder.(*turned); ok {
+		if d, ok := w.decoder.(interface{ widest() int64 }); ok {
 			v.widest = max(v.widest, d.widest())
 		}
 		for _, j := range w.hides {
