@@ -1,4 +1,4 @@
-// Package stream has the verbs: merge, score, sweep and diff. Each is one short function that reads
+// Package stream has the verbs: merge, score, sweep, convert and diff. Each is one short function that reads
 //
 //	plan → run → commit
 //

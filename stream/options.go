@@ -29,6 +29,8 @@ type Options struct {
 	// Decoding is called when the values of an input are decoded, into memory that the collector has to give back; nil for
 	// nobody.
 	Decoding func()
+
+	conversion *plan.Conversion // nil for a merge
 }
 
 func (o Options) withDefaults() Options {
@@ -46,7 +48,7 @@ func (o Options) withDefaults() Options {
 
 // planning are the options of a plan.
 func (o Options) planning() plan.Options {
-	p := plan.Options{ShardSize: o.ShardSize, Force: o.Force, Version: o.Version, Read: o.Read, Raw: o.Raw, Decoding: o.Decoding}
+	p := plan.Options{ShardSize: o.ShardSize, Force: o.Force, Version: o.Version, Read: o.Read, Raw: o.Raw, Decoding: o.Decoding, Conversion: o.conversion}
 	if o.Beyond != nil {
 		p.Held = func(held int64) { o.Beyond(held - run.Within(held, o.Memory)) }
 	}

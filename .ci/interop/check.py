@@ -669,7 +669,55 @@ def packs(weld):
     return f"codings {sorted(codings)}"
 
 
-# 7. Chat templates.
+# 7. Conversions.
+
+
+def wide(rng):
+    """Values of every size that float16 holds, subnormals of both half types, zeros of either sign, infinities and ties."""
+    x = rng.normal(size=20_000).astype(f32) * np.exp2(rng.integers(-40, 15, 20_000)).astype(f32)
+    ties = np.array([1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 2.0**-25, 3 * 2.0**-25, 65519.0, -0.0, 0.0, np.inf, -np.inf], f32)
+    return np.concatenate([x, ties])
+
+
+def conversions(weld):
+    """Every container and type is numpy's cast, names are those of Python's re, and what no flag speaks of is the same bytes."""
+    tensors = all_kinds(np.random.default_rng(10)) | {"module.layers.0.wide": wide(np.random.default_rng(11)), "module.layers.10.b": np.ones(3, bf16)}
+    del tensors["matrix.f64"]  # ml_dtypes rounds it twice on the way to bfloat16
+    floating = [f32, np.float16, bf16]
+    model = save_dir(weld.place(), split(tensors, 3), hub_files("dtype"))
+    for dtype in (None, "float32", "float16", "bfloat16"):
+        flags = ["--dtype", dtype] if dtype else []
+        want = {k: x.astype(sta.OUT_DTYPES[dtype]) if dtype and x.dtype in floating else x for k, x in tensors.items()}
+        for suffix in ("", ".safetensors", ".safetensors.zst", ".weld"):
+            out = weld.place(suffix)
+            weld.run("convert", model, out, *flags, "--shard-size", "30KB", "--quiet")
+            if suffix == ".safetensors.zst":
+                raw = zstandard.ZstdDecompressor().stream_reader(out.read_bytes(), read_across_frames=True).read()
+                out = out.with_suffix("")
+                out.write_bytes(raw)
+            if suffix == ".weld":
+                folder = weld.place()
+                weld.run("unpack", out, folder, "--quiet")
+                out = folder
+            expect_equal(load(out), want, f"convert to {dtype}, {suffix or 'a directory'}")
+            if suffix in ("", ".weld"):
+                config = json.loads((out / "config.json").read_text())
+                expect(config["dtype"] == (dtype or "bfloat16"), f"config.json says {config['dtype']}")
+    rules = [("^module\\.", "", 1), ("layers\\.([0-9]+)\\.", "h.\\1.", 1), ("[aeiou]", "<\\g<0>>", 0), ("\\.F(\\d)", ".f\\1", 1)]
+    flags = ["--rename", "s/^module\\.//", "--rename", "s/layers\\.([0-9]+)\\./h.\\1./", "--rename", "s/[aeiou]/<&>/g", "--rename", "s/\\.F([0-9])/.f\\1/"]
+    want = {}
+    for name, x in tensors.items():
+        if re.search("^matrix|^module", name) and not re.search("f16", name):
+            for rule, text, count in rules:
+                name = re.sub(rule, text, name, count=count)
+            want[name] = x
+    out = weld.place(".safetensors")
+    weld.run("convert", model, out, "--only", "^matrix", "--only", "^module", "--drop", "f16", *flags, "--quiet")
+    expect_equal(load(out), want, "convert with other names")
+    expect_sound(out)
+
+
+# 8. Chat templates.
 
 
 def chat_templates(weld):
@@ -695,7 +743,7 @@ CHECKS = [
     inspect_file, odd_headers, inspect_shards, passthrough_file, passthrough_special, passthrough_shards, tokenizer_files, config_dtype,
     shard_sizes, sta_defaults, *map(sta_grid, SCORES), sta_options, sta_granularity, sta_pairs, sta_random,
     sta_statistic_metadata, sta_missing_importance, sta_infinite_buffers, sta_same_bytes, linear, task_arithmetic,
-    sta_float64, zstd_output, packs, chat_templates,
+    sta_float64, zstd_output, packs, conversions, chat_templates,
 ]
 
 

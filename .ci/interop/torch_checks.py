@@ -382,6 +382,34 @@ def torchao_models(weld):
     return values_of_libraries(weld, "torchao", libraries.torchao_configs)
 
 
+def fp8_converted(weld):
+    """FP8 converted to plain values is torch's, and transformers loads it; as it is stored, it is the same model under other names and back."""
+    from transformers import AutoModelForCausalLM
+
+    path = weld.place("-fp8")
+    tensors = fp8.save_model(path, 3)
+    for dtype in ("bfloat16", "float32"):
+        out = weld.place()
+        weld.run("convert", path, out, "--quantize", "none", "--out-dtype", dtype, "--quiet")
+        expect("quantization_config" not in (out / "config.json").read_text(), "the configuration still speaks of codes")
+        made = safetensors.torch.load_file(out / "model.safetensors")
+        want = {n: x.to(getattr(torch, dtype)) for n, x in fp8.values(tensors).items()}
+        expect(made.keys() == want.keys(), f"other names: {sorted(made.keys() ^ want.keys())}")
+        for name, x in want.items():
+            expect(made[name].dtype == x.dtype and torch.equal(made[name], x), f"{dtype}: {name} is other than torch's")
+        model = AutoModelForCausalLM.from_pretrained(out, dtype="auto")
+        for name, x in model.state_dict().items():
+            expect(x.dtype == getattr(torch, dtype) and torch.equal(x, want[name]), f"{dtype}: transformers loads another {name}")
+    away, back = weld.place(), weld.place()
+    weld.run("convert", path, away, "--rename", "s/^model\\./inner./", "--quiet")
+    named = safetensors.torch.load_file(away / "model.safetensors").keys()
+    expect(named == {re.sub(r"^model\.", "inner.", n) for n in tensors}, f"scales do not follow their codes: {sorted(named)[:4]}")
+    weld.run("convert", away, back, "--rename", "s/^inner\\./model./", "--quiet")
+    made = safetensors.torch.load_file(back / "model.safetensors")
+    for name, x in tensors.items():
+        expect(made[name].dtype == x.dtype and torch.equal(made[name].view(torch.uint8), x.view(torch.uint8)), f"{name} is no copy")
+
+
 def needs_transformers(check):
     """check, skipped where transformers cannot be imported."""
 
@@ -425,6 +453,6 @@ def hub_environment(weld):
 
 CHECKS = [
     torch_load_file, torch_files_converted, hub_environment,
-    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, compressed_models, gpt_oss_models,
-                              bitsandbytes_models, torchao_models)),
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models,
+                              gpt_oss_models, bitsandbytes_models, torchao_models)),
 ]

@@ -29,9 +29,10 @@ func runFlags() []cli.Flag {
 
 // Groups of flags in the help texts.
 const (
-	categoryRun    = "How it is run"
-	categoryMethod = "What is merged"
-	categoryOutput = "Output"
+	categoryRun     = "How it is run"
+	categoryMethod  = "What is merged"
+	categoryOutput  = "Output"
+	categoryConvert = "What is written"
 )
 
 // spareProcessors are more than there are workers, for the Go scheduler: with none to

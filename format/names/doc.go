@@ -19,5 +19,7 @@
 // name is never replaced by another but by the words of step 4, which are those of the conversions of
 // transformers 5.23 (conversion_mapping.py). All of it takes time that is linear in the number of names.
 //
+// [Substitution] is the other way to names: those that a user asks for. [Wrapped] proposes some.
+//
 // The package knows names and shapes. It never knows files, values, or what the tensors are wanted for.
 package names

@@ -247,3 +247,36 @@ func saveTyped(t *testing.T, tensors []format.Tensor) string {
 	}
 	return path
 }
+
+// Picked tensors have the names that are given and the bytes that they had; a place in a file stays one.
+func TestPick(t *testing.T) {
+	c, err := open.Checkpoint(save(t, apart), mmapio.Mapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	called, want, at := make([]string, len(apart)), make(map[string][]byte), int64(0)
+	for i, x := range apart {
+		if i%3 != 1 { // reversed, so that none stands where its name would
+			called[i] = fmt.Sprintf("t%d", len(apart)-i)
+			want[called[i]] = bytesOf(at, x.Elements())
+		}
+		at += x.Elements()
+	}
+	s := Pick(c, called)
+	defer s.Close()
+	compare(t, s, want)
+	for i, x := range s.Tensors() {
+		file, begin := format.Stored(s, i)
+		if file == nil {
+			t.Fatalf("%s lies nowhere", x.Name)
+		}
+		v, err := file.View(begin, x.Bytes())
+		if err != nil || !bytes.Equal(v.Data, want[x.Name]) {
+			t.Errorf("%s lies elsewhere: %v", x.Name, err)
+		}
+		v.Release()
+	}
+	if _, ok := s.Find(apart[0].Name); ok {
+		t.Error("a tensor is found under the name that it had")
+	}
+}

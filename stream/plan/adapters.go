@@ -13,6 +13,9 @@ import (
 // bareAdapters refuses adapters in the place of models: factors that are averaged one by one
 // give no average of their products.
 func (p *planner) bareAdapters() (problems []error) {
+	if p.convertsFile() {
+		return nil
+	}
 	for i := range p.Opened {
 		s := &p.Opened[i]
 		if s.Role == roleImportance {

@@ -40,7 +40,9 @@ func (p *planner) listFiles() error {
 	for _, name := range slices.Sorted(maps.Keys(p.vocabulary.files)) {
 		add(name, p.vocabulary.files[name])
 	}
-	add(RecipeName, p.Recipe.YAML())
+	if p.options.Conversion == nil {
+		add(RecipeName, p.Recipe.YAML())
+	}
 	return nil
 }
 
@@ -59,7 +61,7 @@ func (p *planner) listCarried() error {
 		p.note("%s: an adapter lies beside the model and is no part of it: %s is not carried to the output", ref.Path, lora.ConfigName)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == RecipeName || name == lora.ConfigName || p.replaced(name) || name == hub.QuantConfigName && p.undeclares()
+		return name == RecipeName && p.options.Conversion == nil || name == lora.ConfigName || p.replaced(name) || name == hub.QuantConfigName && p.undeclares()
 	})
 	p.noteStale()
 	if err := errors.Join(p.checkCarried(beside, names), p.checkConfig(beside)); err != nil {

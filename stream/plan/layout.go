@@ -92,18 +92,20 @@ func (o *Output) leastSize() int64 {
 	return o.Size + o.carried
 }
 
+// identity tells an input from others, in what an output says about itself.
+type identity struct {
+	Role        string `json:"role"`
+	Path        string `json:"path"`
+	Bytes       int64  `json:"bytes"`
+	Fingerprint string `json:"fingerprint"`
+}
+
 // metadata is what the output says about itself.
 func (p *planner) metadata() (map[string]string, error) {
-	type input struct {
-		Role        string `json:"role"`
-		Path        string `json:"path"`
-		Bytes       int64  `json:"bytes"`
-		Fingerprint string `json:"fingerprint"`
-	}
-	var inputs []input
+	var inputs []identity
 	for i := range p.Opened {
 		s := &p.Opened[i]
-		in := input{Role: s.Role, Path: s.Path}
+		in := identity{Role: s.Role, Path: s.Path}
 		for _, f := range s.Files() {
 			in.Bytes += f.Info.Size()
 		}
@@ -114,14 +116,25 @@ func (p *planner) metadata() (map[string]string, error) {
 		in.Fingerprint = s.fingerprint
 		inputs = append(inputs, in)
 	}
-	list, err := json.Marshal(inputs)
-	if err != nil {
-		panic(err) // strings and numbers always marshal
+	if p.options.Conversion != nil {
+		return p.converted(inputs[0]), nil
 	}
 	return map[string]string{
-		"format":       "pt",
-		"weld.version": p.options.Version,
-		"weld.recipe":  string(p.Recipe.YAML()),
-		"weld.inputs":  string(list),
+		"format":      "pt",
+		versionKey:    p.options.Version,
+		"weld.recipe": string(p.Recipe.YAML()),
+		"weld.inputs": marshalled(inputs),
 	}, nil
+}
+
+// versionKey is where an output says which weld wrote it.
+const versionKey = "weld.version"
+
+// marshalled is JSON of strings and numbers, which always is some.
+func marshalled(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }

@@ -16,6 +16,9 @@ func (p *planner) checkPlace() error {
 		return err
 	}
 	p.Output = &Output{Path: p.out, Container: container}
+	if container == destination.Patch && p.options.Conversion != nil {
+		return fmt.Errorf("output %s: a patch is made against a base: weld patch BASE NEW OUT.weldpatch makes one", p.out)
+	}
 	if container == destination.Patch && p.Recipe.Base == "" {
 		return fmt.Errorf("output %s: a patch is made against the base, and the recipe has no base model", p.out)
 	}

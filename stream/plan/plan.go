@@ -18,6 +18,7 @@ type Plan struct {
 	Output  *Output  // nil if nothing is to be written
 	Notes   []string // what a user should know before it runs
 	Costs   Costs
+	LeftOut int     // tensors of a model that is converted which the output is not to have
 	fused   []int32 // indexes of the tensors that the method makes
 }
 

@@ -19,6 +19,8 @@ type Options struct {
 	Raw       bool  // of a pair: values are compared as they are stored
 	Varied    bool  // there are variants of the merge, in which other numbers stand: nothing is copied for what a number is
 	Found     int64 // bytes that are kept of each tensor beside the plan
+	// Conversion says that the recipe's only model is converted, and how; nil for a merge.
+	Conversion *Conversion
 	// Held is told how many bytes headers and plan hold, while they grow; nil for nobody.
 	Held func(bytes int64)
 	// Decoding is called when the values of an input are decoded; nil for nobody.
@@ -60,6 +62,11 @@ func New(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	problems := append(p.open(), p.bareAdapters()...)
 	if len(problems) == 0 {
 		problems = p.recognise()
+	}
+	if len(problems) == 0 {
+		if err := p.convert(); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	var strange []error
 	if len(problems) == 0 {
