@@ -28,6 +28,29 @@ func gridOf(shape []int64) blockGrid {
 	return g
 }
 
+// mostJoined is how long rows are that are made of shorter ones.
+const mostJoined = 4096
+
+// joined sees a tensor whose scales are of whole rows, of several each, as one of fewer and longer rows, and gives each of these the same scale:
+// kernels of convolutions have rows of three values, and what is done row by row takes as long for them as for long ones.
+func joined(of, scales, block blockGrid) (blockGrid, blockGrid, blockGrid) {
+	if block.cols != of.cols || of.cols < 1 || of.cols > mostJoined/2 {
+		return of, scales, block
+	}
+	if block.rows == of.rows { // of whole matrices, which lie one behind the other
+		of, scales = blockGrid{1, of.slices * of.rows, of.cols}, blockGrid{1, scales.slices, 1}
+		block = blockGrid{1, block.slices * block.rows, block.cols}
+	}
+	for n := min(block.rows, mostJoined/of.cols); n > 1; n-- {
+		if of.rows%n == 0 && block.rows%n == 0 {
+			of.rows, of.cols = of.rows/n, of.cols*n
+			block.rows, block.cols = block.rows/n, of.cols
+			break
+		}
+	}
+	return of, scales, block
+}
+
 // scaleGrid are scales, each of a block of a tensor. The blocks at the edges are cut.
 type scaleGrid struct {
 	tensor    int

@@ -134,3 +134,20 @@ func TestCompanionsOfNoValues(t *testing.T) {
 		}
 	}
 }
+
+// Rows of few values are seen as longer ones where their scales are the same, and those of blocks stay whole.
+func TestRowsAreJoined(t *testing.T) {
+	for _, c := range []struct{ of, scales, block, wantOf, wantScales, wantBlock blockGrid }{
+		{blockGrid{100, 3, 3}, blockGrid{1, 1, 1}, blockGrid{100, 3, 3}, blockGrid{1, 1, 900}, blockGrid{1, 1, 1}, blockGrid{1, 1, 900}},
+		{blockGrid{1000, 3, 3}, blockGrid{1, 1, 1}, blockGrid{1000, 3, 3}, blockGrid{1, 3, 3000}, blockGrid{1, 1, 1}, blockGrid{1, 3, 3000}},
+		{blockGrid{100, 3, 3}, blockGrid{10, 1, 1}, blockGrid{10, 3, 3}, blockGrid{1, 10, 90}, blockGrid{1, 10, 1}, blockGrid{1, 1, 90}},
+		{blockGrid{1, 300, 5}, blockGrid{1, 3, 1}, blockGrid{1, 128, 5}, blockGrid{1, 75, 20}, blockGrid{1, 3, 1}, blockGrid{1, 32, 20}},
+		{blockGrid{2, 300, 5}, blockGrid{2, 3, 5}, blockGrid{1, 100, 1}, blockGrid{2, 300, 5}, blockGrid{2, 3, 5}, blockGrid{1, 100, 1}},
+		{blockGrid{1, 9, 3000}, blockGrid{1, 1, 1}, blockGrid{1, 9, 3000}, blockGrid{1, 9, 3000}, blockGrid{1, 1, 1}, blockGrid{1, 9, 3000}},
+		{blockGrid{1, 0, 8}, blockGrid{1, 1, 1}, blockGrid{1, 0, 8}, blockGrid{1, 0, 8}, blockGrid{1, 1, 1}, blockGrid{1, 0, 8}},
+	} {
+		if of, scales, block := joined(c.of, c.scales, c.block); of != c.wantOf || scales != c.wantScales || block != c.wantBlock {
+			t.Errorf("%v with %v of %v: %v with %v of %v", c.of, c.scales, c.block, of, scales, block)
+		}
+	}
+}

@@ -43,9 +43,10 @@ func findFloat8(s *search) error {
 		if err != nil {
 			return s.refuse(i, "FP8 with %w", err)
 		}
+		grid, g, of := joined(gridOf(t.Shape), g, of)
 		s.add(weight{
 			scheme: "fp8", name: t.Name, shape: t.Shape, plain: format.BF16, codes: i, hides: append(s.float8Beside(t.Name, besides), j),
-			decoder: &blockDecoder{blockGrid: gridOf(t.Shape), codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scale.DType, blockGrid: g, block: of}},
+			decoder: &blockDecoder{blockGrid: grid, codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scale.DType, blockGrid: g, block: of}},
 		})
 	}
 	return nil

@@ -45,7 +45,8 @@ func (s *search) quantoBytes(i int, name string) error {
 	if err != nil {
 		return s.refuse(i, "quanto with %w", err)
 	}
-	d := blockDecoder{blockGrid: gridOf(t.Shape), codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scales.DType, blockGrid: g, block: block}}
+	grid, g, block := joined(gridOf(t.Shape), g, block)
+	d := blockDecoder{blockGrid: grid, codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scales.DType, blockGrid: g, block: block}}
 	w := weight{scheme: "quanto", name: name, shape: t.Shape, plain: scales.DType, codes: i, hides: append(s.quantoBeside(name), j), decoder: &d}
 	switch {
 	case t.DType == format.I8:

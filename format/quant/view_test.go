@@ -108,6 +108,12 @@ func TestFloat8(t *testing.T) {
 		"experts":          {[]int64{3, 20, 30}, []int64{3, 2, 3}, "_scale_inv", format.F32, [3]int64{1, 10, 10}, ""},
 		"experts, columns": {[]int64{3, 20, 30}, []int64{3, 1, 30}, "_scale", format.F32, [3]int64{1, 20, 1}, ""},
 		"experts, one":     {[]int64{3, 20, 30}, []int64{3}, "_scale", format.F32, [3]int64{1, 20, 30}, ""},
+		"kernels, one":     {[]int64{60, 4, 3, 3}, []int64{1}, "_scale", format.F32, [3]int64{240, 3, 3}, ""},
+		"kernels":          {[]int64{60, 4, 3, 3}, []int64{60, 1, 1, 1}, "_scale", format.F32, [3]int64{4, 3, 3}, ""},
+		"kernels, flat":    {[]int64{60, 4, 3, 3}, []int64{60}, "_scale", format.F32, [3]int64{4, 3, 3}, ""},
+		"kernels, each":    {[]int64{60, 4, 3, 3}, []int64{60, 4, 1, 1}, "_scale", format.F32, [3]int64{1, 3, 3}, ""},
+		"kernels, rows":    {[]int64{60, 4, 3, 3}, []int64{60, 4, 3, 1}, "_scale", format.F32, [3]int64{1, 1, 3}, ""},
+		"narrow blocks":    {[]int64{300, 5}, []int64{3, 1}, "_scale_inv", format.F32, [3]int64{1, 128, 128}, `{"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}`},
 		"many tiny groups": {[]int64{2, 140_000}, []int64{2, 140_000}, "_scale", format.F32, [3]int64{1, 1, 1}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,6 +61,9 @@ func TestWriter(t *testing.T) {
 		"stack":         {[]int64{3, 20, 30}, []int64{1}, format.F8E4M3, format.BF16, [3]int64{3, 20, 30}},
 		"columns":       {[]int64{70_000, 70}, []int64{1, 70}, format.F8E4M3, format.F32, [3]int64{1, 70_000, 1}},
 		"large blocks":  {[]int64{9_000, 1000}, []int64{2, 2}, format.F8E5M2, format.F32, [3]int64{1, 4500, 500}},
+		"kernels":       {[]int64{60, 40, 3, 3}, []int64{60, 1, 1, 1}, format.F8E4M3, format.F32, [3]int64{40, 3, 3}},
+		"kernel":        {[]int64{60, 40, 3, 3}, []int64{1}, format.F8E4M3, format.F32, [3]int64{2400, 3, 3}},
+		"narrow blocks": {[]int64{3000, 5}, []int64{24, 1}, format.F8E4M3, format.F32, [3]int64{1, 128, 5}},
 		"long rows":     {[]int64{3, 70_000}, []int64{3, 1}, format.F8E4M3, format.F32, [3]int64{1, 1, 70_000}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,7 +51,11 @@ func (z *zeroCoding) unit() int64 {
 	case z.packed.whole:
 		return int64(32 / z.bits)
 	}
-	return 32
+	n := int64(1)
+	for n*int64(z.bits)%32 != 0 {
+		n++
+	}
+	return n
 }
 
 // stored are the bytes of the zero points of rows [top, bottom) of them, counted over all matrices, in a grid of some columns. Rows begin
