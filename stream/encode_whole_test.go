@@ -54,6 +54,14 @@ func wholeModels() map[string]wholeModel {
 			return checkpoint{norm(r), raw(wholeLayer+"weight", format.I8, randomBytes(r, 2200*2000, 0xff), 2200, 2000),
 				floats(wholeLayer+"weight_scale", format.F32, []float64{0.5 + r.Float64()}, 1), raw(wholeLayer+"weight_zero_point", format.I8, []byte{17}, 1)}
 		}, true},
+		"MXFP4 of OpenAI's own files": {`{"num_hidden_layers": 1}`, func(r *rand.Rand) checkpoint {
+			const experts = "block.0.mlp.mlp1_weight"
+			scales := randomBytes(r, 3*250*9, 7)
+			for i := range scales {
+				scales[i] += 120
+			}
+			return checkpoint{norm(r), raw(experts+".blocks", format.U8, randomBytes(r, 3*250*9*16, 0xff), 3, 250, 9, 16), raw(experts+".scales", format.U8, scales, 3, 250, 9)}
+		}, false},
 		"MXFP4 of gpt-oss": {`{"num_hidden_layers": 1, "quantization_config": {"quant_method": "mxfp4"}}`, func(r *rand.Rand) checkpoint {
 			const experts = "model.layers.0.mlp.experts.gate_up_proj"
 			scales := randomBytes(r, 3*250*9, 7)

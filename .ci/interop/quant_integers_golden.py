@@ -40,6 +40,25 @@ def mxfp4():
         want[key] = convert_moe_packed_tensors(stored[key + "_blocks"], stored[key + "_scales"], dtype=torch.float32)
     golden("mxfp4", stored, want, {"quant_method": "mxfp4"})
 
+
+def original():
+    """OpenAI's own layout of the same: gpt_oss is no package that installs beside the others, and its file is loaded alone."""
+    spec = importlib.util.spec_from_file_location("weights", importlib.util.find_spec("gpt_oss").submodule_search_locations[0] + "/torch/weights.py")
+    library = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(library)
+    r = torch.Generator().manual_seed(9)
+    stored, want = {}, {}
+    for name, (experts, out, groups) in {"mlp1_weight": (2, 6, 3), "mlp2_weight": (2, 5, 1)}.items():
+        key = "block.0.mlp." + name
+        stored[key + ".blocks"] = torch.randint(0, 256, (experts, out, groups, 16), dtype=torch.uint8, generator=r)
+        stored[key + ".scales"] = torch.randint(0, 255, (experts, out, groups), dtype=torch.uint8, generator=r)
+    save_file(stored, os.path.join(OUT, "mxfp4-original.safetensors"))
+    checkpoint = library.Checkpoint(OUT, torch.device("cpu"))
+    for key in ("block.0.mlp.mlp1_weight", "block.0.mlp.mlp2_weight"):
+        want[key] = checkpoint._get_mxfp4_tensor(key + ".blocks", key + ".scales", dtype=torch.float32)
+    save_file(want, os.path.join(OUT, "mxfp4-original.want.safetensors"))
+
+
 def stream(codes, bits):
     """Codes of the last axis as a stream of bits in words of 32: how GPTQ packs (AutoGPTQ 0.7.1, qlinear_cuda_old.py, pack)."""
     n = codes.shape[-1] * bits
@@ -199,6 +218,7 @@ def torchao_narrow():
 
 
 mxfp4()
+original()
 gptq("gptq")
 gptq("gptq_v2")
 awq()

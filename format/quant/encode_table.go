@@ -20,7 +20,7 @@ func (d *affine) coding() (c coding, of parts, ok bool) {
 			w = signedIntegers(r.bits, d.cols)
 		}
 	}
-	if d.scales == nil || w == nil || w.table == nil {
+	if d.scales == nil || d.scales.swizzled || d.scales.perMatrix || w == nil || w.table == nil {
 		return c, of, false
 	}
 	c = coding{blockGrid: d.blockGrid, block: d.scales.block, scaleType: d.scales.dtype, codes: w}

@@ -46,6 +46,12 @@ func (p *planner) listFiles() error {
 	return nil
 }
 
+// typesName is the list of types of tensors that OpenAI's files of gpt-oss have beside them, those of codes included.
+const typesName = "dtypes.json"
+
+// decodesAll reports whether what the reference has as codes is stored plainly.
+func (p *planner) decodesAll() bool { return len(p.Reference().decoded) > 0 && !p.encodes }
+
 // listCarried finds the files that a directory carries over from the reference.
 func (p *planner) listCarried() error {
 	ref := p.Reference()
@@ -60,8 +66,11 @@ func (p *planner) listCarried() error {
 	if slices.Contains(names, lora.ConfigName) {
 		p.note("%s: an adapter lies beside the model and is no part of it: %s is not carried to the output", ref.Path, lora.ConfigName)
 	}
+	if slices.Contains(names, typesName) && p.decodesAll() {
+		p.note("%s: %s is not carried to the output: it lists codes, and values are stored plainly", ref.Path, typesName)
+	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == RecipeName && p.options.Conversion == nil || name == lora.ConfigName || p.replaced(name) || name == hub.QuantConfigName && p.undeclares()
+		return name == RecipeName && p.options.Conversion == nil || name == lora.ConfigName || name == typesName && p.decodesAll() || p.replaced(name) || name == hub.QuantConfigName && p.undeclares()
 	})
 	p.noteStale()
 	if err := errors.Join(p.checkCarried(beside, names), p.checkConfig(beside)); err != nil {
