@@ -10,6 +10,7 @@ import (
 
 	"weld/format"
 	"weld/mmapio"
+	"weld/stream/destination"
 	"weld/stream/recipe"
 )
 
@@ -46,6 +47,7 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 	var (
 		usage     usageError
 		problems  recipe.Problems
+		name      *destination.NameError
 		damaged   *format.Error
 		found     damageError
 		fault     *mmapio.FaultError
@@ -53,7 +55,7 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		irregular *mmapio.NotRegularError
 	)
 	switch {
-	case errors.As(err, &usage), errors.As(err, &problems):
+	case errors.As(err, &usage), errors.As(err, &problems), errors.As(err, &name):
 		return exitUsage
 	case errors.As(err, &found), errors.As(err, &damaged), errors.As(err, &fault), errors.As(err, &changed), errors.As(err, &irregular):
 		return exitDamaged

@@ -40,12 +40,20 @@ var endings = [...]string{SingleFile: ".safetensors", Compressed: ".safetensors.
 // foreign are endings of files that are no output, and no name that anybody gives a directory.
 var foreign = []string{".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"}
 
-// ContainerOf chooses the form of an output by its name.
+// NameError is a name that an output cannot have: the command line is to be corrected.
+type NameError struct {
+	Output string
+	Reason string
+}
+
+func (e *NameError) Error() string { return fmt.Sprintf("output %s: %s", e.Output, e.Reason) }
+
+// ContainerOf chooses the form of an output by its name. Its error is a [*NameError].
 func ContainerOf(out string) (Container, error) {
 	name := strings.ToLower(filepath.Base(out))
 	switch {
 	case out == "-":
-		return 0, fmt.Errorf("output -: a merge does not write to a pipe: name %s; weld pack OUT - puts a checkpoint into one", Writable)
+		return 0, &NameError{out, "a merge does not write to a pipe: name " + Writable + "; weld pack OUT - puts a checkpoint into one"}
 	case strings.HasSuffix(name, endings[SingleFile]):
 		return SingleFile, nil
 	case strings.HasSuffix(name, endings[Compressed]):
@@ -60,7 +68,7 @@ func ContainerOf(out string) (Container, error) {
 	}
 	for _, ending := range foreign {
 		if strings.HasSuffix(name, ending) {
-			return 0, fmt.Errorf("output %s: weld does not write *%s here: name %s", out, ending, Writable)
+			return 0, &NameError{out, fmt.Sprintf("weld does not write *%s here: name %s", ending, Writable)}
 		}
 	}
 	return Directory, nil
@@ -79,7 +87,7 @@ func checkSpelling(out string) error {
 			return nil
 		}
 		meant := out[:len(out)-len(got)] + ending
-		return fmt.Errorf("output %s: did you mean %s? weld does not make a directory of such a name; name %s", out, meant, Writable)
+		return &NameError{out, fmt.Sprintf("did you mean %s? weld does not make a directory of such a name; name %s", meant, Writable)}
 	}
 	return nil
 }
@@ -124,6 +132,9 @@ func (c Container) Kind() mmapio.StagingKind {
 
 // Packs reports whether the output is a pack or a patch.
 func (c Container) Packs() bool { return c == Pack || c == Patch }
+
+// Grows reports whether bytes are written in their order, at the end alone.
+func (c Container) Grows() bool { return c.Block() > 0 }
 
 // HoldsFiles reports whether the output has the small files of a checkpoint too.
 func (c Container) HoldsFiles() bool { return c == Directory || c.Packs() }

@@ -1,10 +1,6 @@
 package plan
 
-import (
-	"fmt"
-
-	"weld/stream/destination"
-)
+import "weld/stream/destination"
 
 // checkPlace demands that the output can be put where it is wanted.
 func (p *planner) checkPlace() error {
@@ -20,7 +16,7 @@ func (p *planner) checkPlace() error {
 		return fmt.Errorf("output %s: a patch is made against a base: weld patch BASE NEW OUT.weldpatch makes one", p.out)
 	}
 	if container == destination.Patch && p.Recipe.Base == "" {
-		return fmt.Errorf("output %s: a patch is made against the base, and the recipe has no base model", p.out)
+		return &destination.NameError{Output: p.out, Reason: "a patch is made against the base, and the recipe has no base model"}
 	}
 	check := destination.Candidate{Name: p.out, Kind: container.Kind(), Force: p.options.Force}
 	for i := range p.Opened {
