@@ -189,6 +189,13 @@ func (f *errorFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.OutputFile.WriteAt(p, off)
 }
 
+func (f *errorFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.fs.step("read", f.path); err != nil {
+		return 0, err
+	}
+	return f.OutputFile.ReadAt(p, off)
+}
+
 func (f *errorFile) Truncate(size int64) error {
 	if err := f.fs.step("truncate", f.path); err != nil {
 		return err

@@ -53,6 +53,7 @@ type OpenDir interface {
 type OutputFile interface {
 	io.Writer
 	io.WriterAt
+	io.ReaderAt // what was written
 	io.Closer
 	// Truncate makes a new file so long, with zeros, and sets the space aside where the
 	// system can.

@@ -82,6 +82,9 @@ func (o *osFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadAt implements [io.ReaderAt].
+func (o *osFile) ReadAt(p []byte, off int64) (int, error) { return o.file.ReadAt(p, off) }
+
 // zeros reports whether there is nothing else.
 func zeros(p []byte) bool {
 	return len(p) == 0 || p[0] == 0 && bytes.Equal(p[1:], p[:len(p)-1])

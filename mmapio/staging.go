@@ -17,7 +17,7 @@ import (
 // renamed or replaced, the output is given up and the old one stays. A process
 // that dies leaves the staging directory behind and the final name untouched; the next staging directory
 // for the same name clears it away. Create, Sync, Commit and Discard are for one
-// goroutine at a time, but Discard may interrupt Sync; the files may be written to
+// goroutine at a time, but Discard may interrupt Sync; Scratch may be called, and the files may be written to,
 // from several.
 type Staging struct {
 	outputNames
@@ -25,6 +25,7 @@ type Staging struct {
 	opened OpenDir // of site.dir, as it was made
 	lock   io.Closer
 	files  []*stagedFile
+	spare  scratchFiles
 	done   bool
 	moved  bool // the directory is the output now
 }
@@ -344,6 +345,7 @@ func (s *Staging) Discard() error {
 	for _, f := range s.files {
 		errs = append(errs, f.shut())
 	}
+	errs = append(errs, s.spare.shut())
 	if !s.moved {
 		errs = append(errs, s.remove())
 	}

@@ -43,7 +43,7 @@ func divide(p *plan.Plan, method fuse.Method, outputs int, o Options) (run.Budge
 	if out := p.Output; out != nil {
 		d.Touched += out.Size
 		d.Window = func(workers int) int64 {
-			return int64(outputs) * (windowBytes(out.Container, workers) + int64(workers+1)*out.StripeBytes())
+			return int64(outputs) * (windowBytes(out.Container, workers) + out.EncodingBytes(workers))
 		}
 	}
 	budget, err := run.Divide(d, o.Memory, o.Threads, o.Cache)
@@ -101,7 +101,11 @@ func (p tensors) Describe(i int, to *run.Tensor) {
 	}
 	*to = run.Tensor{DType: values.DType, Models: to.Models[:0], Importance: to.Importance[:0]}
 	switch t.Action {
-	case plan.Beside: // the writer's
+	case plan.Beside:
+		if from, index, copied := t.Original(); copied { // else it is the writer's
+			to.Copied = run.Stored{From: from, Index: index}
+			to.Bytes = values.Bytes()
+		}
 		return
 	case plan.Copy:
 		to.Copied = operand(t.From, int(t.Index))

@@ -54,12 +54,21 @@ func create(p *plan.Plan, budget run.Budget, o Options) (*writer, error) {
 		w.Writer, err = safetensors.NewWriter(w.out.Layout, targets)
 	}
 	if err == nil && len(w.out.Encoded) > 0 {
-		w.Writer = quant.NewWriter(w.Writer, w.out.Encoded)
+		w.Writer = w.encoding()
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create output %s: %w", w.out.Path, err), staging.Discard(), w.closeBase())
 	}
 	return w, nil
+}
+
+// encoding stores as codes what is to be.
+func (w *writer) encoding() format.Writer {
+	if !w.out.Container.Grows() {
+		return quant.NewWriter(w.Writer, w.out.Encoded)
+	}
+	scratch := func() (quant.Scratch, error) { return w.staging.Scratch() }
+	return quant.NewWriter(quant.NewWaiting(w.Writer, w.out.Encoded, scratch), w.out.Encoded)
 }
 
 // targets opens one target for each shard.

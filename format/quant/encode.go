@@ -95,8 +95,8 @@ func (e *Encoding) Layout() string {
 	return text
 }
 
-// made is how many companions are made of values.
-func (e *Encoding) made() int {
+// Made is how many companions are made of values.
+func (e *Encoding) Made() int {
 	n := 1
 	if e.zeros != nil {
 		n++
@@ -105,6 +105,11 @@ func (e *Encoding) made() int {
 		n++
 	}
 	return n
+}
+
+// Source is where a companion that is not made of values is copied from: a tensor of the checkpoint behind the view.
+func (e *Encoding) Source(companion int) (from format.Checkpoint, index int) {
+	return e.reference.view.Checkpoint, e.reference.beside[companion-e.Made()]
 }
 
 // Measures reports whether all values have to be seen before the first is written.

@@ -34,6 +34,7 @@ func rewritten(t *testing.T, v *Decoded, i int, e *Encoding, values []byte) *mem
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
+	m.copyBeside(t, e)
 	return m
 }
 

@@ -68,10 +68,10 @@ func (t *encodedTensor) writeTurned(w format.Writer, s *stripe, slice, top int64
 	if !complete {
 		return nil
 	}
-	if err := w.WriteAt(t.Codes, slice*int64(len(m.codes)), m.codes); err != nil {
+	if err := w.WriteAt(t.Companions[0], slice*int64(len(m.scales)), m.scales); err != nil {
 		return err
 	}
-	return w.WriteAt(t.Companions[0], slice*int64(len(m.scales)), m.scales)
+	return w.WriteAt(t.Codes, slice*int64(len(m.codes)), m.codes) // last, as of stripes
 }
 
 // encodeTurned encodes rows of a matrix from one on into their place in it.

@@ -112,17 +112,6 @@ func (r *lentReference) copy(tensor int, off int64, dst []byte) error {
 	return r.from.with(tensor, off, int64(len(dst)), func(data []byte) error { copy(dst, data); return nil })
 }
 
-// copyBeside passes on what is not made of values, one tensor after the other.
-func (r *reference) copyBeside(write func(k int, data []byte) error) error {
-	from := codeLender{Checkpoint: r.view.Checkpoint}
-	for k, i := range r.beside {
-		if err := from.with(i, 0, r.view.Checkpoint.Tensors()[i].Bytes(), func(data []byte) error { return write(k, data) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // sameValues reports whether two rows have the same values: zeros of either sign are one, as sums with nothing make of −0 a 0, and so are all
 // that are no number.
 func sameValues(a, b []float32) bool {

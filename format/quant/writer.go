@@ -12,7 +12,7 @@ import (
 
 // Writer is a [format.Writer] that takes some tensors as values, in float32, and passes them on as codes and companions. The
 // values of a stripe are collected; whoever brings the last of them encodes it. Of a tensor whose scales are of more than a stripe, all values
-// are to be shown to Measure before the first is written.
+// are to be shown to Measure before the first is written. Companions that are not made of values are written to it like any tensor.
 type Writer struct {
 	format.Writer
 	encoded map[int]*encodedTensor
@@ -205,12 +205,15 @@ func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 	}); err != nil {
 		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
 	}
-	err := q.Writer.WriteAt(t.Codes, s.codesAt, s.codes)
-	if err == nil && len(s.scales) > 0 {
+	var err error
+	if len(s.scales) > 0 {
 		err = q.Writer.WriteAt(t.Companions[0], s.scalesAt, s.scales)
 	}
 	if err == nil && len(s.zeros) > 0 {
 		err = q.Writer.WriteAt(t.Companions[1], s.zerosAt, s.zeros)
+	}
+	if err == nil { // last: with all codes, all that belongs to them has come
+		err = q.Writer.WriteAt(t.Codes, s.codesAt, s.codes)
 	}
 	t.wrote(int64(len(s.values)))
 	return err
@@ -225,7 +228,7 @@ func (t *encodedTensor) wrote(values int64) {
 	}
 }
 
-// begin does what comes before the first value is taken: what was measured, and what is not made of values, is written.
+// begin does what comes before the first value is taken: what was measured is written.
 func (t *encodedTensor) begin(w format.Writer) error {
 	t.begun.Do(func() {
 		t.failed = t.reference.lend(func(r *lentReference) (err error) {
@@ -234,9 +237,6 @@ func (t *encodedTensor) begin(w format.Writer) error {
 			}
 			return err
 		})
-		if t.failed == nil && t.reference != nil {
-			t.failed = t.reference.copyBeside(func(k int, data []byte) error { return w.WriteAt(t.Companions[t.made()+k], 0, data) })
-		}
 		if t.failed != nil {
 			t.failed = fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, t.failed)
 		}
@@ -281,7 +281,7 @@ func (t *encodedTensor) settle(w format.Writer, r *lentReference) error {
 		return err
 	}
 	if t.level != nil {
-		return w.WriteAt(t.Companions[t.made()-1], 0, t.level.bytes(m.global))
+		return w.WriteAt(t.Companions[t.Made()-1], 0, t.level.bytes(m.global))
 	}
 	err := w.WriteAt(t.Companions[0], 0, m.scales)
 	if err == nil && t.zeros != nil {

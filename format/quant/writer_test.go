@@ -128,12 +128,24 @@ func TestWriter(t *testing.T) {
 				}
 				group.Wait()
 			}
+			m.copyBeside(t, e)
 			for k, want := range [][]byte{wantCodes, wantScales, input.data} {
 				if m.wrote[k] != int64(len(want)) || !bytes.Equal(m.tensors[k], want) {
 					t.Errorf("tensor %d: %d of %d bytes are written, equal: %v", k, m.wrote[k], len(want), bytes.Equal(m.tensors[k], want))
 				}
 			}
 		})
+	}
+}
+
+// copyBeside writes what is not made of values.
+func (m *memory) copyBeside(t *testing.T, e *Encoding) {
+	t.Helper()
+	for k := e.Made(); k < len(e.Companions); k++ {
+		from, i := e.Source(k)
+		if err := m.WriteAt(k+1, 0, whole(t, from, i)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

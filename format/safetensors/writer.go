@@ -22,6 +22,7 @@ const DefaultShardSize = 5_000_000_000
 type Layout struct {
 	Shards   []Shard
 	tensor   func(i int) format.Tensor
+	behind   func(i int) bool // nil for none
 	metadata map[string]string
 	begins   []int64 // of tensors in the order of their bytes, from where the data of their shard begins
 	order    []int32 // which tensors these are; nil where that is the order in which they were given
@@ -44,25 +45,31 @@ const OneShard = 1 << 62
 // next would exceed shardSize bytes of data, or the header a limit; one that is larger has its own. Inside a
 // shard those with the larger elements come first, so that every tensor is aligned to its element size.
 func NewLayout(tensors []format.Tensor, metadata map[string]string, shardSize int64) (*Layout, error) {
-	return Lay(len(tensors), func(i int) format.Tensor { return tensors[i] }, metadata, shardSize)
+	return Lay(len(tensors), func(i int) format.Tensor { return tensors[i] }, nil, metadata, shardSize)
 }
 
-// Lay is NewLayout for n tensors that lie elsewhere; tensor describes them, now and later.
-func Lay(n int, tensor func(i int) format.Tensor, metadata map[string]string, shardSize int64) (*Layout, error) {
-	l := &Layout{tensor: tensor, metadata: metadata, begins: make([]int64, n)}
+// Lay is NewLayout for n tensors that lie elsewhere; tensor describes them, now and later. behind says which tensors stand
+// directly behind the one before, in the same shard, whatever their types: the caller sees to it that all of them are aligned
+// where the first is aligned to the largest elements among them, and that their bytes are a multiple of it. It may be nil.
+func Lay(n int, tensor func(i int) format.Tensor, behind func(i int) bool, metadata map[string]string, shardSize int64) (*Layout, error) {
+	l := &Layout{tensor: tensor, behind: behind, metadata: metadata, begins: make([]int64, n)}
 	var entry []byte
 	opening := len(appendOpening(nil, metadata))
 	for start := 0; start < n || start == 0; {
 		end, data, header := start, int64(0), opening
 		for end < n {
-			t := tensor(end)
-			e := Entry{t, math.MaxInt64, math.MaxInt64} // printed as long as any
-			entry = e.append(entry[:0])
-			if end > start && shardSize < OneShard && (data+t.Bytes() > shardSize || header+len(entry) > MaxHeader || end-start == MaxTensors) {
+			next, bytes, printed := l.groupEnd(end), int64(0), 0
+			for i := end; i < next; i++ {
+				t := tensor(i)
+				bytes += t.Bytes()
+				e := Entry{t, math.MaxInt64, math.MaxInt64} // printed as long as any
+				entry = e.append(entry[:0])
+				printed += len(entry) + 1
+			}
+			if end > start && shardSize < OneShard && (data+bytes > shardSize || header+printed-1 > MaxHeader || next-start > MaxTensors) {
 				break
 			}
-			data, header = data+t.Bytes(), header+len(entry)+1
-			end++
+			data, header, end = data+bytes, header+printed, next
 		}
 		if err := l.addShard(start, end, data); err != nil {
 			return nil, err
@@ -105,11 +112,27 @@ func (l *Layout) addShard(first, last int, data int64) error {
 	return nil
 }
 
+// groupEnd is the first tensor behind i that does not stand directly behind it.
+func (l *Layout) groupEnd(i int) int {
+	for i++; l.behind != nil && i < len(l.begins) && l.behind(i); i++ {
+	}
+	return i
+}
+
+// largest is the largest alignment among the tensors that stand directly behind one another, one of which is i.
+func (l *Layout) largest(i int) (align int64) {
+	for l.behind != nil && l.behind(i) {
+		i--
+	}
+	for end := l.groupEnd(i); i < end; i++ {
+		align = max(align, l.tensor(i).DType.Align())
+	}
+	return align
+}
+
 // align orders the tensors of a shard by the size of their elements.
 func (l *Layout) align(first, last int) {
-	larger := func(a, b int32) int {
-		return cmp.Compare(l.tensor(int(b)).DType.Align(), l.tensor(int(a)).DType.Align())
-	}
+	larger := func(a, b int32) int { return cmp.Compare(l.largest(int(b)), l.largest(int(a))) }
 	if l.order == nil {
 		inOrder := true
 		for i := first + 1; i < last && inOrder; i++ {

@@ -103,6 +103,7 @@ func (o *sink) needs(bytes int64, what string) error {
 type piped struct{ io.Writer }
 
 func (piped) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+func (piped) ReadAt([]byte, int64) (int, error)  { return 0, errors.ErrUnsupported }
 func (piped) Truncate(int64) error               { return nil }
 func (piped) Sync() error                        { return nil }
 func (piped) Close() error                       { return nil }

@@ -89,6 +89,9 @@ func (p *Plan) readBytes(t *Tensor, reads fuse.Reads) (n int64) {
 	case Copy:
 		return t.Bytes()
 	case Beside:
+		if _, _, copied := t.Original(); copied {
+			return t.Bytes()
+		}
 		return 0
 	}
 	if reads.Base && t.Base >= 0 {

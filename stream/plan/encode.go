@@ -1,12 +1,13 @@
 package plan
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
 	"weld/format"
 	"weld/format/quant"
-	"weld/stream/destination"
 )
 
 // This file decides whether an output is stored in the scheme of the checkpoint that it resembles, and how.
@@ -37,37 +38,58 @@ func (p *planner) encode() (list []encoding) {
 		}
 	}
 	list = make([]encoding, 0, weights)
-	p.Tensors = slices.Grow(p.Tensors, weights) // next to all have one companion
+	tensors := make([]Tensor, 0, len(p.Tensors)+weights) // next to all have one companion
 	for i := range p.Tensors {
-		t := &p.Tensors[i]
+		t := p.Tensors[i]
 		e, ok := t.encoding()
 		if !ok {
+			tensors = append(tensors, t)
 			continue
 		}
-		x := encoding{Encoding: e, codes: companionName(e.Codes.Name, t.From.Tensors()[t.Index].Name, t.Name)}
-		beside := &Origins{From: t.From}
-		for _, c := range e.Companions {
-			c.Name = companionName(c.Name, t.From.Tensors()[t.Index].Name, t.Name)
-			x.beside = append(x.beside, c.Name)
-			p.Tensors = append(p.Tensors, Tensor{Tensor: c, Origins: beside, Base: -1, Action: Beside})
-		}
-		t = &p.Tensors[i] // which has moved
+		beside, weight, now := &Origins{From: t.From}, t.From.Tensors()[t.Index].Name, t.Name
+		x := encoding{Encoding: e, codes: companionName(e.Codes.Name, weight, now)}
 		t.Action, t.Tensor = Encode, e.Codes
 		t.Name = x.codes
+		tensors = append(tensors, t)
+		made, behind := inARow(e)
+		for _, c := range made {
+			c.Name = companionName(c.Name, weight, now)
+			tensors = append(tensors, Tensor{Tensor: c, Origins: beside, Base: -1, Index: -1, Action: Beside, behind: behind})
+		}
+		for k, c := range e.Companions {
+			c.Name = companionName(c.Name, weight, now)
+			x.beside = append(x.beside, c.Name)
+			if k >= e.Made() {
+				_, from := e.Source(k)
+				tensors = append(tensors, Tensor{Tensor: c, Origins: beside, Base: -1, Index: int32(from), Action: Beside})
+			}
+		}
 		list = append(list, x)
 	}
+	p.Tensors = tensors
 	return list
+}
+
+// inARow lists what is made with codes, larger elements first, and reports whether it can stand directly behind them: all are aligned
+// then, and so is what comes next.
+func inARow(e *quant.Encoding) (made []format.Tensor, ok bool) {
+	made = e.Companions[:e.Made():e.Made()]
+	if len(made) > 1 {
+		made = slices.Clone(made)
+	}
+	slices.SortStableFunc(made, func(a, b format.Tensor) int { return cmp.Compare(b.DType.Align(), a.DType.Align()) })
+	at, align := e.Codes.Bytes(), e.Codes.DType.Align()
+	for _, c := range made {
+		if align = max(align, c.DType.Align()); at%c.DType.Align() != 0 {
+			return made, false
+		}
+		at += c.Bytes()
+	}
+	return made, at%align == 0
 }
 
 // wrapped is why an input is no model for how values are stored.
 const wrapped = "it has adapters, another vocabulary, or names of another model"
-
-// keeps is how codes come into an output after all.
-var keeps = map[destination.Container]string{
-	destination.Compressed: "*.safetensors keeps codes",
-	destination.Pack:       "to keep codes, merge into a directory, and weld pack that",
-	destination.Patch:      "to keep codes, merge into a directory, and weld patch that",
-}
 
 // plainly says why an output is stored plainly; "" where it is not.
 func (p *planner) plainly() string {
@@ -82,8 +104,6 @@ func (p *planner) plainly() string {
 		return wrapped
 	case p.Recipe.DType != format.Invalid || p.Recipe.OutDType != format.Invalid:
 		return "the recipe asks for a type of the output"
-	case p.Output.Container != destination.Directory && p.Output.Container != destination.SingleFile:
-		return "codes are written to a directory or *.safetensors, not to " + p.Output.Container.String() + ", where scales would come before them; " + keeps[p.Output.Container]
 	}
 	for i := range p.Tensors {
 		t := &p.Tensors[i]
@@ -102,6 +122,9 @@ func (p *planner) plainly() string {
 			return "weld does not write all of what it decodes there (" + t.Name + ")"
 		case t.From != ref && !p.layouts(ref)[e.Layout()]:
 			return t.From.Path + " is stored in another manner (" + e.Layout() + ")"
+		}
+		if _, ok := inARow(e); p.Output.Container.Grows() && (!ok || e.Codes.Bytes() == 0) { // without codes, nothing would be the last of them
+			return fmt.Sprintf("%s takes bytes in their order, and the scales of %s would not be aligned behind its %d bytes of codes", p.Output.Container, t.Name, e.Codes.Bytes())
 		}
 	}
 	return ""

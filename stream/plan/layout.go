@@ -26,12 +26,17 @@ type Output struct {
 	carried   int64                 // bytes of the files that are carried
 }
 
-// StripeBytes is the memory that the largest stripe of an encoded tensor takes.
-func (o *Output) StripeBytes() (n int64) {
+// EncodingBytes bounds what so many workers hold while they encode: stripes of values and, where bytes are written in order, what waits
+// for the codes before it.
+func (o *Output) EncodingBytes(workers int) int64 {
+	var stripe, waiting int64
 	for _, t := range o.Encoded {
-		n = max(n, t.StripeBytes())
+		stripe, waiting = max(stripe, t.StripeBytes()), max(waiting, t.WaitingBytes())
 	}
-	return n
+	if !o.Container.Grows() {
+		return int64(workers+1) * stripe
+	}
+	return int64(workers) * (2*stripe + waiting) // one that waits for its turn, and one that its neighbour has begun
 }
 
 // layOut places every tensor in the output, and orders the plan by it.
@@ -49,7 +54,8 @@ func (p *planner) layOut() error {
 		return err
 	}
 	described := func(i int) format.Tensor { return p.Tensors[i].Tensor }
-	if out.Layout, err = safetensors.Lay(len(p.Tensors), described, metadata, limit); err != nil {
+	behind := func(i int) bool { return p.Tensors[i].behind }
+	if out.Layout, err = safetensors.Lay(len(p.Tensors), described, behind, metadata, limit); err != nil {
 		return fmt.Errorf("output %s: %w", out.Path, err)
 	}
 	if order := out.Layout.Order(); !slices.IsSorted(order) {
@@ -67,7 +73,11 @@ func (p *planner) layOut() error {
 	if err := p.listFiles(); err != nil {
 		return err
 	}
-	return out.checkSpace()
+	if err := out.checkSpace(); err != nil {
+		return err
+	}
+	p.noteSpace()
+	return nil
 }
 
 // checkSpace demands that the disk can hold the output.
@@ -77,6 +87,22 @@ func (o *Output) checkSpace() error {
 		return fmt.Errorf("output %s: %s are needed, %s are free in %s", o.Path, humanize.Bytes(uint64(o.leastSize())), humanize.Bytes(uint64(free)), parent)
 	}
 	return nil
+}
+
+// noteSpace says where the disk may turn out to be too small in the end: nobody knows before how well values compress.
+func (p *planner) noteSpace() {
+	out, parent := p.Output, filepath.Dir(filepath.Clean(p.Output.Path))
+	if free, ok := mmapio.FreeSpace(parent); ok && free < out.mostSize() {
+		p.note("output %s: up to %s are needed, if its values hardly compress; %s are free in %s", out.Path, humanize.Bytes(uint64(out.mostSize())), humanize.Bytes(uint64(free)), parent)
+	}
+}
+
+// mostSize is the disk space that the output takes where nothing of it compresses.
+func (o *Output) mostSize() int64 {
+	if !o.Container.HoldsFiles() {
+		return o.Size
+	}
+	return o.Size + o.carried
 }
 
 // leastSize is the disk space that the output surely takes.
@@ -89,7 +115,7 @@ func (o *Output) leastSize() int64 {
 	case destination.Patch:
 		return 0
 	}
-	return o.Size + o.carried
+	return o.mostSize()
 }
 
 // identity tells an input from others, in what an output says about itself.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"weld/format"
+	"weld/format/quant"
 	"weld/stream/fuse"
 	"weld/stream/recipe"
 )
@@ -43,6 +44,7 @@ type Tensor struct {
 	Action Action
 
 	unknown bool // importance of a model that lacks the tensor: it takes no part in what is weighed by it
+	behind  bool // stands directly behind the tensor before: what is made with codes, and is written after them
 }
 
 // Origins are what many tensors have in common.
@@ -81,7 +83,8 @@ const (
 	Copy
 	// Encode combines it, and stores the values as codes of the scheme that From has it in.
 	Encode
-	// Beside is written with a tensor that is encoded: its scales, and what else belongs to it.
+	// Beside belongs to a tensor that is encoded. Index is negative for what is made with the codes, such as scales; else it is that of
+	// the tensor it is a copy of, in the checkpoint that From shows the values of.
 	Beside
 )
 
@@ -95,6 +98,14 @@ func (t *Tensor) Values() format.Tensor {
 	values := t.From.Tensors()[t.Index]
 	values.Name, values.Stored = t.Name, format.Invalid
 	return values
+}
+
+// Original is the tensor that one beside codes is a copy of; false for what is made with them.
+func (t *Tensor) Original() (from format.Checkpoint, index int, ok bool) {
+	if t.Action != Beside || t.Index < 0 {
+		return nil, 0, false
+	}
+	return t.From.Checkpoint.(*quant.Decoded).Unwrap(), int(t.Index), true
 }
 
 // Model is where the k-th model's tensor is read; −1 where the model takes no part.

@@ -131,6 +131,9 @@ func (l *lister) tensor(i int) {
 	}
 	switch t.Action {
 	case Beside:
+		if _, index, copied := t.Original(); copied {
+			fmt.Fprintf(&b, " a copy of %d of what is stored,", index)
+		}
 		l.line("%s beside what it belongs to", b.String())
 		return
 	case Encode:
