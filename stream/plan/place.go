@@ -13,7 +13,7 @@ func (p *planner) checkPlace() error {
 	}
 	p.Output = &Output{Path: p.out, Container: container}
 	if container == destination.Patch && p.options.Conversion != nil {
-		return fmt.Errorf("output %s: a patch is made against a base: weld patch BASE NEW OUT.weldpatch makes one", p.out)
+		return &destination.NameError{Output: p.out, Reason: "a patch is made against a base: weld patch BASE NEW OUT.weldpatch makes one"}
 	}
 	if container == destination.Patch && p.Recipe.Base == "" {
 		return &destination.NameError{Output: p.out, Reason: "a patch is made against the base, and the recipe has no base model"}
