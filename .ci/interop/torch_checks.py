@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 import textwrap
@@ -23,6 +22,7 @@ import hub_cache
 import libraries
 import sta
 import stacks
+import torch_files
 from checkpoints import Failure, Family, Skipped, bf16, expect, expect_equal, load, save
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "importance.md"
@@ -425,23 +425,6 @@ def needs_transformers(check):
     return guarded
 
 
-def torch_files_converted(weld):
-    """The command that weld names for a folder of pytorch_model*.bin makes a checkpoint that it reads."""
-    folder = weld.place()
-    folder.mkdir()
-    tied = torch.arange(12.0, dtype=torch.bfloat16).reshape(3, 4)
-    torch.save({"embed": tied, "head": tied}, folder / "pytorch_model-00001-of-00002.bin")
-    torch.save({"turned": torch.ones(5, 2).T}, folder / "pytorch_model-00002-of-00002.bin")
-    try:
-        weld.inspect(folder)
-    except Failure as failure:
-        command = re.search(r"run: (python -c .*)$", str(failure), re.MULTILINE)
-        expect(command, f"no command: {failure}")
-    subprocess.run(command[1].replace("python", shlex.quote(sys.executable), 1), shell=True, check=True)
-    report = weld.inspect(folder)
-    expect([t["shape"] for t in sorted(report["tensors"], key=lambda t: t["name"])] == [[3, 4], [3, 4], [2, 5]], str(report))
-
-
 def hub_environment(weld):
     """The table of format/hub says of the Hub's cache what huggingface_hub says."""
     try:
@@ -452,7 +435,7 @@ def hub_environment(weld):
 
 
 CHECKS = [
-    torch_load_file, torch_files_converted, hub_environment,
+    torch_load_file, *torch_files.CHECKS, hub_environment,
     *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models,
                               gpt_oss_models, bitsandbytes_models, torchao_models)),
 ]
