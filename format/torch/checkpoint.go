@@ -50,7 +50,7 @@ func (c *Checkpoint) Tensors() []format.Tensor { return c.tensors }
 // Find implements [format.Checkpoint].
 func (c *Checkpoint) Find(name string) (int, bool) { return c.table.Find(name, c.nameAt) }
 
-// Metadata implements [format.Described]: what was saved under keys that begin with "weld.", and the container.
+// Metadata implements [format.Described]: what was saved under keys that begin with "weld.".
 func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
 
 // Notes implements [format.Noted].

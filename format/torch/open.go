@@ -87,9 +87,6 @@ func (c *Checkpoint) read(src Source, key string) (*Saved, []Named, error) {
 
 // describe takes what a file says about itself: text under keys of weld's.
 func (c *Checkpoint) describe(s *Saved) {
-	if c.metadata == nil {
-		c.metadata = map[string]string{"container": "torch.save"}
-	}
 	d, ok := s.Value.(*pickle.Dict)
 	if !ok {
 		return
@@ -97,6 +94,9 @@ func (c *Checkpoint) describe(s *Saved) {
 	for _, item := range d.Items {
 		key, _ := item.Key.(string)
 		if value, isText := item.Value.(string); isText && strings.HasPrefix(key, "weld.") {
+			if c.metadata == nil {
+				c.metadata = make(map[string]string)
+			}
 			c.metadata[key] = value
 		}
 	}
