@@ -33,6 +33,13 @@ type codeWriter interface {
 	encode(row []byte, col int64, values []float32) bool
 }
 
+// groupWriter is a [codeWriter] that stores a row of several blocks at once.
+type groupWriter interface {
+	// encodeGroups stores values in a row of codes, from a column on: each divided by the scale of its group, which is positive, and with its zero
+	// point added. zeros is nil for none. It is false, whatever was stored, where no kernel does it, or there may be a value without a code.
+	encodeGroups(row []byte, col int64, values, zeros, scales []float32, group int) bool
+}
+
 // stripe is the values of some rows, and what they become.
 type stripe struct {
 	values               []float32
@@ -40,8 +47,10 @@ type stripe struct {
 	codesAt              int64 // in the tensor of codes
 	scalesAt, zerosAt    int64 // in the tensors of scales and zero points
 	kept                 []bool
+	blocks               blockFigures
 	row                  []float32 // memory for one row
 	sorted               []float32 // another, where columns have an order
+	old                  []float32 // values of the reference
 	turned               []float32 // the values column by column, where codes lie so
 	decoded              []byte    // likewise, the reference's values
 }
@@ -106,13 +115,20 @@ func (c *coding) encode(s *stripe, slice, top int64, g given) error {
 			return err
 		}
 	}
+	old, err := g.reference.whole(c, s, first)
+	if err != nil {
+		return err
+	}
 	for at, k := top, int64(0); at < top+rows; k++ {
 		end := min((at/c.block.rows+1)*c.block.rows, top+rows)
 		begin := first + (at-top)*c.cols
 		off, n := c.stored(begin, begin+(end-at)*c.cols)
 		b := band{
 			coding: c, given: &g, slice: slice, top: at, begin: begin, codesAt: off,
-			values: s.values[begin-first:][:(end-at)*c.cols], codes: s.codes[off-s.codesAt:][:n], zeros: s.zeros, zeroRow: k, kept: s.kept, room: s.row[:c.cols], sorted: s.sorted,
+			values: s.values[begin-first:][:(end-at)*c.cols], codes: s.codes[off-s.codesAt:][:n], zeros: s.zeros, zeroRow: k, kept: s.kept, blocks: s.blocks, room: s.row[:c.cols], sorted: s.sorted,
+		}
+		if old != nil {
+			b.old = old[begin-first:][:(end-at)*c.cols]
 		}
 		if c.fits() {
 			b.scalesAt, b.scales = s.scalesAt+k*c.scaleBytes(), s.scales[k*c.scaleBytes():][:c.scaleBytes()]
@@ -133,6 +149,7 @@ func (c *coding) lay(s *stripe, slice, top int64) {
 	s.codesAt, s.codes = at, slices.Grow(s.codes[:0], int(n))[:n]
 	clear(s.codes) // rows of packed codes may end before their last byte
 	s.kept = slices.Grow(s.kept[:0], int(grid.cols))[:grid.cols]
+	s.blocks.grow(int(grid.cols))
 	s.scales, s.zeros = s.scales[:0], s.zeros[:0]
 	if !c.fits() {
 		return
@@ -149,97 +166,6 @@ func (c *coding) lay(s *stripe, slice, top int64) {
 
 // stored are the bytes of the codes of elements.
 func (c *coding) stored(lo, hi int64) (off, n int64) { return c.codes.stored(lo, hi) }
-
-// band is a row of blocks, or a part of one: their values, which encode changes, and what they become.
-type band struct {
-	*coding
-	*given
-	slice, top        int64 // the first row
-	begin             int64 // the first element
-	codesAt, scalesAt int64 // in their tensors
-	values            []float32
-	codes, scales     []byte
-	zeros             []byte    // of the stripe
-	zeroRow           int64     // of them, the band's
-	kept              []bool    // blocks that have their codes and scales
-	room, sorted      []float32 // for one row each
-}
-
-// columns are those of a block.
-func (b *band) columns(k int64) (lo, hi int64) {
-	return k * b.block.cols, min((k+1)*b.block.cols, b.cols)
-}
-
-// encode stores the blocks that are not kept.
-func (b *band) encode() error {
-	clear(b.kept)
-	b.sort(b.values)
-	if err := b.keep(); err != nil {
-		return err
-	}
-	for k, kept := range b.kept {
-		if kept {
-			continue
-		}
-		if err := b.encodeBlock(int64(k)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// encodeBlock stores one block.
-func (b *band) encodeBlock(k int64) error {
-	f, err := b.factors(k)
-	if err != nil {
-		return err
-	}
-	lo, hi := b.columns(k)
-	for row := int64(0); row < int64(len(b.values)); row += b.cols {
-		values := b.values[row+lo : row+hi]
-		vec.Div(values, values, f.scale)
-		if f.zero != 0 {
-			for i := range values {
-				values[i] += f.zero
-			}
-		}
-		at, _ := b.stored(b.begin+row, b.begin+row+1)
-		if !b.put(b.codes[at-b.codesAt:], lo, values) {
-			i := slices.IndexFunc(values, isNotFinite)
-			return noCode(b.begin+row+b.column(lo+int64(i)), values[i])
-		}
-	}
-	return nil
-}
-
-func isNotFinite(x float32) bool { return x-x != 0 }
-
-// noCode is the error for a value that no code stands for.
-func noCode(element int64, x float32) error {
-	return fmt.Errorf("element %d is %v, for which there is no code", element, x)
-}
-
-// factors are those of a block, by what was measured, or by its values.
-func (b *band) factors(k int64) (factors, error) {
-	if !b.fits() {
-		return b.measured.factors[b.measured.rangeOf(b.slice, b.top)+k], nil
-	}
-	lo, hi := b.columns(k)
-	var x extremes
-	for row := lo; row < int64(len(b.values)); row += b.cols {
-		x = x.and(b.extremesOf(b.values[row : row+hi-lo]))
-	}
-	var global float32
-	if b.measured != nil {
-		global = b.measured.global
-	}
-	size := int64(b.scaleType.Bits() / 8)
-	f, err := b.factorsOf(b.scales[k*size:][:size], x, global)
-	if err == nil && b.coding.zeros != nil {
-		b.coding.zeros.put(b.zeros, b.zeroRow, k, int64(len(b.kept)), f.zero)
-	}
-	return f, err
-}
 
 // factorsOf stores the scale of a block by its extremes.
 func (c *coding) factorsOf(dst []byte, x extremes, global float32) (f factors, err error) {

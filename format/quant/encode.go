@@ -124,6 +124,9 @@ func (e *Encoding) StripeBytes() int64 {
 	if g, _ := e.rangeGrid(); e.measures() {
 		n += g.slices * g.rows * g.cols * rangeBytes
 	}
+	if e.reference != nil && e.block.rows <= 1 {
+		n += min(e.stripeRows(), e.rows) * e.cols * width
+	}
 	if e.reference != nil && e.reference.parts.groups >= 0 {
 		n += e.cols * width
 	}

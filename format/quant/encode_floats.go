@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"weld/format"
+	"weld/internal/vec"
 )
 
 // coding implements [codable].
@@ -32,6 +33,15 @@ func (w floatWriter) scale(d format.DType, dst []byte, largest float32) float32 
 // encode implements [codeWriter].
 func (w floatWriter) encode(row []byte, col int64, values []float32) bool {
 	format.Encode(w.dtype, row[col:col+int64(len(values))], values)
+	return true
+}
+
+// encodeGroups implements [groupWriter].
+func (w floatWriter) encodeGroups(row []byte, col int64, values, _, scales []float32, group int) bool {
+	if w.dtype != format.F8E4M3 {
+		return false
+	}
+	vec.EncodeF8E4M3Groups(row[col:][:len(values)], values, scales, group)
 	return true
 }
 

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 
@@ -67,9 +68,6 @@ func (w *tableWriter) scale(d format.DType, dst []byte, largest float32) float32
 
 // encode implements [codeWriter].
 func (w *tableWriter) encode(row []byte, col int64, values []float32) bool {
-	if ok, done := w.encodeRun(row, col, values); done {
-		return ok
-	}
 	for i, x := range values {
 		code, ok := w.table.nearest(x)
 		if !ok {
@@ -80,28 +78,25 @@ func (w *tableWriter) encode(row []byte, col int64, values []float32) bool {
 	return true
 }
 
-// divided is the scale of values that have been divided by theirs.
-var divided = []float32{1}
-
-// encodeRun is encode by a kernel, where there is one for the codes and they begin and end with a byte; done is false where not.
-func (w *tableWriter) encodeRun(row []byte, col int64, values []float32) (ok, done bool) {
+// encodeGroups implements [groupWriter], where there is a kernel for the codes and they begin and end with a byte.
+func (w *tableWriter) encodeGroups(row []byte, col int64, values, zeros, scales []float32, group int) bool {
 	n := len(values)
 	whole := w.bits == 8 || w.bits == 4 && col%2 == 0 && n%2 == 0 // both packings lay codes of four bits alike
-	if !whole || n < 2 || vec.FirstNonFinite(values, math.MaxFloat32) >= 0 {
-		return false, false
+	if !whole || n == 0 || vec.FirstNonFinite(values, math.MaxFloat32) >= 0 {
+		return false
 	}
 	dst := row[col*int64(w.bits)/8:]
 	switch w.table {
 	case &tableE2M1:
-		return vec.EncodeE2M1Groups(dst, values, divided, n), true
+		return zeros == nil && vec.EncodeE2M1Groups(dst, values, scales, group)
 	case &offsetTables[4]:
-		return vec.EncodeI4Groups(dst, values, nil, divided, n), true
+		return vec.EncodeI4Groups(dst, values, zeros, scales, group)
 	case &signedTables[8]:
-		return vec.EncodeI8Groups(dst[:n], values, 0, nil, divided, n), true
+		return vec.EncodeI8Groups(dst[:n], values, 0, zeros, scales, group)
 	case &offsetTables[8]:
-		return vec.EncodeI8Groups(dst[:n], values, 0x80, nil, divided, n), true
+		return vec.EncodeI8Groups(dst[:n], values, 0x80, zeros, scales, group)
 	}
-	return false, false
+	return false
 }
 
 // put stores the code of a column.
@@ -210,12 +205,7 @@ func (t *codeTable) scale(d format.DType, dst []byte, largest float32) float32 {
 		return encodeScale(d, dst, 0, 1)
 	}
 	if d == format.F8E8M0 {
-		fraction, exponent := math.Frexp(float64(largest)) // largest in [2^(exponent−1), 2^exponent)
-		if finest := t.bits - 3; fraction >= 1-math.Ldexp(1, -finest-2) {
-			exponent++ // rounded to the mantissa of the codes, it is the next power of two
-		}
-		_, of := math.Frexp(float64(t.values[len(t.values)-1]))
-		dst[0] = byte(min(max(exponent-of+127, 0), 254))
+		dst[0] = t.power(largest)
 		return powerOfTwo(dst[0])
 	}
 	steps := float32(int(1)<<t.bits-1) / 2
@@ -229,4 +219,24 @@ func (t *codeTable) scale(d format.DType, dst []byte, largest float32) float32 {
 		return encodeScale(d, dst, scale, 1)
 	}
 	return read[0]
+}
+
+// power is the exponent of the scale that is a power of two; see [powerOfTwo].
+func (t *codeTable) power(largest float32) byte {
+	exponent, mantissa := exponentOf(largest)
+	if finest := t.bits - 3; mantissa >= 1<<23-1<<(22-finest) {
+		exponent++ // rounded to the mantissa of the codes, it is the next power of two
+	}
+	of, _ := exponentOf(t.values[len(t.values)-1])
+	return byte(min(max(exponent-of+127, 0), 254))
+}
+
+// exponentOf splits x > 0 into a power of two, and what is beyond it, in 2^−23 parts of it.
+func exponentOf(x float32) (exponent int, mantissa uint32) {
+	b := math.Float32bits(x)
+	if b < 1<<23 { // a subnormal
+		shift := bits.LeadingZeros32(b) - 8
+		return -126 - shift, b << shift & (1<<23 - 1)
+	}
+	return int(b>>23) - 127, b & (1<<23 - 1)
 }

@@ -388,3 +388,27 @@ func TestPackedZerosOfManyStripes(t *testing.T) {
 		}
 	}
 }
+
+// Powers of two by the formula of compressed-tensors 0.20.1 (round_to_power_2, generate_mx_scales), in float64.
+func TestPowers(t *testing.T) {
+	r := rand.New(rand.NewPCG(101, 102))
+	for range 200_000 {
+		x := math.Float32frombits(r.Uint32() >> 1)
+		if r.IntN(2) == 0 {
+			x = math.Float32frombits(r.Uint32()>>1 | 0x7ff000&^(1<<r.IntN(24))) // near the next power of two
+		}
+		if x-x != 0 || x == 0 {
+			continue
+		}
+		for _, table := range []*codeTable{&tableE2M1, &tableE2M3} {
+			fraction, exponent := math.Frexp(float64(x))
+			if fraction >= 1-math.Ldexp(1, -table.bits+1) {
+				exponent++
+			}
+			_, of := math.Frexp(float64(table.values[len(table.values)-1]))
+			if want := byte(min(max(exponent-of+127, 0), 254)); table.power(x) != want {
+				t.Fatalf("%g in %d bits: %d, want %d", x, table.bits, table.power(x), want)
+			}
+		}
+	}
+}

@@ -68,18 +68,30 @@ func (r *lentReference) same(b *band) error {
 		b.kept[k] = true
 	}
 	for row := int64(0); row < int64(len(b.values)) && slices.Contains(b.kept, true); row += b.cols {
-		if err := r.decode(b.room, b.begin+row); err != nil {
+		old := b.room
+		if b.old != nil {
+			old = b.old[row : row+b.cols]
+		} else if err := r.decode(old, b.begin+row); err != nil {
 			return err
 		}
-		b.sort(b.room)
+		b.sort(old)
 		for k, kept := range b.kept {
 			if kept {
 				lo, hi := b.columns(int64(k))
-				b.kept[k] = sameValues(b.values[row+lo:row+hi], b.room[lo:hi])
+				b.kept[k] = sameValues(b.values[row+lo:row+hi], old[lo:hi])
 			}
 		}
 	}
 	return nil
+}
+
+// whole decodes what the reference has in the place of a stripe, where nearly all of it will be looked at: its blocks are of one row.
+func (r *lentReference) whole(c *coding, s *stripe, first int64) ([]float32, error) {
+	if r == nil || c.block.rows > 1 || !c.fits() || c.level != nil {
+		return nil, nil
+	}
+	s.old = slices.Grow(s.old[:0], len(s.values))[:len(s.values)]
+	return s.old, r.decode(s.old, first)
 }
 
 // decode restores values of elements from lo on.
@@ -115,13 +127,19 @@ func (r *lentReference) copy(tensor int, off int64, dst []byte) error {
 // sameValues reports whether two rows have the same values: zeros of either sign are one, as sums with nothing make of −0 a 0, and so are all
 // that are no number.
 func sameValues(a, b []float32) bool {
+	if len(a) > 0 && !sameValue(a[0], b[0]) { // as nearly always where something has changed
+		return false
+	}
 	if vec.EqualBits(a, b) {
 		return true
 	}
 	for i, x := range a {
-		if y := b[i]; x != y && (x == x || y == y) {
+		if !sameValue(x, b[i]) {
 			return false
 		}
 	}
 	return true
 }
+
+// sameValue reports whether two are the same, as [sameValues] has it.
+func sameValue(x, y float32) bool { return x == y || x != x && y != y }
