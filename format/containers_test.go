@@ -2,6 +2,7 @@ package format_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -51,6 +52,8 @@ func TestContainers(t *testing.T) {
 	save(t, filepath.Join(dir, "shards", "model-00002-of-00002.safetensors"), tensors[1:])
 	write(t, filepath.Join(dir, "shards", "model.safetensors.index.json"), []byte(`{"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}`))
 	pack(t, filepath.Join(dir, "x.weld"), tensors)
+	saveGGUF(t, filepath.Join(dir, "x.gguf"), tensors)
+	saveGGUF(t, filepath.Join(dir, "gguf", "x.gguf"), tensors)
 	for name, want := range map[string]struct {
 		files  int
 		fileOf int // of b
@@ -62,6 +65,8 @@ func TestContainers(t *testing.T) {
 		"shards":                              {3, 1, "shards", true},
 		"shards/model.safetensors.index.json": {3, 1, "shards", true},
 		"x.weld":                              {1, 0, "x.weld", false},
+		"x.gguf":                              {1, 0, "", true},
+		"gguf":                                {1, 0, "gguf", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := open.Checkpoint(filepath.Join(dir, filepath.FromSlash(name)))
@@ -97,6 +102,26 @@ func TestContainers(t *testing.T) {
 			checkChanges(t, c)
 		})
 	}
+}
+
+// saveGGUF writes tensors of float32 as GGUF.
+func saveGGUF(t *testing.T, path string, tensors []format.Tensor) {
+	t.Helper()
+	number := binary.LittleEndian.AppendUint64
+	text := func(b []byte, s string) []byte { return append(number(b, uint64(len(s))), s...) }
+	file := number(number([]byte("GGUF\x03\x00\x00\x00"), uint64(len(tensors))), 1)
+	file = text(binary.LittleEndian.AppendUint32(text(file, "said"), 8), "by the container")
+	var data []byte
+	for _, x := range tensors {
+		file = binary.LittleEndian.AppendUint32(text(file, x.Name), uint32(len(x.Shape)))
+		for _, n := range slices.Backward(x.Shape) {
+			file = number(file, uint64(n))
+		}
+		file = number(binary.LittleEndian.AppendUint32(file, 0), uint64(len(data)))
+		data = append(data, bytes.Repeat([]byte{byte(len(data))}, int(x.Bytes()))...)
+		data = append(data, make([]byte, -len(data)&31)...)
+	}
+	write(t, path, append(append(file, make([]byte, -len(file)&31)...), data...))
 }
 
 // pack writes a pack of one file of tensors.

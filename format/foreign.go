@@ -55,7 +55,7 @@ var foreign = []struct {
 	{begins("BZh"), says("compressed with bzip2; restore it with bunzip2")},
 	{begins("\x28\xb5\x2f\xfd"), says("compressed with zstd; restore it with zstd -d, or name it *.safetensors.zst if it is in the seekable format")},
 	{begins("7z\xbc\xaf\x27\x1c"), says("a 7z archive; unpack it, and name what is in it")},
-	{begins("GGUF"), says("a GGUF file, whatever its name says, which weld does not read; take the checkpoint that it was made from")},
+	{begins("GGUF"), says("a GGUF file, whatever its name says; weld reads it under a name that ends with .gguf")},
 	{begins("\x89HDF\r\n\x1a\n"), says("an HDF5 file, as Keras writes it, whatever its name says; weld does not read it")},
 	{begins("\x93NUMPY"), says("an array of numpy, whatever its name says; write it with safetensors.numpy.save_file")},
 	{tar, says("a tar archive; unpack it, and name what is in it")},

@@ -149,3 +149,27 @@ func InPieces(c Checkpoint, i int) bool {
 	p, ok := c.(Pieced)
 	return ok && p.InPieces(i)
 }
+
+// Blocks are one way in which a container stores values: so many elements in so many bytes, codes and scales among each other.
+type Blocks struct {
+	Name     string // as the container calls it
+	Elements int64
+	Bytes    int64
+	// Decode fills dst with the values of whole blocks; nil where weld does not decode them. Every NaN is the one that encoders write.
+	Decode func(dst []float32, src []byte)
+}
+
+// Blocked is a [Checkpoint] whose container says itself of some tensors that they are stored in blocks. They are listed as bytes: a row
+// has those of its blocks. Outside of that container nobody knows what they are.
+type Blocked interface {
+	// Blocks is how tensor i is stored, and the shape of its values; nil where its elements lie one by one.
+	Blocks(i int) (b *Blocks, shape []int64)
+}
+
+// BlocksOf is how tensor i is stored, and the shape of its values; nil where its elements lie one by one.
+func BlocksOf(c Checkpoint, i int) (b *Blocks, shape []int64) {
+	if x, ok := c.(Blocked); ok {
+		return x.Blocks(i)
+	}
+	return nil, nil
+}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/format/gguf"
 	"weld/format/safetensors"
 )
 
@@ -54,6 +55,10 @@ var collections = []collection{
 	}},
 	{"pack", ".weld", malformedPacks, scanPack},
 	{"torch", ".pt", malformedTorch, openTorch},
+	{"gguf", ".gguf", malformedGGUF, func(path string, file []byte) error {
+		_, err := gguf.ReadHeader(path, bytes.NewReader(file), int64(len(file)))
+		return err
+	}},
 }
 
 func TestMalformed(t *testing.T) {

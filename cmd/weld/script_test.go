@@ -41,6 +41,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ckpt":      ckpt,
+			"gguf":      ggufFile,
 			"sparse":    sparse,
 			"shards":    shards,
 			"torchsave": torchSave,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/format/gguf"
 	"weld/format/hub"
 	"weld/format/safetensors"
 	"weld/format/torch"
@@ -30,7 +31,7 @@ const (
 
 var others = []another{
 	{[]string{".npz"}, "numpy's format", "to convert, run: " + fromNumpy},
-	{[]string{".gguf", ".ggml"}, "llama.cpp's format", "take the checkpoint that it was made from"},
+	{[]string{".ggml"}, "the format of llama.cpp before GGUF", "take the checkpoint that it was made from"},
 	{[]string{".onnx", ".onnx_data", ".tflite"}, "a format for running models", "take the checkpoint that it was made from"},
 	{[]string{".h5", ".msgpack", ".ot"}, "the format of another framework", "transformers 4 converts it: from_pretrained with from_tf=True or from_flax=True, then save_pretrained"},
 }
@@ -134,7 +135,7 @@ func (o *another) advise(paths ...string) string {
 func holdsWeights(dir format.Folder, name string) bool {
 	entries, _ := dir.ReadDir(name)
 	for _, e := range entries {
-		if !e.IsDir() && (safetensors.IsWeights(path.Base(e.Name())) || torch.IsWeights(path.Base(e.Name()))) {
+		if !e.IsDir() && (safetensors.IsWeights(path.Base(e.Name())) || torch.IsWeights(path.Base(e.Name())) || gguf.IsName(e.Name())) {
 			return true
 		}
 	}

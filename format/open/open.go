@@ -5,11 +5,14 @@ package open
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"weld/format"
+	"weld/format/gguf"
 	"weld/format/hub"
 	"weld/format/packed"
 	"weld/format/safetensors"
@@ -19,7 +22,7 @@ import (
 )
 
 // Readable says which paths can be opened, for messages and help.
-const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, *.weld, *.bin, *.pt, *.pth and *.ckpt of torch.save, or the name of a model in the Hub cache"
+const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, *.weld, *.gguf, *.bin, *.pt, *.pth and *.ckpt of torch.save, or the name of a model in the Hub cache"
 
 // Checkpoint opens what a user called a checkpoint; its files are mapped unless another way
 // to read is given. Of files of torch.save, path#key says which state dict is meant.
@@ -35,7 +38,7 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	}
 	source := func(path string) (safetensors.Source, error) { return Source(path, how...) }
 	if info.IsDir() {
-		return folder(format.Directory(path), key, source)
+		return folder(format.Directory(path), key, source, how)
 	}
 	dir := format.Directory(filepath.Dir(path))
 	switch file := filepath.Base(path); {
@@ -51,6 +54,8 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 		return checkpoint(c, incomplete(err))
 	case packed.IsName(path):
 		return packed.OpenCheckpoint(path, how...)
+	case gguf.IsName(path):
+		return checkpoint(gguf.Open(path, how...))
 	case !safetensors.IsWeights(path):
 		return nil, unreadable(path)
 	}
@@ -82,8 +87,9 @@ func single[C format.Checkpoint](path string, source func(path string) (safetens
 	return checkpoint(open(src))
 }
 
-// folder opens the checkpoint of a directory: safetensors, and where there are none, files of torch.save. A key is for the latter.
-func folder(dir format.Folder, key string, source func(path string) (safetensors.Source, error)) (format.Checkpoint, error) {
+// folder opens the checkpoint of a directory: safetensors, and where there are none, files of torch.save, and where there are none, GGUF. A key is
+// for files of torch.save.
+func folder(dir format.Folder, key string, source func(path string) (safetensors.Source, error), how []mmapio.Reading) (format.Checkpoint, error) {
 	if key != "" {
 		c, err := torch.OpenFolder(dir, key, inside(dir, source))
 		return checkpoint(c, explain(dir, err))
@@ -99,7 +105,10 @@ func folder(dir format.Folder, key string, source func(path string) (safetensors
 		return nil, explain(dir, err)
 	}
 	pickled, other := torch.OpenFolder(dir, "", inside(dir, source))
-	if absent(dir, other) {
+	switch {
+	case absent(dir, other) && holdsGGUF(dir):
+		return checkpoint(gguf.OpenFolder(dir, how...))
+	case absent(dir, other):
 		return nil, explain(dir, err)
 	}
 	return checkpoint(pickled, incomplete(other))
@@ -111,11 +120,11 @@ func absent(dir format.Folder, err error) bool {
 	return errors.As(err, &e) && e.Kind == format.KindMissing && e.Path == dir.Path()
 }
 
-// besides are the files of torch.save in a directory that have names of the Hub, or of a Llama release.
+// besides are the files of torch.save in a directory that have names of the Hub, or of a Llama release, and those in GGUF.
 func besides(dir format.Folder) (names []string) {
 	entries, _ := dir.ReadDir(".")
 	for _, e := range entries {
-		if name := e.Name(); torch.IsWeights(name) && (strings.HasPrefix(name, "pytorch_model") || strings.HasPrefix(name, "consolidated.")) {
+		if name := e.Name(); gguf.IsName(name) || torch.IsWeights(name) && (strings.HasPrefix(name, "pytorch_model") || strings.HasPrefix(name, "consolidated.")) {
 			names = append(names, name)
 		}
 	}
@@ -142,6 +151,12 @@ func Folder(name string, how ...mmapio.Reading) (format.Folder, error) {
 // inside opens the files of a directory by name.
 func inside(dir format.Folder, open func(path string) (safetensors.Source, error)) func(name string) (safetensors.Source, error) {
 	return func(name string) (safetensors.Source, error) { return open(dir.Join(name)) }
+}
+
+// holdsGGUF reports whether files of a directory are named as GGUF.
+func holdsGGUF(dir format.Folder) bool {
+	entries, _ := dir.ReadDir(".")
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() && gguf.IsName(e.Name()) })
 }
 
 // checkpoint keeps a nil pointer from becoming an interface that is not nil.

@@ -22,7 +22,7 @@ type weight struct {
 }
 
 // families find the weights that they decode, in this order. Each has a file, and looks at what those before it left.
-var families = []func(*search) error{findCompressed, findModelOpt, findFloat8, findMXFP4, findOriginalMXFP4, findGPTQ, findAWQ, findBitsAndBytes, findHQQ, findQuanto, findTorchAO}
+var families = []func(*search) error{findBlocks, findCompressed, findModelOpt, findFloat8, findMXFP4, findOriginalMXFP4, findGPTQ, findAWQ, findBitsAndBytes, findHQQ, findQuanto, findTorchAO}
 
 // find finds the weights of a checkpoint that weld decodes, and the tensors that are of a key-value cache.
 func find(c format.Checkpoint, d Declared) (weights []weight, cache []int, err error) {

@@ -87,6 +87,7 @@ func kernels(n int) []kernel {
 		{"EncodeF8E5M2", 5 * n, func() { EncodeF8E5M2(raw[:n], x) }},
 		{"DecodeNibbleGroups", 9 * n / 2, func() { DecodeNibbleGroups(dst, codes8, &nibbles, nil, scales, 32) }},
 		{"DecodeI8Groups", 5 * n, func() { DecodeI8Groups(dst, codes8, 0, nil, scales, 32) }},
+		{"DecodeU8Affine", 5 * n, func() { DecodeU8Affine(dst, codes8, scales, scales, 32) }},
 		{"RaiseToLargest", 4 * n, func() { RaiseToLargest(largest, x, 32) }},
 		{"EncodeF8E4M3Groups", 5 * n, func() { EncodeF8E4M3Groups(raw[:n], x, scales, 32) }},
 		{"EncodeE2M1Groups", 9 * n / 2, func() { result.equal = EncodeE2M1Groups(raw, x, scales, 32) }},

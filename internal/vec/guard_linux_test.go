@@ -100,6 +100,7 @@ func TestArithmeticFault(t *testing.T) {
 		check("DecodeNibbleGroups", func() { DecodeNibbleGroups(fits, edge, new([16]float32), nil, one, len(fits)) })
 		check("DecodeNibbleGroups writing", func() { DecodeNibbleGroups(a, fit, new([16]float32), nil, one, len(a)) })
 		check("DecodeI8Groups", func() { DecodeI8Groups(fits, edge, 0, nil, one, len(fits)) })
+		check("DecodeU8Affine", func() { DecodeU8Affine(fits, edge, one, one, len(fits)) })
 		check("RaiseToLargest", func() { RaiseToLargest(one, a, len(a)) })
 		check("EncodeF8E4M3Groups", func() { EncodeF8E4M3Groups(fit[:len(a)], a, one, len(a)) })
 		check("EncodeE2M1Groups", func() { EncodeE2M1Groups(fit, a, one, len(a)) })

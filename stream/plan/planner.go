@@ -61,6 +61,9 @@ func New(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	p.Notes = append(p.Notes, r.Unused...)
 	problems := append(p.open(), p.bareAdapters()...)
 	if len(problems) == 0 {
+		problems = p.checkArchitecture()
+	}
+	if len(problems) == 0 {
 		problems = p.recognise()
 	}
 	if len(problems) == 0 {

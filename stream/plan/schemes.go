@@ -51,6 +51,9 @@ func (p *planner) copiesAll() bool {
 	if !m.PassesOn() || r.DType != format.Invalid || r.OutDType != format.Invalid || r.Varies() {
 		return false
 	}
+	if slices.ContainsFunc(p.Opened, func(s Input) bool { return s.inBlocks() }) { // no output says what they are
+		return false
+	}
 	if p.options.Varied || r.Params.Text(Quantize.Key) == quantizeNone || r.Params.Text("nonfinite") == "base" { // which looks at every value
 		return false
 	}
@@ -78,6 +81,34 @@ func (s *Input) recognise(asStored bool, o Options) error {
 	s.terms = declared.Terms()
 	s.scheme, s.stale = quant.Recognize(declared, s.Tensors())
 	return nil
+}
+
+// inBlocks reports whether the input's container, and nothing else, says what its bytes are.
+func (s *Input) inBlocks() bool {
+	for i := range s.Tensors() {
+		if b, _ := format.BlocksOf(s.Checkpoint, i); b != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// architectureKey is where GGUF says what the tensors of a model mean: names, and the order of rows.
+const architectureKey = "general.architecture"
+
+// checkArchitecture refuses models that say of themselves that they are of another architecture than the reference: that names
+// and shapes are the same does not tell.
+func (p *planner) checkArchitecture() (problems []error) {
+	ref := p.Reference()
+	want := format.Metadata(ref.Checkpoint)[architectureKey]
+	for i := range p.Opened {
+		s := &p.Opened[i]
+		if got := format.Metadata(s.Checkpoint)[architectureKey]; got != "" && want != "" && got != want && s.Role != roleImportance {
+			problems = append(problems, &format.Error{Path: s.Path, Kind: format.KindMetadata, Detail: fmt.Sprintf(
+				"%s is %s, and that of %s is %s: tensors of the same names are not the same in both", architectureKey, got, ref.Path, want)})
+		}
+	}
+	return problems
 }
 
 // notPlain is the refusal of a source whose values would be computed with.

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	le "encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// ggufFile FILE [key=TEXT …] [name:type:shape:NUMBER …] writes a GGUF file. A shape is 4x8, rows first; all values of a tensor are the number. The
+// types are F32, Q4_0, Q8_0 and IQ2_XXS, which has zeros.
+func ggufFile(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) > 0, "gguf FILE [key=TEXT …] [name:type:shape:NUMBER …]")
+	var pairs, tensors, data []byte
+	keys, count := 0, 0
+	text := func(to []byte, s string) []byte {
+		return append(le.LittleEndian.AppendUint64(to, uint64(len(s))), s...)
+	}
+	for _, arg := range args[1:] {
+		fields := strings.Split(arg, ":")
+		if key, value, ok := strings.Cut(arg, "="); ok {
+			pairs = text(le.LittleEndian.AppendUint32(text(pairs, key), 8), value)
+			keys++
+			continue
+		}
+		if len(fields) != 4 {
+			ts.Fatalf("%q is no tensor", arg)
+		}
+		dims := strings.Split(fields[2], "x")
+		elements := 1
+		tensors = le.LittleEndian.AppendUint32(text(tensors, fields[0]), uint32(len(dims)))
+		for i := len(dims) - 1; i >= 0; i-- {
+			n := number(ts, dims[i])
+			elements *= n
+			tensors = le.LittleEndian.AppendUint64(tensors, uint64(n))
+		}
+		kind, block := ggufBlock(ts, fields[1], float32(number(ts, fields[3])))
+		tensors = le.LittleEndian.AppendUint64(le.LittleEndian.AppendUint32(tensors, kind.number), uint64(len(data)))
+		data = append(data, bytes.Repeat(block, elements/kind.elements)...)
+		data = append(data, make([]byte, -len(data)&31)...)
+		count++
+	}
+	file := append([]byte("GGUF\x03\x00\x00\x00"), le.LittleEndian.AppendUint64(le.LittleEndian.AppendUint64(nil, uint64(count)), uint64(keys))...)
+	file = append(append(file, pairs...), tensors...)
+	file = append(append(file, make([]byte, -len(file)&31)...), data...)
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o777))
+	ts.Check(os.WriteFile(path, file, 0o666))
+}
+
+type ggufKind struct {
+	number   uint32
+	elements int
+}
+
+// ggufBlock is a block of equal values, by ggml's layouts.
+func ggufBlock(ts *testscript.TestScript, name string, value float32) (ggufKind, []byte) {
+	const one = "\x00\x3c" // in binary16
+	code := int8(value)
+	switch name {
+	case "F32":
+		return ggufKind{0, 1}, le.LittleEndian.AppendUint32(nil, math.Float32bits(value))
+	case "Q4_0":
+		return ggufKind{2, 32}, append([]byte(one), bytes.Repeat([]byte{byte(code+8) * 17}, 16)...)
+	case "Q8_0":
+		return ggufKind{8, 32}, append([]byte(one), bytes.Repeat([]byte{byte(code)}, 32)...)
+	case "IQ2_XXS":
+		return ggufKind{16, 256}, make([]byte, 66)
+	}
+	ts.Fatalf("%q is no type of the scene's", name)
+	return ggufKind{}, nil
+}
