@@ -296,3 +296,26 @@ func TestSingleFilesAreRecognised(t *testing.T) {
 	}
 	plan.Close()
 }
+
+// Where other weights of a model are decoded, one that is not is said to lack what belongs to it.
+func TestCodesThatLackTheirScales(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const config = `{"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}`
+	model := checkpoint{
+		raw("a.weight", format.F8E4M3, []byte{1, 2}, 1, 2), floats("a.weight_scale_inv", format.F32, []float64{1}, 1, 1),
+		raw("b.weight", format.F8E4M3, []byte{1, 2}, 1, 2), floats("b.weight_scale_inv", format.F32, []float64{1}, 1, 1),
+	}
+	for name, c := range map[string]checkpoint{"whole": model, "lacking": model[:3]} {
+		c.save(t, name+"/model.safetensors")
+		write(t, name+"/config.json", []byte(config))
+	}
+	for _, other := range []string{"whole", "lacking"} {
+		_, err := planText("merge_method: linear\nmodels: [{model: "+other+"}, {model: lacking}]", "")
+		if format.KindOf(err) != format.KindScheme || strings.Contains(err.Error(), "plainly") || !strings.Contains(err.Error(), `lacking: tensor "b.weight": F8_E4M3`) || !strings.Contains(err.Error(), "its scales are missing") {
+			t.Errorf("beside %s: %v", other, err)
+		}
+	}
+	checkpoint{raw("a.codes", format.I16, []byte{1, 2}, 1, 1), floats("a.codebooks", format.F16, []float64{1}, 1, 1)}.save(t, "aqlm/model.safetensors")
+	_, err := planText("merge_method: linear\nmodels: [{model: aqlm}, {model: whole}]", "")
+	refusedScheme(t, err, "nor mixes with the model whole, whose values are decoded from fp8")
+}

@@ -68,18 +68,23 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	}
 	v.tensors, v.from = make([]format.Tensor, 0, left), make([]shown, 0, left)
 	v.table.Reserve(left, v.nameAt)
-	unique := true
+	again := ""
+	add := func(t format.Tensor, from shown) {
+		if !v.add(t, from) {
+			again = t.Name
+		}
+	}
 	for i, t := range c.Tensors() {
 		switch w := decoded[i]; {
 		case w != nil:
-			unique = v.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides, w.scheme}) && unique
+			add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides, w.scheme})
 		case !hidden[i]:
 			_, t.Calibrated = slices.BinarySearch(cache, i)
-			unique = v.add(t, shown{index: i}) && unique
+			add(t, shown{index: i})
 		}
 	}
-	if !unique {
-		return nil, &format.Error{Path: c.Path(), Kind: format.KindScheme, Detail: "two tensors have one name once the values are decoded"}
+	if again != "" {
+		return nil, &format.Error{Path: c.Path(), Tensor: again, Kind: format.KindScheme, Detail: "two tensors have one name once the values are decoded: one is stored in a scheme, and the other as it is or in another"}
 	}
 	return v, nil
 }

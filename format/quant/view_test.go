@@ -223,7 +223,7 @@ func TestNamesOnceDecodedAreUnique(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	blocks, scales := random(r, "e_blocks", format.U8, 2, 3, 4, 16), random(r, "e_scales", format.F8E8M0, 2, 3, 4)
 	_, err := Show(saved(t, blocks, scales, random(r, "e", format.F32, 2)), Declared{})
-	if format.KindOf(err) != format.KindScheme || !strings.Contains(err.Error(), "two tensors have one name") {
+	if format.KindOf(err) != format.KindScheme || !strings.Contains(err.Error(), `tensor "e": two tensors have one name`) {
 		t.Errorf("%v", err)
 	}
 }

@@ -113,6 +113,11 @@ func (p *planner) checkArchitecture() (problems []error) {
 
 // notPlain is the refusal of a source whose values would be computed with.
 func notPlain(s *Input, because string) error {
+	if len(s.decoded) > 0 {
+		return &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
+			"%v: the %s stores its values in a scheme, %s (%s), of which weld decodes other weights, but not this one: its scales are missing, or no layout that weld knows has them so; compare the files with those that were published, or merge a copy that the scheme's library decoded",
+			s.scheme.Codes.DType, s.Role, s.scheme.Name, s.scheme.Why)}
+	}
 	return &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
 		"%v: the %s stores its values in a scheme, %s (%s), which weld does not compute with%s: codes and scales that are merged apart are no model's; merge a copy that the scheme's library decoded, or copy it as it is (passthrough, with scale 1 and without dtype)",
 		s.scheme.Codes.DType, s.Role, s.scheme.Name, s.scheme.Why, because)}
@@ -185,7 +190,10 @@ func (p *planner) storedOtherwise(s *Input) *Input {
 
 // manner says how a source stores its values.
 func (s *Input) manner() string {
-	if s.scheme == nil {
+	switch {
+	case s.scheme == nil && len(s.decoded) > 0:
+		return fmt.Sprintf("the %s %s, whose values are decoded from %s", s.Role, s.Path, strings.Join(s.decoded, ", "))
+	case s.scheme == nil:
 		return fmt.Sprintf("the %s %s, which is stored plainly", s.Role, s.Path)
 	}
 	return fmt.Sprintf("the %s %s, which is stored as %s (%s)", s.Role, s.Path, s.scheme.Name, s.scheme.Why)
