@@ -315,7 +315,7 @@ func TestCodesThatLackTheirScales(t *testing.T) {
 			t.Errorf("beside %s: %v", other, err)
 		}
 	}
-	checkpoint{raw("a.codes", format.I16, []byte{1, 2}, 1, 1), floats("a.codebooks", format.F16, []float64{1}, 1, 1)}.save(t, "aqlm/model.safetensors")
+	checkpoint{raw("a.codes", format.I16, []byte{1, 2}, 1, 1), floats("a.codebooks", format.F16, []float64{1}, 1, 1), floats("b.weight", format.F32, []float64{1, 2}, 1, 2)}.save(t, "aqlm/model.safetensors")
 	_, err := planText("merge_method: linear\nmodels: [{model: aqlm}, {model: whole}]", "")
 	refusedScheme(t, err, "nor mixes with the model whole, whose values are decoded from fp8")
 }
