@@ -29,7 +29,8 @@ func (l *scaleLevel) global(largest float32) float32 {
 		}
 		return 1
 	}
-	if global := largestE4M3 * largestE2M1 / max(largest, smallestNormal); global <= math.MaxFloat32 {
+	inverse := 1 / max(largest, smallestNormal) // rounded, which is how torch divides a number by a tensor
+	if global := inverse * (largestE4M3 * largestE2M1); global <= math.MaxFloat32 {
 		return global
 	}
 	return 1 // of nothing but zeros
