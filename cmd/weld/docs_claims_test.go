@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"weld/format/quant"
 )
 
 // What pages mention, name and link to is there.
@@ -88,6 +90,20 @@ func TestTroubleshootingIsComplete(t *testing.T) {
 	for _, status := range []int{exitDone, exitFailed, exitUsage, exitDamaged, exitInterrupted} {
 		if !bytes.Contains(page, fmt.Appendf(nil, "\n| %d | ", status)) {
 			t.Errorf("docs/troubleshooting.md does not say what exit status %d is", status)
+		}
+	}
+}
+
+// Every scheme that an output can be stored in has a row, with the number of columns of a group.
+func TestNamedSchemesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(repository, "docs", "quantised.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range quant.AllNamed() {
+		row := regexp.MustCompile("(?m)^\\| `" + n.Name + "` \\|.*$").Find(page)
+		if row == nil || n.Group() > 0 && !bytes.Contains(row, fmt.Appendf(nil, " %d columns", n.Group())) {
+			t.Errorf("docs/quantised.md says of %s (%s): %s", n.Name, n.Help, row)
 		}
 	}
 }

@@ -51,6 +51,21 @@ func DropQuantization(config []byte) []byte {
 	}
 }
 
+// SetQuantization has a config.json say, first of all, how values are stored, in place of what [Quantizations] finds, and leaves every other
+// byte as it is. It is false if that is no JSON object.
+func SetQuantization(config, value []byte) ([]byte, bool) {
+	const key = "quantization_config"
+	config = DropQuantization(config)
+	all, ok := members(config)
+	if !ok {
+		return config, false
+	}
+	if i := slices.IndexFunc(all, func(m member) bool { return m.key == key && len(m.path) == 0 }); i >= 0 { // null, and the like
+		config = splice(config, []textEdit{{whole(config, all[i]), nil}})
+	}
+	return setTop(config, key, value)
+}
+
 // quantization reports whether a member says how values are stored, and by which method.
 func quantization(config []byte, all []member, m member) (method string, ok bool) {
 	if config[m.start] != '{' {

@@ -60,3 +60,20 @@ func TestDropQuantization(t *testing.T) {
 		}
 	}
 }
+
+func TestSetQuantization(t *testing.T) {
+	const q, set = `{"quant_method": "fp8"}`, "{\n  \"quantization_config\": {\"new\": 1}"
+	for in, want := range map[string]string{
+		`{}`:       set + `}`,
+		`{"a": 1}`: set + `,"a": 1}`,
+		"{\n  \"a\": Infinity,\n  \"quantization_config\": " + q + "\n}": set + ",\n  \"a\": Infinity\n}",
+		`{"quantization_config": null, "b": 2}`:                          set + `,"b": 2}`,
+		`{"text_config": {"quantization_config": ` + q + `}, "b": 2}`:    set + `,"text_config": {}, "b": 2}`,
+		`[1]`: "", `nonsense`: "", `{"a": 1`: "",
+	} {
+		got, ok := SetQuantization([]byte(in), []byte(`{"new": 1}`))
+		if ok != (want != "") || ok && string(got) != want {
+			t.Errorf("%s becomes %s, %v, want %s", in, got, ok, want)
+		}
+	}
+}

@@ -32,13 +32,19 @@ func SetUntied(config []byte) []byte {
 	if declaredTied.Match(config) {
 		return declaredTied.ReplaceAll(config, []byte("${1}false"))
 	}
+	config, _ = setTop(config, "tie_word_embeddings", []byte("false"))
+	return config
+}
+
+// setTop puts a key first into the object that a document is; false if it is none.
+func setTop(config []byte, key string, value []byte) ([]byte, bool) {
 	open := bytes.IndexByte(config, '{')
 	if open < 0 || len(bytes.TrimSpace(config[:open])) > 0 {
-		return config
+		return config, false
 	}
-	word := "\n  \"tie_word_embeddings\": false"
+	word := "\n  \"" + key + "\": " + string(value)
 	if rest := bytes.TrimSpace(config[open+1:]); !bytes.HasPrefix(rest, []byte("}")) {
 		word += ","
 	}
-	return slices.Insert(bytes.Clone(config), open+1, []byte(word)...)
+	return slices.Insert(bytes.Clone(config), open+1, []byte(word)...), true
 }

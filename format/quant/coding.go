@@ -40,6 +40,16 @@ type groupWriter interface {
 	encodeGroups(row []byte, col int64, values, zeros, scales []float32, group int) bool
 }
 
+// sameCodes reports whether two writers of codes for one weight write the same.
+func sameCodes(a, b codeWriter) bool {
+	x, table := a.(*tableWriter)
+	y, other := b.(*tableWriter)
+	if !table || !other {
+		return a == b
+	}
+	return x.table == y.table && x.cols == y.cols && x.stride == y.stride && x.bit(x.cols) == y.bit(y.cols)
+}
+
 // stripe is the values of some rows, and what they become.
 type stripe struct {
 	values               []float32
@@ -97,6 +107,15 @@ func (c *coding) encodable() bool {
 func (c *coding) scaleGrid() blockGrid {
 	ceil := func(n, by int64) int64 { return (n + max(1, by) - 1) / max(1, by) }
 	return blockGrid{ceil(c.slices, c.block.slices), ceil(c.rows, c.block.rows), ceil(c.cols, c.block.cols)}
+}
+
+// blocks are the tensor and its blocks, no larger than that, as they are told apart from others: how rows are [joined] says nothing.
+func (c *coding) blocks() (of, block blockGrid) {
+	of, block = c.blockGrid, blockGrid{min(c.block.slices, c.slices), min(c.block.rows, c.rows), min(c.block.cols, c.cols)}
+	if _, float := c.codes.(floatWriter); float {
+		of, _, block = joined(of, c.scaleGrid(), block)
+	}
+	return of, block
 }
 
 // scaleBytes are the bytes of the scales of a band.

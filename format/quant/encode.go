@@ -16,6 +16,7 @@ type Encoding struct {
 
 	coding
 	reference *reference // nil for none
+	given     [][]byte   // what companions have that is neither made of values nor the reference's
 }
 
 // mostStripe is the most bytes of values of a stripe: whoever writes collects a few of them.
@@ -70,6 +71,30 @@ func (p parts) made() (list []int) {
 	return list
 }
 
+// Keep has blocks whose values are those of a weight that is stored in the same way keep its bytes. It reports whether it is.
+func (e *Encoding) Keep(of *Encoding) bool {
+	scales, others := &e.Companions[0], &of.Companions[0]
+	same := of.reference != nil && e.Like(of) && e.scaleType == of.scaleType && scales.DType == others.DType && scales.Elements() == others.Elements()
+	if same {
+		e.reference = &reference{view: of.reference.view, weight: of.reference.weight, parts: of.reference.parts}
+	}
+	return same
+}
+
+// Like reports whether two encodings of weights of one shape are of one scheme: codes and scales have the same names and codes, and blocks are of one size. Scales may
+// be floats of different types.
+func (e *Encoding) Like(x *Encoding) bool {
+	ending := func(t format.Tensor) string { return t.Name[strings.LastIndexByte(t.Name, '.')+1:] }
+	alike := func(t, u format.Tensor) bool { return ending(t) == ending(u) }
+	of, block := e.blocks()
+	others, another := x.blocks()
+	unordered := x.reference == nil || x.reference.parts.groups < 0
+	levels := (e.level == nil) == (x.level == nil) && (e.level == nil || *e.level == *x.level)
+	return alike(e.Codes, x.Codes) && e.Codes.DType == x.Codes.DType && slices.Equal(e.Codes.Shape, x.Codes.Shape) && sameCodes(e.codes, x.codes) &&
+		alike(e.Companions[0], x.Companions[0]) && (e.scaleType == format.F8E8M0) == (x.scaleType == format.F8E8M0) && of == others && block == another &&
+		levels && e.zeros == nil && x.zeros == nil && x.turned == nil && unordered
+}
+
 // Layout describes how the weight is stored but for its size: types, names behind the module's, and what a scale is of. Of two
 // weights under one configuration it is the same.
 func (e *Encoding) Layout() string {
@@ -95,8 +120,11 @@ func (e *Encoding) Layout() string {
 	return text
 }
 
-// Made is how many companions are made of values.
-func (e *Encoding) Made() int {
+// Made is how many companions are written with the codes: what is made of values, and behind it what is given.
+func (e *Encoding) Made() int { return e.valued() + len(e.given) }
+
+// valued is how many companions are made of values.
+func (e *Encoding) valued() int {
 	n := 1
 	if e.zeros != nil {
 		n++
@@ -107,7 +135,7 @@ func (e *Encoding) Made() int {
 	return n
 }
 
-// Source is where a companion that is not made of values is copied from: a tensor of the checkpoint behind the view.
+// Source is where a companion that is not written with the codes is copied from: a tensor of the checkpoint behind the view.
 func (e *Encoding) Source(companion int) (from format.Checkpoint, index int) {
 	return e.reference.view.Checkpoint, e.reference.beside[companion-e.Made()]
 }

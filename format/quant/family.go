@@ -31,13 +31,7 @@ func find(c format.Checkpoint, d Declared) (weights []weight, cache []int, err e
 	if len(declared) == 0 && !slices.ContainsFunc(tensors, func(t format.Tensor) bool { return IsCode(t.DType) }) {
 		return nil, nil, nil
 	}
-	s := &search{Checkpoint: c, taken: make([]bool, len(tensors)), weights: make([]weight, 0, countCodes(tensors))}
-	var config struct {
-		Model string `json:"model_type"`
-	}
-	if json.Unmarshal(d.Config, &config) == nil {
-		s.model = config.Model
-	}
+	s := &search{Checkpoint: c, model: modelType(d.Config), taken: make([]bool, len(tensors)), weights: make([]weight, 0, countCodes(tensors))}
 	for _, raw := range [][]byte{d.Config, d.QuantConfig} {
 		for _, q := range hub.Quantizations(raw) {
 			var config map[string]json.RawMessage
@@ -110,11 +104,32 @@ func (s *search) declared(key string, v any) bool {
 	return false
 }
 
-// turnsLayers reports whether a weight is of a layer that holds its matrix the other way round than Linear does: transformers'
+// turnsLayers reports whether a weight is of a layer of the kind that [Turned] tells of.
+func (s *search) turnsLayers(name string) bool { return turnsLayer(s.model, name) }
+
+// turnsLayer reports whether a model's weight is of a layer that holds its matrix the other way round than Linear does: transformers'
 // Conv1D [in, out]. bitsandbytes and GPTQ store that as [out, in].
-func (s *search) turnsLayers(name string) bool {
-	return slices.Contains([]string{"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"}, s.model) &&
+func turnsLayer(model, name string) bool {
+	return slices.Contains([]string{"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"}, model) &&
 		slices.ContainsFunc([]string{"c_attn", "q_attn", "c_proj", "c_fc"}, func(layer string) bool { return strings.HasSuffix(name, "."+layer+".weight") })
+}
+
+// Turned tells of the weights of a model, by its config.json, whether they are of a layer that holds its matrix the other way round than
+// Linear does: transformers' Conv1D [in, out], which no scheme of Linear modules is for.
+func Turned(config []byte) func(name string) bool {
+	model := modelType(config)
+	return func(name string) bool { return turnsLayer(model, name) }
+}
+
+// modelType is that of a config.json; "" if it has none.
+func modelType(config []byte) string {
+	var c struct {
+		Model string `json:"model_type"`
+	}
+	if json.Unmarshal(config, &c) != nil {
+		return ""
+	}
+	return c.Model
 }
 
 // refuse is the error for a weight whose files do not say enough.

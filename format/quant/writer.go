@@ -237,6 +237,9 @@ func (t *encodedTensor) begin(w format.Writer) error {
 			}
 			return err
 		})
+		for k := 0; k < len(t.given) && t.failed == nil; k++ {
+			t.failed = w.WriteAt(t.Companions[t.valued()+k], 0, t.given[k])
+		}
 		if t.failed != nil {
 			t.failed = fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, t.failed)
 		}
@@ -281,7 +284,7 @@ func (t *encodedTensor) settle(w format.Writer, r *lentReference) error {
 		return err
 	}
 	if t.level != nil {
-		return w.WriteAt(t.Companions[t.Made()-1], 0, t.level.bytes(m.global))
+		return w.WriteAt(t.Companions[t.valued()-1], 0, t.level.bytes(m.global))
 	}
 	err := w.WriteAt(t.Companions[0], 0, m.scales)
 	if err == nil && t.zeros != nil {

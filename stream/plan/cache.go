@@ -31,7 +31,7 @@ func (p *planner) settleCache() {
 func (p *planner) keepsCache() bool {
 	ref := p.Reference()
 	switch text := p.Recipe.Params.Text(Quantize.Key); {
-	case text != "" && text != quantizeKeep:
+	case text != "" && text != quantizeKeep && !p.encodes:
 		return false
 	case len(ref.decoded) > 0:
 		return p.encodes

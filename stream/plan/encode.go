@@ -19,15 +19,23 @@ type encoding struct {
 	beside []string
 }
 
-// encode has the values of the tensors that the reference stores as codes stored as it does, where all of them can be, and lists
-// what is written beside them. Else all are stored plainly: a configuration speaks of all.
-func (p *planner) encode() (list []encoding) {
-	if why := p.plainly(); why != "" {
-		if ref := p.Reference(); p.Output != nil && len(ref.decoded) > 0 {
-			p.note("%s: values are decoded from %s, and stored plainly in the output: %s", ref.Path, strings.Join(ref.decoded, ", "), why)
-		}
-		return nil
+// encode has the output stored as the recipe asks, and lists what is written of tensors that are stored as codes: those that the reference
+// has so in the same way, where all of them can be, else plainly, since a configuration speaks of all; or in a scheme that is named.
+func (p *planner) encode() ([]encoding, error) {
+	why, n := p.plainly(), quant.FindNamed(p.Recipe.Params.Text(Quantize.Key))
+	switch ref := p.Reference(); {
+	case n != nil && p.Output != nil && (why != "" || !p.isStoredAs(n)):
+		return p.encodeNamed(n)
+	case why == "":
+		return p.encodeAlike(), nil
+	case p.Output != nil && len(ref.decoded) > 0:
+		p.note("%s: values are decoded from %s, and stored plainly in the output: %s", ref.Path, strings.Join(ref.decoded, ", "), why)
 	}
+	return nil, nil
+}
+
+// encodeAlike has values stored as the reference stores them.
+func (p *planner) encodeAlike() (list []encoding) {
 	p.encodes = true
 	p.note("%s: values are decoded from %s, and stored in the same way in the output", p.Reference().Path, strings.Join(p.Reference().decoded, ", "))
 	p.noteNumberedModules(p.Reference(), strings.Join(p.Reference().stale, ", "), p.Reference().terms)
@@ -46,28 +54,36 @@ func (p *planner) encode() (list []encoding) {
 			tensors = append(tensors, t)
 			continue
 		}
-		beside, weight, now := &Origins{From: t.From}, t.From.Tensors()[t.Index].Name, t.Name
-		x := encoding{Encoding: e, codes: companionName(e.Codes.Name, weight, now)}
-		t.Action, t.Tensor = Encode, e.Codes
-		t.Name = x.codes
-		tensors = append(tensors, t)
-		made, behind := inARow(e)
-		for _, c := range made {
-			c.Name = companionName(c.Name, weight, now)
-			tensors = append(tensors, Tensor{Tensor: c, Origins: beside, Base: -1, Index: -1, Action: Beside, behind: behind})
-		}
-		for k, c := range e.Companions {
-			c.Name = companionName(c.Name, weight, now)
-			x.beside = append(x.beside, c.Name)
-			if k >= e.Made() {
-				_, from := e.Source(k)
-				tensors = append(tensors, Tensor{Tensor: c, Origins: beside, Base: -1, Index: int32(from), Action: Beside})
-			}
-		}
+		weight, now := t.From.Tensors()[t.Index].Name, t.Name
+		var x encoding
+		x, tensors = t.stored(e, tensors, func(name string) string { return companionName(name, weight, now) })
 		list = append(list, x)
 	}
 	p.Tensors = tensors
 	return list
+}
+
+// stored adds what is written of a tensor that is stored as codes to those of the output. renamed gives the names of an output from those of
+// the encoding.
+func (t Tensor) stored(e *quant.Encoding, tensors []Tensor, renamed func(name string) string) (encoding, []Tensor) {
+	x, beside := encoding{Encoding: e, codes: renamed(e.Codes.Name)}, &Origins{From: t.From}
+	t.Action, t.Tensor = Encode, e.Codes
+	t.Name = x.codes
+	tensors = append(tensors, t)
+	made, behind := inARow(e)
+	for _, c := range made {
+		c.Name = renamed(c.Name)
+		tensors = append(tensors, Tensor{Tensor: c, Origins: beside, Base: -1, Index: -1, Action: Beside, behind: behind})
+	}
+	for k, c := range e.Companions {
+		c.Name = renamed(c.Name)
+		x.beside = append(x.beside, c.Name)
+		if k >= e.Made() {
+			_, from := e.Source(k)
+			tensors = append(tensors, Tensor{Tensor: c, Origins: beside, Base: -1, Index: int32(from), Action: Beside})
+		}
+	}
+	return x, tensors
 }
 
 // inARow lists what is made with codes, larger elements first, and reports whether it can stand directly behind them: all are aligned
@@ -123,11 +139,22 @@ func (p *planner) plainly() string {
 		case t.From != ref && !p.layouts(ref)[e.Layout()]:
 			return t.From.Path + " is stored in another manner (" + e.Layout() + ")"
 		}
-		if _, ok := inARow(e); p.Output.Container.Grows() && (!ok || e.Codes.Bytes() == 0) { // without codes, nothing would be the last of them
-			return fmt.Sprintf("%s takes bytes in their order, and the scales of %s would not be aligned behind its %d bytes of codes", p.Output.Container, t.Name, e.Codes.Bytes())
+		if !p.takes(e) {
+			return p.disorder(t.Name, e)
 		}
 	}
 	return ""
+}
+
+// takes reports whether the output takes what is written of a tensor in the order in which it is made.
+func (p *planner) takes(e *quant.Encoding) bool {
+	_, ok := inARow(e)
+	return !p.Output.Container.Grows() || ok && e.Codes.Bytes() > 0 // without codes, nothing would be the last of them
+}
+
+// disorder says why the output does not take it.
+func (p *planner) disorder(name string, e *quant.Encoding) string {
+	return fmt.Sprintf("%s takes bytes in their order, and the scales of %s would not be aligned behind its %d bytes of codes", p.Output.Container, name, e.Codes.Bytes())
 }
 
 // layouts are the ways in which an input stores weights.

@@ -37,6 +37,10 @@ func (p *planner) listFiles() error {
 	add := func(name string, content []byte) {
 		p.Output.Files = append(p.Output.Files, SmallFile{Name: name, Content: content})
 	}
+	if p.config != nil && !slices.ContainsFunc(p.Output.Files, func(f SmallFile) bool { return f.Name == hub.ConfigName }) {
+		config, _ := hub.SetQuantization([]byte("{}"), p.config)
+		add(hub.ConfigName, config)
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.vocabulary.files)) {
 		add(name, p.vocabulary.files[name])
 	}
@@ -70,7 +74,7 @@ func (p *planner) listCarried() error {
 		p.note("%s: %s is not carried to the output: it lists codes, and values are stored plainly", ref.Path, typesName)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == RecipeName && p.options.Conversion == nil || name == lora.ConfigName || name == typesName && p.decodesAll() || p.replaced(name) || name == hub.QuantConfigName && p.undeclares()
+		return name == RecipeName && p.options.Conversion == nil || name == lora.ConfigName || name == typesName && p.decodesAll() || p.replaced(name) || name == hub.QuantConfigName && (p.undeclares() || p.config != nil)
 	})
 	p.noteStale()
 	if err := errors.Join(p.checkCarried(beside, names), p.checkConfig(beside)); err != nil {
@@ -108,6 +112,12 @@ func (p *planner) configure(beside format.Folder) ([]byte, error) {
 	}
 	if p.undeclares() {
 		config = hub.DropQuantization(config)
+	}
+	if p.config != nil {
+		var ok bool
+		if config, ok = hub.SetQuantization(config, p.config); !ok {
+			return nil, errors.New("it is no JSON object, and cannot say how values are stored")
+		}
 	}
 	config, _, err = p.restack(config)
 	return config, err

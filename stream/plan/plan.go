@@ -81,7 +81,7 @@ const (
 	Fuse Action = iota
 	// Copy takes its bytes from one source.
 	Copy
-	// Encode combines it, and stores the values as codes of the scheme that From has it in.
+	// Encode combines it, and stores the values as codes.
 	Encode
 	// Beside belongs to a tensor that is encoded. Index is negative for what is made with the codes, such as scales; else it is that of
 	// the tensor it is a copy of, in the checkpoint that From shows the values of.
@@ -96,7 +96,7 @@ func (t *Tensor) Values() format.Tensor {
 		return t.Tensor
 	}
 	values := t.From.Tensors()[t.Index]
-	values.Name, values.Stored = t.Name, format.Invalid
+	values.Name, values.DType, values.Stored = t.Name, format.F32, format.Invalid
 	return values
 }
 

@@ -50,6 +50,7 @@ type planner struct {
 	restacked []restacked     // runs of layers that slices put together
 	encodes   bool            // the output is stored in the reference's scheme
 	caches    bool            // it has the scales of the reference's key-value cache
+	config    []byte          // how it is stored, in the words of config.json, where the recipe names a scheme
 	layoutsOf map[string]bool // in which the reference stores weights; nil before they are asked for
 }
 
@@ -124,7 +125,10 @@ func (p *planner) decide(strange, problems []error) (*Plan, error) {
 
 // complete lays out the output and counts what the merge costs.
 func (p *planner) complete() error {
-	encoded := p.encode()
+	encoded, err := p.encode()
+	if err != nil {
+		return err
+	}
 	p.settleCache()
 	if err := p.layOut(); err != nil {
 		return err

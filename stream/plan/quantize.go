@@ -1,12 +1,23 @@
 package plan
 
-import "weld/stream/recipe"
+import (
+	"weld/format/quant"
+	"weld/stream/recipe"
+)
 
 // Quantize is a parameter of every method. Without it the output is stored as the reference is, where weld writes its scheme.
-var Quantize = recipe.Param{Key: "quantize", Kind: recipe.Choice, Choices: []string{quantizeKeep, quantizeNone}, Top: true,
-	Help: "how the output stores what the base (without one, the first model) has as codes and scales: as that does (keep, which need not be said), or plainly"}
+var Quantize = recipe.Param{Key: "quantize", Kind: recipe.Choice, Choices: quantizeChoices(), Top: true,
+	Help: "how the output stores weights: what the base (without one, the first model) has as codes and scales as that does (keep, which need not be said), all plainly, or those of linear layers in a scheme"}
 
 const (
 	quantizeKeep = "keep"
 	quantizeNone = "none"
 )
+
+func quantizeChoices() []string {
+	list := []string{quantizeKeep, quantizeNone}
+	for _, n := range quant.AllNamed() {
+		list = append(list, n.Name)
+	}
+	return list
+}

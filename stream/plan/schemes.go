@@ -54,7 +54,7 @@ func (p *planner) copiesAll() bool {
 	if slices.ContainsFunc(p.Opened, func(s Input) bool { return s.inBlocks() }) { // no output says what they are
 		return false
 	}
-	if p.options.Varied || r.Params.Text(Quantize.Key) == quantizeNone || r.Params.Text("nonfinite") == "base" { // which looks at every value
+	if q := r.Params.Text(Quantize.Key); p.options.Varied || q != "" && q != quantizeKeep || r.Params.Text("nonfinite") == "base" { // which looks at every value
 		return false
 	}
 	params := m.Decoder()
