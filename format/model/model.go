@@ -77,6 +77,10 @@ func plain(c format.Checkpoint, path string) (format.Checkpoint, error) {
 	if scheme == nil {
 		return c, nil
 	}
+	if decoded := quant.Schemes(c); len(decoded) > 0 {
+		return nil, &format.Error{Path: path, Tensor: scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
+			"%v: the base of the adapter stores it %s: an adapter is added to weights, not to codes; add it to a copy in which the scheme's library decoded this tensor", scheme.Codes.DType, scheme.Apart(decoded))}
+	}
 	return nil, &format.Error{Path: path, Tensor: scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
 		"%v: the base of the adapter stores its values in a scheme, %s (%s), which weld does not decode: an adapter is added to weights, not to codes; add it to a copy that the scheme's library decoded",
 		scheme.Codes.DType, scheme.Name, scheme.Why)}

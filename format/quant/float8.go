@@ -30,7 +30,7 @@ func findFloat8(s *search) error {
 	if len(size) == 2 && size[0] > 0 && size[1] > 0 {
 		block = [2]int64(size)
 	}
-	besides := s.endings(float8Beside)
+	besides, before := s.endings(float8Beside), len(s.weights)
 	for i, t := range s.Tensors() {
 		if s.taken[i] || !slices.Contains(float8, t.DType) || !t.DType.Computable() {
 			continue
@@ -48,6 +48,35 @@ func findFloat8(s *search) error {
 			scheme: "fp8", name: t.Name, shape: t.Shape, plain: format.BF16, codes: i, hides: append(s.float8Beside(t.Name, besides), j),
 			decoder: &blockDecoder{blockGrid: grid, codes: i, dtype: t.DType, scales: scaleGrid{tensor: j, dtype: scale.DType, blockGrid: g, block: of}},
 		})
+	}
+	if len(s.weights) == before {
+		return nil
+	}
+	s.hideMarker(&s.weights[before])
+	return s.checkCasts(&s.weights[before])
+}
+
+// hideMarker has the tensor that ComfyUI knows its scaled checkpoints by belong to a weight.
+func (s *search) hideMarker(w *weight) {
+	for i, t := range s.Tensors() {
+		if name := t.Name[strings.LastIndexByte(t.Name, '.')+1:]; name == "scaled_fp8" && slices.Contains(float8, t.DType) && t.Elements() <= 2 && !s.taken[i] {
+			s.taken[i] = true
+			w.hides = append(w.hides, i)
+		}
+	}
+}
+
+// checkCasts refuses FP8 without scales beside such with scales, if nothing is declared: either is a cast, whose numbers are values, and then what
+// looks like scales may be learnt.
+func (s *search) checkCasts(scaled *weight) error {
+	if len(s.configs) > 0 {
+		return nil // Recognize refuses it
+	}
+	for i, t := range s.Tensors() {
+		if !s.taken[i] && slices.Contains(float8, t.DType) && t.Elements() > 1 {
+			return s.refuse(i, "%v without scales, where %q has %q: it may be a cast of a model that learnt such a scale, or a quantised one of which a part is lost; config.json's quantization_config would say",
+				t.DType, scaled.name, s.Tensors()[scaled.hides[len(scaled.hides)-1]].Name)
+		}
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ type layout struct {
 	companion string         // how the companion's name ends; a dot before it begins a part of the name
 	codes     string         // how that of its codes ends instead
 	types     []format.DType // of the codes; nil for any
-	foreign   bool           // the companion's type is another than the codes'
+	foreign   bool           // the companion's type is another than the codes': a cast of a whole model makes learnt scales that are F8, too
 }
 
 // The types of codes. 64-bit integers and booleans are indices, counters and masks.
@@ -60,11 +60,11 @@ var layouts = []layout{
 	{"torchao", "_scale_and_zero", "_qdata", nil, false},
 	{"gemma", "_scale", "_quantized", codes, false},
 	{"scaled fp8", ".scale_weight", ".weight", float8, false}, // ComfyUI 0.3
-	{"fp8", "_scale_inv", "", float8, false},
-	{"fp8", "_scale", "", float8, false},
-	{"fp8", ".input_scale", ".weight", float8, false},
-	{"fp8", ".activation_scale", ".weight", float8, false},
-	{"fp8", ".scale", ".weight", float8, true}, // DeepSeek's own files; a cast of a whole model makes scales that are F8 too
+	{"fp8", "_scale_inv", "", float8, true},
+	{"fp8", "_scale", "", float8, true},
+	{"fp8", ".input_scale", ".weight", float8, true},
+	{"fp8", ".activation_scale", ".weight", float8, true},
+	{"fp8", ".scale", ".weight", float8, true}, // DeepSeek's own files
 	{"packed codes with scales", "_scale_inv", "", packed, false},
 	{"packed codes with scales", "_scale", "", packed, false}, // BitNet, compressed-tensors int8, Quark
 	{"packed codes with scales", "_zero_point", "", packed, false},

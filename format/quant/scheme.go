@@ -14,7 +14,16 @@ type Scheme struct {
 	Name  string        // as its library calls it: "fp8", "gptq", "compressed-tensors pack-quantized"
 	Why   string        // what says so: a key of a configuration, tensors
 	Codes format.Tensor // for example
+	Names string        // as its tensors' names say; "" if they do not
 	Terms string        // all that is declared, to be compared with another checkpoint's
+}
+
+// Apart says, in a sentence on a tensor, that the scheme is another than those that the rest of its checkpoint is decoded from.
+func (s *Scheme) Apart(decoded []string) string {
+	if s.Names == "" {
+		return fmt.Sprintf("in a manner that weld does not decode (%s), beside %s, which is decoded: its scales are missing, or no layout that weld knows has them so", s.Why, strings.Join(decoded, ", "))
+	}
+	return fmt.Sprintf("in a scheme of its own, %s (%s), beside %s, which is decoded", s.Names, s.Why, strings.Join(decoded, ", "))
 }
 
 // Declared is what the files beside a checkpoint say of its scheme; nil where there is none.
@@ -28,7 +37,7 @@ type Declared struct {
 func Recognize(d Declared, tensors []format.Tensor) (s *Scheme, stale []string) {
 	declared, terms := d.list()
 	if p, ok := paired(tensors); ok {
-		s = &Scheme{Name: p.layout.scheme, Codes: p.codes, Why: fmt.Sprintf("%q beside it", p.companion)}
+		s = &Scheme{Name: p.layout.scheme, Names: p.layout.scheme, Codes: p.codes, Why: fmt.Sprintf("%q beside it", p.companion)}
 	} else if len(declared) > 0 {
 		if t, ok := suspect(tensors); ok {
 			s = &Scheme{Name: "an unknown one", Codes: t}

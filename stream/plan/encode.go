@@ -129,7 +129,7 @@ func (p *planner) plainly() string {
 		if _, shown := t.From.Checkpoint.(*quant.Decoded); !shown {
 			return t.From.Path + ": " + wrapped
 		}
-		if t.Action != Fuse || !t.decoded() {
+		if t.Action != Fuse || !t.decoded() || t.untied() {
 			continue
 		}
 		e, ok := t.encoding()
@@ -179,7 +179,7 @@ func (t *Tensor) decoded() bool {
 
 // encoding is how the input that a tensor takes its type from stores it.
 func (t *Tensor) encoding() (*quant.Encoding, bool) {
-	if t.Action != Fuse || !t.decoded() {
+	if t.Action != Fuse || !t.decoded() || t.untied() {
 		return nil, false
 	}
 	return t.From.Checkpoint.(*quant.Decoded).Encoding(int(t.Index))

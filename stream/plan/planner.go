@@ -130,6 +130,7 @@ func (p *planner) complete() error {
 		return err
 	}
 	p.settleCache()
+	p.noteUntied()
 	if err := p.layOut(); err != nil {
 		return err
 	}

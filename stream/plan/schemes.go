@@ -16,11 +16,11 @@ import (
 // were weights. What is copied as it is may be in any scheme.
 
 // recognise finds out how every source stores its values. Codes are copied where the recipe copies all that there is, and
-// all sources have them in one manner; else values are decoded.
+// all sources have them in one manner, and no rows are taken from embeddings of codes; else values are decoded.
 func (p *planner) recognise() (problems []error) {
 	asStored := p.copiesAll()
 	problems = p.recogniseAll(asStored)
-	if asStored && len(problems) == 0 && p.mixed() {
+	if asStored && len(problems) == 0 && (p.mixed() || p.checkVocabularyScheme() != nil) {
 		problems = p.recogniseAll(false)
 	}
 	if err := p.checkVocabularyScheme(); err != nil {
@@ -113,7 +113,10 @@ func (p *planner) checkArchitecture() (problems []error) {
 
 // notPlain is the refusal of a source whose values would be computed with.
 func notPlain(s *Input, because string) error {
-	if len(s.decoded) > 0 {
+	switch {
+	case len(s.decoded) > 0 && s.scheme.Names != "":
+		return apart(s, because)
+	case len(s.decoded) > 0:
 		return &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
 			"%v: the %s stores its values in a scheme, %s (%s), of which weld decodes other weights, but not this one: its scales are missing, or no layout that weld knows has them so; compare the files with those that were published, or merge a copy that the scheme's library decoded",
 			s.scheme.Codes.DType, s.Role, s.scheme.Name, s.scheme.Why)}
@@ -121,6 +124,13 @@ func notPlain(s *Input, because string) error {
 	return &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
 		"%v: the %s stores its values in a scheme, %s (%s), which weld does not compute with%s: codes and scales that are merged apart are no model's; merge a copy that the scheme's library decoded, or copy it as it is (passthrough, with scale 1 and without dtype)",
 		s.scheme.Codes.DType, s.Role, s.scheme.Name, s.scheme.Why, because)}
+}
+
+// apart is the refusal of a source of which something is stored in another scheme than the one that is decoded, such as an output layer.
+func apart(s *Input, because string) error {
+	return &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
+		"%v: the %s stores it %s; weld does not compute with it%s: merge a copy in which the scheme's library decoded this tensor, or copy the model as it is (passthrough, with scale 1 and without dtype)",
+		s.scheme.Codes.DType, s.Role, s.scheme.Apart(s.decoded), because)}
 }
 
 // checkVocabularyScheme refuses to put embeddings together from rows of codes.

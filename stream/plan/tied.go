@@ -32,3 +32,18 @@ func (p *planner) unties() bool {
 		return !ok || tokens.StandsIn(ref.Checkpoint, i)
 	})
 }
+
+// untied reports whether a tensor is an output layer that takes its type from the embeddings.
+func (t *Tensor) untied() bool {
+	return slices.Contains(hub.TiedHeads, hub.TiedHead{Head: t.Name, Embedding: t.From.Tensors()[t.Index].Name})
+}
+
+// noteUntied says that an output layer is stored plainly beside embeddings that are codes: what is declared of these says nothing of it.
+func (p *planner) noteUntied() {
+	for i := range p.Tensors {
+		if t := &p.Tensors[i]; p.encodes && t.Action == Fuse && t.decoded() && t.untied() {
+			p.note("%s: %q is stored plainly, as %v: the embeddings that it is tied to are codes, and the configuration does not say that an output layer would be; list it there among modules that are not converted",
+				t.From.Path, t.Name, t.DType)
+		}
+	}
+}
