@@ -24,6 +24,15 @@ func Directory(path string) Folder { return Folder{path, mmapio.Files(path)} }
 // FolderOf is the Folder of files that are found in a container.
 func FolderOf(container string, files fs.FS) Folder { return Folder{container, files} }
 
+// Sub is the Folder of a directory in it, with slashes; "" is the Folder itself.
+func (f Folder) Sub(dir string) (Folder, error) {
+	if dir == "" {
+		return f, nil
+	}
+	sub, err := fs.Sub(f.fsys, dir)
+	return Folder{f.Join(dir), sub}, f.named(err)
+}
+
 // Exists reports whether there is a Folder at all.
 func (f Folder) Exists() bool { return f.fsys != nil }
 

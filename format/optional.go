@@ -35,6 +35,24 @@ func Beside(c Checkpoint) Folder {
 	return Folder{}
 }
 
+// Composed is a [Checkpoint] whose tensors are those of several components, each in a directory of its own.
+type Composed interface{ Parts() []Part }
+
+// Part is where the weights of a component are: in its directory, in files that are called Stem, a number where there are several of
+// them, and their ending.
+type Part struct {
+	Component
+	Stem string
+}
+
+// Parts are the components that hold a checkpoint's tensors; none for one model.
+func Parts(c Checkpoint) []Part {
+	if x, ok := first[Composed](c); ok {
+		return x.Parts()
+	}
+	return nil
+}
+
 // Described is a [Checkpoint] whose container says something about itself, in keys and values.
 type Described interface{ Metadata() map[string]string }
 

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"weld/format"
-	"weld/format/hub"
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/patch"
@@ -174,7 +173,7 @@ func (w *writer) commit(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", w.out.Path, err), w.staging.Discard())
 	}
-	return w.staging.Commit(w.force, func(name string) bool { return hub.IsWeights(name) })
+	return w.staging.Commit(w.force, format.IsWeights)
 }
 
 // complete adds what comes after the tensors.
@@ -204,8 +203,10 @@ func (w *writer) writeFiles(ctx context.Context) error {
 			return fmt.Errorf("write %s: %w", f.Name, err)
 		}
 	}
-	if index := w.out.Layout.Index(); index != nil {
-		return w.writeSmall(safetensors.IndexName, index)
+	for _, index := range w.out.Layout.Indexes() {
+		if err := w.writeSmall(index.Name, index); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -34,6 +34,8 @@ func scene(t *testing.T, dir string) {
 	sceneModel(t, filepath.Join(hub, "snapshots", "0e9e39f"), 0)
 	put(t, filepath.Join(hub, "refs", "main"), []byte("0e9e39f"))
 	put(t, filepath.Join(dir, "recipe.yml"), []byte("{merge_method: ties, base_model: ./base, models: [{model: ./math}, {model: ./code}], parameters: {density: 0.5}}"))
+	scenePipeline(t, filepath.Join(dir, "sd-a"), 0)
+	scenePipeline(t, filepath.Join(dir, "sd-b"), 1)
 	sceneTorch(t, dir)
 	sceneFaults(t, dir)
 	// The other machine of a command that ssh runs is a directory.
@@ -51,6 +53,18 @@ func put(t *testing.T, path string, data []byte) {
 	if err := os.WriteFile(path, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// scenePipeline is a pipeline of diffusers with two models.
+func scenePipeline(t *testing.T, dir string, seed int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(uint64(seed), 11))
+	draw := func() float64 { return 0.1 * r.NormFloat64() }
+	for name, tensor := range map[string]string{"unet/diffusion_pytorch_model": "conv_in.weight", "text_encoder/model": "text_model.final_layer_norm.weight"} {
+		sceneWeights(t, filepath.Join(dir, name+".safetensors"), []format.Tensor{{Name: tensor, DType: format.BF16, Shape: []int64{sceneWidth}}}, nil, draw)
+		put(t, filepath.Join(dir, filepath.Dir(name), "config.json"), []byte("{}"))
+	}
+	put(t, filepath.Join(dir, format.PipelineName), []byte(`{"_class_name": "StableDiffusionPipeline", "text_encoder": ["transformers", "CLIPTextModel"], "unet": ["diffusers", "UNet2DConditionModel"]}`))
 }
 
 // sceneTensors are those of a Llama of a few thousand weights.

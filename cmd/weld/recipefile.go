@@ -10,7 +10,6 @@ import (
 	"os"
 
 	"weld/format"
-	"weld/format/hub"
 	"weld/mmapio"
 	"weld/stream/packs"
 	"weld/stream/recipe"
@@ -35,7 +34,7 @@ func readRecipe(ctx context.Context, name string) ([]byte, error) {
 		return nil, fmt.Errorf("read recipe: %w", err)
 	}
 	defer file.Close()
-	if hub.IsWeights(name) {
+	if format.IsWeights(name) {
 		return nil, noRecipe(name, "a checkpoint")
 	}
 	if info.Size() > recipe.MaxSize {

@@ -253,12 +253,12 @@ func writeCheckpoint(path string, tensors []format.Tensor, metadata map[string]s
 			}
 		}
 	}
-	if index := layout.Index(); index != nil {
+	for _, index := range layout.Indexes() {
 		raw, err := io.ReadAll(index)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(filepath.Dir(path), safetensors.IndexName), raw, 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), index.Name), raw, 0o666); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -10,61 +9,72 @@ import (
 	"weld/mmapio"
 )
 
-// weightSuffixes end the names of files that hold tensors, or an index over some,
-// in any framework. They are replaced by a merge, not carried.
-var weightSuffixes = []string{
-	".safetensors", ".safetensors.zst", ".index.json", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".ggml",
-	".h5", ".msgpack", ".onnx", ".onnx_data", ".tflite", ".npz", ".ot", ".weld", ".weldpatch",
-}
-
 // templateDir is the one directory that belongs to a tokenizer.
 const templateDir = "additional_chat_templates"
-
-// IsWeights reports whether a file name is that of a file with tensors.
-func IsWeights(name string) bool {
-	return slices.ContainsFunc(weightSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
-}
 
 // MaxSidecar is the most bytes that a file beside the weights may have.
 const MaxSidecar = format.MaxSmall
 
 // Sidecars lists the files beside the weights of a checkpoint that a
 // merged checkpoint needs as well: configuration, tokenizer, templates, licence,
-// code. Names are sorted. skipped are the directories that are not carried. What is neither file
-// nor directory is an error.
-func Sidecars(files fs.FS) (names, skipped []string, err error) {
-	names, skipped, err = sidecars(files, ".")
-	slices.Sort(names)
-	return names, skipped, err
-}
-
-func sidecars(files fs.FS, dir string) (names, skipped []string, err error) {
-	entries, err := fs.ReadDir(files, dir)
+// code; of a directory that lists components, theirs too. Names are sorted. skipped are the directories that are not carried. What is
+// neither file nor directory is an error.
+func Sidecars(dir format.Folder) (names, skipped []string, err error) {
+	components, err := dir.Components()
 	if err != nil {
 		return nil, nil, err
 	}
+	s := sidecars{dir: dir}
+	for _, c := range components {
+		s.carried = append(s.carried, c.Folder)
+	}
+	if err := s.walk("."); err != nil {
+		return nil, nil, err
+	}
+	slices.Sort(s.names)
+	return s.names, s.skipped, nil
+}
+
+type sidecars struct {
+	dir            format.Folder
+	carried        []string // directories of components
+	names, skipped []string
+}
+
+func (s *sidecars) walk(dir string) error {
+	entries, err := s.dir.ReadDir(dir)
+	if err != nil {
+		return err
+	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") || IsWeights(e.Name()) {
+		if strings.HasPrefix(e.Name(), ".") || format.IsWeights(e.Name()) {
 			continue
 		}
 		name := path.Join(dir, e.Name())
-		info, err := fs.Stat(files, name) // the cache is made of links
+		info, err := s.dir.Stat(name) // the cache is made of links
 		switch {
 		case err != nil:
-			return nil, nil, err
+			return err
 		case info.Mode().IsRegular():
-			names = append(names, name)
-		case name == templateDir: // one level; links may go in circles
-			more, _, err := sidecars(files, name)
-			if err != nil {
-				return nil, nil, err
+			s.names = append(s.names, name)
+		case info.IsDir() && s.carries(dir, name):
+			if err := s.walk(name); err != nil {
+				return err
 			}
-			names = append(names, more...)
+		case info.IsDir() && path.Base(dir) == templateDir: // one level: links may go in circles
 		case info.IsDir():
-			skipped = append(skipped, name)
+			s.skipped = append(s.skipped, name)
 		default:
-			return nil, nil, &mmapio.NotRegularError{Path: name, Mode: info.Mode()}
+			return &mmapio.NotRegularError{Path: name, Mode: info.Mode()}
 		}
 	}
-	return names, skipped, nil
+	return nil
+}
+
+// carries reports whether a directory in another one is a component, leads to one, or has the templates of a tokenizer.
+func (s *sidecars) carries(dir, name string) bool {
+	if path.Base(name) == templateDir {
+		return dir == "." || slices.Contains(s.carried, dir)
+	}
+	return slices.ContainsFunc(s.carried, func(of string) bool { return of == name || strings.HasPrefix(of, name+"/") })
 }

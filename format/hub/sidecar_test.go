@@ -7,28 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-)
 
-func TestIsWeights(t *testing.T) {
-	for _, name := range []string{
-		"model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json", "model.safetensors.zst",
-		"pytorch_model.bin", "pytorch_model.bin.index.json", "training_args.bin", "optimizer.pt", "consolidated.00.pth",
-		"last.ckpt", "model.Q4_K_M.gguf", "old.ggml", "tf_model.h5", "flax_model.msgpack", "model.onnx", "model.onnx_data",
-		"lite.tflite", "arrays.npz", "rust_model.ot", "model.weld", "model.weldpatch",
-	} {
-		if !IsWeights(name) {
-			t.Errorf("%s holds tensors", name)
-		}
-	}
-	for _, name := range []string{
-		"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "spiece.model", "merges.txt", "vocab.json",
-		"LICENSE", "README.md", "modeling_own.py", "chat_template.jinja", "index.json", "safetensors", "bin", "model.safetensors.txt",
-	} {
-		if IsWeights(name) {
-			t.Errorf("%s holds no tensors", name)
-		}
-	}
-}
+	"weld/format"
+)
 
 // TestSidecars lists a directory like that of a snapshot in the cache, where every
 // file is a link to a blob.
@@ -55,7 +36,7 @@ func TestSidecars(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	files, skipped, err := Sidecars(os.DirFS(dir))
+	files, skipped, err := Sidecars(format.Directory(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,13 +54,13 @@ func TestSidecars(t *testing.T) {
 
 func TestSidecarsFail(t *testing.T) {
 	dir := t.TempDir()
-	if _, _, err := Sidecars(os.DirFS(filepath.Join(dir, "none"))); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := Sidecars(format.Directory(filepath.Join(dir, "none"))); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of no directory: %v", err)
 	}
 	if err := os.Symlink(filepath.Join(dir, "no blob"), filepath.Join(dir, "tokenizer.json")); err != nil {
 		t.Skip(err)
 	}
-	if _, _, err := Sidecars(os.DirFS(dir)); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := Sidecars(format.Directory(dir)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("with a tokenizer that leads nowhere: %v, want an error", err)
 	}
 }
@@ -91,7 +72,7 @@ func TestSidecarsInCircles(t *testing.T) {
 	if err := os.Symlink(dir, filepath.Join(dir, templateDir)); err != nil {
 		t.Skip(err)
 	}
-	files, skipped, err := Sidecars(os.DirFS(dir))
+	files, skipped, err := Sidecars(format.Directory(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,8 @@ type Checkpoint struct {
 	twice    *twice       // nil, if no two shards hold the same tensor
 	metadata map[string]string
 	notes    []string
+	parts    []format.Part // of a directory of components
+	prefix   string        // of the names of the component that is being opened
 }
 
 // shard is one open file.
@@ -99,6 +101,9 @@ func (c *Checkpoint) Path() string { return c.path }
 
 // Beside implements [format.Accompanied].
 func (c *Checkpoint) Beside() format.Folder { return c.beside }
+
+// Parts implements [format.Composed].
+func (c *Checkpoint) Parts() []format.Part { return c.parts }
 
 // Tensors implements [format.Checkpoint].
 func (c *Checkpoint) Tensors() []format.Tensor { return c.tensors }

@@ -14,29 +14,38 @@ import (
 	"weld/format"
 )
 
-// indexSuffix ends the name of every index: model.safetensors.index.json, but also
-// diffusion_pytorch_model.safetensors.index.json, consolidated.safetensors.index.json, and those of variants.
-const indexSuffix = ".safetensors.index.json"
+// indexName is that of every index: model.safetensors.index.json, but also diffusion_pytorch_model.safetensors.index.json,
+// consolidated.safetensors.index.json, and those of variants: diffusers up to 0.30 wrote model.safetensors.index.fp16.json.
+var indexName = regexp.MustCompile(`(?i)\.safetensors\.index(\.\w+)?\.json$`)
 
 // IsIndex reports whether a file name is that of an index.
-func IsIndex(name string) bool { return strings.HasSuffix(strings.ToLower(name), indexSuffix) }
+func IsIndex(name string) bool { return indexName.MatchString(name) }
 
 // choice is which files of a folder are its checkpoint: those of an index, or shards.
 type choice struct {
 	index  string
 	rival  bool // a file of the Hub's name is there too, which the index should list
 	shards []string
+	others []string // weights that are there too
 	notes  []string
 }
 
 // choose finds the checkpoint of a folder: the index of the Hub's name, or the file of the Hub's name;
 // then, where nothing else could be meant, the only index, the only file, or the only complete row of
-// numbered shards.
+// numbered shards. Variants count where there is nothing else.
 func choose(dir format.Folder) (choice, error) {
 	indexes, files, err := candidates(dir)
 	if err != nil {
 		return choice{}, err
 	}
+	all := slices.Concat(indexes, files)
+	indexes, files = foremost(indexes, files)
+	chosen, err := chooseOf(dir, indexes, files)
+	chosen.others = all
+	return chosen, err
+}
+
+func chooseOf(dir format.Folder, indexes, files []string) (choice, error) {
 	single := slices.Contains(files, SingleName)
 	switch {
 	case slices.Contains(indexes, IndexName):

@@ -29,41 +29,58 @@ func OpenFile(path string, src Source) (*Checkpoint, error) {
 	if filepath.Base(path) == SingleName {
 		c.beside = format.Directory(filepath.Dir(path))
 	}
-	if err := c.add(src, new(headerParser)); err != nil {
+	return c.opened(c.add(src, new(headerParser)))
+}
+
+// OpenFolder opens a Hub directory, or what holds the files of one: the shards of its index,
+// its only safetensors file, or numbered ones; of a directory that lists components, those of each. open opens one of them by name.
+func OpenFolder(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
+	components, err := dir.Components()
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{path: dir.Path(), beside: dir}
+	if components != nil {
+		err = c.openComponents(components, open)
+	} else {
+		var chosen choice
+		if chosen, err = choose(dir); err == nil {
+			err = c.open(chosen, dir, open)
+		}
+	}
+	return c.opened(err)
+}
+
+// OpenIndex opens the shards of one index of a directory.
+func OpenIndex(dir format.Folder, name string, open func(name string) (Source, error)) (*Checkpoint, error) {
+	c := &Checkpoint{path: dir.Path(), beside: dir}
+	return c.opened(c.open(choice{index: name}, dir, open))
+}
+
+// opened is the checkpoint, unless it could not be opened.
+func (c *Checkpoint) opened(err error) (*Checkpoint, error) {
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c.finish()
 }
 
-// OpenFolder opens a Hub directory, or what holds the files of one: the shards of its index,
-// its only safetensors file, or numbered ones. open opens one of them by name.
-func OpenFolder(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
-	chosen, err := choose(dir)
-	if err != nil {
-		return nil, err
-	}
-	return chosen.open(dir, open)
-}
-
-// OpenIndex opens the shards of one index of a directory.
-func OpenIndex(dir format.Folder, name string, open func(name string) (Source, error)) (*Checkpoint, error) {
-	return choice{index: name}.open(dir, open)
-}
-
-func (chosen choice) open(dir format.Folder, open func(name string) (Source, error)) (*Checkpoint, error) {
-	c := &Checkpoint{path: dir.Path(), beside: dir, notes: chosen.notes}
+// open adds the files that were chosen of a directory.
+func (c *Checkpoint) open(chosen choice, dir format.Folder, open func(name string) (Source, error)) error {
 	var index *Listing
 	if chosen.index != "" {
 		var err error
 		if index, err = ReadListing(dir, chosen.index); err != nil {
-			return nil, err
+			return err
 		}
 		chosen.shards = index.Shards
 		if err := chosen.unrivalled(dir, chosen.shards); err != nil {
-			return nil, err
+			return err
 		}
 		c.reserve(index.Tensors)
 	}
+	c.notes = append(append(c.notes, chosen.notes...), chosen.leftOut(dir)...)
+	first := len(c.tensors)
 	var headers headerParser
 	for _, name := range chosen.shards {
 		src, err := open(name)
@@ -74,16 +91,14 @@ func (chosen choice) open(dir format.Folder, open func(name string) (Source, err
 			err = c.add(src, &headers)
 		}
 		if err != nil {
-			return nil, errors.Join(err, c.Close())
+			return err
 		}
 	}
-	if index != nil {
-		c.files = append(c.files, index.File)
-		if err := index.Agree(c.held()); err != nil {
-			return nil, errors.Join(err, c.Close())
-		}
+	if index == nil {
+		return nil
 	}
-	return c.finish()
+	c.files = append(c.files, index.File)
+	return index.Agree(c.held(first))
 }
 
 // IsWeights reports whether a file name is that of a safetensors file or of an
@@ -120,6 +135,7 @@ func (c *Checkpoint) take(header *Header) {
 	}
 	c.reserve(len(header.Tensors))
 	for _, e := range header.Tensors {
+		e.Name = c.prefix + e.Name
 		c.tensors = append(c.tensors, e.Tensor)
 		if first, again := c.table.Add(c.nameAt); again {
 			c.twice = &twice{e.Name, [2]*shard{c.shards[c.shardOf(first)], c.shards[len(c.shards)-1]}}

@@ -168,16 +168,24 @@ func (l *Listing) Agree(held Held) error {
 	return nil
 }
 
-// held is what an index is held against.
-func (c *Checkpoint) held() Held {
+// held is what an index is held against: the tensors from the first, under the names that they have in their files.
+func (c *Checkpoint) held(first int) Held {
 	base := func(s *shard) string { return filepath.Base(s.Path()) }
+	within := len(c.prefix)
 	h := Held{
-		Count: len(c.tensors), Name: c.nameAt,
-		Find:  func(name []byte) (int, bool) { return c.table.FindBytes(name, c.nameAt) },
-		Shard: func(i int) string { return base(c.shards[c.shardOf(i)]) },
+		Count: len(c.tensors) - first,
+		Name:  func(i int) string { return c.tensors[first+i].Name[within:] },
+		Find: func(name []byte) (int, bool) {
+			if within > 0 {
+				name = append([]byte(c.prefix), name...)
+			}
+			i, ok := c.table.FindBytes(name, c.nameAt)
+			return i - first, ok && i >= first
+		},
+		Shard: func(i int) string { return base(c.shards[c.shardOf(first+i)]) },
 	}
 	if c.twice != nil {
-		h.Twice, h.Second = c.twice.name, base(c.twice.shards[1])
+		h.Twice, h.Second = c.twice.name[within:], base(c.twice.shards[1])
 	}
 	return h
 }

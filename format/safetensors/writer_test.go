@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
@@ -78,11 +80,14 @@ func checkLayout(t *testing.T, l *Layout, tensors []format.Tensor, metadata map[
 	if slices.Contains(seen, false) || !slices.Equal(l.Order(), order) || l.Size() != size {
 		t.Errorf("seen %v, order %v, size %d", seen, l.Order(), l.Size())
 	}
-	printed := l.Index()
-	if (printed == nil) != (len(l.Shards) == 1) {
-		t.Errorf("%d shards, index %v", len(l.Shards), printed)
+	indexes := l.Indexes()
+	if len(indexes) != min(len(l.Shards)-1, 1) {
+		t.Errorf("%d shards, %d indexes", len(l.Shards), len(indexes))
 	}
-	if printed != nil {
+	for _, printed := range indexes {
+		if printed.Name != IndexName {
+			t.Errorf("the index is %s", printed.Name)
+		}
 		raw, err := io.ReadAll(iotest.OneByteReader(printed))
 		index, wrong := ParseIndex("i.json", raw)
 		if err != nil || wrong != nil || !bytes.Equal(raw, index.Append(nil)) {
@@ -324,5 +329,68 @@ func TestWriterFails(t *testing.T) {
 	w.Abort(broken)
 	if a.aborted != broken || b.aborted != broken {
 		t.Error("not aborted")
+	}
+}
+
+// TestLayoutOfParts lays out tensors of several parts that come in no order, some of which stand behind others.
+func TestLayoutOfParts(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	parts := []format.Part{{Stem: "model"}, {Component: format.Component{Folder: "a"}, Stem: "model"}, {Component: format.Component{Folder: "a/b"}, Stem: "weights"}, {Component: format.Component{Folder: "none"}, Stem: "x"}}
+	for range 200 {
+		var tensors []format.Tensor
+		var behind []bool
+		for i := range 1 + r.IntN(30) {
+			prefix := []string{"", "a/", "a/b/"}[r.IntN(3)]
+			follows := i > 0 && r.IntN(3) == 0
+			if follows {
+				prefix = tensors[i-1].Name[:strings.LastIndexByte(tensors[i-1].Name, '/')+1]
+			}
+			tensors = append(tensors, format.Tensor{Name: fmt.Sprintf("%st%d", prefix, i), DType: []format.DType{format.F32, format.U8, format.F64}[r.IntN(3)], Shape: []int64{8 * (1 + r.Int64N(4))}})
+			behind = append(behind, follows)
+		}
+		l, err := Lay(Contents{Count: len(tensors), Tensor: func(i int) format.Tensor { return tensors[i] }, Behind: func(i int) bool { return behind[i] }, Parts: parts}, 1+r.Int64N(300))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := make(map[string][]Entry)
+		for i, s := range l.Shards {
+			h, err := ReadHeader(s.Name, bytes.NewReader(append(l.Header(i), make([]byte, s.Data)...)), s.Size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[s.Name] = h.Tensors
+		}
+		indexed := make(map[string]string)
+		for _, x := range l.Indexes() {
+			raw, err := io.ReadAll(x)
+			index, wrong := ParseIndex(x.Name, raw)
+			if err != nil || wrong != nil {
+				t.Fatal(err, wrong)
+			}
+			for _, w := range index.WeightMap {
+				indexed[path.Dir(x.Name)+"/"+w.Name] = path.Dir(x.Name) + "/" + w.Shard
+			}
+		}
+		for i, want := range tensors {
+			shard, at := l.Where(i)
+			s := l.Shards[shard]
+			dir, name := "", want.Name
+			if k := strings.LastIndexByte(name, '/'); k >= 0 {
+				dir, name = name[:k], name[k+1:]
+			}
+			e := slices.IndexFunc(files[s.Name], func(e Entry) bool { return e.Name == name })
+			if e < 0 || path.Dir(s.Name) != path.Clean(dir) || at != s.HeaderSize+files[s.Name][e].Begin {
+				t.Fatalf("%s lies in %s at %d", want.Name, s.Name, at)
+			}
+			if strings.Contains(s.Name, "-of-") != (indexed[path.Clean(dir)+"/"+name] != "") || strings.Contains(s.Name, "-of-") && path.Clean(indexed[path.Clean(dir)+"/"+name]) != s.Name {
+				t.Fatalf("the index has %s in %q, and it is in %s", want.Name, indexed[path.Clean(dir)+"/"+name], s.Name)
+			}
+			if behind[i] {
+				before, end := l.Where(i - 1)
+				if before != shard || end+tensors[i-1].Bytes() != at {
+					t.Fatalf("%s does not stand behind %s", want.Name, tensors[i-1].Name)
+				}
+			}
+		}
 	}
 }

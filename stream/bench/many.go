@@ -64,7 +64,7 @@ func (m *Many) write(ctx context.Context, dir string, seed uint32) error {
 	const size = 2 * manyRow * manyRows
 	per := (m.Tensors + manyShards - 1) / manyShards
 	name := make([]byte, 0, 64)
-	layout, err := safetensors.Lay(m.Tensors, func(i int) format.Tensor { return m.tensor(name, i) }, nil, nil, int64(size*per))
+	layout, err := safetensors.Lay(safetensors.Contents{Count: m.Tensors, Tensor: func(i int) format.Tensor { return m.tensor(name, i) }}, int64(size*per))
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,8 @@ func (m *Many) write(ctx context.Context, dir string, seed uint32) error {
 			return err
 		}
 	}
-	if index := layout.Index(); index != nil {
-		f, err := os.Create(filepath.Join(dir, safetensors.IndexName))
+	for _, index := range layout.Indexes() {
+		f, err := os.Create(filepath.Join(dir, index.Name))
 		if err != nil {
 			return err
 		}

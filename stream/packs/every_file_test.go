@@ -65,7 +65,7 @@ func TestPackEveryFile(t *testing.T) {
 			t.Errorf("no note of %s in %q", name, r.Notes)
 		}
 	}
-	if len(r.Notes) != len(left)+1 || !strings.Contains(r.Notes[0], "not read as tensors: model.Q4_K_M.gguf, pytorch_model.bin") {
+	if len(r.Notes) != len(left)+2 || !strings.Contains(r.Notes[0], "and not adapter_model.safetensors") || !strings.Contains(r.Notes[1], "not read as tensors: model.Q4_K_M.gguf, pytorch_model.bin") {
 		t.Errorf("notes %q", r.Notes)
 	}
 	if v, err := Verify(ctx, pack, "", options(nil, nil)); err != nil || len(v.Damage) > 0 || v.Files != len(want) {

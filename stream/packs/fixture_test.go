@@ -89,12 +89,12 @@ func write(t *testing.T, list []format.Tensor, seed uint64, change func(name str
 		"config.json": `{"num_hidden_layers": 2}`, "empty.txt": "", "additional_chat_templates/rag.jinja": "{{ x }}",
 		"tokenizer.json": strings.Repeat("a token, ", 100_000),
 	}
-	if index := layout.Index(); index != nil {
+	for _, index := range layout.Indexes() {
 		raw, err := io.ReadAll(index)
 		if err != nil {
 			t.Fatal(err)
 		}
-		small[safetensors.IndexName] = string(raw)
+		small[index.Name] = string(raw)
 	}
 	for name, text := range small {
 		put(t, filepath.Join(dir, name), []byte(text))

@@ -95,7 +95,7 @@ func claims(folder format.Folder) bool {
 	entries, err := folder.ReadDir(".")
 	return err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 		name := e.Name()
-		return name == safetensors.SingleName || safetensors.IsIndex(name) || safetensors.IsWeights(name) && strings.Contains(name, "-of-")
+		return name == format.PipelineName || name == safetensors.SingleName || safetensors.IsIndex(name) || safetensors.IsWeights(name) && strings.Contains(name, "-of-")
 	})
 }
 
@@ -120,7 +120,7 @@ func (in *packFiles) folder(folder format.Folder, own format.Checkpoint, out str
 	}
 	shards := make(map[string]safetensors.OpenShard)
 	for _, shard := range shardsOf(own) {
-		shards[filepath.Base(shard.Path())] = shard
+		shards[inside(folder, shard.Path())] = shard
 	}
 	add := func(name string) error {
 		if !rest[name] {
@@ -144,7 +144,7 @@ func (in *packFiles) folder(folder format.Folder, own format.Checkpoint, out str
 	}
 	if own != nil {
 		for _, f := range own.Files() {
-			if err := add(filepath.Base(f.Path)); err != nil {
+			if err := add(inside(folder, f.Path)); err != nil {
 				return err
 			}
 		}
@@ -158,6 +158,15 @@ func (in *packFiles) folder(folder format.Folder, own format.Checkpoint, out str
 		return &format.Error{Path: folder.Path(), Kind: format.KindMissing, Detail: "there is no file in it"}
 	}
 	return nil
+}
+
+// inside is the name that a file of a folder has in it.
+func inside(folder format.Folder, path string) string {
+	name, err := filepath.Rel(folder.Path(), path)
+	if err != nil {
+		return filepath.Base(path)
+	}
+	return filepath.ToSlash(name)
 }
 
 // isOutput makes a test for the name of the output, which may be written into the folder that it packs.

@@ -11,7 +11,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"weld/format"
-	"weld/format/hub"
 	"weld/format/packed"
 	"weld/format/patch"
 	"weld/mmapio"
@@ -33,7 +32,7 @@ func (o Options) createRestored(name string, inputs ...destination.InUse) (*sink
 	switch {
 	case name == Stream || isShard(name):
 		return o.create(name, mmapio.SingleFile, inputs...)
-	case packed.IsName(name) || patch.IsName(name) || hub.IsWeights(name):
+	case packed.IsName(name) || patch.IsName(name) || format.IsWeights(name):
 		return nil, fmt.Errorf("output %s: the files are restored as they were: name a directory, or *.safetensors if it is one file; weld pack makes a pack of them", name)
 	}
 	return o.create(name, mmapio.Directory, inputs...)
@@ -117,7 +116,7 @@ func (o *sink) finish(ctx context.Context, err error) error {
 		err = o.staging.SyncUntil(ctx)
 	}
 	if err == nil {
-		err = o.staging.Commit(o.force, hub.IsWeights) // an old index over other shards must not stay
+		err = o.staging.Commit(o.force, format.IsWeights) // an old index over other shards must not stay
 	}
 	return errors.Join(err, o.staging.Discard())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 
 	"weld/format"
@@ -85,8 +86,8 @@ func (p *planner) listCarried() error {
 	}
 	for _, name := range names {
 		f := SmallFile{Name: name, Carried: true}
-		if name == hub.ConfigName {
-			if f.Content, err = p.configure(beside); err != nil {
+		if path.Base(name) == hub.ConfigName {
+			if f.Content, err = p.configure(beside, name); err != nil {
 				return fmt.Errorf("carry %s of %s: %w", name, ref.Path, err)
 			}
 		}
@@ -96,13 +97,17 @@ func (p *planner) listCarried() error {
 }
 
 // configure is the config.json of the output: what the reference's says, but for dtype, vocabulary and layers.
-func (p *planner) configure(beside format.Folder) ([]byte, error) {
-	config, err := beside.Read(hub.ConfigName, hub.MaxSidecar)
+// That of a component says its dtype alone.
+func (p *planner) configure(beside format.Folder, name string) ([]byte, error) {
+	config, err := beside.Read(name, hub.MaxSidecar)
 	if err != nil {
 		return nil, err
 	}
 	if p.Recipe.DType != format.Invalid {
 		config = hub.SetDType(config, p.Recipe.DType)
+	}
+	if name != hub.ConfigName {
+		return config, nil
 	}
 	if p.unties() {
 		config = hub.SetUntied(config)

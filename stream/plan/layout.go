@@ -53,9 +53,15 @@ func (p *planner) layOut() error {
 	if err != nil {
 		return err
 	}
-	described := func(i int) format.Tensor { return p.Tensors[i].Tensor }
-	behind := func(i int) bool { return p.Tensors[i].behind }
-	if out.Layout, err = safetensors.Lay(len(p.Tensors), described, behind, metadata, limit); err != nil {
+	parts, err := p.outputParts()
+	if err != nil {
+		return err
+	}
+	if out.Layout, err = safetensors.Lay(safetensors.Contents{
+		Count: len(p.Tensors), Metadata: metadata, Parts: parts,
+		Tensor: func(i int) format.Tensor { return p.Tensors[i].Tensor },
+		Behind: func(i int) bool { return p.Tensors[i].behind },
+	}, limit); err != nil {
 		return fmt.Errorf("output %s: %w", out.Path, err)
 	}
 	if order := out.Layout.Order(); !slices.IsSorted(order) {

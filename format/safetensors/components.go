@@ -1,0 +1,69 @@
+package safetensors
+
+import (
+	"fmt"
+
+	"weld/format"
+)
+
+// openComponents adds the files of every component of the checkpoint's directory. Those that hold no weights are passed over: a tokenizer,
+// a scheduler.
+func (c *Checkpoint) openComponents(components []format.Component, open func(name string) (Source, error)) error {
+	itself := false
+	for _, x := range components {
+		itself = itself || x.Folder == ""
+		dir, err := c.beside.Sub(x.Folder)
+		if err != nil {
+			return err
+		}
+		indexes, files, err := candidates(dir)
+		if err != nil {
+			return err
+		}
+		if len(indexes)+len(files) == 0 {
+			if err := lacksNothing(dir, x); err != nil {
+				return err
+			}
+			continue
+		}
+		chosen, err := choose(dir)
+		if err != nil {
+			return err
+		}
+		c.prefix = x.Prefix()
+		if err := c.open(chosen, dir, func(name string) (Source, error) { return open(x.Prefix() + name) }); err != nil {
+			return err
+		}
+		c.parts = append(c.parts, format.Part{Component: x, Stem: chosen.stem()})
+	}
+	c.prefix = ""
+	if c.parts == nil {
+		return &format.Error{Path: c.path, Kind: format.KindMissing, Detail: fmt.Sprintf("none of the %d components that it lists has a safetensors file", len(components))}
+	}
+	indexes, files, err := candidates(c.beside)
+	if err == nil && !itself && len(indexes)+len(files) > 0 {
+		c.notes = append(c.notes, fmt.Sprintf("%s: the checkpoint is the components that %s lists, and not %s, which is there as well", c.path, format.PipelineName, listed(append(indexes, files...), "or")))
+	}
+	return err
+}
+
+// lacksNothing refuses a component whose weights are there in another format, or are not there: a model of diffusers and transformers
+// has a config.json, and nothing else has.
+func lacksNothing(dir format.Folder, c format.Component) error {
+	entries, err := dir.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	configured := false
+	for _, e := range entries {
+		if format.IsWeights(e.Name()) {
+			return &format.Error{Path: dir.Join(e.Name()), Kind: format.KindUnsupported, Detail: fmt.Sprintf(
+				"the weights of the component %s are in another format: weld reads those of components as safetensors; weld convert %s makes a file of them", c.Class, dir.Join(e.Name()))}
+		}
+		configured = configured || e.Name() == "config.json"
+	}
+	if configured && c.HasWeights() {
+		return &format.Error{Path: dir.Path(), Kind: format.KindMissing, Detail: fmt.Sprintf("the component %s has a config.json, and no weights", c.Class)}
+	}
+	return nil
+}
