@@ -40,8 +40,8 @@ func find(c format.Checkpoint, d Declared) (weights []weight, cache []int, err e
 			}
 		}
 	}
-	for _, family := range families {
-		if err := family(s); err != nil {
+	for _, look := range slices.Concat(families, []func(*search) error{(*search).checkConfigs, (*search).checkLeft, (*search).checkLeftFloat8}) {
+		if err := look(s); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -1,0 +1,84 @@
+package quant
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weld/format"
+)
+
+// This file looks at what families have left, and at what they were told: beside weights that are decoded, it may say that they are not what
+// they were decoded to.
+
+// leftBeside are how names end that belong to a weight, and how the weight's own name does instead.
+var leftBeside = []struct{ end, weight string }{
+	{"_scale", ""}, {"_scale_inv", ""}, {"_scale_2", ""}, {"_global_scale", ""}, {"_zero_point", ""}, {"_scale_and_zero", ""},
+	{".pre_quant_scale", ".weight"}, // ModelOpt: the inputs are multiplied with it
+}
+
+// checkLeft refuses a tensor that belongs to a weight, and that its family has not asked for.
+func (s *search) checkLeft() error {
+	var names map[string]bool
+	for i, t := range s.Tensors() {
+		if s.taken[i] || len(s.weights) == 0 {
+			continue
+		}
+		for _, beside := range leftBeside {
+			head, ends := strings.CutSuffix(t.Name, beside.end)
+			if !ends {
+				continue
+			}
+			if names == nil {
+				names = make(map[string]bool, len(s.weights))
+				for _, w := range s.weights {
+					names[w.name] = true
+				}
+			}
+			if name := head + beside.weight; names[name] {
+				return s.refuse(i, "it belongs to %q, whose values are those of a scheme that has no such companion: weld does not know what it says of them", name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkLeftFloat8 refuses a matrix of FP8 without scales, where others have them and nothing is declared: it may be a cast, or lack its scales.
+func (s *search) checkLeftFloat8() error {
+	if len(s.configs) > 0 || !slices.ContainsFunc(s.weights, func(w weight) bool { return w.scheme == "fp8" }) {
+		return nil
+	}
+	for i, t := range s.Tensors() {
+		if !s.taken[i] && len(t.Shape) > 1 && slices.Contains(float8, t.DType) {
+			return s.refuse(i, "FP8 without scales, among others that have them: they are missing, or this one was cast; store it in a wider type to say that")
+		}
+	}
+	return nil
+}
+
+// onceDeclared are keys that say how codes are read, and that families take from wherever they are said.
+var onceDeclared = []string{"weight_block_size", "checkpoint_format", "format", "version", "bits", "group_size", "q_group_size", "desc_act", "quant_algo"}
+
+// checkConfigs refuses configurations of one method that contradict each other, where weights were decoded by them.
+func (s *search) checkConfigs() error {
+	if len(s.weights) == 0 {
+		return nil
+	}
+	said := make(map[string]json.RawMessage)
+	for _, config := range s.configs {
+		for _, key := range onceDeclared {
+			value, ok := config[key]
+			if !ok || string(value) == "null" {
+				continue
+			}
+			at := string(config["quant_method"]) + " " + key
+			if first, again := said[at]; again && !bytes.Equal(first, value) {
+				return &format.Error{Path: s.Path(), Kind: format.KindScheme, Err: fmt.Errorf("what is declared contradicts itself: %s is %s, and %s in another place", key, first, value)}
+			}
+			said[at] = value
+		}
+	}
+	return nil
+}
