@@ -175,6 +175,9 @@ type Blocks struct {
 	Bytes    int64
 	// Decode fills dst with the values of whole blocks; nil where weld does not decode them. Every NaN is the one that encoders write.
 	Decode func(dst []float32, src []byte)
+	// Encode stores values as whole blocks, as many as src has; nil where weld does not write them. It is false where there
+	// is no code for a value.
+	Encode func(dst []byte, src []float32) bool
 }
 
 // Blocked is a [Checkpoint] whose container says itself of some tensors that they are stored in blocks. They are listed as bytes: a row

@@ -262,7 +262,7 @@ func TestOutputPlace(t *testing.T) {
 		{"dir.safetensors.zst", false, "a directory of that name is in the way"},
 		{"no/such", false, "there is no directory"},
 		{"plain/x", false, "there is no directory"},
-		{"x.gguf", false, "does not write *.gguf"},
+		{"x.bin", false, "does not write *.bin"},
 		{"x.weld", false, ""},
 		{"x.bin", true, "does not write *.bin"},
 		{"x.PT", true, "does not write *.pt"},

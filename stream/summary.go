@@ -72,7 +72,7 @@ func (p *Prepared) Summary() Summary {
 			s.Carried = append(s.Carried, f.Name)
 		}
 	}
-	for _, shard := range out.Layout.Shards {
+	for _, shard := range p.Shards() {
 		name := shard.Name
 		if out.Container != destination.Directory {
 			name = filepath.Base(out.Path)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"weld/format"
+	"weld/format/gguf"
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/patch"
@@ -48,10 +49,7 @@ func create(p *plan.Plan, budget run.Budget, o Options) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{plan: p, out: p.Output, force: o.Force, workers: budget.Workers, read: o.Read, staging: staging}
-	targets, err := w.targets()
-	if err == nil {
-		w.Writer, err = safetensors.NewWriter(w.out.Layout, targets)
-	}
+	w.Writer, err = w.container()
 	if err == nil && len(w.out.Encoded) > 0 {
 		w.Writer = w.encoding()
 	}
@@ -59,6 +57,22 @@ func create(p *plan.Plan, budget run.Budget, o Options) (*writer, error) {
 		return nil, errors.Join(fmt.Errorf("create output %s: %w", w.out.Path, err), staging.Discard(), w.closeBase())
 	}
 	return w, nil
+}
+
+// container begins to write what the output is.
+func (w *writer) container() (format.Writer, error) {
+	if l := w.out.GGUF; l != nil {
+		file, err := w.staging.Create(filepath.Base(w.out.Path), l.Size)
+		if err != nil {
+			return nil, err
+		}
+		return gguf.NewWriter(l, file)
+	}
+	targets, err := w.targets()
+	if err != nil {
+		return nil, err
+	}
+	return safetensors.NewWriter(w.out.Layout, targets)
 }
 
 // encoding stores as codes what is to be.

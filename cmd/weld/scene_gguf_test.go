@@ -12,7 +12,7 @@ import (
 )
 
 // ggufFile FILE [key=TEXT …] [name:type:shape:NUMBER …] writes a GGUF file. A shape is 4x8, rows first; all values of a tensor are the number. The
-// types are F32, Q4_0, Q8_0 and IQ2_XXS, which has zeros.
+// types are F32, Q4_0, Q8_0, Q4_K (from 0 to 15), Q6_K, and Q2_K and IQ2_XXS, which have zeros.
 func ggufFile(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) > 0, "gguf FILE [key=TEXT …] [name:type:shape:NUMBER …]")
 	var pairs, tensors, data []byte
@@ -68,6 +68,14 @@ func ggufBlock(ts *testscript.TestScript, name string, value float32) (ggufKind,
 		return ggufKind{2, 32}, append([]byte(one), bytes.Repeat([]byte{byte(code+8) * 17}, 16)...)
 	case "Q8_0":
 		return ggufKind{8, 32}, append([]byte(one), bytes.Repeat([]byte{byte(code)}, 32)...)
+	case "Q2_K":
+		return ggufKind{10, 256}, make([]byte, 84)
+	case "Q4_K": // scales of 1, no offsets
+		return ggufKind{12, 256}, append([]byte(one+"\x00\x00\x01\x01\x01\x01\x00\x00\x00\x00\x01\x01\x01\x01"), bytes.Repeat([]byte{byte(code) * 17}, 128)...)
+	case "Q6_K":
+		q := byte(code + 32)
+		block := append(bytes.Repeat([]byte{q & 15 * 17}, 128), bytes.Repeat([]byte{q >> 4 * 0x55}, 64)...)
+		return ggufKind{14, 256}, append(append(block, bytes.Repeat([]byte{1}, 16)...), one...)
 	case "IQ2_XXS":
 		return ggufKind{16, 256}, make([]byte, 66)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 
-	"weld/format"
 	"weld/internal/vec"
 )
 
@@ -52,9 +51,12 @@ func (b *batch) each(dst []float32, src []byte, elements, bytes, group int, one 
 
 // half reads a binary16.
 func half(b []byte) float32 {
-	var x [1]float32
-	format.Decode(format.F16, x[:], b[:2])
-	return x[0]
+	code := uint32(binary.LittleEndian.Uint16(b))
+	if code&0x7c00 == 0x7c00 { // infinite, or no number
+		return math.Float32frombits(code&0x8000<<16 | 0x7f800000 | code&0x3ff<<13)
+	}
+	magnitude := math.Float32frombits(code&0x7fff<<13) * 0x1p112 // from bias 15 to 127, exact also where it is denormal
+	return math.Float32frombits(code&0x8000<<16 | math.Float32bits(magnitude))
 }
 
 // Eight codes are unpacked at a time, each in a byte of a word.

@@ -38,10 +38,11 @@ type Header struct {
 	at map[string]int
 }
 
-// Pair is a key of the metadata and its value.
+// Pair is a key of the metadata and its value, and where both lie in the file.
 type Pair struct {
 	Key string
 	Value
+	From int64 // the value ends at Begin + Size
 }
 
 // Entry is a tensor and where its bytes begin, counted from [Header.DataStart].

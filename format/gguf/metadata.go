@@ -17,6 +17,7 @@ const (
 func (s *scanner) pairs(h *Header, n uint64) error {
 	budget := int64(keptAll)
 	for range n {
+		from := s.at
 		key, err := s.name("a key")
 		if err != nil {
 			return err
@@ -34,7 +35,7 @@ func (s *scanner) pairs(h *Header, n uint64) error {
 		if budget -= int64(len(key) + len(v.Head) + 64); budget < 0 {
 			return s.fault(format.KindHeaderSize, "keys and values of more than %d bytes, vocabularies not counted", int64(keptAll))
 		}
-		h.Pairs = append(h.Pairs, Pair{key, v})
+		h.Pairs = append(h.Pairs, Pair{key, v, from})
 	}
 	v, ok := h.Value(alignmentKey)
 	if !ok {

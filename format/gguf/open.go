@@ -105,5 +105,8 @@ func (c *Checkpoint) describe() {
 	c.metadata = make(map[string]string, len(h.Pairs))
 	for _, p := range h.Pairs {
 		c.metadata[p.Key] = p.Value.String()
+		if text, ok := p.Value.Text(); ok && strings.HasPrefix(p.Key, "weld.") { // which says in full how the model was made
+			c.metadata[p.Key] = text
+		}
 	}
 }

@@ -20,6 +20,12 @@ func blocksOf(name string, elements, bytes int64, decode func(dst []float32, src
 	return &storage{Blocks: format.Blocks{Name: name, Elements: elements, Bytes: bytes, Decode: decode}}
 }
 
+// writable has a type written, too.
+func (s *storage) writable(one func(block []byte, x []float32) bool) *storage {
+	s.Encode = eachBlock(int(s.Elements), int(s.Bytes), one)
+	return s
+}
+
 // plainly describes a type whose elements are of a dtype.
 func plainly(d format.DType) *storage {
 	return &storage{format.Blocks{Name: d.String(), Elements: 1, Bytes: int64(d.Bits() / 8)}, d}
@@ -29,16 +35,16 @@ func plainly(d format.DType) *storage {
 var storages = map[Type]*storage{
 	0: plainly(format.F32), 1: plainly(format.F16), 30: plainly(format.BF16), 28: plainly(format.F64),
 	24: plainly(format.I8), 25: plainly(format.I16), 26: plainly(format.I32), 27: plainly(format.I64),
-	2:  blocksOf("Q4_0", 32, 18, decodeQ4_0),
-	3:  blocksOf("Q4_1", 32, 20, decodeQ4_1),
-	6:  blocksOf("Q5_0", 32, 22, decodeQ5_0),
-	7:  blocksOf("Q5_1", 32, 24, decodeQ5_1),
-	8:  blocksOf("Q8_0", 32, 34, decodeQ8_0),
+	2:  blocksOf("Q4_0", 32, 18, decodeQ4_0).writable(encodeQ4_0),
+	3:  blocksOf("Q4_1", 32, 20, decodeQ4_1).writable(encodeQ4_1),
+	6:  blocksOf("Q5_0", 32, 22, decodeQ5_0).writable(encodeQ5_0),
+	7:  blocksOf("Q5_1", 32, 24, decodeQ5_1).writable(encodeQ5_1),
+	8:  blocksOf("Q8_0", 32, 34, decodeQ8_0).writable(encodeQ8_0),
 	10: blocksOf("Q2_K", 256, 84, decodeQ2_K),
 	11: blocksOf("Q3_K", 256, 110, decodeQ3_K),
-	12: blocksOf("Q4_K", 256, 144, decodeQ4_K),
+	12: blocksOf("Q4_K", 256, 144, decodeQ4_K).writable(encodeQ4_K),
 	13: blocksOf("Q5_K", 256, 176, decodeQ5_K),
-	14: blocksOf("Q6_K", 256, 210, decodeQ6_K),
+	14: blocksOf("Q6_K", 256, 210, decodeQ6_K).writable(encodeQ6_K),
 	16: blocksOf("IQ2_XXS", 256, 66, nil),
 	17: blocksOf("IQ2_XS", 256, 74, nil),
 	18: blocksOf("IQ3_XXS", 256, 98, nil),
@@ -50,7 +56,7 @@ var storages = map[Type]*storage{
 	29: blocksOf("IQ1_M", 256, 56, nil),
 	34: blocksOf("TQ1_0", 256, 54, decodeTQ1_0),
 	35: blocksOf("TQ2_0", 256, 66, decodeTQ2_0),
-	39: blocksOf("MXFP4", 32, 17, decodeMXFP4),
+	39: blocksOf("MXFP4", 32, 17, decodeMXFP4).writable(encodeMXFP4),
 	40: blocksOf("NVFP4", 64, 36, decodeNVFP4),
 	41: blocksOf("Q1_0", 128, 18, nil),
 }

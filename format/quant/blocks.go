@@ -1,6 +1,11 @@
 package quant
 
-import "weld/format"
+import (
+	"fmt"
+	"slices"
+
+	"weld/format"
+)
 
 // Tensors that their container stores in blocks, as GGUF does: nothing beside them is needed to restore the values. A plain model of them is
 // of bfloat16, as those are that they are made from next to always; no container says so.
@@ -15,7 +20,7 @@ func findBlocks(s *search) error {
 		if b.Decode == nil {
 			return s.refuse(i, "stored as %s, which weld does not decode", b.Name)
 		}
-		s.add(weight{scheme: b.Name, name: s.Tensors()[i].Name, shape: shape, plain: format.BF16, codes: i, decoder: &blocks{i, b}})
+		s.add(weight{scheme: b.Name, name: s.Tensors()[i].Name, shape: shape, plain: format.BF16, codes: i, decoder: &blocks{i, b, shape}})
 	}
 	return nil
 }
@@ -24,6 +29,7 @@ func findBlocks(s *search) error {
 type blocks struct {
 	codes int // the tensor
 	*format.Blocks
+	shape []int64 // of the values
 }
 
 // stored implements [decoder].
@@ -53,4 +59,59 @@ func (b *blocks) decode(from codeLender, dst []float32, lo int64) error {
 		}
 		return nil
 	})
+}
+
+// inBlocks is how the values of a tensor in blocks are stored.
+func (v *Decoded) inBlocks(i int, b *blocks) (*Encoding, bool) {
+	last := len(b.shape) - 1
+	cols := b.shape[last]
+	rows, _ := format.Elements(b.shape[:last])
+	if b.Encode == nil || cols*width > mostStripe {
+		return nil, false
+	}
+	return &Encoding{
+		Codes:     v.Checkpoint.Tensors()[v.from[i].index],
+		coding:    coding{blockGrid: blockGrid{1, rows, cols}, block: blockGrid{1, 1, cols}, inBlocks: b},
+		reference: &reference{view: v, weight: &v.from[i], parts: parts{-1, -1, -1, -1}},
+	}, true
+}
+
+// InBlocks is the kind of blocks that the values are stored in, and their shape; nil where scales lie beside codes.
+func (e *Encoding) InBlocks() (b *format.Blocks, shape []int64) {
+	if e.coding.inBlocks == nil {
+		return nil, nil
+	}
+	return e.coding.inBlocks.Blocks, e.coding.inBlocks.shape
+}
+
+// writeBlocks encodes a stripe of rows, and passes it on. A block whose values are those of the reference keeps its bytes.
+func (t *encodedTensor) writeBlocks(w format.Writer, s *stripe, first int64) error {
+	b := t.inBlocks
+	at, n := b.stored(first, first+int64(len(s.values)))
+	s.codes, s.old = slices.Grow(s.codes[:0], int(n))[:n], slices.Grow(s.old[:0], len(s.values))[:len(s.values)]
+	err := t.reference.lend(func(r *lentReference) error {
+		if err := r.copy(r.weight.index, at, s.codes); err != nil {
+			return err
+		}
+		b.Decode(s.old, s.codes)
+		for k := range int64(len(s.values)) / b.Elements {
+			values := s.values[k*b.Elements:][:b.Elements]
+			if !sameValues(values, s.old[k*b.Elements:][:b.Elements]) && !b.Encode(s.codes[k*b.Bytes:][:b.Bytes], values) {
+				return b.noBlock(first+k*b.Elements, values)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
+	}
+	return w.WriteAt(t.Codes, at, s.codes)
+}
+
+// noBlock is the error for values that no block stands for.
+func (b *blocks) noBlock(first int64, values []float32) error {
+	if i := slices.IndexFunc(values, isNotFinite); i >= 0 {
+		return noCode(first+int64(i), values[i])
+	}
+	return fmt.Errorf("values up to %v from element %d on have no scale in %s", largestFinite(values), first, b.Name)
 }

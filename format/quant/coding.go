@@ -20,6 +20,7 @@ type coding struct {
 	level     *scaleLevel   // nil where scales have no scale
 	zeros     *zeroCoding   // nil where values are codes × scale
 	turned    *turnedCoding // nil where codes lie as values do; else codes is nil
+	inBlocks  *blocks       // nil where scales lie beside codes; else nothing else is there but the shapes
 }
 
 // codeWriter writes one kind of codes, in rows that begin on a byte each.

@@ -27,6 +27,9 @@ var unwritten = []string{"quanto", "torchao"}
 
 // Encoding is how the values of a tensor of the view are stored; false if they are plain, or in a manner that weld does not write.
 func (v *Decoded) Encoding(i int) (*Encoding, bool) {
+	if b, ok := v.from[i].decoder.(*blocks); ok {
+		return v.inBlocks(i, b)
+	}
 	d, ok := v.from[i].decoder.(codable)
 	if !ok || slices.Contains(unwritten, v.from[i].scheme) {
 		return nil, false
@@ -125,6 +128,9 @@ func (e *Encoding) Made() int { return e.valued() + len(e.given) }
 
 // valued is how many companions are made of values.
 func (e *Encoding) valued() int {
+	if e.coding.inBlocks != nil {
+		return 0
+	}
 	n := 1
 	if e.zeros != nil {
 		n++

@@ -200,6 +200,10 @@ func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 		defer t.wrote(int64(len(s.values)))
 		return t.writeTurned(q.Writer, s, row/t.grid.rows, row%t.grid.rows)
 	}
+	if t.inBlocks != nil {
+		defer t.wrote(int64(len(s.values)))
+		return t.writeBlocks(q.Writer, s, begin)
+	}
 	if err := t.reference.lend(func(r *lentReference) error {
 		return t.encode(s, row/t.grid.rows, row%t.grid.rows, given{r, t.measured, t.order})
 	}); err != nil {
@@ -249,7 +253,7 @@ func (t *encodedTensor) begin(w format.Writer) error {
 
 // writeEmpty writes all that a tensor without values has.
 func (t *encodedTensor) writeEmpty(w format.Writer) error {
-	if err := t.begin(w); err != nil || t.measures() {
+	if err := t.begin(w); err != nil || t.measures() || t.inBlocks != nil {
 		return err
 	}
 	scales, zeros := make([]byte, t.Encoding.Companions[0].Bytes()), []byte(nil)

@@ -15,7 +15,7 @@ import (
 func TestContainerOf(t *testing.T) {
 	for name, want := range map[string]destination.Container{
 		"out": destination.Directory, "a.b/c.d": destination.Directory, "x.SafeTensors": destination.SingleFile,
-		"x.safetensors.zst": destination.Compressed, "x.weld": destination.Pack, "x.WELDPATCH": destination.Patch, "x.safetensors/": destination.SingleFile,
+		"x.safetensors.zst": destination.Compressed, "x.GGUF": destination.GGUF, "x.weld": destination.Pack, "x.WELDPATCH": destination.Patch, "x.safetensors/": destination.SingleFile,
 	} {
 		got, err := destination.ContainerOf(name)
 		if err != nil || got != want {
@@ -25,14 +25,14 @@ func TestContainerOf(t *testing.T) {
 		if want == destination.Directory {
 			kind = mmapio.Directory
 		}
-		if got.Kind() != kind || got.Packs() != (want >= destination.Pack) || got.HoldsFiles() != (want != destination.SingleFile && want != destination.Compressed) {
+		if got.Kind() != kind || got.Packs() != (want >= destination.Pack) || got.HoldsFiles() != (want == destination.Directory || want.Packs()) {
 			t.Errorf("%s: %v, %v, %v", name, got.Kind(), got.Packs(), got.HoldsFiles())
 		}
 		if (got.Block() > 0) != (want >= destination.Compressed) {
 			t.Errorf("%s is coded in blocks of %d", name, got.Block())
 		}
 	}
-	for _, name := range []string{"-", "x.gguf", "x.bin", "x.pt", "x.pth", "x.json.zst", "x.yml", "x.YAML"} {
+	for _, name := range []string{"-", "x.bin", "x.pt", "x.pth", "x.json.zst", "x.yml", "x.YAML"} {
 		if _, err := destination.ContainerOf(name); err == nil || !strings.Contains(err.Error(), destination.Writable) {
 			t.Errorf("%s: %v", name, err)
 		}

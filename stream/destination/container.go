@@ -20,6 +20,8 @@ const (
 	Directory Container = iota
 	// SingleFile is *.safetensors.
 	SingleFile
+	// GGUF is *.gguf, with metadata of a base in that format.
+	GGUF
 	// Compressed is *.safetensors.zst.
 	Compressed
 	// Pack is *.weld.
@@ -32,13 +34,13 @@ const (
 const FrameContent = 2 << 20
 
 // Writable says which outputs can be written, for messages and help.
-const Writable = "a directory, *.safetensors, *.safetensors.zst, *.weld (a pack), or *.weldpatch (against the base)"
+const Writable = "a directory, *.safetensors, *.safetensors.zst, *.gguf (with a base in GGUF), *.weld (a pack), or *.weldpatch (against the base)"
 
 // endings are those of the names that are not directories.
-var endings = [...]string{SingleFile: ".safetensors", Compressed: ".safetensors.zst", Pack: ".weld", Patch: ".weldpatch"}
+var endings = [...]string{SingleFile: ".safetensors", GGUF: ".gguf", Compressed: ".safetensors.zst", Pack: ".weld", Patch: ".weldpatch"}
 
 // foreign are endings of files that are no output, and no name that anybody gives a directory.
-var foreign = []string{".gguf", ".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"}
+var foreign = []string{".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"}
 
 // NameError is a name that an output cannot have: the command line is to be corrected.
 type NameError struct {
@@ -56,6 +58,8 @@ func ContainerOf(out string) (Container, error) {
 		return 0, &NameError{out, "a merge does not write to a pipe: name " + Writable + "; weld pack OUT - puts a checkpoint into one"}
 	case strings.HasSuffix(name, endings[SingleFile]):
 		return SingleFile, nil
+	case strings.HasSuffix(name, endings[GGUF]):
+		return GGUF, nil
 	case strings.HasSuffix(name, endings[Compressed]):
 		return Compressed, nil
 	case packed.IsName(name):

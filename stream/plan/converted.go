@@ -8,7 +8,7 @@ import (
 )
 
 // converted is what the output of a conversion says about itself: what its model says, and what has been done to it. A merge that made
-// the model is still what made its values; of values that are decoded, the rest may speak of their codes.
+// the model is still what made its values; of values that are decoded, the rest may speak of their codes, and of GGUF it is shortened.
 func (p *planner) converted(from identity) map[string]string {
 	type conversion struct {
 		Input    identity `json:"input"`
@@ -21,7 +21,7 @@ func (p *planner) converted(from identity) map[string]string {
 	in, c := p.Models[0], p.options.Conversion
 	said := make(map[string]string)
 	for key, text := range format.Metadata(in.Checkpoint) {
-		if len(in.decoded) == 0 || key == "format" || strings.HasPrefix(key, "weld.") {
+		if len(in.decoded) == 0 && in.inGGUF() == nil || key == "format" || strings.HasPrefix(key, "weld.") {
 			said[key] = text
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"weld/format"
 	"weld/format/quant"
+	"weld/stream/destination"
 )
 
 // This file decides whether an output is stored in the scheme of the checkpoint that it resembles, and how.
@@ -118,8 +119,12 @@ func (p *planner) plainly() string {
 		return "the recipe says quantize: none"
 	case !shown:
 		return wrapped
-	case p.Recipe.DType != format.Invalid || p.Recipe.OutDType != format.Invalid:
+	case p.asksForType():
 		return "the recipe asks for a type of the output"
+	case ref.inGGUF() != nil && p.Output.Container == destination.GGUF:
+		return "" // types are said of each tensor
+	case ref.inGGUF() != nil:
+		return "an output that ends with .gguf has them in the same way"
 	}
 	for i := range p.Tensors {
 		t := &p.Tensors[i]

@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"weld/format"
+	"weld/format/gguf"
 	"weld/format/quant"
 	"weld/format/safetensors"
 	"weld/mmapio"
@@ -19,7 +20,8 @@ import (
 type Output struct {
 	Path      string
 	Container destination.Container
-	Layout    *safetensors.Layout   // whose tensors are those of the plan
+	Layout    *safetensors.Layout   // whose tensors are those of the plan; nil where GGUF is not
+	GGUF      *gguf.Layout          // likewise
 	Files     []SmallFile           // beside the weights, in the order in which they are written
 	Size      int64                 // bytes of the files with tensors, before compression
 	Encoded   []quant.EncodedTarget // tensors that are stored as codes, by their numbers in the layout
@@ -44,6 +46,9 @@ func (p *planner) layOut() error {
 	out := p.Output
 	if out == nil {
 		return nil
+	}
+	if out.Container == destination.GGUF {
+		return p.layOutGGUF()
 	}
 	limit := p.options.ShardSize
 	if !out.Container.HoldsFiles() {

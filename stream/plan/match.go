@@ -258,7 +258,7 @@ func (m *matcher) add(t format.Tensor, ref *Input, i int, s request) {
 		return
 	}
 	out.Origins = m.common(from)
-	if m.Recipe.DType != format.Invalid {
+	if m.Recipe.DType != format.Invalid && !m.staysFloat32(t) {
 		out.DType = m.Recipe.DType
 	}
 	m.copyIfUnchanged(&out)

@@ -15,7 +15,7 @@ func (p *Plan) Parts(n int) []Part {
 	if p.Output == nil {
 		return nil
 	}
-	return partsOf(p.Output.Layout.Shards, n)
+	return partsOf(p.Shards(), n)
 }
 
 // partsOf cuts shards into n parts at most.

@@ -125,6 +125,9 @@ func (p *planner) decide(strange, problems []error) (*Plan, error) {
 
 // complete lays out the output and counts what the merge costs.
 func (p *planner) complete() error {
+	if err := p.checkGGUF(); err != nil {
+		return err
+	}
 	encoded, err := p.encode()
 	if err != nil {
 		return err

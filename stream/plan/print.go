@@ -105,8 +105,8 @@ func (l *lister) output() {
 		return
 	}
 	l.line("output %q: %d bytes in %s", out.Path, out.Size, out.Container)
-	for i, s := range out.Layout.Shards {
-		l.line("shard %d %q: %d bytes, header %x", i, s.Name, s.Size, sha256.Sum256(out.Layout.Header(i)))
+	for i, s := range l.Shards() {
+		l.line("shard %d %q: %d bytes, header %x", i, s.Name, s.Size, out.headerDigest(i))
 	}
 	for _, f := range out.Files {
 		if f.Carried && f.Content == nil {
@@ -126,7 +126,7 @@ func (l *lister) tensor(i int) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "tensor %q %v %v:", t.Name, t.DType, t.Shape)
 	if l.Output != nil {
-		shard, offset := l.Output.Layout.Where(i)
+		shard, offset := l.Output.where(i)
 		fmt.Fprintf(&b, " at %d in shard %d,", offset, shard)
 	}
 	switch t.Action {

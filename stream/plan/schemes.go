@@ -51,7 +51,8 @@ func (p *planner) copiesAll() bool {
 	if !m.PassesOn() || r.DType != format.Invalid || r.OutDType != format.Invalid || r.Varies() {
 		return false
 	}
-	if slices.ContainsFunc(p.Opened, func(s Input) bool { return s.inBlocks() }) { // no output says what they are
+	blocks := slices.ContainsFunc(p.Opened, func(s Input) bool { return s.inBlocks() })
+	if blocks && (!p.intoGGUF() || p.options.Conversion != nil && p.options.Conversion.chooses()) { // no other output says what they are
 		return false
 	}
 	if q := r.Params.Text(Quantize.Key); p.options.Varied || q != "" && q != quantizeKeep || r.Params.Text("nonfinite") == "base" { // which looks at every value

@@ -1,0 +1,102 @@
+package gguf
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// lost is the square error of values that were stored as blocks and read again, over the squares of the values.
+func lost(t *testing.T, s *storage, x []float32) float64 {
+	t.Helper()
+	blocks, again := make([]byte, int64(len(x))/s.Elements*s.Bytes), make([]float32, len(x))
+	if !s.Encode(blocks, x) {
+		t.Fatal("no code")
+	}
+	s.Decode(again, blocks)
+	var e, all float64
+	for i, v := range x {
+		d := float64(again[i]) - float64(v)
+		e, all = e+d*d, all+float64(v)*float64(v)
+	}
+	return e / all
+}
+
+// rounded is what is lost by codes that divide the span of each group evenly, with scales of no error: what is left out by a search.
+func rounded(x []float32, group int, codes float64, symmetric bool) float64 {
+	var e, all float64
+	for at := 0; at < len(x); at += group {
+		g := x[at : at+group]
+		least, most := span(g)
+		low, scale := min(0, float64(least)), (float64(most)-min(0, float64(least)))/(codes-1)
+		if symmetric {
+			scale = math.Abs(float64(extreme(g))) / (codes / 2)
+			low = 0
+		}
+		for _, v := range g {
+			q := math.RoundToEven((float64(v) - low) / scale)
+			if symmetric {
+				q = min(q, codes/2-1)
+			}
+			d := low + q*scale - float64(v)
+			e, all = e+d*d, all+float64(v)*float64(v)
+		}
+	}
+	return e / all
+}
+
+// K-quants lose no more than rounding without a search would by scales that are exact, though theirs have six bits or eight.
+func TestEncodeK(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	const n = 256 * 64
+	for name, value := range map[string]func(k int) float64{
+		"normal":    func(int) float64 { return r.NormFloat64() * 0.02 },
+		"uniform":   func(int) float64 { return r.Float64() - 0.5 },
+		"positive":  func(int) float64 { return 1 + r.Float64() },
+		"negative":  func(int) float64 { return -3 - r.Float64() },
+		"outliers":  func(int) float64 { return math.Pow(r.NormFloat64(), 5) },
+		"different": func(k int) float64 { return r.NormFloat64() * float64(1+k/32%8) },
+	} {
+		x := make([]float32, n)
+		for k := range x {
+			x[k] = float32(value(k))
+		}
+		for _, c := range []struct {
+			s       *storage
+			rounded float64
+		}{{storages[12], rounded(x, 32, 16, false)}, {storages[14], rounded(x, 16, 64, true)}} {
+			got := lost(t, c.s, x)
+			t.Logf("%s %s: %.3g lost, %.3g rounded", name, c.s.Name, got, c.rounded)
+			if got > c.rounded*1.1 { // offsets of many times the span of their group have an error of their own
+				t.Errorf("%s %s: %.3g of the squares are lost, by rounding alone %.3g", name, c.s.Name, got, c.rounded)
+			}
+		}
+	}
+}
+
+// Zeros, equal values, and values that blocks have anyway come back.
+func TestEncodeKAgain(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, s := range []*storage{storages[12], storages[14]} {
+		x := make([]float32, 256)
+		for _, equal := range []float32{0, 1, -1, 0.75, -300} {
+			for i := range x {
+				x[i] = equal
+			}
+			if equal != 0 && lost(t, s, x) > 1e-5 {
+				t.Errorf("%s: %v loses %g", s.Name, equal, lost(t, s, x))
+			}
+		}
+		for range 50 {
+			for i := range x {
+				x[i] = float32(r.IntN(16)) - 8
+			}
+			for k := range 16 { // every group has the ends
+				x[16*k], x[16*k+1] = -8, 7
+			}
+			if e := lost(t, s, x); e > 2e-4 {
+				t.Fatalf("%s: whole numbers lose %g", s.Name, e)
+			}
+		}
+	}
+}
