@@ -177,3 +177,20 @@ func TestQuantizeRefuses(t *testing.T) {
 		t.Errorf("config.json is %s", text)
 	}
 }
+
+// A model may have a tensor by the name of what codes need beside them: no output has two of one name.
+func TestNamesThatCodesNeed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	model := append(layeredModel(1), floats("model.layers.0.self_attn.q_proj.weight_scale", format.F32, []float64{1}, 1))
+	model.save(t, "a/model.safetensors")
+	write(t, "a/config.json", []byte(`{"num_hidden_layers": 1}`))
+	_, err := planText("merge_method: linear\nquantize: int8_channel\nmodels: [{model: a}]", "out")
+	if format.KindOf(err) != format.KindScheme || !strings.Contains(err.Error(), `a: tensor "model.layers.0.self_attn.q_proj.weight_scale": the output would have two tensors of this name`) {
+		t.Error(err)
+	}
+	if p, err := planText("merge_method: linear\nmodels: [{model: a}]", "out"); err != nil {
+		t.Error(err)
+	} else {
+		p.Close()
+	}
+}

@@ -29,6 +29,8 @@ type codeWriter interface {
 	stored(lo, hi int64) (off, n int64)
 	// scale stores the scale of a block by its largest magnitude, and returns what it is read as.
 	scale(d format.DType, dst []byte, largest float32) float32
+	// value is what the code of a value is read as; both are divided by their scale.
+	value(x float32) float32
 	// encode stores values in a row of codes, from a column on. The values are divided by their scale. It is false if one of them is not
 	// finite, and there is no code for it.
 	encode(row []byte, col int64, values []float32) bool
@@ -200,7 +202,23 @@ func (c *coding) factorsOf(dst []byte, x extremes, global float32) (f factors, e
 	if math.IsInf(float64(f.scale), 1) {
 		return f, fmt.Errorf("values up to %v have no scale of %v", x.largest(), c.scaleType)
 	}
+	if c.overflows(f, x) {
+		return f, fmt.Errorf("values up to %v have codes that are read as infinite", x.largest())
+	}
 	return f, nil
+}
+
+// overflows reports whether the nearest code of an extreme stands for more than a float32 holds.
+func (c *coding) overflows(f factors, x extremes) bool {
+	if x.largest() < 0x1p126 {
+		return false
+	}
+	if c.zeros == nil {
+		x.low = -x.largest()
+	}
+	return slices.ContainsFunc([]float32{x.low, x.high}, func(v float32) bool {
+		return isNotFinite((c.codes.value(v/f.scale+f.zero) - f.zero) * f.scale)
+	})
 }
 
 // extremesOf are those of values that are finite; where there are no zero points, only the largest magnitude is looked for.

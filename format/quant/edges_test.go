@@ -151,3 +151,28 @@ func TestRowsAreJoined(t *testing.T) {
 		}
 	}
 }
+
+// What the codes of the largest values of float32 stand for may be more than that holds: they have none then.
+func TestCodesThatWouldBeReadAsInfinite(t *testing.T) {
+	const most = math.MaxFloat32
+	integers := &zeroCoding{bits: 4, dtype: format.I8}
+	for name, c := range map[string]struct {
+		coding coding
+		x      extremes
+		fails  bool
+	}{
+		"int8":             {coding{codes: wholeIntegers(8), scaleType: format.F32}, extremes{0, most}, true},
+		"int8, below":      {coding{codes: wholeIntegers(8), scaleType: format.F32}, extremes{0, 3.3e38}, false},
+		"int8, less":       {coding{codes: wholeIntegers(8), scaleType: format.F32}, extremes{0, 1}, false},
+		"mxfp4":            {coding{codes: &tableWriter{&tableE2M1, packedRows{bitPacking{bits: 4}, 8, 4}}, scaleType: format.F8E8M0}, extremes{0, most}, true},
+		"mxfp4, below":     {coding{codes: &tableWriter{&tableE2M1, packedRows{bitPacking{bits: 4}, 8, 4}}, scaleType: format.F8E8M0}, extremes{0, 2.9e38}, false},
+		"zero points":      {coding{codes: signedIntegers(4, 8), zeros: integers, scaleType: format.BF16}, extremes{0, most}, true},
+		"zero points, low": {coding{codes: signedIntegers(4, 8), zeros: integers, scaleType: format.F32}, extremes{-2e38, 0}, false},
+		"fp8":              {coding{codes: floatWriter{format.F8E4M3, 448}, scaleType: format.F32}, extremes{0, 3.4e38}, false},
+		"fp8, rounded up":  {coding{codes: floatWriter{format.F8E4M3, 448}, scaleType: format.BF16}, extremes{0, most}, true},
+	} {
+		if _, err := c.coding.factorsOf(make([]byte, c.coding.scaleType.Bits()/8), c.x, 0); (err != nil) != c.fails {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

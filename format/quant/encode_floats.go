@@ -30,6 +30,9 @@ func (w floatWriter) scale(d format.DType, dst []byte, largest float32) float32 
 	return encodeScale(d, dst, largest, w.largest)
 }
 
+// value implements [codeWriter].
+func (w floatWriter) value(x float32) float32 { return encodedScale(w.dtype, make([]byte, 1), x) }
+
 // encode implements [codeWriter].
 func (w floatWriter) encode(row []byte, col int64, values []float32) bool {
 	format.Encode(w.dtype, row[col:col+int64(len(values))], values)

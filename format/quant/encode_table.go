@@ -66,6 +66,16 @@ func (w *tableWriter) scale(d format.DType, dst []byte, largest float32) float32
 	return w.table.scale(d, dst, largest)
 }
 
+// value implements [codeWriter].
+func (w *tableWriter) value(x float32) float32 {
+	code, _ := w.table.nearest(x)
+	value := w.table.values[slices.Index(w.table.codes, code&^w.table.sign)]
+	if code&w.table.sign != 0 {
+		return -value
+	}
+	return value
+}
+
 // encode implements [codeWriter].
 func (w *tableWriter) encode(row []byte, col int64, values []float32) bool {
 	for i, x := range values {

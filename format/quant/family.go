@@ -40,7 +40,7 @@ func find(c format.Checkpoint, d Declared) (weights []weight, cache []int, err e
 			}
 		}
 	}
-	for _, look := range slices.Concat(families, []func(*search) error{(*search).checkConfigs, (*search).checkLeft, (*search).checkLeftFloat8}) {
+	for _, look := range slices.Concat(families, []func(*search) error{(*search).checkConfigs, (*search).checkLeft}) {
 		if err := look(s); err != nil {
 			return nil, nil, err
 		}

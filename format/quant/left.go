@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"weld/format"
@@ -40,19 +39,6 @@ func (s *search) checkLeft() error {
 			if name := head + beside.weight; names[name] {
 				return s.refuse(i, "it belongs to %q, whose values are those of a scheme that has no such companion: weld does not know what it says of them", name)
 			}
-		}
-	}
-	return nil
-}
-
-// checkLeftFloat8 refuses a matrix of FP8 without scales, where others have them and nothing is declared: it may be a cast, or lack its scales.
-func (s *search) checkLeftFloat8() error {
-	if len(s.configs) > 0 || !slices.ContainsFunc(s.weights, func(w weight) bool { return w.scheme == "fp8" }) {
-		return nil
-	}
-	for i, t := range s.Tensors() {
-		if !s.taken[i] && len(t.Shape) > 1 && slices.Contains(float8, t.DType) {
-			return s.refuse(i, "FP8 without scales, among others that have them: they are missing, or this one was cast; store it in a wider type to say that")
 		}
 	}
 	return nil

@@ -27,21 +27,6 @@ func TestCompanionsThatAreLeft(t *testing.T) {
 	}
 }
 
-// A matrix of FP8 among others that have scales may lack them; what is declared is held to by [Recognize].
-func TestFloat8WithoutScalesAmongOthers(t *testing.T) {
-	r := rand.New(rand.NewPCG(25, 26))
-	list := []stored{random(r, "a.weight", format.F8E4M3, 2, 3), random(r, "a.weight_scale", format.F32, 2, 1)}
-	_, err := Show(saved(t, append(list, random(r, "b.weight", format.F8E4M3, 2, 3))...), Declared{})
-	if format.KindOf(err) != format.KindScheme || !strings.Contains(err.Error(), `tensor "b.weight": FP8 without scales`) {
-		t.Errorf("%v", err)
-	}
-	for _, x := range []stored{random(r, "scaled_fp8", format.F8E4M3, 2), random(r, "b.weight", format.BF16, 2, 3)} { // ComfyUI's mark is no weight
-		if _, err := Show(saved(t, append(list, x)...), Declared{}); err != nil {
-			t.Errorf("%s: %v", x.Name, err)
-		}
-	}
-}
-
 // A key that is said twice says the same.
 func TestConfigurationsThatContradict(t *testing.T) {
 	r := rand.New(rand.NewPCG(27, 28))

@@ -202,6 +202,22 @@ func companionName(name, weight, now string) string {
 	return name
 }
 
+// checkEncodedNames refuses an output in which a tensor has the name of what is written for the codes of another.
+func (p *planner) checkEncodedNames(encodes bool) error {
+	if !encodes {
+		return nil
+	}
+	var table format.NameTable
+	nameAt := func(i int) string { return p.Tensors[i].Name }
+	table.Reserve(len(p.Tensors), nameAt)
+	for i := range p.Tensors {
+		if _, again := table.Add(nameAt); again {
+			return &format.Error{Path: p.Reference().Path, Tensor: nameAt(i), Kind: format.KindScheme, Detail: "the output would have two tensors of this name: one that the model has, and one that codes of a weight need; quantize: none stores values plainly"}
+		}
+	}
+	return nil
+}
+
 // target says by number where encoded tensors go, now that the output is laid out.
 func (p *planner) target(list []encoding) {
 	if len(list) == 0 {

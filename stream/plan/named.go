@@ -123,7 +123,7 @@ func (p *planner) noteMisfits(n *quant.Named, misfits []string, experts bool) {
 		beside = ", and all experts beside them"
 	}
 	if n.Group() == 0 {
-		p.note("rows of %s are too long to be stored as %s%s: they stay plain", fewNames(misfits), n.Name, beside)
+		p.note("rows of %s are too long to be stored as %s, or there are none%s: they stay plain", fewNames(misfits), n.Name, beside)
 		return
 	}
 	p.note("%s has a scale for each %d columns of a row, which do not divide %s%s: they stay plain", n.Name, n.Group(), fewNames(misfits), beside)

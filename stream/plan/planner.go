@@ -133,6 +133,9 @@ func (p *planner) complete() error {
 		return err
 	}
 	p.settleCache()
+	if err := p.checkEncodedNames(len(encoded) > 0); err != nil {
+		return err
+	}
 	p.noteUntied()
 	if err := p.layOut(); err != nil {
 		return err
