@@ -36,6 +36,7 @@ func scene(t *testing.T, dir string) {
 	put(t, filepath.Join(dir, "recipe.yml"), []byte("{merge_method: ties, base_model: ./base, models: [{model: ./math}, {model: ./code}], parameters: {density: 0.5}}"))
 	scenePipeline(t, filepath.Join(dir, "sd-a"), 0)
 	scenePipeline(t, filepath.Join(dir, "sd-b"), 1)
+	sceneStyle(t, filepath.Join(dir, "style.safetensors"))
 	sceneTorch(t, dir)
 	sceneFaults(t, dir)
 	// The other machine of a command that ssh runs is a directory.
@@ -60,11 +61,26 @@ func scenePipeline(t *testing.T, dir string, seed int) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(uint64(seed), 11))
 	draw := func() float64 { return 0.1 * r.NormFloat64() }
-	for name, tensor := range map[string]string{"unet/diffusion_pytorch_model": "conv_in.weight", "text_encoder/model": "text_model.final_layer_norm.weight"} {
-		sceneWeights(t, filepath.Join(dir, name+".safetensors"), []format.Tensor{{Name: tensor, DType: format.BF16, Shape: []int64{sceneWidth}}}, nil, draw)
+	for name, tensor := range map[string]format.Tensor{
+		"unet/diffusion_pytorch_model": {Name: "conv_in.weight", DType: format.BF16, Shape: []int64{sceneWidth, 4, 3, 3}},
+		"text_encoder/model":           {Name: "text_model.final_layer_norm.weight", DType: format.BF16, Shape: []int64{sceneWidth}},
+	} {
+		sceneWeights(t, filepath.Join(dir, name+".safetensors"), []format.Tensor{tensor}, nil, draw)
 		put(t, filepath.Join(dir, filepath.Dir(name), "config.json"), []byte("{}"))
 	}
 	put(t, filepath.Join(dir, format.PipelineName), []byte(`{"_class_name": "StableDiffusionPipeline", "text_encoder": ["transformers", "CLIPTextModel"], "unet": ["diffusers", "UNet2DConditionModel"]}`))
+}
+
+// sceneStyle is an adapter of such a pipeline, in kohya-ss' names.
+func sceneStyle(t *testing.T, path string) {
+	t.Helper()
+	const rank = 2
+	r := rand.New(rand.NewPCG(6, 0))
+	sceneWeights(t, path, []format.Tensor{
+		{Name: "lora_unet_conv_in.alpha", DType: format.F16},
+		{Name: "lora_unet_conv_in.lora_down.weight", DType: format.F16, Shape: []int64{rank, 4, 3, 3}},
+		{Name: "lora_unet_conv_in.lora_up.weight", DType: format.F16, Shape: []int64{sceneWidth, rank, 1, 1}},
+	}, nil, func() float64 { return 0.01 + r.ExpFloat64() })
 }
 
 // sceneTensors are those of a Llama of a few thousand weights.

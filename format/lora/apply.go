@@ -22,7 +22,7 @@ func Apply(base, adapter format.Checkpoint, config []byte) (format.Checkpoint, e
 	if err != nil {
 		return nil, err
 	}
-	m := matching{config: parsed, adapter: adapter, sites: make(map[siteKey]*moduleSite), edits: make(map[int]*edit)}
+	m := newMatching(base, adapter, parsed)
 	if m.base, err = m.replicate(base); err != nil {
 		return nil, err
 	}
@@ -30,16 +30,25 @@ func Apply(base, adapter format.Checkpoint, config []byte) (format.Checkpoint, e
 	if m.base, err = m.untie(m.base); err != nil {
 		return nil, err
 	}
+	return m.adapted(config)
+}
+
+func newMatching(base, adapter format.Checkpoint, c *config) *matching {
+	return &matching{config: c, base: base, adapter: adapter, sites: make(map[siteKey]*moduleSite), edits: make(map[int]*edit)}
+}
+
+// adapted shows the base changed by all sites.
+func (m *matching) adapted(config []byte) (format.Checkpoint, error) {
 	m.names = names.NewFinder(m.base.Tensors(), m.base.Find)
 	m.replaceWhole()
 	for _, s := range m.ordered() {
 		m.build(s)
 	}
 	layers := m.layers()
-	if len(m.faults) > 0 {
+	if len(m.faults) > 0 || len(m.adapter.Tensors()) == 0 {
 		return nil, m.all()
 	}
-	return newAdapted(m.base, adapter, config, layers, m.notes), nil
+	return newAdapted(m.base, m.adapter, config, layers, m.notes), nil
 }
 
 // matching finds the targets of an adapter's tensors, and what becomes of each.
@@ -105,6 +114,9 @@ func (m *matching) fault(i int, kind format.Kind, detail string, args ...any) {
 
 // all joins the faults in the order of the adapter's tensors.
 func (m *matching) all() error {
+	if len(m.adapter.Tensors()) == 0 {
+		m.faults = append(m.faults, fault{none, &format.Error{Path: m.adapter.Path(), Kind: format.KindKey, Detail: "an adapter without tensors"}})
+	}
 	slices.SortStableFunc(m.faults, func(a, b fault) int { return cmp.Compare(a.tensor, b.tensor) })
 	var errs []error
 	for _, f := range m.faults {
@@ -128,9 +140,6 @@ func (m *matching) gather() {
 		}
 		m.place(i, k)
 	}
-	if len(m.adapter.Tensors()) == 0 {
-		m.faults = append(m.faults, fault{none, &format.Error{Path: m.adapter.Path(), Kind: format.KindKey, Detail: "an adapter without tensors"}})
-	}
 }
 
 // place notes that tensor i has a slot.
@@ -152,11 +161,7 @@ func (m *matching) place(i int, k key) {
 		s = &moduleSite{siteKey: at, slots: make(map[string]int), first: i}
 		m.sites[at] = s
 	}
-	if other, twice := s.slots[k.slot]; twice {
-		m.fault(i, format.KindDuplicate, "%q does the same", clip(m.adapter.Tensors()[other].Name))
-		return
-	}
-	s.slots[k.slot] = i
+	m.put(s, i, k.slot)
 }
 
 // ordered lists the sites in the order of the adapter's tensors.
@@ -175,11 +180,19 @@ func (m *matching) only(s *moduleSite, needed, allowed []string) bool {
 	}
 	for slot, i := range s.slots {
 		if !slices.Contains(needed, slot) && !slices.Contains(allowed, slot) {
-			m.fault(i, format.KindUnsupported, "%s does not belong to an adapter of peft_type %q, or not beside the module's other tensors", slot, m.config.method)
+			m.fault(i, format.KindUnsupported, "%s does not belong to %s, or not beside the module's other tensors", slot, m.kindOfAdapter())
 			ok = false
 		}
 	}
 	return ok
+}
+
+// kindOfAdapter is what a site's tensors belong to, for errors.
+func (m *matching) kindOfAdapter() string {
+	if m.config.own != nil {
+		return "a module of this kind"
+	}
+	return fmt.Sprintf("an adapter of peft_type %q", m.config.method)
 }
 
 // look finds a tensor of the base that need not be there.

@@ -51,7 +51,9 @@ func newAdapted(base, adapter format.Checkpoint, config []byte, changes []shownT
 			c.singles.expect(one.layer.needs())
 		}
 	}
-	maps.Copy(c.metadata, format.Metadata(adapter))
+	if config != nil { // without one, the adapter's metadata say of itself what a configuration would
+		maps.Copy(c.metadata, format.Metadata(adapter))
+	}
 	maps.Copy(c.metadata, format.Metadata(base))
 	added := slices.Clone(adapter.Files())
 	if len(added) > 0 { // the configuration is the adapter's header as well

@@ -48,40 +48,22 @@ type config struct {
 	feeding     []string           // ends of the names of layers whose inputs are scaled
 	feedingExpr *regexp.Regexp     // or what their names match
 	replication [][2]int64         // runs of layers that the model is made of
-}
-
-// patterns give some modules a value of their own; the first that matches decides.
-type patterns []pattern
-
-type pattern struct {
-	name  string
-	match *regexp.Regexp
-	value float64
-}
-
-// find follows PEFT's get_pattern_key: a key is a regular expression for the end of a
-// module's name, begun at a dot; one that matches nothing may still be the exact name.
-func (p patterns) find(module string, otherwise float64) float64 {
-	for _, one := range p {
-		if one.match.MatchString(module) {
-			return one.value
-		}
-	}
-	for _, one := range p {
-		if one.name == module {
-			return one.value
-		}
-	}
-	return otherwise
+	own         map[string]figures // of each module, where there is no configuration
 }
 
 // rankOf is the rank that the configuration gives a module.
 func (c *config) rankOf(module string) int64 {
+	if c.own != nil {
+		return c.own[module].rank
+	}
 	return int64(c.ranks.find(module, float64(c.rank)))
 }
 
 // scale is s, the factor of a module's product.
 func (c *config) scale(module string) float64 {
+	if c.own != nil {
+		return c.own[module].scale
+	}
 	alpha, r := c.alphas.find(module, c.alpha), float64(c.rankOf(module))
 	switch {
 	case c.method == methodAda && alpha <= 0:
@@ -92,6 +74,22 @@ func (c *config) scale(module string) float64 {
 		return alpha / math.Sqrt(r)
 	}
 	return alpha / r
+}
+
+// source is what gives the ranks, for errors.
+func (c *config) source() string {
+	if c.own != nil {
+		return "the first of them"
+	}
+	return ConfigName
+}
+
+// besides are slots that a module's factors may have beside them, whatever the method.
+func (c *config) besides(slots ...string) []string {
+	if c.own != nil {
+		return append(slots, "alpha", "dora_scale")
+	}
+	return slots
 }
 
 // feedforward reports whether a module's inputs are scaled, by PEFT's rule.
@@ -137,13 +135,19 @@ var residual = []string{"pissa", "corda", "olora", "loftq", "lora_ga"}
 // struct of encoding/json would take "R" for "r".
 type configFields struct {
 	path    string // of the adapter
+	name    string // of what holds them
 	members map[string]json.RawMessage
 	err     error // the first
 }
 
 // parseConfig reads an adapter_config.json; path is the adapter's, for errors.
 func parseConfig(path string, raw []byte) (*config, error) {
-	f := configFields{path: path}
+	return parseConfigNamed(path, ConfigName, raw)
+}
+
+// parseConfigNamed reads a configuration that something else than an adapter_config.json holds.
+func parseConfigNamed(path, name string, raw []byte) (*config, error) {
+	f := configFields{path: path, name: name}
 	if len(raw) > maxConfig {
 		return nil, f.fault(format.KindJSON, "%d bytes are over the limit of %d", len(raw), maxConfig)
 	}
@@ -227,7 +231,7 @@ func (f *configFields) expression(key, text string) *regexp.Regexp {
 
 // fault makes an error about the configuration.
 func (f *configFields) fault(kind format.Kind, detail string, args ...any) error {
-	return &format.Error{Path: f.path, Kind: kind, Detail: ConfigName + ": " + fmt.Sprintf(detail, args...)}
+	return &format.Error{Path: f.path, Kind: kind, Detail: f.name + ": " + fmt.Sprintf(detail, args...)}
 }
 
 // fail keeps the first fault.
@@ -336,49 +340,6 @@ func (f *configFields) number(key string, otherwise float64, read func(string) (
 		f.fail(format.KindType, "%s is %s: %s", key, wrong, f.shown(key))
 	}
 	return x
-}
-
-// patterns reads an object in the order of its members, in which PEFT tries them.
-func (f *configFields) patterns(key string, read func(string) (float64, string)) (list patterns) {
-	raw, given := f.members[key]
-	if !given || string(raw) == "null" {
-		return nil
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		f.fail(format.KindType, "%s is no object: %s", key, f.shown(key))
-		return nil
-	}
-	places := make(map[string]int)
-	for d.More() {
-		token, err := d.Token()
-		name, ok := token.(string)
-		var value json.RawMessage
-		if err != nil || !ok || d.Decode(&value) != nil {
-			f.fail(format.KindJSON, "%s cannot be read", key)
-			return nil
-		}
-		one := f.pattern(key, name, string(value), read)
-		if f.err != nil {
-			return nil
-		}
-		if at, twice := places[name]; twice { // as in Python: the first place, the last value
-			list[at].value = one.value
-			continue
-		}
-		places[name] = len(list)
-		list = append(list, one)
-	}
-	return list
-}
-
-func (f *configFields) pattern(key, name, value string, read func(string) (float64, string)) pattern {
-	x, wrong := read(value)
-	if wrong != "" {
-		f.fail(format.KindType, "%s of %q is %s: %s", key, clip(name), wrong, clip(value))
-		return pattern{}
-	}
-	return pattern{name: name, match: f.expression(key+" of "+strconv.Quote(clip(name)), `^(?:.*\.)?(?:`+name+`)$`), value: x}
 }
 
 // clip shortens what a hostile configuration made long.

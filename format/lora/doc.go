@@ -23,7 +23,11 @@
 //	untie.go      what becomes of a model whose output layer is its embedding
 //
 // What the adapter means is what PEFT's live model computes. Where its merge_and_unload gives another model (tied layers,
-// replicated ones), the live one is right. layout.go knows adapters of other programs by their names, to refuse them.
+// replicated ones), the live one is right.
+//
+// Adapters of diffusion models have no configuration, and are read by [ApplyBare]: in the names of kohya-ss/sd-scripts and of LyCORIS
+// 4.1, which are its authority, or of diffusers 0.42. bare.go says how, houses.go where the parts of a pipeline lie
+// in a base, bare_methods.go what is computed. layout.go knows adapters of other programs by their names, to refuse them.
 //
 // # How it is put together
 //

@@ -16,8 +16,10 @@ import (
 type dora struct {
 	inner     *addition
 	magnitude vector
-	columns   bool // outputs are columns
+	columns   bool  // outputs are columns, or magnitudes are of inputs
+	run       int64 // columns for which one magnitude serves: a kernel's elements
 	outputs   int64
+	eps       float64 // that is added to a norm
 
 	measuring sync.Mutex
 	norms     []float64 // as the result's type has them
@@ -48,7 +50,7 @@ func normalise[T vec.Float](in *scratch[T], d *dora, of *layer, t tile, w []T) e
 	}
 	lo, hi := t.top, t.bottom
 	if d.columns {
-		lo, hi = t.left, t.right
+		lo, hi = t.left/d.run, (t.right+d.run-1)/d.run
 	}
 	by := in.take(hi - lo)
 	if err := read(in.adapter, d.magnitude.tensor, d.magnitude.dtype, by, lo); err != nil {
@@ -59,10 +61,15 @@ func normalise[T vec.Float](in *scratch[T], d *dora, of *layer, t tile, w []T) e
 	}
 	for i := range t.rows() {
 		row := w[i*t.cols():][:t.cols()]
-		if d.columns {
-			vec.Mul(row, row, by)
-		} else {
+		switch {
+		case !d.columns:
 			vec.Scale(row, row, by[i])
+		case d.run == 1:
+			vec.Mul(row, row, by)
+		default:
+			for j := range row {
+				row[j] *= by[(t.left+int64(j))/d.run-lo]
+			}
 		}
 	}
 	return nil
@@ -89,7 +96,7 @@ func measured[T vec.Float](in *scratch[T], d *dora, of *layer) ([]float64, error
 		for i, x := range w {
 			output := t.top + int64(i)/t.cols()
 			if d.columns {
-				output = t.left + int64(i)%t.cols()
+				output = (t.left + int64(i)%t.cols()) / d.run
 			}
 			squares[output] += float64(x) * float64(x)
 		}
@@ -99,7 +106,7 @@ func measured[T vec.Float](in *scratch[T], d *dora, of *layer) ([]float64, error
 		return nil, err
 	}
 	for i, s := range squares {
-		squares[i] = float64(T(math.Sqrt(s)))
+		squares[i] = float64(T(math.Sqrt(s)) + T(d.eps))
 	}
 	d.norms = squares
 	return squares, nil
@@ -117,5 +124,5 @@ func (m *matching) dora(inner *addition, magnitude int, columns bool) delta {
 		m.fault(magnitude, format.KindShape, "magnitudes %v %v for %d outputs", t.DType, t.Shape, outputs)
 		return nil
 	}
-	return &dora{inner: inner, magnitude: vector{magnitude, t.DType}, columns: columns, outputs: outputs}
+	return &dora{inner: inner, magnitude: vector{magnitude, t.DType}, columns: columns, run: 1, outputs: outputs}
 }

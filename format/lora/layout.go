@@ -11,11 +11,11 @@ import (
 // adapterLayout is a way of naming the tensors of adapters.
 type adapterLayout struct {
 	what string // whose it is
-	hint string // what to do with it
+	hint string // what to do with it where weld does not read it
 	name *regexp.Regexp
 }
 
-// peft is the layout that weld reads.
+// peft is the layout that weld reads beside a configuration.
 var peft = adapterLayout{what: "PEFT's layout", name: regexp.MustCompile(`^base_model\.(model\.|vera_[AB])`)}
 
 const (
@@ -26,12 +26,19 @@ const (
 	factorName = `\.(lora_[AB]|lora_(down|up)|lora_embedding_[AB])(\.|$)`
 )
 
-// foreign are the layouts of other programs, the more special first.
+// kohya and diffusers are the layouts that weld reads without a configuration.
+var (
+	kohya = adapterLayout{what: "the layout of kohya-ss/sd-scripts (lora_unet_…, lora_te_…, with .alpha)", name: regexp.MustCompile(
+		`^(lora_(unet|te\d?|transformer|prior_unet|prior_te)_|lycoris_).*\.(lora_(down|up|mid)\.weight|alpha|dora_scale|scale|(hada|lokr|oft|boft|glora|ia3)[\w.]*|diff(_b)?|norm_[wb]|[wb]_norm|on_input|weight|bias)$`)}
+	diffusers = adapterLayout{what: "the layout of diffusers (unet.…, transformer.…, text_encoder.…)", name: regexp.MustCompile(
+		`^(unet|transformer(_\d)?|text_encoder(_\d)?|prior)\..*(\.(lora_[AB]|lora_linear_layer|lora_(down|up)|lora\.(down|up)|alpha|lora_magnitude_vector)(\.|$)|_lora\.(down|up)\.weight$)`)}
+)
+
+// foreign are the layouts of other programs than PEFT, the more special first.
 var foreign = []adapterLayout{
-	{"the layout of kohya-ss/sd-scripts (lora_unet_…, lora_te_…, with .alpha)", fromKohya,
-		regexp.MustCompile(`^(lora_(unet|te\d?|transformer|prior_unet|prior_te)_|lycoris_).*\.(lora_(down|up|mid)\.weight|alpha|dora_scale|scale|(hada|lokr|oft|boft|glora|ia3)[\w.]*|diff(_b)?|norm_[wb]|w_norm|b_norm|on_input|weight|bias)$`)},
+	kohya,
 	{"the layout of ComfyUI (diffusion_model.…)", fromKohya, regexp.MustCompile(`^(diffusion_model|text_encoders|model\.diffusion_model)\..*(\.(lora_[AB]|lora_(down|up)|dora_scale|alpha|diff(_b)?)(\.|$)|\.lokr_|\.hada_)`)},
-	{"the layout of diffusers (unet.…, transformer.…, text_encoder.…)", fromBare, regexp.MustCompile(`^(unet|transformer(_\d)?|text_encoder(_\d)?|prior)\..*(\.(lora_[AB]|lora_linear_layer|lora_(down|up)|lora\.(down|up)|alpha|lora_magnitude_vector)(\.|$)|_lora\.(down|up)\.weight$)`)},
+	diffusers,
 	{"the layout of MLX (lora_a and lora_b)", fromMLX, regexp.MustCompile(`\.(lora_[ab]|m)$`)},
 	{"factors without PEFT's beginning of a name", fromBare, regexp.MustCompile(factorName)},
 }
@@ -61,11 +68,11 @@ func (l adapterLayout) holds(tensors []format.Tensor) bool {
 // adapterName is what only names of adapters have.
 var adapterName = regexp.MustCompile(`base_model\.|lora|lycoris|lokr_|hada_|diffusion_model\.`)
 
-// CheckLayout refuses an adapter that another program than PEFT wrote, and says which; whether
-// one in PEFT's layout can be applied is for [Apply] to say.
+// CheckLayout refuses an adapter in a layout that weld does not read, and says which; whether
+// one in another can be applied is for [Apply] and [ApplyBare] to say.
 func CheckLayout(c format.Checkpoint) error {
 	l, ok := layoutOf(c)
-	if !ok || l.what == peft.what {
+	if !ok || l.hint == "" {
 		return nil
 	}
 	return &format.Error{Path: c.Path(), Kind: format.KindUnsupported, Detail: fmt.Sprintf("an adapter in %s: %s", l.what, l.hint)}

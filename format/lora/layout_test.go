@@ -39,7 +39,11 @@ func TestLayouts(t *testing.T) {
 			t.Errorf("%v: %q %v, want %q", c.names, whose, ok, c.whose)
 		}
 		err := CheckLayout(ck)
-		foreign := c.whose != "" && !strings.HasPrefix(c.whose, "PEFT's")
+		read := c.whose == "kohya-ss/sd-scripts" || c.whose == "diffusers"
+		if Bare(ck) != read {
+			t.Errorf("%v: read without a configuration: %v", c.names, Bare(ck))
+		}
+		foreign := c.whose != "" && !strings.HasPrefix(c.whose, "PEFT's") && !read
 		if (err != nil) != foreign || foreign && (format.KindOf(err) != format.KindUnsupported || !strings.Contains(err.Error(), c.whose)) {
 			t.Errorf("%v: %v", c.names, err)
 		}

@@ -9,7 +9,7 @@ func (m *matching) loha(s *moduleSite) {
 	if has(s.slots, "hada_t1", "hada_t2") {
 		needed = append(needed, "hada_t1", "hada_t2")
 	}
-	if !m.only(s, needed, nil) {
+	if !m.only(s, needed, m.config.besides()) {
 		return
 	}
 	target, size, ok := m.weight(s)
@@ -27,13 +27,13 @@ func (m *matching) loha(s *moduleSite) {
 			return
 		}
 	}
-	m.change(target, s.first, size, &addition{matrix: &hadamard{halves[0], halves[1]}, scale: m.config.scale(s.module)})
+	m.changeBy(s, target, size, &hadamard{halves[0], halves[1]})
 }
 
 // LoKr: W' = W + s·(W₁ ⊗ W₂), each of the two stored as it is or as a product, the second in Tucker form
 // perhaps. A convolution [out, in, …] is the matrix [out, in·…], of which the kernel belongs to W₂.
 func (m *matching) lokr(s *moduleSite) {
-	if !m.only(s, nil, []string{"lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"}) {
+	if !m.only(s, nil, m.config.besides("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")) {
 		return
 	}
 	target, size, ok := m.weight(s)
@@ -53,7 +53,7 @@ func (m *matching) lokr(s *moduleSite) {
 		m.unfit(s, target, k.grid())
 		return
 	}
-	m.change(target, s.first, size, &addition{matrix: k, scale: m.config.scale(s.module)})
+	m.changeBy(s, target, size, k)
 }
 
 // side is one side of a Kronecker product.
@@ -70,7 +70,7 @@ func (m *matching) side(s *moduleSite, slot, core string, kernel int64) (matrix,
 		m.fault(i, format.KindDuplicate, "its factors are there as well")
 		return nil, false
 	}
-	if len(m.shape(i)) == 3 {
+	if len(m.shape(i)) == 3 && m.config.own == nil {
 		// torch.kron of [a, c] and [b, d, k] is [b, a·d, c·k], which PEFT then calls [a·b, c·d, k].
 		m.fault(i, format.KindUnsupported, "a whole lokr_w2 of a convolution in one dimension: PEFT 0.21 multiplies its axes in another order than the weight has them")
 		return nil, false
@@ -93,25 +93,31 @@ func (m *matching) lowRank(s *moduleSite, slotA, slotB, slotCore string, kernel 
 		out, rankA = colsA, rowsA
 	}
 	if rankA != rank || rowsB != rank {
-		m.fault(a, format.KindShape, "factors %v and %v, but %s gives the rank %d", m.shape(a), m.shape(b), ConfigName, rank)
+		m.fault(a, format.KindShape, "factors %v and %v, but %s gives the rank %d", m.shape(a), m.shape(b), m.config.source(), rank)
 		return nil, false
 	}
 	p := &product{size: grid{1, out, colsB}, rank: rank, left: m.positionsFirst(a, rank), right: m.rankFirst(b, colsB)}
 	if !tucker {
 		return p, true
 	}
-	shape := m.shape(t)
+	p.left = m.rankFirst(a, out)
+	return p, m.withCore(p, t, kernel)
+}
+
+// withCore has the right factor of a product multiplied out of a core, tensor t.
+func (m *matching) withCore(p *product, t int, kernel int64) bool {
+	shape, rank := m.shape(t), p.rank
 	if n, fits := format.Elements(shape); !fits || len(shape) < 3 || shape[0] != rank || shape[1] != rank || n != rank*rank*kernel {
 		m.fault(t, format.KindShape, "a core %v for the rank %d and kernels of %d elements", shape, rank, kernel)
-		return nil, false
+		return false
 	}
-	cols, fits := format.Elements([]int64{colsB, kernel})
+	cols, fits := format.Elements([]int64{p.size.cols, kernel})
 	if !fits {
-		m.fault(b, format.KindOverflow, "shape %v for kernels of %d elements", m.shape(b), kernel)
-		return nil, false
+		m.fault(t, format.KindOverflow, "%d columns for kernels of %d elements", p.size.cols, kernel)
+		return false
 	}
-	p.size.cols, p.left, p.core = cols, m.rankFirst(a, out), &core{*m.vector(t), kernel}
-	return p, true
+	p.size.cols, p.core = cols, &core{*m.vector(t), kernel}
+	return true
 }
 
 // kernel is how many elements a kernel of a convolution has; 1 of a linear layer.

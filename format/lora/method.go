@@ -27,6 +27,8 @@ func (m *matching) build(s *moduleSite) {
 		return
 	}
 	switch m.config.method {
+	case "":
+		m.bare(s)
 	case methodLora:
 		m.lora(s)
 	case methodAda:

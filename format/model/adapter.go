@@ -25,7 +25,10 @@ const (
 	pickledFile = "adapter_model.bin"
 )
 
-// openAdapter opens an adapter's tensors and reads its configuration.
+// diffusersFile is the file of diffusers' adapters.
+const diffusersFile = "pytorch_lora_weights.safetensors"
+
+// openAdapter opens an adapter's tensors and reads its configuration; nil is none, for an adapter whose names say everything.
 func openAdapter(name string, how []mmapio.Reading) (c format.Checkpoint, config []byte, err error) {
 	path, err := hub.LocateFolder(name)
 	if err != nil {
@@ -38,6 +41,9 @@ func openAdapter(name string, how []mmapio.Reading) (c format.Checkpoint, config
 	c, err = open.Checkpoint(file, how...)
 	if err != nil {
 		return nil, nil, err
+	}
+	if lora.Bare(c) {
+		return c, nil, nil
 	}
 	if err := lora.CheckLayout(c); err != nil {
 		return nil, nil, errors.Join(err, c.Close())
@@ -66,7 +72,7 @@ func adapterIn(path string) (string, error) {
 	if !info.IsDir() {
 		return path, nil
 	}
-	for _, name := range []string{adapterFile, adapterFile + ".zst", pickledFile} {
+	for _, name := range []string{adapterFile, adapterFile + ".zst", pickledFile, diffusersFile} {
 		if regular(filepath.Join(path, name)) {
 			return filepath.Join(path, name), nil
 		}

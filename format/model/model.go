@@ -92,7 +92,12 @@ func add(c format.Checkpoint, name string, how []mmapio.Reading) (format.Checkpo
 	if err != nil {
 		return nil, err
 	}
-	with, err := lora.Apply(c, adapter, config)
+	var with format.Checkpoint
+	if config == nil {
+		with, err = lora.ApplyBare(c, adapter)
+	} else {
+		with, err = lora.Apply(c, adapter, config)
+	}
 	if err != nil {
 		return nil, errors.Join(err, adapter.Close())
 	}

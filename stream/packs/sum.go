@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"weld/format"
 	"weld/format/hub"
@@ -14,11 +15,12 @@ import (
 	"weld/mmapio"
 )
 
-// sum reads a checkpoint with adapters as the safetensors file that it would be saved as: a header, then the
+// sum reads a checkpoint with adapters, or a component of one, as the safetensors file that it would be saved as: a header, then the
 // tensors in the types that the model has them in, each value rounded once.
 type sum struct {
 	of      format.Checkpoint
 	tensors []format.Tensor // of the file
+	shown   []int           // as which tensor of the checkpoint
 	order   []int           // of their bytes
 	header  *bytes.Reader
 	next    int   // in order
@@ -55,11 +57,28 @@ func (in *packFiles) summed(path string, adapters []string, how mmapio.Reading) 
 	return in.addSum(c)
 }
 
-// addSum adds the tensors as one file.
+// addSum adds the tensors as one file, or as one for each component.
 func (in *packFiles) addSum(c format.Checkpoint) error {
+	parts := format.Parts(c)
+	if len(parts) == 0 {
+		return in.addSumOf(c, "", safetensors.SingleName)
+	}
+	for _, part := range parts {
+		if err := in.addSumOf(c, part.Prefix(), part.Prefix()+part.Stem+".safetensors"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addSumOf adds the tensors whose names have a beginning, without it, as one file.
+func (in *packFiles) addSumOf(c format.Checkpoint, prefix, file string) error {
 	s := &sum{of: c}
-	for _, t := range c.Tensors() {
-		s.tensors = append(s.tensors, format.Tensor{Name: t.Name, DType: t.StoredDType(), Shape: t.Shape})
+	for i, t := range c.Tensors() {
+		if name, ok := strings.CutPrefix(t.Name, prefix); ok {
+			s.tensors = append(s.tensors, format.Tensor{Name: name, DType: t.StoredDType(), Shape: t.Shape})
+			s.shown = append(s.shown, i)
+		}
 	}
 	layout, err := safetensors.NewLayout(s.tensors, map[string]string{"format": "pt"}, math.MaxInt64)
 	if err != nil {
@@ -67,7 +86,7 @@ func (in *packFiles) addSum(c format.Checkpoint) error {
 	}
 	size := layout.Shards[0].HeaderSize
 	s.order, s.header = layout.Order(), bytes.NewReader(layout.Header(0))
-	f := packFile{name: safetensors.SingleName, header: size, pipe: s}
+	f := packFile{name: file, header: size, pipe: s}
 	for _, i := range s.order {
 		f.tensors = append(f.tensors, s.tensors[i])
 		size += s.tensors[i].Bytes()
@@ -91,7 +110,7 @@ func (s *sum) Read(p []byte) (int, error) {
 	i := s.order[s.next]
 	t := s.tensors[i]
 	n := min(int64(len(p)), t.Bytes()-s.at, mmapio.MaxView/8)
-	if t.DType != s.of.Tensors()[i].DType {
+	if t.DType != s.of.Tensors()[s.shown[i]].DType {
 		n -= n % int64(t.DType.Bits()/8)
 	}
 	if n == 0 {
@@ -106,14 +125,14 @@ func (s *sum) Read(p []byte) (int, error) {
 
 // fill reads bytes of a tensor from where the file is, rounded where the checkpoint shows it wider.
 func (s *sum) fill(p []byte, i int) error {
-	t, shown := s.tensors[i], s.of.Tensors()[i].DType
+	t, shown := s.tensors[i], s.of.Tensors()[s.shown[i]].DType
 	off, n := s.at, int64(len(p))
 	elements := int64(0)
 	if t.DType != shown {
 		elements = n * 8 / int64(t.DType.Bits())
 		off, n = off*int64(shown.Bits())/int64(t.DType.Bits()), elements*int64(shown.Bits())/8
 	}
-	view, err := s.of.View(i, off, n)
+	view, err := s.of.View(s.shown[i], off, n)
 	if err != nil {
 		return err
 	}
