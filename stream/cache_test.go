@@ -48,18 +48,19 @@ func TestCacheScales(t *testing.T) {
 		scale        float64 // 0 where there is none
 		note         string
 	}{
-		"two caches":               {linear(a, b), cached, 0.25, "2 in all) are carried as they are"},
+		"two caches":               {linear(a, b), cached, 0.25, "carried as they are"},
 		"a model without":          {linear(b, none), cached, 0.75, "carried as they are"},
 		"a plain model":            {linear(b, half), cached, 0.75, "carried as they are"},
 		"missing ones dropped":     {linear(b, half) + "missing: drop\n", cached, 0.75, "carried as they are"},
 		"a base without":           {"merge_method: task_arithmetic\nbase_model: " + none + "\nmodels: [{model: " + a + "}]\n", codedConfig, 0, "left out, since"},
 		"a plain base":             {"merge_method: task_arithmetic\nbase_model: " + half + "\nmodels: [{model: " + a + "}]\n", `{"num_hidden_layers": 1}`, 0, "left out, since"},
-		"plain values":             {linear(a, b) + "quantize: none\n", "", 0, "2 in all) are left out"},
+		"plain values":             {linear(a, b) + "quantize: none\n", "", 0, "are left out"},
 		"plain values of one":      {"merge_method: passthrough\nquantize: none\nmodels: [{model: " + a + "}]\n", "", 0, "are left out"},
 		"a type":                   {linear(a, b) + "out_dtype: float32\n", "", 0, "are left out"},
 		"a copy":                   {"merge_method: passthrough\nmodels: [{model: " + a + "}]\n", cached, 0.25, ""},
 		"nothing but a cache":      {linear(of, half), only, 0.5, "carried as they are"},
 		"nothing but one, plainly": {linear(of, half) + "quantize: none\n", "", 0, "are left out"},
+		"another scheme":           {linear(a, b) + "quantize: fp8_block\n", "another", 0, "are left out"},
 		"slices with another": {"merge_method: linear\nslices:\n- sources: [{model: " + of + ", layer_range: [0, 1], parameters: {weight: 0.5}}]\n- sources: [{model: " + half + ", layer_range: [0, 1], parameters: {weight: 0.5}}]\n",
 			"", 0, "are left out"},
 		"slices": {"merge_method: linear\nslices:\n- sources: [{model: " + b + ", layer_range: [0, 1], parameters: {weight: 0.5}}, {model: " + a + ", layer_range: [0, 1], parameters: {weight: 0.5}}]\n",
@@ -92,9 +93,41 @@ func TestCacheScales(t *testing.T) {
 				t.Errorf("%v", merged)
 			}
 			switch config := string(read(t, filepath.Join(out, "config.json"))); {
+			case c.config == "another":
+				if !strings.Contains(config, "quantization_config") || strings.Contains(config, "kv_cache") {
+					t.Errorf("config.json is %s", config)
+				}
 			case c.config == "" && strings.Contains(config, "quantization_config"), c.config != "" && config != c.config:
 				t.Errorf("config.json is %s", config)
 			}
 		})
+	}
+}
+
+// In a stack, layers have the scales of the models that they are from, under their new numbers.
+func TestCacheScalesOfSlices(t *testing.T) {
+	cached := strings.Replace(codedConfig, `"fp8",`, `"fp8", "kv_cache_scheme": "static",`, 1)
+	dir := t.TempDir()
+	a := saveCached(t, filepath.Join(dir, "a"), cached, withCache(codedModel(1), 0.25))
+	b := saveCached(t, filepath.Join(dir, "b"), cached, withCache(codedModel(2), 0.75))
+	out := filepath.Join(dir, "out")
+	p, err := planText("merge_method: linear\nslices:\n- sources: [{model: "+a+", layer_range: [0, 1], parameters: {weight: 0.5}}]\n- sources: [{model: "+b+", layer_range: [0, 1], parameters: {weight: 0.5}}]\n", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if _, err := p.Merge(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	merged, _ := load(t, read(t, filepath.Join(out, "model.safetensors")))
+	for name, want := range map[string]float64{keyScale: 0.25, strings.Replace(keyScale, "layers.0", "layers.1", 1): 0.75} {
+		if x := merged.find(name); x == nil || !bytes.Equal(x.data, floats(name, format.F32, []float64{want}).data) {
+			t.Errorf("%s is %v", name, x)
+		}
+	}
+	for _, from := range []string{a, b} {
+		if !slices.ContainsFunc(p.Notes, func(n string) bool { return strings.HasPrefix(n, from+": scales of its key-value cache are carried") }) {
+			t.Errorf("%s: %q", from, p.Notes)
+		}
 	}
 }

@@ -8,23 +8,29 @@ import "slices"
 // settleCache leaves scales of a cache out of an output whose configuration does not speak of them, and says what became of them.
 func (p *planner) settleCache() {
 	calibrated := func(t Tensor) bool { return t.Calibrated }
-	i := slices.IndexFunc(p.Tensors, calibrated)
-	if i < 0 {
+	if !slices.ContainsFunc(p.Tensors, calibrated) {
 		return
 	}
-	from, name, before := p.Tensors[i].From.Path, p.Tensors[i].Name, len(p.Tensors)
-	if p.caches = p.keepsCache(); !p.caches {
-		p.Tensors = slices.DeleteFunc(p.Tensors, calibrated)
-		p.note("%s: scales of a key-value cache (%q, %d in all) are left out of the output: its configuration does not speak of such a cache", from, name, before-len(p.Tensors))
-		return
-	}
-	n := 0
-	for _, t := range p.Tensors {
-		if t.Calibrated {
-			n++
+	p.caches = p.keepsCache()
+	for i := range p.Opened {
+		in := &p.Opened[i]
+		var names []string
+		for j := range p.Tensors {
+			if t := &p.Tensors[j]; t.Calibrated && t.From == in {
+				names = append(names, t.Name)
+			}
+		}
+		switch {
+		case len(names) == 0:
+		case p.caches:
+			p.note("%s: scales of its key-value cache are carried as they are, whatever other models have: they were calibrated for that model; calibrate them anew if the output is to be served with such a cache: %s", in.Path, fewNames(names))
+		default:
+			p.note("%s: scales of a key-value cache are left out of the output, whose configuration does not speak of such a cache: %s", in.Path, fewNames(names))
 		}
 	}
-	p.note("%s: scales of its key-value cache (%q, %d in all) are carried as they are, whatever other models have: they were calibrated for that model; calibrate them anew if the output is to be served with such a cache", from, name, n)
+	if !p.caches {
+		p.Tensors = slices.DeleteFunc(p.Tensors, calibrated)
+	}
 }
 
 // keepsCache reports whether the output has the scales of the reference's cache: it is stored as that is, and so are all that its tensors come from.
