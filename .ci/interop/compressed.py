@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import json
+import tempfile
 import warnings
 from typing import NamedTuple
 
@@ -33,17 +35,33 @@ SCHEMES = {
     "nvfp4": Scheme({"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16, "scale_dtype": torch.float8_e4m3fn}, narrow=True),
 }
 
+# Those that weld stores any model in, by their names there: the library's presets of compressed_tensors/quantization/quant_scheme.py.
+NAMED = {
+    "fp8_channel": SCHEMES["fp8"],  # FP8_DYNAMIC
+    "fp8_tensor": Scheme({"num_bits": 8, "type": "float"}, activations=True),
+    "int8_channel": SCHEMES["int8"],  # INT8
+    "int8_group": Scheme({"num_bits": 8, "strategy": "group", "group_size": 128}),  # W8A16, but for channels
+    "int4_group": Scheme({"num_bits": 4, "strategy": "group", "group_size": 128}),  # W4A16
+    "mxfp8": SCHEMES["mxfp8"],  # MXFP8A16
+    "mxfp6": SCHEMES["mxfp6"],
+    "mxfp4": SCHEMES["mxfp4"],  # MXFP4A16
+    "nvfp4": SCHEMES["nvfp4"],  # NVFP4A16
+}
+ALL = SCHEMES | NAMED
+
 
 def llama(seed):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    return LlamaForCausalLM(LlamaConfig(vocab_size=32, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+    return LlamaForCausalLM(LlamaConfig(vocab_size=32, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
                                         num_key_value_heads=2, tie_word_embeddings=False, max_position_embeddings=64))
 
 
 def extremes(w, args):
     """The least and the greatest value of every block that has a scale; its sizes divide the weight."""
+    if args.strategy == "tensor":
+        return w.amin().reshape(1), w.amax().reshape(1)
     if args.strategy == "channel":
         return w.amin(-1, keepdim=True), w.amax(-1, keepdim=True)
     if args.strategy == "block":
@@ -65,8 +83,8 @@ def compress(model, name, reference={}):
     from compressed_tensors.quantization import QuantizationArgs, QuantizationConfig, QuantizationScheme, apply_quantization_config
     from compressed_tensors.quantization.utils import calculate_qparams, generate_gparam
 
-    args = QuantizationArgs(**SCHEMES[name].weights)
-    inputs = QuantizationArgs(num_bits=8, type=args.type, strategy="token", dynamic=True) if SCHEMES[name].activations else None
+    args = QuantizationArgs(**ALL[name].weights)
+    inputs = QuantizationArgs(num_bits=8, type=args.type, strategy="token", dynamic=True) if ALL[name].activations else None
     scheme = QuantizationScheme(targets=["Linear"], weights=args, input_activations=inputs)
     apply_quantization_config(model, QuantizationConfig(config_groups={"group_0": scheme}, ignore=["lm_head"]), show_progress=False)
     for module, layer in model.named_modules():
@@ -91,12 +109,16 @@ def save_model(path, seed, name):
     return load_file(path / "model.safetensors")
 
 
-def stored(values, name, reference):
-    """What the library stores of a model's values, in the place of a model that it stored."""
+def stored(values, name, reference={}):
+    """What the library stores of a model's values, perhaps in the place of a model that it stored, and says of it in config.json."""
     model = llama(0)
     model.load_state_dict(values)
-    compress(model, name, reference)
-    return {k: v.clone() for k, v in model.state_dict().items()}
+    compressor = compress(model, name, reference)
+    with tempfile.TemporaryDirectory() as path:
+        compressor.update_config(path)
+        with open(path + "/config.json") as f:
+            config = json.load(f)["quantization_config"]
+    return {k: v.clone() for k, v in model.state_dict().items()}, config
 
 
 def same_codes(got, want):

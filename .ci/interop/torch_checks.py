@@ -1,5 +1,7 @@
 """The checks that need torch and transformers: what users load weld's output with."""
 
+import itertools
+import json
 import os
 import pathlib
 import re
@@ -299,19 +301,77 @@ def compressed_scheme(weld, name):
     out = weld.merge("--method", "linear", *args, out="")
     merged = safetensors.torch.load_file(out / "model.safetensors")
     values = {k: 0.25 * x + 0.75 * b[k] for k, x in a.items()}
-    want = compressed.stored(values, name, first)
-    expect(set(merged) == set(want) == set(first), f"{name}: tensors {sorted(set(merged) ^ set(want))}")
-    for k, x in merged.items():
-        got, by_library = x, want[k]
+    want, _ = compressed.stored(values, name, first)
+    expect(set(first) == set(want), f"{name}: tensors {sorted(set(first) ^ set(want))}")
+    same_tensors(merged, want, values, name)
+    compressed_values(out, decoded(weld, out), name)
+
+
+def same_tensors(got, want, values, name):
+    """Whether weld stores of values what the library does, by a scheme. Of MXFP8, the library takes twice the scale that some blocks need."""
+    expect(set(got) == set(want), f"{name}: tensors {sorted(set(got) ^ set(want))}")
+    for k, x in got.items():
+        y = want[k]
         if name == "mxfp8" and k + "_scale" in want:
             kept = ~compressed.widened(values[k])
-            got, by_library = (y.view(torch.uint8).unflatten(-1, (-1, 32))[kept] for y in (got, by_library))
+            x, y = (z.view(torch.uint8).unflatten(-1, (-1, 32))[kept] for z in (x, y))
         elif name == "mxfp8" and k.endswith("_scale"):
             kept = ~compressed.widened(values[k.removesuffix("_scale")])
-            expect(torch.equal(x[~kept] + 1, want[k][~kept]), f"{name}: the scales of {k} that were twice as large are other ones")
-            got, by_library = got[kept], by_library[kept]
-        expect(compressed.same_codes(got, by_library), f"{name}: the library stores another {k}")
-    compressed_values(out, decoded(weld, out), name)
+            expect(torch.equal(x[~kept] + 1, y[~kept]), f"{name}: the scales of {k} that were twice as large are other ones")
+            x, y = x[kept], y[kept]
+        expect(compressed.same_codes(x, y), f"{name}: the library stores another {k}")
+
+
+def named_schemes(weld):
+    """A plain model stored in a scheme by its name is what compressed-tensors makes of it, configuration and all, and has the same values in transformers."""
+    try:
+        import compressed_tensors  # noqa: F401
+    except ImportError as error:
+        raise Skipped(str(error)) from None
+    plain = weld.place("-plain")
+    compressed.llama(1).save_pretrained(plain)
+    values = safetensors.torch.load_file(plain / "model.safetensors")
+    for name in compressed.NAMED:
+        out = weld.place("-" + name)
+        weld.run("convert", plain, out, "--quantize", name, "--quiet")
+        want, config = compressed.stored(values, name)
+        same_tensors(safetensors.torch.load_file(out / "model.safetensors"), want, values, name)
+        said = json.loads((out / "config.json").read_text())
+        expect(said.pop("quantization_config") == config, f"{name}: {(out / 'config.json').read_text()}\nand not\n{config}")
+        expect(said == json.loads((plain / "config.json").read_text()), f"{name}: the rest of config.json is another")
+        compressed_values(out, decoded(weld, out), name)
+    named_blocks(weld)
+    return ", ".join([*compressed.NAMED, "fp8_block"])
+
+
+def named_blocks(weld):
+    """The same of FP8 in blocks, and FineGrainedFP8Config, of models of two kinds and types."""
+    for kind, dtype in itertools.product(fp8.KINDS, (torch.float32, torch.bfloat16)):
+        plain, out, back = weld.place("-plain-" + kind), weld.place("-fp8_block-" + kind), weld.place("-back-" + kind)
+        fp8.KINDS[kind](1).to(dtype).save_pretrained(plain)
+        weld.run("convert", plain, out, "--quantize", "fp8_block", "--quiet")
+        tensors = safetensors.torch.load_file(out / "model.safetensors")
+        coded = set()
+        for name, x in safetensors.torch.load_file(plain / "model.safetensors").items():
+            if name + "_scale_inv" not in tensors:
+                expect(torch.equal(tensors[name], x), f"{kind}: {name}")
+                continue
+            coded.add(name.removesuffix(".weight"))
+            codes, scales = fp8.quantize(x.float())
+            expect(torch.equal(tensors[name].view(torch.uint8), codes.view(torch.uint8)) and torch.equal(tensors[name + "_scale_inv"], scales), f"{kind}: {name}")
+            theirs, their_scales = fp8.quantized_by_transformers(x)
+            expect(torch.allclose(scales, their_scales, rtol=2**-22), f"{kind}: {name}: transformers makes other scales")
+            expect(fp8.as_near(x.float(), scales, codes, theirs), f"{kind}: {name}: transformers makes codes that are nearer, or further")
+        expect(fp8.converted(out) == {re.sub(r"(\.experts)\..*", r"\1", name) for name in coded}, f"{kind}: transformers takes other modules for codes than {sorted(coded)}")
+        weld.run("convert", out, back, "--quantize", "none", "--dtype", "float32", "--quiet")
+        state, info = fp8.loaded(out)
+        expect(not info, f"{kind}: transformers: {info}")
+        model, info = compressed.from_pretrained(back)
+        expect(not info, f"{kind}: transformers: {info}")
+        want = model.state_dict()
+        expect(set(state) == set(want), f"{kind}: {sorted(set(state) ^ set(want))}")
+        for name, x in want.items():
+            expect(torch.equal(state[name], x), f"{kind}: transformers decodes another {name}")
 
 
 def decoded(weld, path):
@@ -321,7 +381,7 @@ def decoded(weld, path):
 
 def compressed_values(path, values, name):
     """transformers loads a checkpoint of compressed-tensors with these values, and computes what a plain model of them does."""
-    scheme = compressed.SCHEMES[name]
+    scheme = compressed.ALL[name]
     model, info = compressed.loaded(path, dequantize=True)
     expect(not info, f"{name}: transformers: {info}")
     state = model.state_dict()
@@ -436,6 +496,6 @@ def hub_environment(weld):
 
 CHECKS = [
     torch_load_file, *torch_files.CHECKS, hub_environment,
-    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models,
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models, named_schemes,
                               gpt_oss_models, bitsandbytes_models, torchao_models)),
 ]

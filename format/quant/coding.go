@@ -21,6 +21,7 @@ type coding struct {
 	zeros     *zeroCoding   // nil where values are codes × scale
 	turned    *turnedCoding // nil where codes lie as values do; else codes is nil
 	inBlocks  *blocks       // nil where scales lie beside codes; else nothing else is there but the shapes
+	ofZeros   []byte        // the scale of a block of nothing but zeros, whatever it is read as; nil for 1
 }
 
 // codeWriter writes one kind of codes, in rows that begin on a byte each.
@@ -191,6 +192,10 @@ func (c *coding) stored(lo, hi int64) (off, n int64) { return c.codes.stored(lo,
 
 // factorsOf stores the scale of a block by its extremes.
 func (c *coding) factorsOf(dst []byte, x extremes, global float32) (f factors, err error) {
+	if c.ofZeros != nil && x.largest() == 0 {
+		copy(dst, c.ofZeros)
+		return factors{scale: 1}, nil
+	}
 	switch {
 	case c.level != nil:
 		f.scale = c.level.scale(dst, x.largest(), global)

@@ -76,17 +76,23 @@ func (p parts) made() (list []int) {
 
 // Keep has blocks whose values are those of a weight that is stored in the same way keep its bytes. It reports whether it is.
 func (e *Encoding) Keep(of *Encoding) bool {
-	scales, others := &e.Companions[0], &of.Companions[0]
-	same := of.reference != nil && e.Like(of) && e.scaleType == of.scaleType && scales.DType == others.DType && scales.Elements() == others.Elements()
-	if same {
-		e.reference = &reference{view: of.reference.view, weight: of.reference.weight, parts: of.reference.parts}
+	if of.reference == nil || !e.Like(of) || e.scaleType != of.scaleType {
+		return false
 	}
-	return same
+	scales, others := &e.Companions[0], &of.Companions[0]
+	if scales.DType != others.DType || scales.Elements() != others.Elements() {
+		return false
+	}
+	e.reference = &reference{view: of.reference.view, weight: of.reference.weight, parts: of.reference.parts}
+	return true
 }
 
 // Like reports whether two encodings of weights of one shape are of one scheme: codes and scales have the same names and codes, and blocks are of one size. Scales may
 // be floats of different types.
 func (e *Encoding) Like(x *Encoding) bool {
+	if x.coding.inBlocks != nil { // without companions
+		return false
+	}
 	ending := func(t format.Tensor) string { return t.Name[strings.LastIndexByte(t.Name, '.')+1:] }
 	alike := func(t, u format.Tensor) bool { return ending(t) == ending(u) }
 	of, block := e.blocks()

@@ -187,5 +187,25 @@ func (n *Named) Encoding(t format.Tensor) (*Encoding, bool) {
 		e.Companions = append(e.Companions, format.Tensor{Name: module + "weight_shape", DType: format.I64, Shape: []int64{2}})
 		e.given = [][]byte{binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(of.rows)), uint64(of.cols))}
 	}
+	if n.level == nil && n.args.Format != "" {
+		e.ofZeros = scaleOfZeros(as)
+	}
 	return e, e.encodable()
+}
+
+// scaleOfZeros is what compressed-tensors has for a block of nothing but zeros: the least power of two, or the difference between 1 and the next number
+// (calculate_qparams).
+func scaleOfZeros(d format.DType) []byte {
+	least := float32(0x1p-23)
+	switch d {
+	case format.F8E8M0:
+		return []byte{0}
+	case format.BF16:
+		least = 0x1p-7
+	case format.F16:
+		least = 0x1p-10
+	}
+	data := make([]byte, d.Bits()/8)
+	format.Encode(d, data, []float32{least})
+	return data
 }

@@ -20,7 +20,7 @@ var (
 	otherModules = regexp.MustCompile(`embed|norm|conv|bias|vision|visual|image|audio|speech`) // anywhere in a part
 	neverCoded   = []string{
 		"wte", "wpe", "head", // embeddings, output layers
-		"gate", "router", // of experts, whose choice is never rounded
+		"gate", "router", "ffn_gate_inp", "ffn_gate_inp_shexp", // of experts, whose choice is never rounded
 		"vit", "vpm", "apm", "resampler", // towers
 		"eh_proj", "weights_proj", // DeepSeek's: vLLM has them plain
 	}
