@@ -62,7 +62,13 @@ func (d *Decoder) sparse(dst []byte, s shape, p *payloadReader) error {
 
 // place puts elements where the mask says.
 func place(dst, others, mask []byte, w int) {
-	if w == 2 { // as most have
+	switch w { // as most have
+	case 1:
+		for i := range ofMask(mask) {
+			dst[i], others = others[0], others[1:]
+		}
+		return
+	case 2:
 		for i := range ofMask(mask) {
 			copy(dst[2*i:2*i+2], others)
 			others = others[2:]

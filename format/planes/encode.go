@@ -150,7 +150,7 @@ func (e *Encoder) sparse(dst []byte, s shape, content []byte) []byte {
 func (e *Encoder) mostly(dst, src []byte, value byte) []byte {
 	mask := grown(&e.flags, (len(src)+7)/8)
 	others := grown(&e.rare, len(src))
-	n := maskBytes(mask, others, src, value)
+	n := maskBytes(mask, others, src, nil, value)
 	dst = append(dst, value)
 	dst = e.simplePlane(dst, mask)
 	return e.simplePlane(dst, others[:n])
@@ -344,8 +344,11 @@ func transform(values, content, base []byte, w int, c Coding) {
 	case c == Xor:
 		subtle.XORBytes(values, content, base)
 		return
+	case w == 1:
+		laneBytes.differences(values, content, base)
+		return
 	case w == 2:
-		differences(values, content, base)
+		laneWords.differences(values, content, base)
 		return
 	}
 	shift := 64 - 8*w
@@ -361,8 +364,11 @@ func restore(content, values, base []byte, w int, c Coding) {
 	case c == Xor:
 		subtle.XORBytes(content, values, base)
 		return
+	case w == 1:
+		laneBytes.undo(content, values, base)
+		return
 	case w == 2:
-		undo(content, values, base)
+		laneWords.undo(content, values, base)
 		return
 	}
 	for at := 0; at < len(values); at += w {

@@ -5,30 +5,40 @@ import (
 	"math/bits"
 )
 
-// Four elements of two bytes are worked on at once, as lanes of a word.
-const (
-	laneSigns = 0x8000800080008000 // the upper bit of each lane
-	laneUnits = 0x0001000100010001 // the lower
+// lanes are elements of one or two bytes that are worked on at once, in a word.
+type lanes struct {
+	signs uint64 // the upper bit of each lane
+	units uint64 // the lower
+	all   uint64 // a lane of ones
+	top   uint   // the number of a lane's upper bit
+}
+
+var (
+	laneBytes = lanes{0x80 * bytesUnits, bytesUnits, 0xff, 7}
+	laneWords = lanes{laneSigns, 0x0001000100010001, 0xffff, 15}
 )
 
-// lanesSub is a − b in each lane.
-func lanesSub(a, b uint64) uint64 {
-	return ((a | laneSigns) - (b &^ laneSigns)) ^ ((a ^ ^b) & laneSigns)
+// laneSigns are those of words.
+const laneSigns = 0x8000800080008000
+
+// sub is a − b in each lane.
+func (l lanes) sub(a, b uint64) uint64 {
+	return ((a | l.signs) - (b &^ l.signs)) ^ ((a ^ ^b) & l.signs)
 }
 
-// lanesAdd is a + b in each lane.
-func lanesAdd(a, b uint64) uint64 {
-	return ((a &^ laneSigns) + (b &^ laneSigns)) ^ ((a ^ b) & laneSigns)
+// add is a + b in each lane.
+func (l lanes) add(a, b uint64) uint64 {
+	return ((a &^ l.signs) + (b &^ l.signs)) ^ ((a ^ b) & l.signs)
 }
 
-// lanesFold turns small numbers of either sign into small ones without: 0, −1, 1, −2 into 0, 1, 2, 3.
-func lanesFold(d uint64) uint64 {
-	return (d&^laneSigns)<<1 ^ (d&laneSigns)>>15*0xffff
+// fold turns small numbers of either sign into small ones without: 0, −1, 1, −2 into 0, 1, 2, 3.
+func (l lanes) fold(d uint64) uint64 {
+	return (d&^l.signs)<<1 ^ (d&l.signs)>>(l.top&63)*l.all
 }
 
-// lanesUnfold is the inverse of lanesFold.
-func lanesUnfold(z uint64) uint64 {
-	return z>>1&^laneSigns ^ z&laneUnits*0xffff
+// unfold is the inverse of fold.
+func (l lanes) unfold(z uint64) uint64 {
+	return z>>1&^l.signs ^ z&l.units*l.all
 }
 
 // lanesSet has a bit for each lane that is not 0.
@@ -49,30 +59,43 @@ func bytesSet(x uint64) uint64 {
 
 // differences sets values to the folded differences of content and base; all have the same length, of whole
 // elements.
-func differences(values, content, base []byte) {
+func (l lanes) differences(values, content, base []byte) {
 	le := binary.LittleEndian
 	base, values = base[:len(content)], values[:len(content)]
 	at := 0
 	for ; at+8 <= len(content); at += 8 {
-		le.PutUint64(values[at:at+8], lanesFold(lanesSub(le.Uint64(content[at:at+8]), le.Uint64(base[at:at+8]))))
+		le.PutUint64(values[at:at+8], l.fold(l.sub(le.Uint64(content[at:at+8]), le.Uint64(base[at:at+8]))))
 	}
-	for ; at+2 <= len(content); at += 2 {
-		d := lanesSub(uint64(le.Uint16(content[at:])), uint64(le.Uint16(base[at:])))
-		le.PutUint16(values[at:], uint16(lanesFold(d)))
+	if at < len(content) {
+		putRest(values[at:], l.fold(l.sub(rest(content[at:]), rest(base[at:]))))
 	}
 }
 
 // undo is the inverse of differences.
-func undo(content, values, base []byte) {
+func (l lanes) undo(content, values, base []byte) {
 	le := binary.LittleEndian
 	base, content = base[:len(values)], content[:len(values)]
 	at := 0
 	for ; at+8 <= len(values); at += 8 {
-		le.PutUint64(content[at:at+8], lanesAdd(le.Uint64(base[at:at+8]), lanesUnfold(le.Uint64(values[at:at+8]))))
+		le.PutUint64(content[at:at+8], l.add(le.Uint64(base[at:at+8]), l.unfold(le.Uint64(values[at:at+8]))))
 	}
-	for ; at+2 <= len(values); at += 2 {
-		x := lanesAdd(uint64(le.Uint16(base[at:])), lanesUnfold(uint64(le.Uint16(values[at:]))))
-		le.PutUint16(content[at:], uint16(x))
+	if at < len(values) {
+		putRest(content[at:], l.add(rest(base[at:]), l.unfold(rest(values[at:]))))
+	}
+}
+
+// rest is a word of fewer than eight bytes, and zeros.
+func rest(p []byte) (x uint64) {
+	for i, b := range p {
+		x |= uint64(b) << (8 * i)
+	}
+	return x
+}
+
+// putRest is the inverse of rest.
+func putRest(p []byte, x uint64) {
+	for i := range p {
+		p[i] = byte(x >> (8 * i))
 	}
 }
 

@@ -19,37 +19,47 @@ func TestLanes(t *testing.T) {
 	}
 	for n := range 70 {
 		for _, share := range []float64{0, 0.1, 0.5, 1} {
-			base, src := some(2*n), some(2*n)
-			for i := range n {
-				if r.Float64() >= share {
-					copy(src[2*i:2*i+2], base[2*i:])
-				} else if r.Float64() < 0.3 {
-					src[2*i] = base[2*i] // one of two bytes differs
+			for _, w := range []int{1, 2} {
+				base, src := some(w*n), some(w*n)
+				for i := range n {
+					if r.Float64() >= share {
+						copy(src[w*i:w*i+w], base[w*i:])
+					} else if r.Float64() < 0.3 && w > 1 {
+						src[w*i] = base[w*i] // one of two bytes differs
+					}
 				}
+				checkLanes(t, fmt.Sprintf("%d elements of %d bytes, %v differ", n, w, share), w, src, base)
 			}
-			name := fmt.Sprintf("%d elements, %v differ", n, share)
-			values, back := make([]byte, 2*n), make([]byte, 2*n)
-			differences(values, src, base)
-			for i := range n {
-				d := int64(int16(word(src[2*i:], 2) - word(base[2*i:], 2)))
-				if want := uint64(uint16(d<<1 ^ d>>63)); word(values[2*i:], 2) != want {
-					t.Fatalf("%s: difference %d is %x, want %x", name, i, word(values[2*i:], 2), want)
-				}
-			}
-			if undo(back, values, base); !bytes.Equal(back, src) {
-				t.Fatalf("%s: not restored", name)
-			}
-			checkMask(t, name, src, base, 2, func(mask, others []byte) int { return maskElements(mask, others, src, base, 2) })
-			checkMask(t, name+" from 0", values, make([]byte, 2*n), 2, func(mask, others []byte) int { return maskElements(mask, others, values, nil, 2) })
 			const value = 0x80
+			values := some(2 * n)
 			for i := range values {
 				if r.Float64() >= share {
 					values[i] = value
 				}
 			}
-			checkMask(t, name+" from a byte", values, bytes.Repeat([]byte{value}, 2*n), 1, func(mask, others []byte) int { return maskBytes(mask, others, values, value) })
+			checkMask(t, fmt.Sprintf("%d from a byte, %v differ", 2*n, share), values, bytes.Repeat([]byte{value}, 2*n), 1, func(mask, others []byte) int { return maskBytes(mask, others, values, nil, value) })
 		}
 	}
+}
+
+// checkLanes compares what becomes of elements of w bytes.
+func checkLanes(t *testing.T, name string, w int, src, base []byte) {
+	t.Helper()
+	n := len(src) / w
+	values, back := make([]byte, len(src)), make([]byte, len(src))
+	transform(values, src, base, w, Difference)
+	for i := range n {
+		shift := 64 - 8*w
+		d := int64((word(src[w*i:], w)-word(base[w*i:], w))<<shift) >> shift
+		if want := uint64(d<<1^d>>63) << shift >> shift; word(values[w*i:], w) != want {
+			t.Fatalf("%s: difference %d is %x, want %x", name, i, word(values[w*i:], w), want)
+		}
+	}
+	if restore(back, values, base, w, Difference); !bytes.Equal(back, src) {
+		t.Fatalf("%s: not restored", name)
+	}
+	checkMask(t, name, src, base, w, func(mask, others []byte) int { return maskElements(mask, others, src, base, w) })
+	checkMask(t, name+" from 0", values, make([]byte, len(src)), w, func(mask, others []byte) int { return maskElements(mask, others, values, nil, w) })
 }
 
 // checkMask demands the mask and the elements of w bytes that differ from the base.
