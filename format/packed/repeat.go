@@ -26,18 +26,31 @@ func (x *index) origin(r record, payload []byte) (i int, fault string) {
 		return 0, fmt.Sprintf("a repeated block of %d bytes", len(payload))
 	}
 	at := int64(binary.LittleEndian.Uint64(payload))
+	i, begins := x.blockAt(at)
+	switch {
+	case at >= r.offset || !begins:
+		return 0, fmt.Sprintf("it repeats byte %d of the content, where no earlier block begins", at)
+	case x.cuts[i]-at != int64(r.content) || x.blocks[i].elem != r.elem || x.blocks[i].coding == repeated || x.blocks[i].place < 0:
+		return 0, fmt.Sprintf("it repeats the block at byte %d of the content, which is another one or lost", at)
+	}
+	return i, ""
+}
+
+// blockAt finds the block that begins at an offset in the content.
+func (x *index) blockAt(at int64) (i int, begins bool) {
 	i = sort.Search(len(x.cuts), func(i int) bool { return x.cuts[i] > at })
 	begin := int64(0)
 	if i > 0 && i < len(x.cuts) {
 		begin = x.cuts[i-1]
 	}
-	switch {
-	case at < 0 || at >= r.offset || i == len(x.cuts) || begin != at:
-		return 0, fmt.Sprintf("it repeats byte %d of the content, where no earlier block begins", at)
-	case x.cuts[i]-begin != int64(r.content) || x.blocks[i].elem != r.elem || x.blocks[i].coding == repeated || x.blocks[i].place < 0:
-		return 0, fmt.Sprintf("it repeats the block at byte %d of the content, which is another one or lost", at)
+	return i, i < len(x.cuts) && begin == at
+}
+
+// likeOrigin gives a repeated block the element type of the one that it repeats: which was chosen by its content.
+func (x *index) likeOrigin(r *record, payload []byte) {
+	if i, begins := x.blockAt(int64(binary.LittleEndian.Uint64(payload))); begins {
+		r.elem = x.blocks[i].elem
 	}
-	return i, ""
 }
 
 // HeaderSize is how many bytes [MayRepeat] looks at.

@@ -158,7 +158,8 @@ func (w *Writer) encode(i int, offset int64, content, buffer []byte) ([]byte, er
 	w.mu.Unlock()
 	encoder := w.spare.Get().(*planes.Encoder)
 	defer w.spare.Put(encoder)
-	r := record{tag: tagData, offset: offset, content: uint32(len(content)), elem: kind}
+	dtype := planes.Elements(elementType(kind), content)
+	r := record{tag: tagData, offset: offset, content: uint32(len(content)), elem: elementCodes[dtype]}
 	at := len(buffer)
 	buffer = append(buffer, make([]byte, recordSize)...)
 	var base mmapio.View
@@ -171,9 +172,9 @@ func (w *Writer) encode(i int, offset int64, content, buffer []byte) ([]byte, er
 	}
 	err := mmapio.Guard([]mmapio.View{base}, func() error {
 		if len(base.Data) > 0 {
-			buffer, r.coding = encoder.AppendRelative(buffer, elementType(kind), content, base.Data)
+			buffer, r.coding = encoder.AppendRelative(buffer, dtype, content, base.Data)
 		} else {
-			buffer, r.coding = encoder.Append(buffer, elementType(kind), content)
+			buffer, r.coding = encoder.Append(buffer, dtype, content)
 		}
 		return nil
 	})
@@ -189,6 +190,10 @@ func (w *Writer) encode(i int, offset int64, content, buffer []byte) ([]byte, er
 // put appends a block's record, after those of the files that begin with it.
 func (w *Writer) put(_ int, _ int64, coded []byte) error {
 	r, _ := parseRecord(coded)
+	if r.coding == repeated {
+		w.index.likeOrigin(&r, coded[recordSize:])
+		r.put(coded)
+	}
 	if err := w.announce(r.offset); err != nil {
 		return err
 	}

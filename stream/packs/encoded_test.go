@@ -280,6 +280,29 @@ func TestCodesInEveryContainer(t *testing.T) {
 	}
 }
 
+// Codes in words that come twice are stored once, though their blocks are of another type than their tensors.
+func TestCodesComeTwice(t *testing.T) {
+	dir := t.TempDir()
+	s := codedScheme{config: "{}"}
+	for range 3 {
+		s.layers = append(s.layers, []codedPart{{".weight_packed", format.I32, []int64{1500, 400}, func(_ *rand.Rand, data []byte) { nibbles(rand.New(rand.NewPCG(1, 2)), data) }}})
+	}
+	model, pack := s.model(t, filepath.Join(dir, "model"), 1), filepath.Join(dir, "one.weld")
+	if _, err := Pack(t.Context(), model, pack, options(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(pack); err != nil || info.Size() > 3_200_000 { // of 7.8 MB
+		t.Errorf("%v %d bytes", err, info.Size())
+	}
+	if _, err := Verify(t.Context(), pack, "", options(nil, nil)); err != nil {
+		t.Error(err)
+	}
+	if _, err := Unpack(t.Context(), pack, filepath.Join(dir, "unpacked"), options(nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, filepath.Join(dir, "unpacked"), model)
+}
+
 // decompressed is what a compressed file was.
 func decompressed(t *testing.T, path string) []byte {
 	t.Helper()
