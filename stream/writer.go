@@ -22,7 +22,7 @@ import (
 	"weld/stream/run"
 )
 
-// writer is an output being written, as its plan lays it out. It is a [run.Measuring].
+// writer is an output being written, as its plan lays it out. It is a [run.Measuring] and a [run.Collecting].
 type writer struct {
 	format.Writer
 	plan    *plan.Plan
@@ -162,6 +162,17 @@ func (w *writer) Measure(tensor int, off int64, p []byte) error {
 		return fmt.Errorf("measure tensor %q of %s: %w", w.plan.Tensors[tensor].Name, w.out.Path, err)
 	}
 	return nil
+}
+
+// Collects implements [run.Collecting].
+func (w *writer) Collects(tensor int) bool {
+	q, encodes := w.Writer.(*quant.Writer)
+	return encodes && q.Collects(tensor)
+}
+
+// Lend implements [run.Collecting].
+func (w *writer) Lend(tensor int, off, n int64) []byte {
+	return w.Writer.(*quant.Writer).Lend(tensor, off, n)
 }
 
 // CopyAt copies bytes of a planned tensor from a file.

@@ -132,16 +132,16 @@ func (b *band) encodeRow(codes []byte, col int64, values []float32, first, end i
 // encodePart stores the part of one block, with which values begin, that is in a row. The row's first element is for errors.
 func (b *band) encodePart(codes []byte, begin, k int64, values []float32) error {
 	lo, hi := b.columns(k)
-	values = values[:hi-lo]
-	vec.Div(values, values, b.blocks.scales[k])
+	quotients := b.room[:hi-lo]
+	vec.Div(quotients, values[:hi-lo], b.blocks.scales[k])
 	if zero := b.blocks.zeros[k]; zero != 0 {
-		for i := range values {
-			values[i] += zero
+		for i := range quotients {
+			quotients[i] += zero
 		}
 	}
-	if !b.put(codes, lo, values) {
-		i := slices.IndexFunc(values, isNotFinite)
-		return noCode(begin+b.column(lo+int64(i)), values[i])
+	if !b.put(codes, lo, quotients) {
+		i := slices.IndexFunc(quotients, isNotFinite)
+		return noCode(begin+b.column(lo+int64(i)), quotients[i])
 	}
 	return nil
 }

@@ -70,6 +70,22 @@ func (q *Writer) Measure(i int, off int64, p []byte) error {
 	return nil
 }
 
+// Collects reports whether a tensor's values are collected.
+func (q *Writer) Collects(i int) bool { return q.encoded[i] != nil }
+
+// Lend lends memory for values of such a tensor, n bytes at most from off on, which WriteAt is given when it is filled in; nil for none. Others may be
+// lent other parts of the tensor at the same time.
+func (q *Writer) Lend(i int, off, n int64) []byte {
+	t := q.encoded[i]
+	at := off / width
+	begin, size := t.stripeOf(at)
+	memory, ok := vec.Bytes(t.collect(q, begin, size).values[at-begin:])
+	if !ok || off%width != 0 {
+		return nil
+	}
+	return memory[:min(n, int64(len(memory)))]
+}
+
 // WriteAt implements [format.Writer]; off and p are of the values, where a tensor is encoded.
 func (q *Writer) WriteAt(i int, off int64, p []byte) error {
 	t := q.encoded[i]
@@ -84,17 +100,43 @@ func (q *Writer) WriteAt(i int, off int64, p []byte) error {
 	}
 	for at := off / width; len(p) > 0; {
 		begin, n := t.stripeOf(at)
-		s := t.collect(q, begin, n)
 		part := min(int64(len(p)/width), begin+n-at)
-		vec.DecodeF32(s.values[at-begin:at-begin+part], p[:part*width])
-		if t.complete(begin, part) {
-			if err := t.write(q, begin, s.stripe); err != nil {
-				return err
-			}
+		if err := t.take(q, begin, n, at-begin, p[:part*width]); err != nil {
+			return err
 		}
 		at, p = at+part, p[part*width:]
 	}
 	return nil
+}
+
+// take takes values of one stripe, which begin at one of its n, and writes it if they are the last.
+func (t *encodedTensor) take(q *Writer, begin, n, at int64, p []byte) error {
+	if values, ok := vec.Floats(p); ok && int64(len(values)) == n && t.order == nil && !t.begunStripe(begin) {
+		s := q.borrow(0, t.grid.cols) // encoding changes no values
+		own := s.values
+		s.values = values
+		err := t.write(q, begin, s)
+		s.values = own
+		q.free.Put(s)
+		return err
+	}
+	s := t.collect(q, begin, n)
+	values := s.values[at : at+int64(len(p)/width)]
+	if lent, ok := vec.Bytes(values); !ok || &lent[0] != &p[0] {
+		vec.DecodeF32(values, p)
+	}
+	if !t.complete(begin, int64(len(values))) {
+		return nil
+	}
+	defer q.free.Put(s.stripe)
+	return t.write(q, begin, s.stripe)
+}
+
+// begunStripe reports whether a stripe is collected.
+func (t *encodedTensor) begunStripe(begin int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stripes[begin] != nil
 }
 
 // CopyAt implements [format.Writer]. Values lie in no file.
@@ -194,7 +236,6 @@ func (t *encodedTensor) complete(begin, values int64) bool {
 
 // write encodes a stripe, and passes it on.
 func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
-	defer q.free.Put(s)
 	row := begin / t.grid.cols
 	if t.turned != nil {
 		defer t.wrote(int64(len(s.values)))
@@ -303,8 +344,11 @@ func (q *Writer) borrow(n, cols int64) *stripe {
 	if !ok {
 		s = new(stripe)
 	}
-	if int64(cap(s.values)) < n || int64(len(s.row)) < cols {
-		s.values, s.codes, s.row = make([]float32, n), make([]byte, n), make([]float32, cols)
+	if int64(cap(s.values)) < n {
+		s.values = make([]float32, n)
+	}
+	if int64(len(s.row)) < cols {
+		s.row = make([]float32, cols)
 	}
 	s.values = s.values[:n]
 	return s

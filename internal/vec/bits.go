@@ -82,3 +82,11 @@ func Floats(b []byte) ([]float32, bool) {
 	}
 	return unsafe.Slice((*float32)(at), len(b)/4), true
 }
+
+// Bytes is x as it lies in files, in place; false where memory has another order of bytes.
+func Bytes(x []float32) ([]byte, bool) {
+	if !littleEndian() {
+		return nil, false
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x)), true
+}

@@ -75,6 +75,16 @@ type Measuring interface {
 	Measure(tensor int, off int64, p []byte) error
 }
 
+// Collecting is a sink that collects the bytes of some tensors, such as one that stores values as codes. It is given them a part at a time,
+// while they lie in the cache.
+type Collecting interface {
+	Sink
+	// Collects reports whether it collects those of a tensor.
+	Collects(tensor int) bool
+	// Lend lends memory for bytes from off on, for n at most; nil for none. WriteAt is given it, or a part of it from the beginning, when it is filled in.
+	Lend(tensor int, off, n int64) []byte
+}
+
 // copied reports whether the tensor's bytes are copied.
 func (t *Tensor) copied() bool { return t.Copied.From != nil }
 

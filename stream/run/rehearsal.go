@@ -3,8 +3,8 @@ package run
 import "weld/stream/fuse"
 
 // A sink that is [Measuring] has to see the values of a tensor before it can store the first of them. They are not kept for
-// it: the last stage is gone through twice, first in a rehearsal whose results go to the sink's Measure. What the view cache has of the
-// operands is not read or decoded again.
+// it by the sink: the last stage is gone through twice, first in a rehearsal whose results go to the sink's Measure. As many of them as there is
+// memory for are kept, and given to the sink without being made again.
 
 // rehearsal is the last stage of a chain, once more before it.
 type rehearsal struct{ fuse.Stage }
@@ -46,6 +46,14 @@ func (t *task) rehearse() {
 
 // rehearses reports whether the task's rehearsal is under way.
 func (t *task) rehearses() bool { return t.twice && t.stage == t.steps()-2 }
+
+// measures reports whether the task has stages before those that make values of the output.
+func (t *task) measures() bool {
+	if t.twice {
+		return len(t.stages) > 2
+	}
+	return len(t.stages) > 1
+}
 
 // yields reports whether the stage under way makes values of the output.
 func (t *task) yields() bool { return t.stage == t.steps()-1 || t.rehearses() }

@@ -19,6 +19,17 @@ type viewCache struct {
 // elements are those of an item.
 type elements struct{ lo, hi int64 }
 
+// reserve takes so many bytes of the memory for something else, if there are as many.
+func (s *viewCache) reserve(n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > s.free {
+		return false
+	}
+	s.free -= n
+	return true
+}
+
 // put takes the views of an item, if there is room for them.
 func (s *viewCache) put(tensor int, at elements, views []mmapio.View) bool {
 	size := s.overhead + bytesOf(views)

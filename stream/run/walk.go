@@ -19,6 +19,7 @@ type walk struct {
 
 	ahead   readAhead
 	views   viewCache
+	results resultCache
 	opening sync.Mutex   // held while the method is asked for a chain: one at a time
 	sized   Tensor       // whose size is looked at
 	begun   atomic.Int32 // workers of the runner that have begun
@@ -46,6 +47,7 @@ func (w *walk) run(ctx context.Context) error {
 	s := newScheduler(w, w.config.Tensors.Len(), w.config.Budget.Jobs, 2*w.config.Budget.Workers, w.writes())
 	w.ahead.walk = w
 	w.views.free, w.views.overhead = w.config.Budget.Views, w.config.Budget.ViewCost
+	w.results.views = &w.views
 	defer w.views.close()
 	abort := func(cause error) {
 		s.wake()
@@ -134,4 +136,7 @@ func (w *walk) Enter(t *task, stage int) tiles {
 func (w *walk) Skipped(t *task) { w.config.Progress.Advance(t.bytes) }
 
 // Closed implements [tasks].
-func (w *walk) Closed(t *task) { w.views.clear(t.tensor) }
+func (w *walk) Closed(t *task) {
+	w.views.clear(t.tensor)
+	w.results.clear(t.tensor)
+}

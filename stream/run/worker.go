@@ -71,32 +71,34 @@ func (w *worker) process(it item, lo, hi int64) error {
 	if it.stages == nil {
 		return w.copy(it, lo, hi)
 	}
-	writes := w.walk.writes() && it.yields()
-	size := int64(it.of.DType.Bits() / 8)
 	w.span.OutDType, w.span.Out, w.span.Outs = it.of.DType, nil, nil
-	if writes {
-		w.buffers((hi - lo) * size)
+	whole := elements{lo, hi}
+	var o *output
+	if w.walk.writes() && it.yields() {
+		if done, err := w.rehearsed(it, whole); done {
+			return err
+		}
+		o = w.output(it, whole)
 	}
 	part, step := it, w.walk.partTiles(it)
-	for first := it.first; first < it.last; first += step {
+	for first := it.first; first < it.last; first = part.last {
 		part.first, part.last = first, min(first+step, it.last)
-		at := part.elements()
-		for v := range w.span.Outs {
-			w.span.Outs[v] = w.outs[v][(at.lo-lo)*size : (at.hi-lo)*size]
+		if o != nil {
+			o.begin(&part)
 		}
-		if err := w.part(part, at, elements{lo, hi}); err != nil {
+		if err := w.part(part, part.elements(), whole); err != nil {
 			return err
 		}
+		if o != nil {
+			if err := o.end(&part); err != nil {
+				return err
+			}
+		}
 	}
-	if !writes {
+	if o == nil {
 		return nil
 	}
-	for v, out := range w.walk.sinks {
-		if err := it.hand(out, lo*size, w.outs[v][:(hi-lo)*size]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return o.finish()
 }
 
 // part has the stage work on some of an item's tiles.
@@ -129,10 +131,9 @@ func (w *worker) part(it item, at, whole elements) error {
 const partBytes = 512 << 10
 
 // partTiles is how many tiles of an item are worked on at a time: as many as stay in the cache, where operands are decoded
-// into memory when they are lent; what is made of them is written at once nevertheless. What a later stage finds in the view
-// cache is not cut.
+// into memory when they are lent, or what is made of them is collected. What a later stage finds in the view cache is not cut.
 func (w *walk) partTiles(it item) int64 {
-	if len(it.stages) > 1 || it.tiling.IsSparse() || !it.of.inPieces(allReads) {
+	if it.measures() || it.tiling.IsSparse() || !it.of.inPieces(allReads) && !w.collects(it.tensor) {
 		return max(1, it.last-it.first)
 	}
 	return max(1, partBytes/(tileElements(it.tiling)*it.of.elementBytes(allReads, w.config.Sinks)))
@@ -232,7 +233,7 @@ func (l *loan) lend(o Stored, wanted bool) fuse.Operand {
 // giveBack ends the loan of an item's views, unless a later stage will want them and there is room to keep
 // them until then.
 func (w *worker) giveBack(it item, at elements, err error) {
-	wanted := err == nil && it.stage < it.steps()-1 && !it.tiling.IsSparse()
+	wanted := err == nil && it.stage < it.steps()-1 && !it.tiling.IsSparse() && (w.batching || !it.rehearses())
 	if wanted && w.batching {
 		return // the next stage is this worker's, too
 	}
@@ -247,10 +248,12 @@ func (w *worker) buffers(n int64) {
 	for len(w.outs) < len(w.walk.sinks) {
 		w.outs = append(w.outs, nil)
 	}
+	w.span.Outs = w.span.Outs[:0]
 	for v := range w.outs {
 		if int64(cap(w.outs[v])) < n {
 			w.outs[v] = make([]byte, n)
 		}
-		w.span.Outs = append(w.span.Outs, w.outs[v][:n])
+		w.outs[v] = w.outs[v][:n]
+		w.span.Outs = append(w.span.Outs, w.outs[v])
 	}
 }
