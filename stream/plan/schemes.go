@@ -94,24 +94,6 @@ func (s *Input) inBlocks() bool {
 	return false
 }
 
-// architectureKey is where GGUF says what the tensors of a model mean: names, and the order of rows.
-const architectureKey = "general.architecture"
-
-// checkArchitecture refuses models that say of themselves that they are of another architecture than the reference: that names
-// and shapes are the same does not tell.
-func (p *planner) checkArchitecture() (problems []error) {
-	ref := p.Reference()
-	want := format.Metadata(ref.Checkpoint)[architectureKey]
-	for i := range p.Opened {
-		s := &p.Opened[i]
-		if got := format.Metadata(s.Checkpoint)[architectureKey]; got != "" && want != "" && got != want && s.Role != roleImportance {
-			problems = append(problems, &format.Error{Path: s.Path, Kind: format.KindMetadata, Detail: fmt.Sprintf(
-				"%s is %s, and that of %s is %s: tensors of the same names are not the same in both", architectureKey, got, ref.Path, want)})
-		}
-	}
-	return problems
-}
-
 // notPlain is the refusal of a source whose values would be computed with.
 func notPlain(s *Input, because string) error {
 	switch {
