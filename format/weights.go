@@ -9,7 +9,7 @@ import (
 // weightSuffixes end the names of files that hold tensors, or an index over some,
 // in any framework. They are replaced by a merge, not carried.
 var weightSuffixes = []string{
-	".safetensors", ".safetensors.zst", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".ggml",
+	".safetensors", ".safetensors.zst", ".bin", ".pt", ".pth", ".ckpt", ".distcp", ".gguf", ".ggml",
 	".h5", ".msgpack", ".onnx", ".onnx_data", ".tflite", ".npz", ".ot", ".weld", ".weldpatch",
 }
 

@@ -59,6 +59,7 @@ var collections = []collection{
 		_, err := gguf.ReadHeader(path, bytes.NewReader(file), int64(len(file)))
 		return err
 	}},
+	{"dcp", ".metadata", malformedDCP, openDCP},
 }
 
 func TestMalformed(t *testing.T) {

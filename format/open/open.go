@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/format/dcp"
 	"weld/format/gguf"
 	"weld/format/hub"
 	"weld/format/packed"
@@ -87,10 +88,15 @@ func single[C format.Checkpoint](path string, source func(path string) (safetens
 	return checkpoint(open(src))
 }
 
-// folder opens the checkpoint of a directory: safetensors, and where there are none, files of torch.save, and where there are none, GGUF. A key is
-// for files of torch.save.
+// folder opens the checkpoint of a directory: safetensors, and where there are none, what torch.distributed.checkpoint or torch.save
+// wrote, and where there is none, GGUF. A key is for what torch wrote.
 func folder(dir format.Folder, key string, source func(path string) (safetensors.Source, error), how []mmapio.Reading) (format.Checkpoint, error) {
-	if key != "" {
+	distributed := dcp.IsFolder(dir)
+	switch {
+	case key != "" && distributed:
+		c, err := dcp.Open(dir, key, inside(dir, source))
+		return checkpoint(c, incomplete(err))
+	case key != "":
 		c, err := torch.OpenFolder(dir, key, inside(dir, source))
 		return checkpoint(c, explain(dir, err))
 	}
@@ -103,6 +109,10 @@ func folder(dir format.Folder, key string, source func(path string) (safetensors
 	}
 	if !absent(dir, err) {
 		return nil, explain(dir, err)
+	}
+	if distributed {
+		c, err := dcp.Open(dir, "", inside(dir, source))
+		return checkpoint(c, incomplete(err))
 	}
 	pickled, other := torch.OpenFolder(dir, "", inside(dir, source))
 	switch {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/format/dcp"
 	"weld/format/safetensors"
 	"weld/format/torch"
 	"weld/mmapio"
@@ -31,8 +32,8 @@ func OpenCheckpoint(path string, how ...mmapio.Reading) (format.Checkpoint, erro
 	return c, nil
 }
 
-// Checkpoint opens the checkpoint in the pack, which owns the archive from then on: safetensors, and where there are none, files of
-// torch.save.
+// Checkpoint opens the checkpoint in the pack, which owns the archive from then on: safetensors, and where there are none, what
+// torch.distributed.checkpoint or torch.save wrote.
 func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 	files := []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}
 	dir := format.FolderOf(a.Path(), a.FS())
@@ -43,7 +44,11 @@ func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 	if e := (*format.Error)(nil); !errors.As(err, &e) || e.Kind != format.KindMissing || e.Path != dir.Path() {
 		return nil, err
 	}
-	pickled, other := torch.OpenFolder(dir, "", a.source)
+	open := func() (*torch.Checkpoint, error) { return torch.OpenFolder(dir, "", a.source) }
+	if dcp.IsFolder(dir) {
+		open = func() (*torch.Checkpoint, error) { return dcp.Open(dir, "", a.source) }
+	}
+	pickled, other := open()
 	if other == nil {
 		return &packedTorch{pickled, a, files}, nil
 	}
@@ -65,7 +70,7 @@ func (a *Archive) source(name string) (safetensors.Source, error) {
 	return a.Source(i), nil
 }
 
-// packedTorch is the checkpoint of torch.save's files in a pack.
+// packedTorch is the checkpoint of torch's files in a pack.
 type packedTorch struct {
 	*torch.Checkpoint
 	archive *Archive

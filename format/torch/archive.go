@@ -59,7 +59,7 @@ func readArchive(path string, r io.ReaderAt, begin, size int64) (*archive, error
 	a.directory = end.offset
 	a.entries = make([]entry, 0, end.count)
 	a.table.Reserve(int(end.count), a.nameAt)
-	text := bufio.NewReaderSize(io.TeeReader(io.NewSectionReader(a.r, end.offset, end.size), a.digest), 64<<10)
+	text := bufio.NewReaderSize(io.TeeReader(io.NewSectionReader(a.r, end.offset, end.size), a.digest), int(min(64<<10, end.size)))
 	left := end.size
 	for range end.count {
 		n, err := a.readEntry(text, left)

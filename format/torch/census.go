@@ -125,14 +125,19 @@ func weight(t *Tensor) int64 {
 	return 1
 }
 
-// isOptimizer reports whether a value is what torch.optim.Optimizer.state_dict returns.
+// isOptimizer reports whether a value is what torch.optim.Optimizer.state_dict returns, or that with keys that are joined by dots,
+// as torch.distributed.checkpoint.state_dict makes it (flatten_optimizer_state_dict).
 func isOptimizer(v any) bool {
 	d, ok := v.(*pickle.Dict)
 	if !ok {
 		return false
 	}
-	_, state := d.Get("state")
-	_, groups := d.Get("param_groups")
+	var state, groups bool
+	for _, item := range d.Items {
+		key, _ := item.Key.(string)
+		first, _, _ := strings.Cut(key, ".")
+		state, groups = state || first == "state", groups || first == "param_groups"
+	}
 	return state && groups
 }
 

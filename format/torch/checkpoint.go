@@ -143,21 +143,31 @@ func (c *Checkpoint) Close() error {
 	return errors.Join(errs...)
 }
 
-// placed is a tensor that is about to become one of a checkpoint.
-type placed struct {
+// Placed is a tensor of a checkpoint, and where it is: in a row of bytes of one file, or as a layout says.
+type Placed struct {
 	format.Tensor
-	place
+	Source int   // which of the files; of a layout, the first
+	Begin  int64 // byte of the file
+	Layout *gather.Layout
+}
+
+// Assemble makes a checkpoint of tensors in sources, which it owns from then on, also where it fails; a file is what stands for each
+// source, and for what was read beside them. beside and notes are the checkpoint's.
+func Assemble(path string, beside format.Folder, sources []Source, files []format.InputFile, list []Placed, notes []string) (*Checkpoint, error) {
+	c := &Checkpoint{path: path, beside: beside, sources: sources, files: files, notes: notes}
+	c.take(list)
+	return c.finish(nil, nil)
 }
 
 // take takes tensors, in the order of their bytes, which is that of the files for each of them.
-func (c *Checkpoint) take(list []placed) {
-	slices.SortStableFunc(list, func(a, b placed) int {
-		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.begin, b.begin))
+func (c *Checkpoint) take(list []Placed) {
+	slices.SortStableFunc(list, func(a, b Placed) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Begin, b.Begin))
 	})
 	c.table.Reserve(len(c.tensors)+len(list), c.nameAt)
 	c.tensors, c.places = slices.Grow(c.tensors, len(list)), slices.Grow(c.places, len(list))
 	for _, p := range list {
-		c.tensors, c.places = append(c.tensors, p.Tensor), append(c.places, p.place)
+		c.tensors, c.places = append(c.tensors, p.Tensor), append(c.places, place{p.Begin, int32(p.Source), p.Layout})
 	}
 }
 

@@ -121,7 +121,7 @@ func (c *Checkpoint) addPart(p *parts, src Source, key string) error {
 	if len(p.saved) < p.count {
 		return nil
 	}
-	list := make([]placed, len(p.first))
+	list := make([]Placed, len(p.first))
 	for i, t := range p.first {
 		if list[i], err = c.together(p, t); err != nil {
 			return err
@@ -132,7 +132,7 @@ func (c *Checkpoint) addPart(p *parts, src Source, key string) error {
 }
 
 // together puts a tensor's parts together.
-func (c *Checkpoint) together(p *parts, first Named) (placed, error) {
+func (c *Checkpoint) together(p *parts, first Named) (Placed, error) {
 	fault := func(i int, kind format.Kind, text string, args ...any) error {
 		return &format.Error{Path: p.saved[i].archive.path, Tensor: first.Name, Kind: kind, Detail: fmt.Sprintf(text, args...)}
 	}
@@ -141,15 +141,15 @@ func (c *Checkpoint) together(p *parts, first Named) (placed, error) {
 		t, ok := byName[first.Name]
 		switch {
 		case !ok:
-			return placed{}, fault(i+1, format.KindIndex, "it is not in this part")
+			return Placed{}, fault(i+1, format.KindIndex, "it is not in this part")
 		case t.DType != first.Tensor.DType || len(t.Shape) != len(first.Tensor.Shape):
-			return placed{}, fault(i+1, format.KindShape, "%v of shape %v, where the first part has %v of shape %v", t.DType, t.Shape, first.Tensor.DType, first.Tensor.Shape)
+			return Placed{}, fault(i+1, format.KindShape, "%v of shape %v, where the first part has %v of shape %v", t.DType, t.Shape, first.Tensor.DType, first.Tensor.Shape)
 		}
 		all = append(all, t)
 	}
 	whole, dim, ok := p.params.shape(first.Name, first.Tensor.Shape)
 	if !ok || first.Tensor.DType == format.F4 {
-		return placed{}, fault(0, format.KindUnsupported, "no tensor of Llama 1 to 3.1, so that nothing says how its %d parts belong together", p.count)
+		return Placed{}, fault(0, format.KindUnsupported, "no tensor of Llama 1 to 3.1, so that nothing says how its %d parts belong together", p.count)
 	}
 	shape := slices.Clone(first.Tensor.Shape)
 	l := &gather.Layout{Width: first.Tensor.width()}
@@ -162,26 +162,26 @@ func (c *Checkpoint) together(p *parts, first Named) (placed, error) {
 		l.Pieces = append(l.Pieces, p.saved[i].Piece(t, i, offset))
 		for d, n := range t.Shape {
 			if d != dim && n != shape[d] {
-				return placed{}, fault(i, format.KindShape, "shape %v, where the first part has %v", t.Shape, first.Tensor.Shape)
+				return Placed{}, fault(i, format.KindShape, "shape %v, where the first part has %v", t.Shape, first.Tensor.Shape)
 			}
 		}
 	}
 	for d, n := range whole {
 		if len(whole) != len(shape) || n > 0 && n != shape[d] {
-			return placed{}, fault(0, format.KindShape, "its %d parts have the shape %v together, and %s says %v", p.count, shape, ParamsName, whole)
+			return Placed{}, fault(0, format.KindShape, "its %d parts have the shape %v together, and %s says %v", p.count, shape, ParamsName, whole)
 		}
 	}
 	if dim < 0 {
 		if err := c.same(l, shape); err != nil {
-			return placed{}, fmt.Errorf("%s: tensor %q: %w", p.saved[0].archive.path, first.Name, err)
+			return Placed{}, fmt.Errorf("%s: tensor %q: %w", p.saved[0].archive.path, first.Name, err)
 		}
-		return p.saved[0].placed(first, 0)
+		return p.saved[0].Placed(first, 0)
 	}
 	l.Shape = shape
 	if err := l.Check(); err != nil {
-		return placed{}, fault(0, format.KindShape, "put its %d parts together: %v", p.count, err)
+		return Placed{}, fault(0, format.KindShape, "put its %d parts together: %v", p.count, err)
 	}
-	return placed{format.Tensor{Name: first.Name, DType: first.Tensor.DType, Shape: shape}, place{l.Pieces[0].Begin, 0, l}}, nil
+	return Placed{Tensor: format.Tensor{Name: first.Name, DType: first.Tensor.DType, Shape: shape}, Begin: l.Pieces[0].Begin, Layout: l}, nil
 }
 
 // same demands that what each part has whole is the same in all of them.

@@ -33,8 +33,8 @@ func typeOf(name string) (d format.DType, width int64, ok bool) {
 	return d, d.Align(), ok
 }
 
-// dtype finds the element type that a pickle means by a name.
-func dtype(v any) (d format.DType, name string, ok bool) {
+// DTypeOf finds the element type that a pickle means by a name, and the name. One that format lacks is Invalid.
+func DTypeOf(v any) (d format.DType, name string, ok bool) {
 	g, isName := v.(pickle.Global)
 	if !isName || g.Module != "torch" {
 		return format.Invalid, "", false

@@ -22,7 +22,7 @@ func addNumpy(v pickle.Vocabulary) {
 			if len(args) < 3 {
 				return nil, fmt.Errorf("%d arguments", len(args))
 			}
-			shape, err := numbers(args[2])
+			shape, err := Sizes(args[2])
 			return &Array{shape}, err
 		}
 	}

@@ -58,9 +58,9 @@ func (c *Checkpoint) add(src Source, key string) error {
 	if err != nil {
 		return err
 	}
-	list := make([]placed, len(tensors))
+	list := make([]Placed, len(tensors))
 	for i, t := range tensors {
-		if list[i], err = s.placed(t, int32(len(c.sources)-1)); err != nil {
+		if list[i], err = s.Placed(t, len(c.sources)-1); err != nil {
 			return err
 		}
 	}
@@ -102,17 +102,17 @@ func (c *Checkpoint) describe(s *Saved) {
 	}
 }
 
-// placed finds where a tensor of a file of some number lies.
-func (s *Saved) placed(t Named, source int32) (placed, error) {
+// Placed finds where a tensor of a file of some number lies.
+func (s *Saved) Placed(t Named, source int) (Placed, error) {
 	if err := s.Plain(t.Name, t.Tensor); err != nil {
-		return placed{}, err
+		return Placed{}, err
 	}
 	shown, _ := t.Tensor.format(t.Name)
-	p := placed{shown, place{begin: s.Begin(t.Tensor), source: source}}
+	p := Placed{Tensor: shown, Source: source, Begin: s.Begin(t.Tensor)}
 	if shown.Elements() > 0 && !t.Tensor.inRow() {
-		p.layout = &gather.Layout{Shape: shown.Shape, Width: t.Tensor.width(), Pieces: []gather.Piece{s.Piece(t.Tensor, int(source), make([]int64, len(shown.Shape)))}}
-		if err := p.layout.Check(); err != nil {
-			return placed{}, &format.Error{Path: s.archive.path, Tensor: t.Name, Kind: format.KindShape, Err: err, Detail: fmt.Sprintf("the strides %v", t.Tensor.Strides)}
+		p.Layout = &gather.Layout{Shape: shown.Shape, Width: t.Tensor.width(), Pieces: []gather.Piece{s.Piece(t.Tensor, source, make([]int64, len(shown.Shape)))}}
+		if err := p.Layout.Check(); err != nil {
+			return Placed{}, &format.Error{Path: s.archive.path, Tensor: t.Name, Kind: format.KindShape, Err: err, Detail: fmt.Sprintf("the strides %v", t.Tensor.Strides)}
 		}
 	}
 	return p, nil

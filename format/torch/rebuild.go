@@ -67,11 +67,11 @@ func rebuild(least, most int) pickle.Call {
 		if !ok || offset < 0 {
 			return nil, fmt.Errorf("a tensor that begins at %s", pickle.Kind(args[1]))
 		}
-		shape, err := numbers(args[2])
+		shape, err := Sizes(args[2])
 		if err != nil {
 			return nil, err
 		}
-		strides, err := numbers(args[3])
+		strides, err := Sizes(args[3])
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func rebuild(least, most int) pickle.Call {
 func (t *Tensor) complete(args pickle.Tuple, least int) error {
 	name := storageClasses[t.Storage.class.Name]
 	if least == 7 {
-		d, own, ok := dtype(args[6])
+		d, own, ok := DTypeOf(args[6])
 		if !ok {
 			return fmt.Errorf("%s as a dtype", pickle.Kind(args[6]))
 		}
@@ -166,7 +166,7 @@ func size(args pickle.Tuple) (any, error) {
 	if len(args) == 0 {
 		return pickle.Tuple{}, nil
 	}
-	list, err := numbers(args[0])
+	list, err := Sizes(args[0])
 	if err != nil {
 		return nil, err
 	}

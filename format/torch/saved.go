@@ -58,7 +58,7 @@ func Read(path string, r io.ReaderAt, begin, size int64, more pickle.Vocabulary)
 	a.digest.Write(data)
 	s.Digest = [sha256.Size]byte(a.digest.Sum(nil))
 	s.Value, err = pickle.Read(data, pickle.Options{Vocabulary: vocabularyWith(more), Persistent: storages()})
-	return s, a.explain(err)
+	return s, Explain(a.path, pickleName, err)
 }
 
 // program is the error for what torch.jit.save wrote.
@@ -89,18 +89,18 @@ func (a *archive) littleEndian() error {
 	return nil
 }
 
-// explain makes an error of the pickle one of the file.
-func (a *archive) explain(err error) error {
+// Explain makes an error of a pickle one of the file that it is in, or is.
+func Explain(path, what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	var forbidden *pickle.ForbiddenError
 	if errors.As(err, &forbidden) {
-		return &format.Error{Path: a.path, Kind: format.KindForbidden, Detail: fmt.Sprintf(
+		return &format.Error{Path: path, Kind: format.KindForbidden, Detail: fmt.Sprintf(
 			"%s asks for %s, which is no name that tensors are made of: Python would import it, and run it%s; nothing of the file is read. If you trust it, load it with torch.load(…, weights_only=False) and save its state_dict alone",
-			pickleName, forbidden.Global, hint(forbidden.Global))}
+			what, forbidden.Global, hint(forbidden.Global))}
 	}
-	return &format.Error{Path: a.path, Kind: format.KindPickle, Detail: pickleName, Err: err}
+	return &format.Error{Path: path, Kind: format.KindPickle, Detail: what, Err: err}
 }
 
 // Plain reports, as an error of a tensor under a name, why it is none that can be read: no plain dense tensor, or one that reaches

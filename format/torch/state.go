@@ -25,11 +25,16 @@ const Whole = "."
 // element that are neither an optimizer's state nor one of a generator of random numbers. Where there are several, the error lists them.
 // notes say what was chosen, and what was left out.
 func (s *Saved) State(key string) (tensors []Named, notes []string, err error) {
-	c := &chooser{saved: s, census: newCensus()}
-	if _, err := c.census.count(s.Value, 0); err != nil {
-		return nil, nil, s.archive.fault(format.KindUnsupported, "no state dict: %v", err)
+	return State(s.archive.path, s.Value, key)
+}
+
+// State finds the tensors of one state dict in a value, as [Saved.State] does; path is for messages.
+func State(path string, value any, key string) (tensors []Named, notes []string, err error) {
+	c := &chooser{path: path, whole: value, census: newCensus()}
+	if _, err := c.census.count(value, 0); err != nil {
+		return nil, nil, c.fault(format.KindUnsupported, "no state dict: %v", err)
 	}
-	chosen := s.Value
+	chosen := value
 	if key == "" {
 		chosen, err = c.choose()
 	} else if key != Whole {
@@ -44,14 +49,15 @@ func (s *Saved) State(key string) (tensors []Named, notes []string, err error) {
 		return nil, nil, err
 	}
 	if len(c.tensors) == 0 {
-		return nil, nil, s.archive.fault(format.KindUnsupported, "no tensor is in it: %s was saved", pickle.Kind(s.Value))
+		return nil, nil, c.fault(format.KindUnsupported, "no tensor is in it: %s was saved", pickle.Kind(value))
 	}
 	return c.tensors, c.notes(), nil
 }
 
 // chooser walks from what was saved to a state dict in it.
 type chooser struct {
-	saved      *Saved
+	path       string
+	whole      any // what was saved
 	census     *census
 	trail      string // the keys that lead to the chosen one
 	everything bool   // it was named, so that nothing is left out
@@ -89,13 +95,13 @@ func (s some) String() string {
 }
 
 func (c *chooser) fault(kind format.Kind, text string, args ...any) error {
-	return c.saved.archive.fault(kind, text, args...)
+	return &format.Error{Path: c.path, Kind: kind, Detail: fmt.Sprintf(text, args...)}
 }
 
 // weights are how many tensors of a value may be a model's. Where none of a file is larger than a number, all may be.
 func (c *chooser) weights(v any, key any) int64 {
 	t, _ := c.census.count(v, 0) // of what was counted
-	if whole, _ := c.census.count(c.saved.Value, 0); whole.weights == 0 && !isOptimizer(v) {
+	if whole, _ := c.census.count(c.whole, 0); whole.weights == 0 && !isOptimizer(v) {
 		t.weights = t.all
 	}
 	if isRandom(key) {
@@ -114,7 +120,7 @@ func join(trail, key string) string {
 
 // choose descends from what was saved while only one collection can be meant.
 func (c *chooser) choose() (any, error) {
-	at := c.saved.Value
+	at := c.whole
 	for {
 		if !isCollection(at) {
 			if t, ok := at.(*Tensor); ok {
@@ -164,7 +170,7 @@ func (c *chooser) leaveOut(items []pickle.Item, taken any) {
 
 // ambiguous lists what could be meant.
 func (c *chooser) ambiguous(own bool, within []pickle.Item) error {
-	path := c.saved.archive.path
+	path := c.path
 	var list []string
 	for _, item := range within {
 		if key, ok := word(item.Key); ok && len(list) < 8 {
@@ -227,9 +233,9 @@ func keysOf(items []pickle.Item) (keys some) {
 
 // under finds what a key of dotted parts means. A key may have dots itself: the longest one is tried first.
 func (c *chooser) under(key string) (any, error) {
-	found, ok := descend(c.saved.Value, key, 0)
+	found, ok := descend(c.whole, key, 0)
 	if !ok {
-		items, _ := members(c.saved.Value)
+		items, _ := members(c.whole)
 		return nil, c.fault(format.KindKey, "there is no %q in it; its keys are %s", excerpt(key), keysOf(items))
 	}
 	if !isCollection(found) {
@@ -282,7 +288,7 @@ func (c *chooser) take(trail string, item pickle.Item) error {
 	array, isArray := item.Value.(*Array)
 	switch t, isTensor := item.Value.(*Tensor); {
 	case isArray && len(array.Shape) > 0:
-		return &format.Error{Path: c.saved.archive.path, Tensor: join(trail, key), Kind: format.KindUnsupported, Detail: array.Kind() + " in the place of a tensor"}
+		return &format.Error{Path: c.path, Tensor: join(trail, key), Kind: format.KindUnsupported, Detail: array.Kind() + " in the place of a tensor"}
 	case of.all == 0 || !c.everything && (isRandom(item.Key) || isOptimizer(item.Value)):
 		c.left.add(trail, key)
 	case !named:
@@ -299,7 +305,7 @@ func (c *chooser) take(trail string, item pickle.Item) error {
 
 // notes say what was chosen and what was left out.
 func (c *chooser) notes() (notes []string) {
-	path := c.saved.archive.path
+	path := c.path
 	if c.trail != "" && !c.everything {
 		notes = append(notes, fmt.Sprintf("%s: the state dict under %s is taken", path, excerpt(c.trail)))
 	}

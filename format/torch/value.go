@@ -63,7 +63,7 @@ func (a *Array) SetState(state any) error {
 	if !ok || len(t) < 2 {
 		return fmt.Errorf("%s", pickle.Kind(state))
 	}
-	shape, err := numbers(t[1])
+	shape, err := Sizes(t[1])
 	a.Shape = shape
 	return err
 }
@@ -85,8 +85,8 @@ func (t *Tensor) width() int64 { return t.DType.Align() }
 // inRow reports whether the elements lie in one row.
 func (t *Tensor) inRow() bool { return gather.InRow(t.Shape, t.Strides) }
 
-// numbers are the whole numbers of a tuple, a list, or a torch.Size.
-func numbers(v any) ([]int64, error) {
+// Sizes are the whole numbers of a tuple, a list, or a torch.Size.
+func Sizes(v any) ([]int64, error) {
 	var items []any
 	switch v := v.(type) {
 	case pickle.Tuple:
