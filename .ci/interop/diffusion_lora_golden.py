@@ -2,19 +2,21 @@
 
     python .ci/interop/diffusion_lora_golden.py format/lora/testdata/diffusion
 
-writes base/, a tiny pipeline's U-Net and text encoders as diffusers saves them, single.safetensors, the same in the names of Stable
-Diffusion XL's single files, and for each adapter a folder with one file and want.safetensors: the tensors that differ from the base,
+writes base/, a tiny pipeline's U-Net and text encoders as diffusers saves them, unet_names.txt, what modules of this U-Net and of those of
+Stable Diffusion 1 and XL are called in single files and in diffusers, and for each adapter a folder with one file and want.safetensors: the tensors that differ from the base,
 under the names unet/…. What an adapter means is what its live module computes: a weight is taken from the module's own
 forward expression, and held against the module's outputs.
 """
 
 import json
 import os
+import re
 import shutil
 import sys
 
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from lycoris.kohya import LycorisNetworkKohya
 from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
@@ -193,6 +195,49 @@ def style_of(name, style):
     return head + ".processor." + last + "_lora." + {"A.weight": "down", "B.weight": "up"}[slot] + ".weight"
 
 
+RESNET = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0", "conv2": "out_layers.3", "conv_shortcut": "skip_connection"}
+OUTSIDE = {"time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2", "add_embedding.linear_1": "label_emb.0.0",
+           "add_embedding.linear_2": "label_emb.0.2", "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2"}
+
+
+def original(module, attended):
+    """What the original programs call a module; convert_ldm_unet_checkpoint says below whether that is right."""
+    if module in OUTSIDE:
+        return OUTSIDE[module]
+    way, kind, k, rest = re.match(r"(?:(down|up)_blocks\.\d+|mid_block)\.(\w+)\.(\d+)\.(.+)", module).groups()
+    k = int(k)
+    if way is None:
+        return "middle_block.%d.%s" % ((2 * k, RESNET[rest]) if kind == "resnets" else (1, rest))
+    level = int(re.match(r"\w+\.(\d+)", module).group(1))
+    at = ("input_blocks.%d" % (3 * level + k + 1)) if way == "down" else ("output_blocks.%d" % (3 * level + k))
+    if kind == "resnets":
+        return at + ".0." + RESNET[rest]
+    if kind == "attentions":
+        return at + ".1." + rest
+    return "input_blocks.%d.0.op" % (3 * level + 3) if way == "down" else "output_blocks.%d.%d.conv" % (3 * level + 2, 2 if attended(level) else 1)
+
+
+def names(model, whole):
+    """Lines of the original's name and diffusers' of each module, as diffusers converts them; without most of what is inside of transformers."""
+    state = model.state_dict()
+    attended = lambda level: any(n.startswith("up_blocks.%d.attentions." % level) for n in state)
+    ldm = {}
+    for name in state:
+        module, leaf = name.rsplit(".", 1)
+        ldm["model.diffusion_model.%s.%s" % (original(module, attended), leaf)] = name
+    made = convert_ldm_unet_checkpoint(ldm, dict(model.config))
+    assert set(made) == set(state) and len(ldm) == len(state)
+    back = {name: key for key, name in ldm.items()}
+    pairs = [(back[held], name) for name, held in made.items()]
+    return [a[len("model.diffusion_model."):-len(".weight")] + " " + b[:-len(".weight")] for a, b in pairs
+            if b.endswith(".weight") and (whole or "transformer_blocks" not in b or "attn1.to_q" in b)]
+
+
+def of_size(**options):
+    with torch.device("meta"):
+        return UNet2DConditionModel(norm_num_groups=1, cross_attention_dim=8, attention_head_dim=4, layers_per_block=2, **options)
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     new = lambda: {"unet": unet(), "text_encoder": text(2), "text_encoder_2": text(3)}
@@ -209,6 +254,13 @@ def main():
         save_file(kept, os.path.join(folder, file))
         with open(os.path.join(folder, "config.json"), "w") as f:
             json.dump({"_class_name": "UNet2DConditionModel"} if part == "unet" else {"architectures": ["CLIPTextModel"]}, f)
+
+    sd1 = of_size(block_out_channels=(8, 8, 8, 8))
+    xl = of_size(block_out_channels=(8, 8, 8), down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+                 up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), transformer_layers_per_block=(1, 2, 3),
+                 addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=16, use_linear_projection=True)
+    with open(os.path.join(OUT, "unet_names.txt"), "w") as f:
+        f.write("\n\n".join("\n".join(names(m, whole)) for m, whole in [(new()["unet"], True), (sd1, False), (xl, False)]) + "\n")
 
     some = ["attn1_to_q", "attn2_to_k", "attentions_0_proj_in", "resnets_0_conv1", "resnets_0_time_emb_proj", "downsamplers_0_conv", "q_proj", "fc1"]
     here = lambda *names: r"(down_blocks\.1\.attentions\.0|mid_block)\..*(%s)" % "|".join(names).replace(".", "\\.")

@@ -39,12 +39,11 @@ const inText = "text_model."
 
 // houses are those of a base.
 type houses struct {
-	base    format.Checkpoint
-	folder  string              // the last part of the base's own directory
-	whole   bool                // the base is one part by itself
-	single  bool                // so is all of the adapter
-	modules map[string][]string // modules of each house, without its name, once they are asked for
-	found   map[string]map[string][]string
+	base   format.Checkpoint
+	folder string                         // the last part of the base's own directory
+	whole  bool                           // the base is one part by itself
+	single bool                           // so is all of the adapter
+	found  map[string]map[string][]string // modules by house, and by how names of adapters have them
 }
 
 // newHouses looks at how a base shows the parts of a pipeline, and at which of them an adapter has.
@@ -126,7 +125,7 @@ func (h *houses) hint(k bareKey) string {
 	case strings.HasPrefix(k.part, "lora_te"):
 		return ": an adapter in the names of transformers is for a text encoder in them, not for one in OpenCLIP's"
 	}
-	return ": adapters are for models in the names that they were trained with, diffusers' or those of the original single file"
+	return ": an adapter is for models in the names that it was trained with, diffusers' or those of the original single file"
 }
 
 // in lists the modules of a house by how names of adapters have them.
@@ -136,11 +135,16 @@ func (h *houses) in(house string, flat bool) map[string][]string {
 		return h.found[at]
 	}
 	of := make(map[string][]string)
+	var modules []string
 	for _, t := range h.base.Tensors() {
 		module, ok := strings.CutSuffix(t.Name, ".weight")
 		if inside, here := strings.CutPrefix(module, house); ok && here {
+			modules = append(modules, inside)
 			of[common(inside, flat)] = append(of[common(inside, flat)], module)
 		}
+	}
+	for inside, name := range unetNames(modules) {
+		of[common(name, flat)] = append(of[common(name, flat)], house+inside)
 	}
 	h.found[at] = of
 	return of
