@@ -142,13 +142,13 @@ def loaded(path, dequantize):
     return from_pretrained(path, **({"quantization_config": CompressedTensorsConfig(dequantize=True)} if dequantize else {}))
 
 
-def from_pretrained(path, **how):
-    """The same of any model, in float32, without warnings and bars."""
+def from_pretrained(path, dtype=torch.float32, **how):
+    """The same of any model, without warnings and bars."""
     from transformers import AutoModelForCausalLM
 
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        model, info = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, output_loading_info=True, **how)
+        model, info = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, output_loading_info=True, **how)
     return model.eval(), {k: v for k, v in info.items() if v}
 
 

@@ -31,9 +31,22 @@ def torchao_configs():
     }
 
 
-def save_quantized(plain, config, path):
+def torchao_narrow_configs():
+    """Classes of narrow floats, which want bfloat16. Their scales are swizzled."""
+    from torchao.prototype.mx_formats import inference_workflow as mx
+    from transformers import TorchAoConfig
+
+    e2m1 = torch.float4_e2m1fn_x2
+    return {
+        "nvfp4": TorchAoConfig(mx.NVFP4WeightOnlyConfig()),
+        "mxfp8": TorchAoConfig(mx.MXDynamicActivationMXWeightConfig()),
+        "mxfp4": TorchAoConfig(mx.MXDynamicActivationMXWeightConfig(weight_dtype=e2m1, activation_dtype=e2m1)),
+    }
+
+
+def save_quantized(plain, config, path, dtype=torch.float32):
     """Has transformers quantise a model and save it; the values that the library decodes, in float32."""
-    model, _ = compressed.from_pretrained(plain, quantization_config=config, device_map="cpu")
+    model, _ = compressed.from_pretrained(plain, dtype, quantization_config=config, device_map="cpu")
     model.save_pretrained(path)
     return {name + ".weight": decoded(layer.weight) for name, layer in model.named_modules() if getattr(layer, "weight", None) is not None}
 
@@ -52,6 +65,8 @@ def decoded(weight):
         from bitsandbytes import functional
 
         return functional.int8_vectorwise_dequant(weight.data, weight.SCB)
+    if kind in ("MXTensor", "NVFP4Tensor"):
+        return weight.dequantize(torch.float32)
     return (weight.dequantize() if hasattr(weight, "qdata") else weight).float()
 
 

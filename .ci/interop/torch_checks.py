@@ -414,7 +414,7 @@ def gpt_oss_models(weld):
             expect(torch.equal(x, state[k]), f"{path}: {k}: transformers decodes other values")
 
 
-def values_of_libraries(weld, module, configs):
+def values_of_libraries(weld, module, configs, dtype=torch.float32):
     """Weights that a library stored through transformers have the values in weld that the library makes of them."""
     try:
         __import__(module)
@@ -425,7 +425,7 @@ def values_of_libraries(weld, module, configs):
     compressed.llama(1).save_pretrained(plain)
     for name, config in configs.items():
         path = weld.place("-" + name)
-        want = libraries.save_quantized(plain, config, path)
+        want = libraries.save_quantized(plain, config, path, dtype)
         expect_equal({k: to_numpy(x) for k, x in decoded(weld, path).items()}, {k: to_numpy(x) for k, x in want.items()}, f"{module} {name}")
         sizes = sum(f.stat().st_size for f in path.glob("*.safetensors"))
         expect(sizes < sum(f.stat().st_size for f in plain.glob("*.safetensors")) * 2 / 3, f"{module} {name}: nothing was quantised")
@@ -440,6 +440,11 @@ def bitsandbytes_models(weld):
 def torchao_models(weld):
     """Tensors of torchao's classes, flattened."""
     return values_of_libraries(weld, "torchao", libraries.torchao_configs)
+
+
+def torchao_narrow(weld):
+    """Floats of four and eight bits as torchao stores them for Blackwell, with swizzled scales."""
+    return values_of_libraries(weld, "torchao", libraries.torchao_narrow_configs, torch.bfloat16)
 
 
 def fp8_converted(weld):
@@ -497,5 +502,5 @@ def hub_environment(weld):
 CHECKS = [
     torch_load_file, *torch_files.CHECKS, hub_environment,
     *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models, named_schemes,
-                              gpt_oss_models, bitsandbytes_models, torchao_models)),
+                              gpt_oss_models, bitsandbytes_models, torchao_models, torchao_narrow)),
 ]
