@@ -10,5 +10,8 @@
 // [Show] shows a checkpoint as what its values stand for, for the schemes that weld decodes: a family of them has a file, which
 // finds its weights among the tensors and says how their values are restored. What no family decodes is left for [Recognize].
 //
+// The way back: an [Encoding] says how values become codes and scales, as a view has a weight ([Decoded.Encoding]) or in a scheme by its name
+// ([Named]), whose configuration is declared, too. A [Writer] takes values, and passes codes on.
+//
 // The package never knows what merging is, or what is done with a checkpoint that it recognised.
 package quant
