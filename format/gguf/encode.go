@@ -74,18 +74,8 @@ func encodeQ8_0(block []byte, x []float32) bool {
 	return putHalf(block, d)
 }
 
-// roundAway rounds a number of less than 2^23 to a whole one, ties away from zero.
-func roundAway(x float32) int8 {
-	a := float32(math.Abs(float64(x)))
-	n := int32(a)
-	if a-float32(n) >= 0.5 {
-		n++
-	}
-	if x < 0 {
-		n = -n
-	}
-	return int8(n)
-}
+// roundAway rounds a number to a whole one, ties away from zero. float64 holds the sum exactly.
+func roundAway(x float32) int8 { return int8(int32(float64(x) + math.Copysign(0.5, float64(x)))) }
 
 // signedCodes encodes values by a scale that makes the one of the largest magnitude the least code, −half; the code of zero is half.
 func signedCodes(codes *[32]byte, head []byte, x []float32, half int) bool {

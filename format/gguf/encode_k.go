@@ -20,7 +20,17 @@ func (s *sums) add(x, q float64) {
 }
 
 // nearest is the nearest whole number from least to most, of two as near the even one.
-func nearest(x, least, most float64) float64 { return min(max(math.RoundToEven(x), least), most) }
+func nearest(x, least, most float64) float64 {
+	const large = 0x1.8p52 // whose last bit is a one
+	switch n := float64(x+large) - large; {
+	case n < least:
+		return least
+	case n > most:
+		return most
+	default:
+		return n
+	}
+}
 
 // affineFit is a scale and an offset, neither negative, by which codes from 0 to largest leave the least square error: value = code × scale −
 // offset.

@@ -99,3 +99,40 @@ func TestEncodeKAgain(t *testing.T) {
 		}
 	}
 }
+
+// Rounding is that of the standard library, between and at whole numbers and beyond the ends.
+func TestNearest(t *testing.T) {
+	for x := -200.0; x <= 200; x += 0.125 {
+		for _, v := range []float64{x, math.Nextafter(x, -1e9), math.Nextafter(x, 1e9)} {
+			if got, want := nearest(v, -128, 127), min(max(math.RoundToEven(v), -128), 127); got != want {
+				t.Fatalf("%v is rounded to %v, want %v", v, got, want)
+			}
+		}
+	}
+	for _, v := range []float64{1e300, math.Inf(1)} {
+		if nearest(v, -1, 5) != 5 || nearest(-v, -1, 5) != -1 {
+			t.Errorf("%v and its negative are rounded to %v and %v", v, nearest(v, -1, 5), nearest(-v, -1, 5))
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	const elements = 16 << 10
+	r := rand.New(rand.NewPCG(9, 10))
+	x := make([]float32, elements)
+	for i := range x {
+		x[i] = float32(r.NormFloat64() * 0.02)
+	}
+	for _, s := range storages {
+		if s.Encode == nil {
+			continue
+		}
+		dst := make([]byte, elements/s.Elements*s.Bytes)
+		b.Run(s.Name, func(b *testing.B) {
+			for b.Loop() {
+				s.Encode(dst, x)
+			}
+			b.ReportMetric(elements*float64(b.N)/b.Elapsed().Seconds()/1e6, "Melements/s")
+		})
+	}
+}
