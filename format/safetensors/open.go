@@ -117,10 +117,23 @@ func (c *Checkpoint) add(src Source, headers *headerParser) error {
 	if err != nil {
 		return err
 	}
+	if err := ofOneRank(src.Path(), header.Metadata); err != nil {
+		return err
+	}
 	s.header, s.metadata = header.DataStart, header.Metadata
 	c.files = append(c.files, format.InputFile{Path: src.Path(), Info: src.Info(), Digest: [sha256.Size]byte(digest.Sum(nil))})
 	c.take(header)
 	return nil
+}
+
+// ofOneRank refuses what one rank wrote of tensors that are spread over several: each file has a part of them under the whole names, and none
+// says how many files there are. Source: torch/distributed/checkpoint/_hf_utils.py (SHARDED_FILE_NAME, DCP_SHARDING_INFO_KEY) of torch 2.15.
+func ofOneRank(path string, metadata map[string]string) error {
+	if _, cut := metadata["DCP_SHARDING_INFO"]; !cut || !strings.HasPrefix(filepath.Base(path), "shard-") {
+		return nil
+	}
+	return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "what one rank wrote of tensors that are spread over ranks (HuggingFaceStorageWriter with save_distributed), and nothing says how many there are; " +
+		"torch puts them together: consolidate_safetensors_files of torch.distributed.checkpoint, or enable_consolidation when it saves"}
 }
 
 // take takes what a header says.
