@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"weld/format"
 	"weld/format/safetensors"
+	"weld/internal/torchsave"
 )
 
 // The scene that every page finds: five small language models that come from one base, what goes with them, and files
@@ -38,6 +40,7 @@ func scene(t *testing.T, dir string) {
 	scenePipeline(t, filepath.Join(dir, "sd-b"), 1)
 	sceneStyle(t, filepath.Join(dir, "style.safetensors"))
 	sceneTorch(t, dir)
+	sceneOptimizer(t, filepath.Join(dir, "checkpoint-500"))
 	sceneFaults(t, dir)
 	// The other machine of a command that ssh runs is a directory.
 	put(t, filepath.Join(dir, ".bin", "ssh"), []byte("#!/bin/sh\nshift\nexec sh -ec \"$*\"\n"))
@@ -201,6 +204,30 @@ func sceneTorch(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// sceneOptimizer is what a training left beside a model: Adam's state, by the names of parameters.
+func sceneOptimizer(t *testing.T, dir string) {
+	t.Helper()
+	entries := []torchsave.Entry{{Name: "data.pkl"}}
+	var state []string
+	for i, x := range sceneTensors(format.F32) {
+		strides := make([]int64, len(x.Shape))
+		for d, step := len(x.Shape)-1, int64(1); d >= 0; d-- {
+			strides[d], step = step, step*x.Shape[d]
+		}
+		key := strconv.Itoa(i)
+		moment := torchsave.Tensor(torchsave.Storage("FloatStorage", key, x.Elements()), 0, x.Shape, strides)
+		state = append(state, torchsave.Text(x.Name), torchsave.Dict(torchsave.Text("step"), torchsave.Int(500), torchsave.Text("exp_avg_sq"), moment))
+		values, data := make([]float64, x.Elements()), make([]byte, x.Bytes())
+		for k := range values {
+			values[k] = 1e-6 * float64(1+k%7)
+		}
+		format.Encode(x.DType, data, values)
+		entries = append(entries, torchsave.Entry{Name: "data/" + key, Data: data})
+	}
+	entries[0].Data = torchsave.Pickle(torchsave.Dict(torchsave.Text("state"), torchsave.Dict(state...), torchsave.Text("param_groups"), torchsave.Tuple()))
+	put(t, filepath.Join(dir, "optimizer.bin"), torchsave.Archive("archive", false, entries...))
 }
 
 // sceneFaults writes what is damaged, what does not fit, and what is something else than its name says.

@@ -37,7 +37,7 @@ func layer(pkg string) int {
 		return 4
 	case pkg == "format/open":
 		return 5
-	case pkg == "format/model":
+	case pkg == "format/model", pkg == "format/moments":
 		return 6
 	case strings.HasPrefix(pkg, "format/"):
 		return 3

@@ -8,6 +8,7 @@ import (
 
 	"weld/format"
 	"weld/format/model"
+	"weld/format/moments"
 	"weld/format/quant"
 	"weld/scoring"
 )
@@ -91,7 +92,14 @@ func appendNew(notes, more []string) []string {
 
 // open opens one more input, for which there is room.
 func (in *Inputs) open(role, path string, adapters []string, o Options) (*Input, error) {
-	c, err := model.Open(path, adapters, o.Read)
+	var c format.Checkpoint
+	var err error
+	if role == roleImportance {
+		c, err = moments.Open(path, o.Read)
+	}
+	if c == nil && err == nil {
+		c, err = model.Open(path, adapters, o.Read)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", role, err)
 	}

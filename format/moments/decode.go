@@ -1,0 +1,235 @@
+package moments
+
+import (
+	"slices"
+
+	"weld/format"
+	"weld/internal/vec"
+)
+
+// correctable is a decoder whose values are corrected for their bias, by dividing them.
+type correctable interface{ correct(by float64) }
+
+// decoder finds how the second moment of a parameter is computed, and its shape; nil where there is none.
+func (s *states) decoder(p param) (decoder, []int64, error) {
+	tensors := s.raw.Tensors()
+	part := func(kind string) (int, bool) { i, ok := p.parts[kind]; return i, ok }
+	if i, ok := part("exp_avg_sq"); ok {
+		return s.plain(i)
+	}
+	r, hasRows := part("exp_avg_sq_row")
+	c, hasCols := part("exp_avg_sq_col")
+	if hasRows || hasCols {
+		shape, ok := s.shape(p)
+		if !hasRows || !hasCols || !ok || !tensors[r].Computable() || !tensors[c].Computable() {
+			return nil, nil, s.fault(format.KindShape, p.key, "its state has not two factors that belong together, exp_avg_sq_row and exp_avg_sq_col")
+		}
+		d := &factored{rowMeans: r, colMeans: c, rows: shape[len(shape)-2], cols: shape[len(shape)-1]}
+		return d, shape, d.measure(s.raw)
+	}
+	codes, ok := part("state2")
+	if !ok {
+		return nil, nil, nil
+	}
+	scales, scaled := part("absmax2")
+	table, tabled := part("qmap2")
+	if !scaled && !tabled {
+		return s.plain(codes)
+	}
+	t := tensors[codes]
+	block := int64(0)
+	if scaled && tabled && t.DType == format.U8 && tensors[scales].DType == format.F32 && tensors[table].DType == format.F32 && tensors[table].Elements() == 256 {
+		for _, b := range []int64{256, 2048} { // of bitsandbytes since 0.44, and before
+			if tensors[scales].Elements() == (t.Elements()+b-1)/b {
+				block = b
+				break
+			}
+		}
+	}
+	if block == 0 {
+		return nil, nil, s.fault(format.KindScheme, p.key, "its state2 is no row of 8-bit codes with absmax2 for blocks of 256 or 2048 of them and a table qmap2, as bitsandbytes writes them")
+	}
+	return &blockwise{codes: codes, scales: scales, table: table, block: block, bias: 1}, t.Shape, nil
+}
+
+// plain is a second moment that is stored as it is.
+func (s *states) plain(i int) (decoder, []int64, error) {
+	t := s.raw.Tensors()[i]
+	if !t.Computable() {
+		return nil, nil, s.fault(format.KindDType, t.Name, "a second moment of %v, with which weld does not compute", t.DType)
+	}
+	return &stored{i, t.DType, 1}, t.Shape, nil
+}
+
+// shape is that of the parameter that a state is of.
+func (s *states) shape(p param) ([]int64, bool) {
+	tensors := s.raw.Tensors()
+	for _, kind := range []string{"exp_avg_sq", "state2", "exp_avg", "state1", "momentum_buffer"} {
+		if i, ok := p.parts[kind]; ok {
+			return tensors[i].Shape, true
+		}
+	}
+	r, hasRows := p.parts["exp_avg_sq_row"]
+	c, hasCols := p.parts["exp_avg_sq_col"]
+	if !hasRows || !hasCols {
+		return nil, false
+	}
+	rows, cols := tensors[r].Shape, tensors[c].Shape
+	last := len(rows) - 1
+	if last < 0 || len(cols) != len(rows) || !slices.Equal(rows[:last], cols[:last]) {
+		return nil, false
+	}
+	return append(slices.Clone(rows), cols[last]), true
+}
+
+// fill computes elements from lo on, piece by piece.
+func (m *Moments) fill(i int, lo int64, out []byte) error {
+	for len(out) > 0 {
+		n := min(len(out)/width, pieceElements)
+		piece, inPlace := vec.Floats(out[:n*width])
+		if !inPlace {
+			piece = make([]float32, n)
+		}
+		if err := m.from[i].fill(m.Checkpoint, piece, lo); err != nil {
+			return err
+		}
+		if !inPlace {
+			vec.EncodeF32(out[:n*width], piece)
+		}
+		lo, out = lo+int64(n), out[n*width:]
+	}
+	return nil
+}
+
+// stored is a second moment as it is.
+type stored struct {
+	tensor int
+	dtype  format.DType
+	bias   float64 // 1 − β₂^t
+}
+
+func (d *stored) first() int         { return d.tensor }
+func (d *stored) correct(by float64) { d.bias = by }
+func (d *stored) fill(c format.Checkpoint, dst []float32, lo int64) error {
+	return values(c, d.tensor, lo, int64(len(dst)), func(data []byte) {
+		decode(d.dtype, dst, data)
+		unbias(dst, d.bias)
+	})
+}
+
+// decode decodes values, each rounded once.
+func decode(t format.DType, dst []float32, data []byte) {
+	if t == format.F32 {
+		vec.DecodeF32(dst, data)
+		return
+	}
+	wide := make([]float64, len(dst))
+	format.Decode(t, wide, data)
+	for i, x := range wide {
+		dst[i] = float32(x)
+	}
+}
+
+// unbias divides, each quotient rounded once.
+func unbias(x []float32, by float64) {
+	if by == 1 {
+		return
+	}
+	for i, v := range x {
+		x[i] = float32(float64(v) / by)
+	}
+}
+
+// blockwise are the codes of bitsandbytes: an element is the table's value times the largest of its block.
+type blockwise struct {
+	codes, scales, table int
+	block                int64
+	bias                 float64
+}
+
+func (d *blockwise) first() int         { return d.codes }
+func (d *blockwise) correct(by float64) { d.bias = by }
+func (d *blockwise) fill(c format.Checkpoint, dst []float32, lo int64) error {
+	var table [256]float32
+	if err := values(c, d.table, 0, 256, func(data []byte) { vec.DecodeF32(table[:], data) }); err != nil {
+		return err
+	}
+	n := int64(len(dst))
+	first, end := lo/d.block, (lo+n+d.block-1)/d.block
+	largest := make([]float32, end-first)
+	if err := values(c, d.scales, first, end-first, func(data []byte) { vec.DecodeF32(largest, data) }); err != nil {
+		return err
+	}
+	return values(c, d.codes, lo, n, func(codes []byte) {
+		for i, code := range codes {
+			dst[i] = table[code] * largest[(lo+int64(i))/d.block-first]
+		}
+		unbias(dst, d.bias)
+	})
+}
+
+// factored is the product of Adafactor's factors: means of rows and of columns.
+type factored struct {
+	rowMeans, colMeans int
+	rows, cols         int64     // of each matrix
+	means              []float64 // of the means of rows, of each matrix
+}
+
+// measure computes the means.
+func (d *factored) measure(c format.Checkpoint) error {
+	for at := int64(0); at < c.Tensors()[d.rowMeans].Elements(); at += d.rows {
+		r, err := vector(c, d.rowMeans, at, d.rows)
+		if err != nil {
+			return err
+		}
+		sum := 0.0
+		for _, x := range r {
+			sum += x
+		}
+		d.means = append(d.means, sum/float64(d.rows))
+	}
+	return nil
+}
+
+func (d *factored) first() int { return d.rowMeans }
+func (d *factored) fill(c format.Checkpoint, dst []float32, lo int64) error {
+	for len(dst) > 0 {
+		row := lo / d.cols
+		n := int(min(int64(len(dst)), (row/d.rows+1)*d.rows*d.cols-lo)) // of one matrix
+		if err := d.matrix(c, dst[:n], lo, row/d.rows); err != nil {
+			return err
+		}
+		dst, lo = dst[n:], lo+int64(n)
+	}
+	return nil
+}
+
+// matrix computes elements of one matrix.
+func (d *factored) matrix(c format.Checkpoint, dst []float32, lo, matrix int64) error {
+	mean := d.means[matrix]
+	if mean == 0 { // no gradient at all
+		clear(dst)
+		return nil
+	}
+	first := lo / d.cols
+	r, err := vector(c, d.rowMeans, first, (lo+int64(len(dst))-1)/d.cols-first+1)
+	if err != nil {
+		return err
+	}
+	col, err := vector(c, d.colMeans, matrix*d.cols, d.cols)
+	if err != nil {
+		return err
+	}
+	for i := range dst {
+		k := lo + int64(i)
+		dst[i] = float32(r[k/d.cols-first] * col[k%d.cols] / mean)
+	}
+	return nil
+}
+
+// vector reads elements of a tensor.
+func vector(c format.Checkpoint, i int, lo, n int64) ([]float64, error) {
+	list := make([]float64, n)
+	err := values(c, i, lo, n, func(data []byte) { format.Decode(c.Tensors()[i].DType, list, data) })
+	return list, err
+}

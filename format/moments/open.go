@@ -1,0 +1,185 @@
+package moments
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"weld/format"
+	"weld/format/dcp"
+	"weld/format/open"
+	"weld/format/torch"
+	"weld/mmapio"
+)
+
+// The files in which trainers save an optimizer: the Trainer of transformers, and Accelerate for FSDP.
+var fileNames = []string{"optimizer.pt", "optimizer.bin"}
+
+// Open opens an optimizer's second moments: a directory of a trainer, a file in which an optimizer is saved, or a checkpoint of
+// torch.distributed.checkpoint that has one. What is none of these is nobody's: no checkpoint, and no error.
+func Open(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
+	path, key := open.Apart(name)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil
+	}
+	switch dir := format.Directory(path); {
+	case !info.IsDir():
+		return openFile(path, key, how)
+	case dcp.IsFolder(dir):
+		return openNamed(path, key, how)
+	}
+	for _, file := range fileNames {
+		inside := filepath.Join(path, file)
+		if info, err := os.Stat(inside); err == nil && info.Mode().IsRegular() {
+			return openFile(inside, key, how)
+		}
+	}
+	return nil, nil
+}
+
+// openFile opens a file that torch.save wrote, if an optimizer is in it.
+func openFile(path, key string, how []mmapio.Reading) (format.Checkpoint, error) {
+	if !torch.IsFile(path) || torch.IsIndex(path) {
+		return nil, nil
+	}
+	src, err := open.Source(path, how...)
+	if err != nil {
+		return nil, err
+	}
+	saved, err := torch.Read(path, src, 0, src.Size(), nil)
+	if err = errors.Join(err, src.Close()); err != nil {
+		return nil, err
+	}
+	value, within, ok := torch.Optimizer(saved.Value, key)
+	if !ok {
+		return nil, nil
+	}
+	raw, err := open.Checkpoint(path+"#"+cmp.Or(within, torch.Whole), how...)
+	if err != nil {
+		return nil, err
+	}
+	s := &states{path: path, raw: raw, groups: groupsOf(value), steps: stepsOf(value)}
+	return s.finish(func() ([]string, error) { return s.named(filepath.Dir(path), how) })
+}
+
+// openNamed opens a checkpoint whose states have the names of parameters, if there are any.
+func openNamed(path, key string, how []mmapio.Reading) (format.Checkpoint, error) {
+	raw, err := open.Checkpoint(path+"#"+cmp.Or(key, torch.Whole), how...)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range raw.Tensors() {
+		if _, _, ok := partOf(t.Name); ok {
+			s := &states{path: path, raw: raw}
+			return s.finish(nil)
+		}
+	}
+	return nil, raw.Close()
+}
+
+// states are those of an optimizer, as they were saved.
+type states struct {
+	path   string
+	raw    format.Checkpoint
+	groups []group            // nil where the file does not say
+	steps  map[string]float64 // of parameters whose steps are no tensors: before torch 1.12
+	params []param
+}
+
+// param is what an optimizer keeps of a parameter: tensors of raw, by what they are.
+type param struct {
+	key   string // its name, or its number
+	parts map[string]int
+}
+
+// kinds are what an optimizer keeps of a parameter, as far as second moments need it, or as it tells that there is none.
+var kinds = []string{
+	"exp_avg_sq", "step", // Adam
+	"exp_avg_sq_row", "exp_avg_sq_col", // Adafactor
+	"state2", "absmax2", "qmap2", // bitsandbytes
+	"exp_avg", "momentum_buffer", "state1", // first moments: SGD, Lion and Muon have no other
+}
+
+// partOf takes the name of a tensor apart: whose it is, and what. Accelerate puts those of bitsandbytes one deeper.
+func partOf(name string) (key, kind string, ok bool) {
+	end := strings.LastIndexByte(name, '.')
+	if end < 0 {
+		return "", "", false
+	}
+	key, kind = strings.TrimSuffix(name[:end], ".__bnb_optimizer_quant_state__"), name[end+1:]
+	at := 0
+	if !strings.HasPrefix(key, "state.") {
+		if at = strings.Index(key, ".state."); at < 0 {
+			return "", "", false
+		}
+		at++
+	}
+	for _, k := range kinds {
+		if k == kind {
+			return key[at+len("state."):], kind, true
+		}
+	}
+	return "", "", false
+}
+
+// finish shows the second moments. names gives the names of parameters that are numbers, in the order of the numbers.
+func (s *states) finish(names func() ([]string, error)) (format.Checkpoint, error) {
+	c, err := s.show(names)
+	if err != nil {
+		return nil, errors.Join(err, s.raw.Close())
+	}
+	return c, nil
+}
+
+func (s *states) show(names func() ([]string, error)) (format.Checkpoint, error) {
+	s.collect()
+	if len(s.params) == 0 {
+		return nil, s.fault(format.KindUnsupported, "", "no state of a parameter is in it")
+	}
+	called := make([]string, len(s.params))
+	for i, p := range s.params {
+		called[i] = p.key
+	}
+	if s.numbered() && names != nil {
+		var err error
+		if called, err = names(); err != nil {
+			return nil, err
+		}
+	}
+	return s.view(called)
+}
+
+// collect gathers what belongs to each parameter, in the order in which they are first named.
+func (s *states) collect() {
+	at := make(map[string]int)
+	for i, t := range s.raw.Tensors() {
+		key, kind, ok := partOf(t.Name)
+		if !ok {
+			continue
+		}
+		k, seen := at[key]
+		if !seen {
+			k = len(s.params)
+			at[key], s.params = k, append(s.params, param{key, make(map[string]int)})
+		}
+		s.params[k].parts[kind] = i
+	}
+}
+
+// numbered reports whether parameters have numbers and no names.
+func (s *states) numbered() bool {
+	for _, p := range s.params {
+		if strings.Trim(p.key, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *states) fault(kind format.Kind, tensor, text string, args ...any) error {
+	return &format.Error{Path: s.path, Tensor: tensor, Kind: kind, Detail: fmt.Sprintf(text, args...)}
+}
