@@ -3,7 +3,7 @@
     python .ci/interop/diffusion_lora_golden.py format/lora/testdata/diffusion
 
 writes base/, a tiny pipeline's U-Net and text encoders as diffusers saves them, unet_names.txt, what modules of this U-Net and of those of
-Stable Diffusion 1 and XL are called in single files and in diffusers, and for each adapter a folder with one file and want.safetensors: the tensors that differ from the base,
+Stable Diffusion 1 and XL are called in single files and in diffusers, openclip_names.txt, the same of a layer of OpenCLIP, and for each adapter a folder with one file and want.safetensors: the tensors that differ from the base,
 under the names unet/…. What an adapter means is what its live module computes: a weight is taken from the module's own
 forward expression, and held against the module's outputs.
 """
@@ -16,7 +16,7 @@ import sys
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_open_clip_checkpoint
 from lycoris.kohya import LycorisNetworkKohya
 from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
@@ -238,6 +238,31 @@ def of_size(**options):
         return UNet2DConditionModel(norm_num_groups=1, cross_attention_dim=8, attention_head_dim=4, layers_per_block=2, **options)
 
 
+def openclip_names():
+    """Lines of OpenCLIP's tensor, transformers' module, and the third of the tensor that it is, as diffusers converts a layer of numbered rows."""
+    width, at = 4, "conditioner.embedders.1.model."
+    layer = at + "transformer.resblocks.0."
+    shapes = {"attn.in_proj_weight": (3 * width, width), "attn.in_proj_bias": (3 * width,), "attn.out_proj.weight": (width, width), "attn.out_proj.bias": (width,),
+              "mlp.c_fc.weight": (6, width), "mlp.c_fc.bias": (6,), "mlp.c_proj.weight": (width, 6), "mlp.c_proj.bias": (width,),
+              "ln_1.weight": (width,), "ln_1.bias": (width,), "ln_2.weight": (width,), "ln_2.bias": (width,)}
+    torch.manual_seed(9)
+    held = {layer + n: torch.randn(s) for n, s in shapes.items()}
+    held[at + "text_projection"] = torch.randn(width, width)
+    made = convert_open_clip_checkpoint(text(2), dict(held), prefix=at)
+    lines = []
+    for name, t in made.items():
+        for source, whole in held.items():
+            if not name.endswith(".weight") or ".layers." not in name:
+                continue
+            if t.shape == whole.shape and torch.equal(t, whole):
+                lines.append("%s %s 0" % (source[len(at):], name[:-len(".weight")]))
+            for k in range(3):
+                if source.endswith("in_proj_weight") and torch.equal(t, whole[k * width:(k + 1) * width]):
+                    lines.append("%s %s %d" % (source[len(at):], name[:-len(".weight")], k + 1))
+    assert len(lines) == 8, lines
+    return lines
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     new = lambda: {"unet": unet(), "text_encoder": text(2), "text_encoder_2": text(3)}
@@ -261,6 +286,9 @@ def main():
                  addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=16, use_linear_projection=True)
     with open(os.path.join(OUT, "unet_names.txt"), "w") as f:
         f.write("\n\n".join("\n".join(names(m, whole)) for m, whole in [(new()["unet"], True), (sd1, False), (xl, False)]) + "\n")
+
+    with open(os.path.join(OUT, "openclip_names.txt"), "w") as f:
+        f.write("\n".join(openclip_names()) + "\n")
 
     some = ["attn1_to_q", "attn2_to_k", "attentions_0_proj_in", "resnets_0_conv1", "resnets_0_time_emb_proj", "downsamplers_0_conv", "q_proj", "fc1"]
     here = lambda *names: r"(down_blocks\.1\.attentions\.0|mid_block)\..*(%s)" % "|".join(names).replace(".", "\\.")

@@ -91,6 +91,9 @@ type moduleSite struct {
 	siteKey
 	slots map[string]int
 	first int // of the tensors, for errors
+
+	third  int    // which third of a tensor it is, from 1 on; 0 where it has one of its own
+	tensor string // that it is a third of
 }
 
 // edit is what becomes of one tensor of the base.
@@ -257,7 +260,7 @@ func (m *matching) edit(target, by int) *edit {
 	return e
 }
 
-// change notes a step of a tensor, which is seen as a grid. A tensor is changed by one module alone.
+// change notes a step of a tensor, which is seen as a grid. A tensor is changed by one module alone, but for bands of its rows.
 func (m *matching) change(target, by int, size grid, d delta) {
 	e := m.edit(target, by)
 	t := m.base.Tensors()[target]
@@ -265,7 +268,7 @@ func (m *matching) change(target, by int, size grid, d delta) {
 		t.DType = m.adapter.Tensors()[e.whole].DType
 	}
 	switch {
-	case len(e.steps) > 0:
+	case !e.apart(d):
 		m.fault(by, format.KindDuplicate, "%q changes the same tensor %q", clip(m.adapter.Tensors()[e.by].Name), clip(t.Name))
 		return
 	case e.whole != none && !e.under:

@@ -85,17 +85,17 @@ func (m *matching) gatherBare() {
 
 // settled makes the site of a module, or notes why there is none.
 func (m *matching) settled(i int, houses *houses, k bareKey) *moduleSite {
-	module, kind, wrong := houses.find(k)
+	where, kind, wrong := houses.find(k)
 	if wrong != "" {
 		m.fault(i, kind, "%s", wrong)
 		return nil
 	}
-	at := siteKey{module: module}
+	at := siteKey{module: where.module}
 	if other := m.sites[at]; other != nil {
-		m.fault(i, format.KindDuplicate, "%q is for the same module %q", clip(m.adapter.Tensors()[other.first].Name), clip(module))
+		m.fault(i, format.KindDuplicate, "%q is for the same module %q", clip(m.adapter.Tensors()[other.first].Name), clip(where.module))
 		return nil
 	}
-	s := &moduleSite{siteKey: at, slots: make(map[string]int), first: i}
+	s := &moduleSite{siteKey: at, slots: make(map[string]int), first: i, third: where.third, tensor: where.tensor}
 	m.sites[at] = s
 	return s
 }

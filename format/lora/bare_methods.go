@@ -44,10 +44,7 @@ func (m *matching) downUp(s *moduleSite) {
 	if !ok {
 		return
 	}
-	if turned, ok := m.turned(s, target); !ok || turned {
-		if ok {
-			m.fault(s.first, format.KindUnsupported, "the base's %q is [in, out], as transformers' Conv1D has it, which adapters of these programs are not for", clip(m.base.Tensors()[target].Name))
-		}
+	if s.third == 0 && !m.straight(s, target) {
 		return
 	}
 	p, ok := m.downUpOf(s, target)
@@ -59,9 +56,18 @@ func (m *matching) downUp(s *moduleSite) {
 		return
 	}
 	m.changeBy(s, target, size, p)
-	if i, ok := s.slots[biasSlot]; ok {
+	if i, ok := s.slots[biasSlot]; ok && s.third == 0 {
 		m.addBias(s, i, m.config.scale(s.module))
 	}
+}
+
+// straight demands that a layer of the base is [out, in].
+func (m *matching) straight(s *moduleSite, target int) bool {
+	turned, ok := m.turned(s, target)
+	if turned {
+		m.fault(s.first, format.KindUnsupported, "the base's %q is [in, out], as transformers' Conv1D has it, which adapters of these programs are not for", clip(m.base.Tensors()[target].Name))
+	}
+	return ok && !turned
 }
 
 // downUpOf checks A [r, in, …] and B [out, r, 1, …], of which trailing dimensions of 1 say nothing: layers of one point are
@@ -104,6 +110,10 @@ func pointed(shape []int64) []int64 {
 // changeBy adds s·M to a tensor, and normalises the sum where the site has magnitudes for it.
 func (m *matching) changeBy(s *moduleSite, target int, size grid, matrix matrix) {
 	step := &addition{matrix: matrix, scale: m.config.scale(s.module)}
+	if s.third > 0 {
+		m.changeThird(s, target, size, step)
+		return
+	}
 	whole, named := s.slots["dora_scale"]
 	plain, peft := s.slots["lora_magnitude_vector"]
 	var d delta = step
@@ -144,6 +154,10 @@ func (m *matching) weightDecomposed(inner *addition, magnitude int, kernel int64
 // differences adds tensors to a weight and to its bias as they are.
 func (m *matching) differences(s *moduleSite, weight, bias string) {
 	if !m.only(s, []string{weight}, []string{bias}) {
+		return
+	}
+	if s.third > 0 {
+		m.fault(s.first, format.KindUnsupported, "a difference for a third of the base's %q", clip(s.tensor))
 		return
 	}
 	for slot, leaf := range map[string]string{weight: ".weight", bias: ".bias"} {

@@ -139,7 +139,9 @@ func TestBareRefused(t *testing.T) {
 		"no such part":        {single(), arrays{"lora_te3_gone.lora_down.weight": a}, nil, format.KindKey, "nor any other module of it"},
 		"two that fit":        {clashing, with(nil), nil, format.KindNames, "weld does not choose"},
 		"two for one":         {nil, with(arrays{"unet.down.0.to_q.lora_A.weight": a}), nil, format.KindDuplicate, "is for the same module"},
-		"OpenCLIP":            {single(), te, nil, format.KindKey, "lora_te2"},
+		"OpenCLIP, DoRA":      {openCLIP(), arrays{"lora_te2_encoder_layers_0_self_attn_k_proj.lora_down.weight": random(1, f32, 2, 4), "lora_te2_encoder_layers_0_self_attn_k_proj.lora_up.weight": random(1, f32, 4, 2), "lora_te2_encoder_layers_0_self_attn_k_proj.dora_scale": random(1, f32, 4, 1)}, nil, format.KindUnsupported, "for a third of"},
+		"OpenCLIP, diff":      {openCLIP(), arrays{"lora_te2_encoder_layers_0_self_attn_k_proj.diff": random(1, f32, 4, 4)}, nil, format.KindUnsupported, "a difference for a third of"},
+		"OpenCLIP, outputs":   {openCLIP(), arrays{"lora_te2_encoder_layers_0_self_attn_k_proj.lora_down.weight": random(1, f32, 2, 4), "lora_te2_encoder_layers_0_self_attn_k_proj.lora_up.weight": random(1, f32, 12, 2)}, nil, format.KindShape, "a product of shape [12 4]"},
 		"several parts":       {part("unet/"), with(te), nil, format.KindKey, "name the folder of all parts as the base"},
 		"another program":     {nil, with(arrays{"lora_unet_down_0_to_q.oft_blocks": a}), nil, format.KindUnsupported, "oft_blocks"},
 		"another name":        {nil, with(arrays{"emb_params": a}), nil, format.KindUnsupported, "none of kohya-ss"},
@@ -203,6 +205,71 @@ func TestBareLokr(t *testing.T) {
 		want := base["c.weight"].values[i] + w1.values[row/2*3+in/2]*w2.values[(row%2*2+in%2)*3+k]
 		if math.Abs(c[i]-want) > 1e-5 {
 			t.Fatalf("c[%d] is %v, want %v", i, c[i], want)
+		}
+	}
+}
+
+// openCLIP is the second text encoder of a single file of SDXL.
+func openCLIP() arrays {
+	const layer = "conditioner.embedders.1.model.transformer.resblocks.0."
+	return arrays{
+		layer + "attn.in_proj_weight":        random(1, f32, 12, 4),
+		layer + "attn.in_proj_bias":          random(2, f32, 12),
+		layer + "attn.out_proj.weight":       random(3, bf16, 4, 4),
+		layer + "mlp.c_fc.weight":            random(4, f32, 6, 4),
+		layer + "ln_1.weight":                random(5, f32, 4),
+		original + "input_blocks.0.0.weight": random(6, f32, 2, 2, 3, 3),
+	}
+}
+
+// Queries, keys and values of OpenCLIP are thirds of one tensor, each with an adapter of its own, whatever range is asked for.
+func TestBareOpenCLIP(t *testing.T) {
+	const layer = "conditioner.embedders.1.model.transformer.resblocks.0."
+	adapter, factors := arrays{}, make(map[string][2]array)
+	add := func(module string, rank, out, in int64) {
+		a, b := random(uint64(20+len(adapter)), f32, rank, in), random(uint64(21+len(adapter)), f32, out, rank)
+		factors[module] = [2]array{b, a}
+		name := "lora_te2_text_model_encoder_layers_0_" + module
+		adapter[name+".lora_down.weight"], adapter[name+".lora_up.weight"], adapter[name+".alpha"] = a, b, number(f32, 1)
+	}
+	add("self_attn_q_proj", 2, 4, 4)
+	add("self_attn_k_proj", 1, 4, 4)
+	add("self_attn_out_proj", 2, 4, 4)
+	add("mlp_fc1", 2, 6, 4)
+	base := openCLIP()
+	got, err := applyBare(t, base, adapter, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(tensor string, row, col int64) (float64, bool) {
+		module := map[string]string{"attn.out_proj.weight": "self_attn_out_proj", "mlp.c_fc.weight": "mlp_fc1"}[tensor]
+		if tensor == "attn.in_proj_weight" {
+			module, row = []string{"self_attn_q_proj", "self_attn_k_proj", ""}[row/4], row%4
+		}
+		f, ok := factors[module]
+		if !ok {
+			return 0, false
+		}
+		rank := f[1].shape[0]
+		return dot(f[0], f[1], rank, 4, row, col) / float64(rank), true
+	}
+	for name, was := range base {
+		_, is := numbers(t, got, name)
+		for i, x := range was.values {
+			if y, ok := want(strings.TrimPrefix(name, layer), int64(i)/4, int64(i)%4); ok {
+				x += y
+			}
+			if math.Abs(is[i]-x) > 1e-5 {
+				t.Fatalf("%s[%d] is %v, want %v", name, i, is[i], x)
+			}
+		}
+	}
+	i, _ := got.Find(layer + "attn.in_proj_weight")
+	_, whole := content(t, got, layer+"attn.in_proj_weight")
+	for off := int64(0); off < int64(len(whole)); off += 20 {
+		part, err := lent(got, i, off, min(20, int64(len(whole))-off), got.View)
+		if err != nil || string(part) != string(whole[off:off+int64(len(part))]) {
+			t.Fatalf("bytes from %d on: %v", off, err)
 		}
 	}
 }

@@ -27,7 +27,7 @@
 //
 // Adapters of diffusion models have no configuration, and are read by [ApplyBare]: in the names of kohya-ss/sd-scripts and of LyCORIS
 // 4.1, which are its authority, or of diffusers 0.42. bare.go says how, houses.go where the parts of a pipeline lie
-// in a base, bare_methods.go what is computed. layout.go knows adapters of other programs by their names, to refuse them.
+// in a base (by unet_names.go and openclip_names.go also under their other names), bare_methods.go what is computed. layout.go knows adapters of other programs by their names, to refuse them.
 //
 // # How it is put together
 //

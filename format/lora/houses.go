@@ -17,17 +17,17 @@ import (
 var houseOf = map[string][]string{
 	"lora_unet":        {"unet/", "transformer/", original},
 	"lora_transformer": {"transformer/", original},
-	"lora_te":          {"text_encoder/", "cond_stage_model.transformer."},
+	"lora_te":          {"text_encoder/", "cond_stage_model.transformer.", "cond_stage_model.model."},
 	"lora_te1":         {"text_encoder/", "conditioner.embedders.0.transformer.", "text_encoders.clip_l.transformer."},
-	"lora_te2":         {"text_encoder_2/", "text_encoders.clip_g.transformer."},
+	"lora_te2":         {"text_encoder_2/", "conditioner.embedders.1.model.", "text_encoders.clip_g.transformer."},
 	"lora_te3":         {"text_encoder_3/", "text_encoders.t5xxl.transformer."},
 	"lycoris":          {"unet/", "transformer/", original},
 
 	"unet":           {"unet/", original},
 	"transformer":    {"transformer/", original},
 	"transformer_2":  {"transformer_2/"},
-	"text_encoder":   {"text_encoder/", "cond_stage_model.transformer.", "conditioner.embedders.0.transformer.", "text_encoders.clip_l.transformer."},
-	"text_encoder_2": {"text_encoder_2/", "text_encoders.clip_g.transformer."},
+	"text_encoder":   {"text_encoder/", "cond_stage_model.transformer.", "cond_stage_model.model.", "conditioner.embedders.0.transformer.", "text_encoders.clip_l.transformer."},
+	"text_encoder_2": {"text_encoder_2/", "conditioner.embedders.1.model.", "text_encoders.clip_g.transformer."},
 	"text_encoder_3": {"text_encoder_3/", "text_encoders.t5xxl.transformer."},
 }
 
@@ -40,15 +40,15 @@ const inText = "text_model."
 // houses are those of a base.
 type houses struct {
 	base   format.Checkpoint
-	folder string                         // the last part of the base's own directory
-	whole  bool                           // the base is one part by itself
-	single bool                           // so is all of the adapter
-	found  map[string]map[string][]string // modules by house, and by how names of adapters have them
+	folder string                        // the last part of the base's own directory
+	whole  bool                          // the base is one part by itself
+	single bool                          // so is all of the adapter
+	found  map[string]map[string][]place // by house, and by how names of adapters have a module
 }
 
 // newHouses looks at how a base shows the parts of a pipeline, and at which of them an adapter has.
 func newHouses(base, adapter format.Checkpoint) *houses {
-	h := &houses{base: base, whole: true, single: true, found: make(map[string]map[string][]string)}
+	h := &houses{base: base, whole: true, single: true, found: make(map[string]map[string][]place)}
 	for _, t := range base.Tensors() {
 		if strings.Contains(t.Name, "/") || slices.ContainsFunc(allHouses(), func(begin string) bool { return strings.HasPrefix(t.Name, begin) }) {
 			h.whole = false
@@ -96,9 +96,9 @@ func (h *houses) has(house string) bool {
 	return slices.ContainsFunc(h.base.Tensors(), func(t format.Tensor) bool { return strings.HasPrefix(t.Name, house) })
 }
 
-// find returns the name of the base's module that a name means, or says why there is none.
-func (h *houses) find(k bareKey) (module string, kind format.Kind, wrong string) {
-	var all []string
+// find returns where the module is that a name means, or says why there is none.
+func (h *houses) find(k bareKey) (where place, kind format.Kind, wrong string) {
+	var all []place
 	for _, house := range h.open(k.part) {
 		all = append(all, h.in(house, k.flat)[common(k.module, k.flat)]...)
 	}
@@ -106,45 +106,55 @@ func (h *houses) find(k bareKey) (module string, kind format.Kind, wrong string)
 	case len(all) == 1:
 		return all[0], "", ""
 	case len(all) > 1:
-		return "", format.KindNames, fmt.Sprintf("%q could be %q or %q of %s; weld does not choose", clip(k.module), clip(all[0]), clip(all[1]), h.base.Path())
+		return place{}, format.KindNames, fmt.Sprintf("%q could be %q or %q of %s; weld does not choose", clip(k.module), clip(all[0].module), clip(all[1].module), h.base.Path())
 	case h.whole && !h.single:
-		return "", format.KindKey, fmt.Sprintf("%s is one part of a pipeline, and the adapter is for several: name the folder of all parts as the base", h.base.Path())
+		return place{}, format.KindKey, fmt.Sprintf("%s is one part of a pipeline, and the adapter is for several: name the folder of all parts as the base", h.base.Path())
 	}
 	how := "called " + fmt.Sprintf("%q", clip(k.module))
 	if k.flat {
 		how = fmt.Sprintf("%q with _ for its dots", clip(k.module))
 	}
-	return "", format.KindKey, fmt.Sprintf("%s has no module %s where %s has its own%s", h.base.Path(), how, k.part, h.hint(k))
+	return place{}, format.KindKey, fmt.Sprintf("%s has no module %s where %s has its own%s", h.base.Path(), how, k.part, h.hint(k))
 }
 
 // hint says what may be the reason where a part is there and its modules are called otherwise.
 func (h *houses) hint(k bareKey) string {
-	switch {
-	case !slices.ContainsFunc(h.open(k.part), h.has):
+	if !slices.ContainsFunc(h.open(k.part), h.has) {
 		return ", nor any other module of it"
-	case strings.HasPrefix(k.part, "lora_te"):
-		return ": an adapter in the names of transformers is for a text encoder in them, not for one in OpenCLIP's"
 	}
 	return ": an adapter is for models in the names that it was trained with, diffusers' or those of the original single file"
 }
 
 // in lists the modules of a house by how names of adapters have them.
-func (h *houses) in(house string, flat bool) map[string][]string {
+func (h *houses) in(house string, flat bool) map[string][]place {
 	at := fmt.Sprint(house, flat)
 	if h.found[at] != nil {
 		return h.found[at]
 	}
-	of := make(map[string][]string)
+	of := make(map[string][]place)
+	add := func(name string, where place) { of[common(name, flat)] = append(of[common(name, flat)], where) }
 	var modules []string
 	for _, t := range h.base.Tensors() {
-		module, ok := strings.CutSuffix(t.Name, ".weight")
-		if inside, here := strings.CutPrefix(module, house); ok && here {
-			modules = append(modules, inside)
-			of[common(inside, flat)] = append(of[common(inside, flat)], module)
+		name, here := strings.CutPrefix(t.Name, house)
+		if !here {
+			continue
 		}
+		inside, weight := strings.CutSuffix(name, ".weight")
+		if weight {
+			modules = append(modules, inside)
+			add(inside, place{module: house + inside})
+		}
+		openCLIPPlaces(inside, func(module string, third int) {
+			switch {
+			case third > 0:
+				add(module, place{module: house + module, third: third, tensor: t.Name})
+			case weight:
+				add(module, place{module: house + inside})
+			}
+		})
 	}
 	for inside, name := range unetNames(modules) {
-		of[common(name, flat)] = append(of[common(name, flat)], house+inside)
+		add(name, place{module: house + inside})
 	}
 	h.found[at] = of
 	return of
