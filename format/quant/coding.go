@@ -66,7 +66,6 @@ type stripe struct {
 	sorted               []float32 // another, where columns have an order
 	old                  []float32 // values of the reference
 	turned               []float32 // the values column by column, where codes lie so
-	decoded              []byte    // likewise, the reference's values
 }
 
 // given is what is known of a tensor whose stripes are encoded.

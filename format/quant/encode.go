@@ -159,7 +159,7 @@ func (e *Encoding) Measures() bool { return e.measures() }
 func (e *Encoding) StripeBytes() int64 {
 	n := min(e.stripeRows(), e.rows) * e.cols * (width + 2)
 	if e.turned != nil {
-		n += min(e.stripeRows(), e.rows)*e.cols*2*width + e.cols*(e.turned.stride+e.turned.groups)
+		n += min(e.stripeRows(), e.rows)*e.cols*width + e.cols*(e.turned.stride+e.turned.groups)
 	}
 	if g, _ := e.rangeGrid(); e.measures() {
 		n += g.slices * g.rows * g.cols * rangeBytes

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"weld/format"
@@ -108,59 +109,67 @@ func (c *coding) encodeTurned(s *stripe, m *turnedMatrix, slice, top int64, refe
 // withoutCode finds a value that is not finite, in a block that is not kept; −1 for none.
 func (c *coding) withoutCode(s *stripe) int {
 	groups := int64(len(s.values)) / c.cols / mxfp4Group
-	for i, x := range s.values {
-		if isNotFinite(x) && !s.kept[int64(i)%c.cols*groups+int64(i)/c.cols/mxfp4Group] {
+	for i := 0; ; i++ {
+		next := vec.FirstNonFinite(s.values[i:], math.MaxFloat32)
+		if next < 0 {
+			return -1
+		}
+		if i += next; !s.kept[int64(i)%c.cols*groups+int64(i)/c.cols/mxfp4Group] {
 			return i
 		}
 	}
-	return -1
 }
 
 // turn has the values of a stripe column by column, but for blocks that are kept: of these, zeros.
 func (c *coding) turn(s *stripe) *stripe {
 	rows := int64(len(s.values)) / c.cols
 	s.turned = slices.Grow(s.turned[:0], len(s.values))[:len(s.values)]
-	const side = 16 // rows and columns that are turned together stay in the cache
-	for top := int64(0); top < rows; top += side {
-		for left := int64(0); left < c.cols; left += side {
-			for col := left; col < min(left+side, c.cols); col++ {
-				column := s.turned[col*rows:][:rows]
-				if s.kept[col*(rows/mxfp4Group)+top/mxfp4Group] {
-					clear(column[top : top+side])
-					continue
-				}
-				for row := top; row < top+side; row++ {
-					column[row] = s.values[row*c.cols+col]
-				}
-			}
+	const strip = 64 // columns whose rows stay in the cache
+	for left := int64(0); left < c.cols; left += strip {
+		vec.Transpose(s.turned[left*rows:], int(rows), s.values[left:], int(c.cols), int(rows), int(min(strip, c.cols-left)))
+	}
+	for k, kept := range s.kept {
+		if kept {
+			clear(s.turned[k*mxfp4Group:][:mxfp4Group])
 		}
 	}
 	return &stripe{values: s.turned, row: make([]float32, rows)}
 }
 
-// sameTurned finds the blocks of a stripe whose values are those of the reference.
+// sameTurned finds the blocks of a stripe whose values are those of the reference: by their first ones, nearly always, they are not.
 func (c *coding) sameTurned(s *stripe, slice, top int64, reference *lentReference) error {
-	rows, groups := int64(len(s.values))/c.cols, int64(len(s.values))/c.cols/mxfp4Group
-	s.decoded = slices.Grow(s.decoded[:0], len(s.values)*width)[:len(s.values)*width]
-	lo := (slice*c.rows + top) * c.cols
-	room := reference.view.rooms.Get().(*[]float32)
-	defer reference.view.rooms.Put(room)
-	if err := reference.weight.decoder.(spanned).decodeSpan(reference.from, (*room)[:pieceElements], s.decoded, lo); err != nil {
+	groups := int64(len(s.values)) / c.cols / mxfp4Group
+	scales := make([]byte, c.cols*groups)
+	first := top / mxfp4Group
+	err := reference.from.strided(reference.scales, slice*c.cols*c.turned.groups+first, c.turned.groups, groups, c.cols, func(col int64, data []byte) error {
+		copy(scales[col*groups:], data)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	for k := range s.kept {
-		s.kept[k] = true
+	const size = mxfp4Group / 2
+	return reference.from.strided(reference.weight.index, slice*c.cols*c.turned.stride+first*size, c.turned.stride, groups*size, c.cols, func(col int64, data []byte) error {
+		for k := range groups {
+			s.kept[col*groups+k] = c.sameColumn(s.values[k*mxfp4Group*c.cols+col:], data[k*size:][:size], scales[col*groups+k:])
+		}
+		return nil
+	})
+}
+
+// sameColumn reports whether the values of a block, whose column of a stripe begins with values, are those of its codes and its scale.
+func (c *coding) sameColumn(values []float32, codes, scale []byte) bool {
+	if !sameValue(values[0], mxfp4Values[codes[0]&15]*powersOfTwo[scale[0]]) {
+		return false
 	}
-	old := s.row[:c.cols]
-	for row := range rows {
-		vec.DecodeF32(old, s.decoded[row*c.cols*width:][:c.cols*width])
-		for col, x := range s.values[row*c.cols:][:c.cols] {
-			if x != old[col] && (x == x || old[col] == old[col]) {
-				s.kept[int64(col)*groups+row/mxfp4Group] = false
-			}
+	var old [mxfp4Group]float32
+	mxfp4Line(old[:], codes, scale, 0)
+	for row, x := range old {
+		if !sameValue(values[int64(row)*c.cols], x) {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // keepTurned copies the codes and scales of blocks that are kept.

@@ -78,20 +78,37 @@ func (l *mxfp4Lines) restore(from codeLender, dst []float32, codes []byte, at co
 func mxfp4Line(dst []float32, codes, scales []byte, top int64) {
 	skip := top % 2
 	for k := 0; len(dst) > 0; k++ {
+		if whole := len(dst) / mxfp4Group; whole > 0 && top%mxfp4Group == 0 {
+			mxfp4Groups(dst[:whole*mxfp4Group], codes, scales[k:])
+			dst, codes, k = dst[whole*mxfp4Group:], codes[whole*mxfp4Group/2:], k+whole
+			if len(dst) == 0 {
+				return
+			}
+		}
 		n := min(int64(len(dst)), mxfp4Group-top%mxfp4Group)
-		values := mxfp4Values
-		vec.Scale(values[:], values[:], powerOfTwo(scales[k]))
+		factor := powersOfTwo[scales[k]]
 		i := skip
 		if skip == 1 {
-			dst[0] = values[codes[0]>>4]
+			dst[0] = mxfp4Values[codes[0]>>4] * factor
 		}
 		for _, pair := range codes[skip:][:(n-skip)/2] {
-			dst[i], dst[i+1] = values[pair&15], values[pair>>4]
+			dst[i], dst[i+1] = mxfp4Values[pair&15]*factor, mxfp4Values[pair>>4]*factor
 			i += 2
 		}
 		if i < n {
-			dst[i] = values[codes[(skip+i)/2]&15]
+			dst[i] = mxfp4Values[codes[(skip+i)/2]&15] * factor
 		}
 		dst, codes, skip, top = dst[n:], codes[(skip+n)/2:], (skip+n)%2, top+n
+	}
+}
+
+// mxfp4Groups restores whole groups.
+func mxfp4Groups(dst []float32, codes, scales []byte) {
+	var factors [16]float32
+	for len(dst) > 0 {
+		n := min(len(factors), len(dst)/mxfp4Group)
+		decodeScales(format.F8E8M0, factors[:n], scales[:n])
+		vec.DecodeNibbleGroups(dst[:n*mxfp4Group], codes, &mxfp4Values, nil, factors[:n], mxfp4Group)
+		dst, codes, scales = dst[n*mxfp4Group:], codes[n*mxfp4Group/2:], scales[n:]
 	}
 }

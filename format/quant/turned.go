@@ -3,6 +3,8 @@ package quant
 import (
 	"encoding/binary"
 	"math"
+
+	"weld/internal/vec"
 )
 
 // turned restores values that are the transposes of what is stored: a line of codes has all rows of one column of the
@@ -111,7 +113,16 @@ func (d *turned) pass(from codeLender, values []float32, out []byte, skip int64,
 // turn writes a tile, [columns][rows], to where it belongs among rows of cols columns. out begins behind the first skip elements.
 func turn(out []byte, block []float32, at codeTile, cols, skip int64) {
 	rows := at.rows()
+	first, end := wholeRows(int64(len(out)/width), at, cols, skip)
+	if values, ok := vec.Floats(out); ok && first < end {
+		vec.Transpose(values[first*cols+at.left-skip:], int(cols), block[first:], int(rows), int(at.columns()), int(end-first))
+	} else {
+		end = first
+	}
 	for r := range rows {
+		if first <= r && r < end {
+			continue
+		}
 		left := max(at.left, skip-r*cols)
 		right := min(at.right, skip-r*cols+int64(len(out)/width))
 		if left >= right {
@@ -122,4 +133,15 @@ func turn(out []byte, block []float32, at codeTile, cols, skip int64) {
 			binary.LittleEndian.PutUint32(line, math.Float32bits(block[c*rows+r]))
 		}
 	}
+}
+
+// wholeRows are the rows of a tile, from one to another, all of whose columns belong to so many elements behind the first skip elements.
+func wholeRows(elements int64, at codeTile, cols, skip int64) (first, end int64) {
+	for first < at.rows() && first*cols+at.left < skip {
+		first++
+	}
+	for end = at.rows(); end > first && (end-1)*cols+at.right-skip > elements; {
+		end--
+	}
+	return first, end
 }
