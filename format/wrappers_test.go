@@ -10,6 +10,7 @@ import (
 
 	"weld/format"
 	"weld/format/lora"
+	"weld/format/moments"
 	"weld/format/names"
 	"weld/format/quant"
 	"weld/format/renamed"
@@ -54,6 +55,15 @@ func overCodes(t *testing.T) wrapper {
 	return wrapper{c, []*witness{w}, map[string]original{"embed.weight": {0, "embed.weight"}, "norm.weight": {0, "norm.weight"}}, []string{"layers.0.q.weight"}}
 }
 
+func overMoments(t *testing.T) wrapper {
+	w := watch(t, t.TempDir(), tensor("optimizer.state.a.weight.exp_avg_sq", 4, 6), tensor("optimizer.state.b.exp_avg_sq", 8))
+	c, err := moments.Of(w)
+	if err != nil || len(c.Tensors()) != 2 {
+		t.Fatal(c, err)
+	}
+	return wrapper{c, []*witness{w}, nil, []string{"a.weight", "b"}}
+}
+
 // overAdapter is an adapter over a base whose layers it repeats first: two wrappers in one.
 func overAdapter(t *testing.T) wrapper {
 	base := watch(t, t.TempDir(), tensor("embed.weight", 8, 6), tensor("layers.0.k.weight", 4, 6), tensor("layers.0.q.weight", 4, 6))
@@ -93,7 +103,7 @@ func overVocabulary(t *testing.T) wrapper {
 
 // TestWrappers demands that nothing which a checkpoint can do or say is lost under what shows it.
 func TestWrappers(t *testing.T) {
-	for name, over := range map[string]func(*testing.T) wrapper{"renamed": overRenamed, "adapter": overAdapter, "codes": overCodes, "vocabulary": overVocabulary} {
+	for name, over := range map[string]func(*testing.T) wrapper{"renamed": overRenamed, "adapter": overAdapter, "codes": overCodes, "moments": overMoments, "vocabulary": overVocabulary} {
 		t.Run(name, func(t *testing.T) {
 			w := over(t)
 			w.checkWhole(t)

@@ -83,14 +83,14 @@ func (s *states) shape(p param) ([]int64, bool) {
 }
 
 // fill computes elements from lo on, piece by piece.
-func (m *Moments) fill(i int, lo int64, out []byte) error {
+func (m *Moments) fill(from lender, i int, lo int64, out []byte) error {
 	for len(out) > 0 {
 		n := min(len(out)/width, pieceElements)
 		piece, inPlace := vec.Floats(out[:n*width])
 		if !inPlace {
 			piece = make([]float32, n)
 		}
-		if err := m.from[i].fill(m.Checkpoint, piece, lo); err != nil {
+		if err := m.from[i].fill(from, piece, lo); err != nil {
 			return err
 		}
 		if !inPlace {
@@ -108,10 +108,14 @@ type stored struct {
 	bias   float64 // 1 − β₂^t
 }
 
-func (d *stored) first() int         { return d.tensor }
+func (d *stored) first() int { return d.tensor }
+func (d *stored) stored(lo, n int64) (off, bytes int64) {
+	width := int64(d.dtype.Bits()) / 8
+	return lo * width, n * width
+}
 func (d *stored) correct(by float64) { d.bias = by }
-func (d *stored) fill(c format.Checkpoint, dst []float32, lo int64) error {
-	return values(c, d.tensor, lo, int64(len(dst)), func(data []byte) {
+func (d *stored) fill(from lender, dst []float32, lo int64) error {
+	return from.values(d.tensor, lo, int64(len(dst)), func(data []byte) {
 		decode(d.dtype, dst, data)
 		unbias(dst, d.bias)
 	})
@@ -147,20 +151,21 @@ type blockwise struct {
 	bias                 float64
 }
 
-func (d *blockwise) first() int         { return d.codes }
-func (d *blockwise) correct(by float64) { d.bias = by }
-func (d *blockwise) fill(c format.Checkpoint, dst []float32, lo int64) error {
+func (d *blockwise) first() int                            { return d.codes }
+func (d *blockwise) stored(lo, n int64) (off, bytes int64) { return lo, n }
+func (d *blockwise) correct(by float64)                    { d.bias = by }
+func (d *blockwise) fill(from lender, dst []float32, lo int64) error {
 	var table [256]float32
-	if err := values(c, d.table, 0, 256, func(data []byte) { vec.DecodeF32(table[:], data) }); err != nil {
+	if err := from.values(d.table, 0, 256, func(data []byte) { vec.DecodeF32(table[:], data) }); err != nil {
 		return err
 	}
 	n := int64(len(dst))
 	first, end := lo/d.block, (lo+n+d.block-1)/d.block
 	largest := make([]float32, end-first)
-	if err := values(c, d.scales, first, end-first, func(data []byte) { vec.DecodeF32(largest, data) }); err != nil {
+	if err := from.values(d.scales, first, end-first, func(data []byte) { vec.DecodeF32(largest, data) }); err != nil {
 		return err
 	}
-	return values(c, d.codes, lo, n, func(codes []byte) {
+	return from.values(d.codes, lo, n, func(codes []byte) {
 		for i, code := range codes {
 			dst[i] = table[code] * largest[(lo+int64(i))/d.block-first]
 		}
@@ -178,7 +183,7 @@ type factored struct {
 // measure computes the means.
 func (d *factored) measure(c format.Checkpoint) error {
 	for at := int64(0); at < c.Tensors()[d.rowMeans].Elements(); at += d.rows {
-		r, err := vector(c, d.rowMeans, at, d.rows)
+		r, err := viewed(c).vector(d.rowMeans, at, d.rows)
 		if err != nil {
 			return err
 		}
@@ -191,12 +196,13 @@ func (d *factored) measure(c format.Checkpoint) error {
 	return nil
 }
 
-func (d *factored) first() int { return d.rowMeans }
-func (d *factored) fill(c format.Checkpoint, dst []float32, lo int64) error {
+func (d *factored) first() int                           { return d.rowMeans }
+func (d *factored) stored(_, _ int64) (off, bytes int64) { return 0, 0 } // factors are small, and wanted again
+func (d *factored) fill(from lender, dst []float32, lo int64) error {
 	for len(dst) > 0 {
 		row := lo / d.cols
 		n := int(min(int64(len(dst)), (row/d.rows+1)*d.rows*d.cols-lo)) // of one matrix
-		if err := d.matrix(c, dst[:n], lo, row/d.rows); err != nil {
+		if err := d.matrix(from, dst[:n], lo, row/d.rows); err != nil {
 			return err
 		}
 		dst, lo = dst[n:], lo+int64(n)
@@ -205,18 +211,18 @@ func (d *factored) fill(c format.Checkpoint, dst []float32, lo int64) error {
 }
 
 // matrix computes elements of one matrix.
-func (d *factored) matrix(c format.Checkpoint, dst []float32, lo, matrix int64) error {
+func (d *factored) matrix(from lender, dst []float32, lo, matrix int64) error {
 	mean := d.means[matrix]
 	if mean == 0 { // no gradient at all
 		clear(dst)
 		return nil
 	}
 	first := lo / d.cols
-	r, err := vector(c, d.rowMeans, first, (lo+int64(len(dst))-1)/d.cols-first+1)
+	r, err := from.vector(d.rowMeans, first, (lo+int64(len(dst))-1)/d.cols-first+1)
 	if err != nil {
 		return err
 	}
-	col, err := vector(c, d.colMeans, matrix*d.cols, d.cols)
+	col, err := from.vector(d.colMeans, matrix*d.cols, d.cols)
 	if err != nil {
 		return err
 	}
@@ -228,8 +234,8 @@ func (d *factored) matrix(c format.Checkpoint, dst []float32, lo, matrix int64) 
 }
 
 // vector reads elements of a tensor.
-func vector(c format.Checkpoint, i int, lo, n int64) ([]float64, error) {
+func (l lender) vector(i int, lo, n int64) ([]float64, error) {
 	list := make([]float64, n)
-	err := values(c, i, lo, n, func(data []byte) { format.Decode(c.Tensors()[i].DType, list, data) })
+	err := l.values(i, lo, n, func(data []byte) { format.Decode(l.of.Tensors()[i].DType, list, data) })
 	return list, err
 }

@@ -81,6 +81,13 @@ func openNamed(path, key string, how []mmapio.Reading) (format.Checkpoint, error
 	return nil, raw.Close()
 }
 
+// Of shows the second moments in a checkpoint of states that have the names of parameters. It closes what it cannot show, and closing what
+// it returns closes c.
+func Of(c format.Checkpoint) (format.Checkpoint, error) {
+	s := &states{path: c.Path(), raw: c, notes: format.Notes(c)}
+	return s.finish(nil)
+}
+
 // states are those of an optimizer, as they were saved.
 type states struct {
 	path   string
@@ -88,6 +95,7 @@ type states struct {
 	groups []group            // nil where the file does not say
 	steps  map[string]float64 // of parameters whose steps are no tensors: before torch 1.12
 	params []param
+	notes  []string // of raw, where it is not opened here: what a reader of weights says of an optimizer leads nowhere
 }
 
 // param is what an optimizer keeps of a parameter: tensors of raw, by what they are.

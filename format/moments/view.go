@@ -2,6 +2,7 @@ package moments
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -26,12 +27,14 @@ type decoder interface {
 	// first is the tensor of the states that stands for it.
 	first() int
 	// fill computes the elements from lo on.
-	fill(c format.Checkpoint, dst []float32, lo int64) error
+	fill(from lender, dst []float32, lo int64) error
+	// stored is where [lo, lo+n) of them lie, in bytes of the first.
+	stored(lo, n int64) (off, bytes int64)
 }
 
 // view shows the second moments of all parameters under names.
 func (s *states) view(names []string) (*Moments, error) {
-	m := &Moments{Checkpoint: s.raw}
+	m := &Moments{Checkpoint: s.raw, notes: slices.Clone(s.notes)}
 	beta2 := make(map[string]float64)
 	for _, g := range s.groups {
 		for _, key := range g.keys {
@@ -89,7 +92,7 @@ func (s *states) kindsSeen() (list []string) {
 func (s *states) bias(p param, beta2 float64) (by float64, known bool, err error) {
 	step, ok := s.steps[p.key]
 	if i, isTensor := p.parts["step"]; isTensor && s.raw.Tensors()[i].Elements() == 1 && s.raw.Tensors()[i].Computable() {
-		list, err := vector(s.raw, i, 0, 1)
+		list, err := viewed(s.raw).vector(i, 0, 1)
 		if err != nil {
 			return 0, false, err
 		}
@@ -104,10 +107,16 @@ func (s *states) bias(p param, beta2 float64) (by float64, known bool, err error
 	return 1 - math.Pow(beta2, step), true, nil
 }
 
+// lender lends bytes of the states, as a view or as a copy.
+type lender struct {
+	of   format.Checkpoint
+	lend func(i int, off, n int64) (mmapio.View, error)
+}
+
 // values lends elements of a tensor.
-func values(c format.Checkpoint, i int, lo, n int64, use func(data []byte)) error {
-	width := int64(c.Tensors()[i].DType.Bits()) / 8
-	view, err := c.View(i, lo*width, n*width)
+func (l lender) values(i int, lo, n int64, use func(data []byte)) error {
+	width := int64(l.of.Tensors()[i].DType.Bits()) / 8
+	view, err := l.lend(i, lo*width, n*width)
 	if err != nil {
 		return err
 	}
@@ -132,9 +141,14 @@ func (m *Moments) Unwrap() format.Checkpoint { return m.Checkpoint }
 // Notes implements [format.Noted].
 func (m *Moments) Notes() []string { return m.notes }
 
-// Metadata implements [format.Described]: what the numbers are.
+// Metadata implements [format.Described]: what the numbers are, and what the states say.
 func (m *Moments) Metadata() map[string]string {
-	return map[string]string{scoring.StatisticKey: scoring.AdamSecondMoment.String()}
+	said := maps.Clone(format.Metadata(m.Checkpoint))
+	if said == nil {
+		said = make(map[string]string)
+	}
+	said[scoring.StatisticKey] = scoring.AdamSecondMoment.String()
+	return said
 }
 
 // FileOf implements [format.Sharded].
@@ -151,8 +165,34 @@ const (
 	pieceElements = 64 << 10
 )
 
+// Stored implements [format.Verbatim]: they lie nowhere as they are shown.
+func (m *Moments) Stored(int) (*mmapio.File, int64) { return nil, 0 }
+
+// InPieces implements [format.Pieced].
+func (m *Moments) InPieces(int) bool { return true }
+
+// Advise implements [format.Advised].
+func (m *Moments) Advise(a mmapio.Advice, i int, off, n int64) {
+	lo, end := off/width, (off+n+width-1)/width
+	off, n = m.from[i].stored(lo, end-lo)
+	format.Advise(m.Checkpoint, a, m.from[i].first(), off, n)
+}
+
 // View implements [format.Checkpoint].
 func (m *Moments) View(i int, off, n int64) (mmapio.View, error) {
+	return m.computed(viewed(m.Checkpoint), i, off, n)
+}
+
+// Read implements [format.Copied].
+func (m *Moments) Read(i int, off, n int64) (mmapio.View, error) {
+	return m.computed(lender{m.Checkpoint, func(i int, off, n int64) (mmapio.View, error) { return format.Read(m.Checkpoint, i, off, n) }}, i, off, n)
+}
+
+// viewed lends views.
+func viewed(c format.Checkpoint) lender { return lender{c, c.View} }
+
+// computed lends a buffer with second moments.
+func (m *Moments) computed(from lender, i int, off, n int64) (mmapio.View, error) {
 	t := &m.tensors[i]
 	switch size := t.Bytes(); {
 	case off < 0 || n < 0 || off > size-n:
@@ -164,7 +204,7 @@ func (m *Moments) View(i int, off, n int64) (mmapio.View, error) {
 	}
 	lo, hi := off/width, (off+n+width-1)/width
 	buf := m.lent.Borrow((hi - lo) * width)
-	if err := m.fill(i, lo, buf.Data); err != nil {
+	if err := m.fill(from, i, lo, buf.Data); err != nil {
 		buf.TakeBack(nil, 0)
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: compute its second moments: %w", m.Path(), t.Name, err)
 	}
