@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -181,14 +182,23 @@ func TestQuantizeRefuses(t *testing.T) {
 // A model may have a tensor by the name of what codes need beside them: no output has two of one name.
 func TestNamesThatCodesNeed(t *testing.T) {
 	t.Chdir(t.TempDir())
-	model := append(layeredModel(1), floats("model.layers.0.self_attn.q_proj.weight_scale", format.F32, []float64{1}, 1))
-	model.save(t, "a/model.safetensors")
-	write(t, "a/config.json", []byte(`{"num_hidden_layers": 1}`))
-	_, err := planText("merge_method: linear\nquantize: int8_channel\nmodels: [{model: a}]", "out")
-	if format.KindOf(err) != format.KindScheme || !strings.Contains(err.Error(), `a: tensor "model.layers.0.self_attn.q_proj.weight_scale": the output would have two tensors of this name`) {
-		t.Error(err)
+	const module = "model.layers.0.self_attn.q_proj"
+	for i, c := range []struct{ name, scheme, says string }{
+		{"weight_packed", "int4_group", "the output would have two tensors of this name"},
+		{"weight_scale", "int8_channel", `beside codes it would be read as what belongs to those of "` + module + `.weight"`},
+		{"weight_scale", "fp8_block", "beside codes it would be read"},
+		{"pre_quant_scale", "nvfp4", "beside codes it would be read"},
+	} {
+		dir := fmt.Sprint("m", i)
+		model := append(layeredModel(1), floats(module+"."+c.name, format.F32, []float64{1}, 1))
+		model.save(t, dir+"/model.safetensors")
+		write(t, dir+"/config.json", []byte(`{"num_hidden_layers": 1}`))
+		_, err := planText("merge_method: linear\nquantize: "+c.scheme+"\nmodels: [{model: "+dir+"}]", "out")
+		if format.KindOf(err) != format.KindScheme || !strings.Contains(err.Error(), dir+`: tensor "`+module+"."+c.name+`": `+c.says) {
+			t.Errorf("%s, %s: %v", c.name, c.scheme, err)
+		}
 	}
-	if p, err := planText("merge_method: linear\nmodels: [{model: a}]", "out"); err != nil {
+	if p, err := planText("merge_method: linear\nmodels: [{model: m0}]", "out"); err != nil {
 		t.Error(err)
 	} else {
 		p.Close()

@@ -18,6 +18,16 @@ var leftBeside = []struct{ end, weight string }{
 	{".pre_quant_scale", ".weight"}, // ModelOpt: the inputs are multiplied with it
 }
 
+// WeightsOf are the weights that a tensor is said to belong to by its name, if they are stored as codes.
+func WeightsOf(name string) (weights []string) {
+	for _, beside := range leftBeside {
+		if head, ends := strings.CutSuffix(name, beside.end); ends {
+			weights = append(weights, head+beside.weight)
+		}
+	}
+	return weights
+}
+
 // checkLeft refuses a tensor that belongs to a weight, and that its family has not asked for.
 func (s *search) checkLeft() error {
 	var names map[string]bool
@@ -25,18 +35,14 @@ func (s *search) checkLeft() error {
 		if s.taken[i] || len(s.weights) == 0 {
 			continue
 		}
-		for _, beside := range leftBeside {
-			head, ends := strings.CutSuffix(t.Name, beside.end)
-			if !ends {
-				continue
-			}
+		for _, name := range WeightsOf(t.Name) {
 			if names == nil {
 				names = make(map[string]bool, len(s.weights))
 				for _, w := range s.weights {
 					names[w.name] = true
 				}
 			}
-			if name := head + beside.weight; names[name] {
+			if names[name] {
 				return s.refuse(i, "it belongs to %q, whose values are those of a scheme that has no such companion: weld does not know what it says of them", name)
 			}
 		}

@@ -28,7 +28,9 @@ func (p *planner) encodeNamed(n *quant.Named) ([]encoding, error) {
 	for i, e := range chosen {
 		t := p.Tensors[i]
 		if e == nil {
-			plain, tensors = append(plain, t.Tensor), append(tensors, t)
+			if tensors = append(tensors, t); !t.Calibrated {
+				plain = append(plain, t.Tensor)
+			}
 			continue
 		}
 		if !p.takes(e) {
@@ -47,9 +49,12 @@ func (p *planner) encodeNamed(n *quant.Named) ([]encoding, error) {
 		return nil, &format.Error{Path: p.Reference().Path, Kind: format.KindScheme, Detail: fmt.Sprintf(
 			"%s: %s: no tensor is the weight of a linear layer, by its name and shape, that can be stored so", Quantize.Key, n.Name)}
 	}
+	if err := p.checkForeign(plain, coded); err != nil {
+		return nil, err
+	}
 	modules := plainModules(plain, coded)
 	p.config = n.Declare(modules)
-	p.note("%d of %d tensors are stored as %s in the output: %s; what stays plain is named in its configuration: %s", len(list), len(chosen), n.Name, n.Help, fewNames(modules))
+	p.note("%d of %d tensors are stored as %s in the output: %s; what stays plain is named in its configuration: %s", len(list), len(list)+len(plain), n.Name, n.Help, fewNames(modules))
 	if n.Caveat != "" {
 		p.note("%s: %s", n.Name, n.Caveat)
 	}
@@ -57,6 +62,22 @@ func (p *planner) encodeNamed(n *quant.Named) ([]encoding, error) {
 		p.note("output %s: a file holds the tensors alone; what reads it needs the quantization_config that a directory has in its config.json", p.out)
 	}
 	return list, nil
+}
+
+// checkForeign refuses a plain tensor that would be read as belonging to the codes of a module.
+func (p *planner) checkForeign(plain []format.Tensor, coded []string) error {
+	modules := make(map[string]bool, len(coded))
+	for _, module := range coded {
+		modules[module] = true
+	}
+	for _, t := range plain {
+		for _, weight := range quant.WeightsOf(t.Name) {
+			if modules[moduleNamed(weight)] {
+				return &format.Error{Path: p.Reference().Path, Tensor: t.Name, Kind: format.KindScheme, Detail: fmt.Sprintf("beside codes it would be read as what belongs to those of %q; without %s, values are stored plainly", weight, Quantize.Key)}
+			}
+		}
+	}
+	return nil
 }
 
 // chooseWeights says of each tensor how it is stored in a scheme; nil for plainly. They are those that the reference has as codes, and without any the weights of
