@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind says what is wrong with an input, in one word. Tests and the seed corpora
@@ -63,6 +64,9 @@ func (e *Error) Error() string {
 	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
+	}
+	if e.Path == "" {
+		return strings.TrimPrefix(s, ": ")
 	}
 	return s
 }

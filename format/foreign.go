@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -21,6 +22,9 @@ func Foreign(head []byte, size int64) string {
 		if f.is(head) {
 			return f.what(head)
 		}
+	}
+	if safetensors(head, size) {
+		return "a safetensors file, whatever its name says; weld reads it under a name that ends with .safetensors"
 	}
 	if size > 0 && size <= ForeignHead && int64(len(head)) == size && text(head) {
 		return fmt.Sprintf("%d bytes of text, %s: what a server answered in place of the file; download it again", size, firstWords(head))
@@ -56,6 +60,7 @@ var foreign = []struct {
 	{begins("\x28\xb5\x2f\xfd"), says("compressed with zstd; restore it with zstd -d, or name it *.safetensors.zst if it is in the seekable format")},
 	{begins("7z\xbc\xaf\x27\x1c"), says("a 7z archive; unpack it, and name what is in it")},
 	{begins("GGUF"), says("a GGUF file, whatever its name says; weld reads it under a name that ends with .gguf")},
+	{begins(packMagic), pack},
 	{begins("\x89HDF\r\n\x1a\n"), says("an HDF5 file, as Keras writes it, whatever its name says; weld does not read it")},
 	{begins("\x93NUMPY"), says("an array of numpy, whatever its name says; write it with safetensors.numpy.save_file")},
 	{tar, says("a tar archive; unpack it, and name what is in it")},
@@ -72,6 +77,26 @@ func begins(with ...string) func([]byte) bool {
 		}
 		return false
 	}
+}
+
+// safetensors recognises a header that the file has room for: its length, then a JSON object. (A file of which the header is cut short is
+// none, so that those who read the format say what is wrong.)
+func safetensors(head []byte, size int64) bool {
+	if len(head) < 10 || head[8] != '{' {
+		return false
+	}
+	n := binary.LittleEndian.Uint64(head)
+	return n > 1 && n <= uint64(size)-8
+}
+
+// packMagic begins packs and patches: docs/format-pack.md.
+const packMagic = "\x89WELD\r\n\x1a"
+
+func pack(head []byte) string {
+	if len(head) > 10 && head[10] == 2 {
+		return "a patch, whatever its name says: weld apply BASE PATCH OUT makes a checkpoint of it"
+	}
+	return "a pack, whatever its name says; weld reads it under a name that ends with .weld"
 }
 
 // Pointers of Git LFS: git-lfs/docs/spec.md. The first line is the version, and nothing else begins so.

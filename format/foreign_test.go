@@ -30,14 +30,18 @@ func TestForeign(t *testing.T) {
 		"\x89HDF\r\n\x1a\n":                       "an HDF5 file",
 		"\x93NUMPY\x01\x00":                       "an array of numpy",
 		strings.Repeat("\x00", 257) + "ustar\x00": "a tar archive",
+		"\x89WELD\r\n\x1a\x01\x00\x01\x00":        "a pack, whatever its name says",
+		"\x89WELD\r\n\x1a\x01\x00\x02\x00":        "weld apply BASE PATCH OUT",
+		"\x02\x00\x00\x00\x00\x00\x00\x00{}":      "a safetensors file",
 
-		"":                         "",
-		"12345678":                 "",
-		`{"a":1}` + "\x00":         "",
-		"\x00\x00\x00":             "",
-		"abc\x1b[31mdef":           "",
-		"\x40\x00\x00\x00{\"a\":":  "",
-		"version https://example/": "24 bytes of text",
+		"":                        "",
+		"12345678":                "",
+		`{"a":1}` + "\x00":        "",
+		"\x00\x00\x00":            "",
+		"abc\x1b[31mdef":          "",
+		"\x40\x00\x00\x00{\"a\":": "",
+		"\x40\x00\x00\x00\x00\x00\x00\x00{\"a\":": "", // cut short
+		"version https://example/":                "24 bytes of text",
 	} {
 		got := Foreign([]byte(head), int64(len(head)))
 		if says == "" && got != "" || !strings.Contains(got, says) {

@@ -201,7 +201,7 @@ func TestFloat8InShards(t *testing.T) {
 	if _, err := os.Stat("out/hf_quant_config.json"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("hf_quant_config.json is carried (%v)", err)
 	}
-	if says := "fp8: values are decoded from fp8, and stored plainly in the output: the recipe says quantize: none"; !strings.Contains(notes, says) {
+	if says := "fp8: values are decoded from fp8, and stored plainly in the output: quantize: none asks for it"; !strings.Contains(notes, says) {
 		t.Errorf("notes %s\nlack %s", notes, says)
 	}
 }

@@ -39,7 +39,10 @@ func named(path, stream string) string {
 
 // twoPaths are an input and an output.
 func twoPaths(c *cli.Context) (in, out string, err error) {
-	if c.NArg() != 2 || c.Args().Get(0) == "" || c.Args().Get(1) == "" {
+	if c.NArg() == 2 && (c.Args().Get(0) == "" || c.Args().Get(1) == "") {
+		return "", "", usagef("a path is empty (a variable of the shell that is not set?): weld %s %s", c.Command.Name, c.Command.ArgsUsage)
+	}
+	if c.NArg() != 2 {
 		return "", "", usagef("an input and an output are expected, %d given: weld %s %s", c.NArg(), c.Command.Name, c.Command.ArgsUsage)
 	}
 	return c.Args().Get(0), c.Args().Get(1), nil

@@ -113,11 +113,11 @@ func (s *scanner) counts(h *Header) (pairs, tensors uint64, err error) {
 	case h.Version != 2 && h.Version != 3:
 		err = s.fault(format.KindUnsupported, "version %d of GGUF; weld reads 2 and 3", h.Version)
 	case tensors > uint64(s.size)/leastTensor:
-		err = s.fault(format.KindTruncated, "it declares %d tensors, more than a file of %d bytes describes", tensors, s.size)
+		err = s.fault(format.KindTruncated, "it declares %d tensors, more than a file of %d bytes describes: "+cutShort, tensors, s.size)
 	case tensors > MaxTensors:
 		err = s.fault(format.KindHeaderSize, "it declares %d tensors; weld reads up to %d", tensors, MaxTensors)
 	case pairs > uint64(s.size)/leastPair:
-		err = s.fault(format.KindTruncated, "it declares %d keys, more than a file of %d bytes has", pairs, s.size)
+		err = s.fault(format.KindTruncated, "it declares %d keys, more than a file of %d bytes has: "+cutShort, pairs, s.size)
 	case pairs > MaxKeys:
 		err = s.fault(format.KindHeaderSize, "it declares %d keys; weld reads up to %d", pairs, MaxKeys)
 	}
@@ -210,7 +210,7 @@ func (s *scanner) layout(h *Header) error {
 		case e.Begin > begin:
 			return s.blame(e.Name, format.KindGap, "its bytes begin at %d, and %d was expected", e.Begin, begin)
 		case e.Begin > room || e.Bytes() > room-e.Begin:
-			return s.blame(e.Name, format.KindTruncated, "its %d bytes from %d on do not fit into a file of %d", e.Bytes(), h.DataStart+e.Begin, s.size)
+			return s.blame(e.Name, format.KindTruncated, "its %d bytes from %d on do not fit into a file of %d, which is cut short: download or copy it again", e.Bytes(), h.DataStart+e.Begin, s.size)
 		}
 		end = e.Begin + e.Bytes()
 	}

@@ -67,7 +67,7 @@ func (s *scanner) value() (v Value, err error) {
 		return v, err
 	}
 	if least := max(1, v.Of.size()); n > uint64(s.left()/least) {
-		return v, s.fault(format.KindTruncated, "an array of %d elements, and %d bytes are left of the file", n, s.left())
+		return v, s.fault(format.KindTruncated, "an array of %d elements, and %d bytes are left of the file: "+cutShort, n, s.left())
 	}
 	v.Len, v.Begin = int64(n), s.at
 	return v, s.elements(&v, v.Of, int64(n), keptArray)
@@ -100,7 +100,7 @@ func (s *scanner) elements(v *Value, t ValueType, n int64, most int) error {
 		keep(length)
 		n := binary.LittleEndian.Uint64(length)
 		if n > uint64(s.left()) {
-			return s.fault(format.KindTruncated, "a text of %d bytes, and %d are left of the file", n, s.left())
+			return s.fault(format.KindTruncated, "a text of %d bytes, and %d are left of the file: "+cutShort, n, s.left())
 		}
 		if err := s.skip(int64(n), keep); err != nil { // vocabularies have tokens that are no UTF-8
 			return err

@@ -32,6 +32,9 @@ const (
 	mostName = 1<<16 - 1
 )
 
+// cutShort is what to do about a file that ends too soon, or whose numbers say so.
+const cutShort = "the file is cut short or damaged; download or copy it again"
+
 // left are the bytes behind the place at hand.
 func (s *scanner) left() int64 { return s.size - s.at }
 
@@ -54,7 +57,10 @@ func (s *scanner) next(n int64) ([]byte, error) {
 func (s *scanner) allow(n int64) error {
 	switch {
 	case n < 0 || n > s.left():
-		return s.fault(format.KindTruncated, "expected %d bytes at %d, found %d", uint64(n), s.at, s.left())
+		if s.size == 0 {
+			return s.fault(format.KindTruncated, "the file is empty: download or copy it again")
+		}
+		return s.fault(format.KindTruncated, "expected %d bytes at %d, found %d: "+cutShort, uint64(n), s.at, s.left())
 	case n > MaxHeader-s.at:
 		return s.fault(format.KindHeaderSize, "its header is longer than %d bytes", MaxHeader)
 	}
@@ -70,7 +76,7 @@ func (s *scanner) load() error {
 	s.begin, s.window = s.at, s.window[:min(windowBytes, s.left())]
 	if n, err := s.from.ReadAt(s.window, s.begin); n < len(s.window) {
 		if errors.Is(err, io.EOF) {
-			return s.fault(format.KindTruncated, "expected %d bytes, found %d", s.size, s.begin+int64(n))
+			return s.fault(format.KindTruncated, "expected %d bytes, found %d: "+cutShort, s.size, s.begin+int64(n))
 		}
 		return fmt.Errorf("read the header of %s: %w", s.path, err)
 	}
@@ -130,7 +136,7 @@ func (s *scanner) name(what string) (string, error) {
 	case err != nil:
 		return "", err
 	case n > uint64(s.left()):
-		return "", s.fault(format.KindTruncated, "%s of %d bytes, and %d are left of the file", what, n, s.left())
+		return "", s.fault(format.KindTruncated, "%s of %d bytes, and %d are left of the file: "+cutShort, what, n, s.left())
 	case n > mostName:
 		return "", s.fault(format.KindKey, "%s of %d bytes; GGUF has up to %d", what, n, mostName)
 	case n == 0:

@@ -18,6 +18,9 @@ var repoName = regexp.MustCompile(`^(?:([A-Za-z0-9][\w.-]*)/)?([A-Za-z0-9][\w.-]
 // it is, or else the snapshot of a Hub name in the local cache. The error for a
 // name that is not there says how to download it.
 func Locate(name string) (string, error) {
+	if name == "" {
+		return "", &format.Error{Path: name, Kind: format.KindMissing, Detail: "the path is empty, as a variable of the shell that is not set"}
+	}
 	_, err := os.Stat(name)
 	if err == nil || !errors.Is(err, os.ErrNotExist) {
 		return name, err

@@ -91,7 +91,7 @@ func (a *Archive) read() error {
 		return &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf(detail, args...) + "; " + a.kind.repair()}
 	}
 	if size < headerSize {
-		return &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf("a file of %d bytes is neither a pack nor a patch", size)}
+		return &format.Error{Path: path, Kind: format.KindTruncated, Detail: fmt.Sprintf("a file of %d bytes is neither a pack nor a patch: it is cut short, copy it again", size)}
 	}
 	var head [headerSize]byte
 	if _, err := a.file.ReadAt(head[:], 0); err != nil {
@@ -99,6 +99,11 @@ func (a *Archive) read() error {
 	}
 	var err error
 	if a.header, err = parseHeader(path, head[:]); err != nil {
+		start := make([]byte, min(size, format.ForeignHead))
+		n, _ := a.file.ReadAt(start, 0)
+		if what := format.Foreign(start[:n], size); what != "" && string(head[:len(magic)]) != magic {
+			return &format.Error{Path: path, Kind: format.KindForeign, Detail: what}
+		}
 		return err
 	}
 	if size < headerSize+recordSize+endSize {

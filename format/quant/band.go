@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"weld/format"
 	"weld/internal/vec"
 )
 
@@ -150,7 +151,7 @@ func isNotFinite(x float32) bool { return x-x != 0 }
 
 // noCode is the error for a value that no code stands for.
 func noCode(element int64, x float32) error {
-	return fmt.Errorf("element %d is %v, for which there is no code", element, x)
+	return &format.Error{Kind: format.KindNonfinite, Detail: fmt.Sprintf("element %d is %v, for which there is no code; FP8 and plain values have one", element, x)}
 }
 
 // factors are those of a block, by what was measured, or by its values.

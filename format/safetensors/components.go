@@ -2,6 +2,8 @@ package safetensors
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	"weld/format"
 )
@@ -47,6 +49,9 @@ func (c *Checkpoint) openComponents(components []format.Component, open func(nam
 	return err
 }
 
+// torchFile is the name of one file that torch.save wrote.
+var torchFile = regexp.MustCompile(`(?i)^(.+)\.(?:bin|pt|pth|ckpt)$`)
+
 // lacksNothing refuses a component whose weights are there in another format, or are not there: a model of diffusers and transformers
 // has a config.json, and nothing else has.
 func lacksNothing(dir format.Folder, c format.Component) error {
@@ -56,9 +61,12 @@ func lacksNothing(dir format.Folder, c format.Component) error {
 	}
 	configured := false
 	for _, e := range entries {
-		if format.IsWeights(e.Name()) {
-			return &format.Error{Path: dir.Join(e.Name()), Kind: format.KindUnsupported, Detail: fmt.Sprintf(
-				"the weights of the component %s are in another format: weld reads those of components as safetensors; weld convert %s makes a file of them", c.Class, dir.Join(e.Name()))}
+		if name := e.Name(); format.IsWeights(name) {
+			detail := fmt.Sprintf("the weights of the component %s are in another format: weld reads those of components as safetensors", c.Class)
+			if m := torchFile.FindStringSubmatch(name); m != nil && !strings.Contains(name, "-of-") {
+				detail += fmt.Sprintf("; to write them so, run: weld convert %s %s", format.Quoted(dir.Join(name)), format.Quoted(dir.Join(m[1]+".safetensors")))
+			}
+			return &format.Error{Path: dir.Join(name), Kind: format.KindUnsupported, Detail: detail}
 		}
 		configured = configured || e.Name() == "config.json"
 	}

@@ -60,7 +60,7 @@ func jsonSize(path string, r io.ReaderAt, size int64) (int64, error) {
 			return 0, &format.Error{Path: path, Kind: format.KindTruncated, Detail: "the file is empty: download or copy it again"}
 		}
 		return 0, &format.Error{Path: path, Kind: format.KindTruncated,
-			Detail: fmt.Sprintf("expected a header length of %d bytes, found a file of %d", lengthSize, size)}
+			Detail: fmt.Sprintf("expected a header length of %d bytes, found a file of %d, which is cut short: download or copy it again", lengthSize, size)}
 	}
 	var length [lengthSize]byte
 	if err := readFull(path, r, length[:], 0); err != nil {
@@ -78,7 +78,7 @@ func jsonSize(path string, r io.ReaderAt, size int64) (int64, error) {
 	}
 	if int64(n) > size-lengthSize {
 		return 0, &format.Error{Path: path, Kind: format.KindTruncated,
-			Detail: fmt.Sprintf("expected a header of %d bytes, found %d after its length", n, size-lengthSize)}
+			Detail: fmt.Sprintf("expected a header of %d bytes, found %d after its length: the file is cut short, download or copy it again", n, size-lengthSize)}
 	}
 	return int64(n), nil
 }

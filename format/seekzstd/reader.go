@@ -2,6 +2,7 @@ package seekzstd
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -53,12 +54,25 @@ func (z *CompressedFile) damaged(detail string, args ...any) error {
 	return &format.Error{Path: z.file.Path(), Kind: format.KindCompression, Detail: fmt.Sprintf(detail, args...)}
 }
 
+// foreign says what a file is that does not begin as one of zstd's does, if that is known.
+func (z *CompressedFile) foreign() string {
+	head := make([]byte, min(z.file.Size(), format.ForeignHead))
+	n, _ := z.file.ReadAt(head, 0)
+	if bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")) {
+		return ""
+	}
+	return format.Foreign(head[:n], z.file.Size())
+}
+
 // readTable reads the seek table from the end of the file, checking every figure
 // before it is used. It returns where frames end in the content.
 func (z *CompressedFile) readTable() (cuts []int64, err error) {
 	le, size := binary.LittleEndian, z.file.Size()
+	if what := z.foreign(); what != "" {
+		return nil, &format.Error{Path: z.file.Path(), Kind: format.KindForeign, Detail: what}
+	}
 	if size < skippableHead+footerSize {
-		return nil, z.damaged("a file of %d bytes has no seek table", size)
+		return nil, z.damaged("a file of %d bytes has no seek table: it is cut short, download or copy it again", size)
 	}
 	var footer [footerSize]byte
 	if _, err := z.file.ReadAt(footer[:], size-footerSize); err != nil {

@@ -43,7 +43,21 @@ type choice struct {
 	rival  bool // pytorch_model.bin is there too, which the index should list
 	parts  bool // they are model-parallel parts of one model
 	shards []string
+	others []string // weights that are there, with the chosen ones among them
 	notes  []string
+}
+
+// leftOut says which weights are there beside those that are chosen.
+func (chosen choice) leftOut(dir format.Folder) []string {
+	rest := slices.DeleteFunc(chosen.others, func(name string) bool { return slices.Contains(chosen.shards, name) })
+	if len(rest) == 0 {
+		return nil
+	}
+	taken := chosen.index
+	if taken == "" {
+		taken = someOf(chosen.shards)
+	}
+	return []string{fmt.Sprintf("%s: the checkpoint is %s, and not %s, which is there as well", dir.Path(), taken, someOf(rest))}
 }
 
 func (chosen choice) open(dir format.Folder, key string, open func(name string) (Source, error)) (*Checkpoint, error) {
@@ -59,6 +73,7 @@ func (chosen choice) open(dir format.Folder, key string, open func(name string) 
 			return nil, &format.Error{Path: dir.Path(), Kind: format.KindIndex, Detail: fmt.Sprintf("%s is there, and %s, which lists other files: name the one that is meant", SingleName, chosen.index)}
 		}
 	}
+	c.notes = append(c.notes, chosen.leftOut(dir)...)
 	add, beside := c.add, []format.InputFile(nil)
 	if chosen.parts {
 		p, err := readParts(dir, len(chosen.shards))
@@ -126,18 +141,18 @@ func choose(dir format.Folder) (choice, error) {
 	}
 	switch parts := llamaParts(files); {
 	case slices.Contains(indexes, IndexName):
-		return choice{index: IndexName, rival: single}, nil
+		return choice{index: IndexName, rival: single, others: files}, nil
 	case single:
-		return choice{shards: []string{SingleName}}, nil
+		return choice{shards: []string{SingleName}, others: slices.Concat(indexes, files)}, nil
 	case len(parts) > 0:
 		for i, name := range parts {
 			if name != partName(i) {
 				return fault(format.KindMissing, "%s is there, and %s is not", name, partName(i))
 			}
 		}
-		return choice{shards: parts, parts: len(parts) > 1}, nil
+		return choice{shards: parts, parts: len(parts) > 1, others: slices.Concat(indexes, files)}, nil
 	case len(indexes) == 1:
-		return choice{index: indexes[0]}, nil
+		return choice{index: indexes[0], others: files}, nil
 	case len(indexes) > 1:
 		return fault(format.KindIndex, "%d checkpoints are there, each with an index: name the one that is meant, %s", len(indexes), someOf(indexes))
 	case len(files) == 0:

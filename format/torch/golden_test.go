@@ -181,7 +181,7 @@ func TestRefused(t *testing.T) {
 		"pair.pt#model.c":         {format.KindUnsupported, "", `"model.c" is a tensor, and no state dict`},
 		"pair.pt#mode":            {format.KindKey, "", `there is no "mode" in it; its keys are model, ema`},
 		"trainer.pt#args":         {format.KindUnsupported, "", `"args" is a argparse.Namespace`},
-		"dtypes.want.safetensors": {format.KindUnsupported, "", "it does not begin as a zip file does"},
+		"dtypes.want.safetensors": {format.KindForeign, "", "a safetensors file, whatever its name says"},
 	} {
 		c, err := opened(t, name)
 		var fault *format.Error

@@ -29,7 +29,7 @@ func recognise(path string, r io.ReaderAt, begin, size int64) error {
 	case bytes.HasPrefix(head, []byte(headMark)):
 		return nil
 	case len(head) == 0:
-		return fault(format.KindTruncated, "the file is empty")
+		return fault(format.KindTruncated, "the file is empty: download or copy it again")
 	case bytes.HasPrefix(head, magic):
 		return fault(format.KindUnsupported, "a file as torch before 1.6 writes it, which cannot be read in place; to write it anew, run: "+resave+" %s", "True", format.Quoted(path))
 	case len(head) > 262 && string(head[257:262]) == "ustar":

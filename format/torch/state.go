@@ -199,6 +199,9 @@ func (c *chooser) none(items []pickle.Item) error {
 	if len(others) > 0 {
 		return c.fault(format.KindUnsupported, "no weights are in it: %s", strings.Join(others, ", "))
 	}
+	if len(items) == 0 {
+		return c.fault(format.KindUnsupported, "no weights are in it: what was saved is empty")
+	}
 	return c.fault(format.KindUnsupported, "no weights are in it, in the values of its keys %s", keysOf(items))
 }
 

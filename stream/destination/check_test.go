@@ -32,7 +32,7 @@ func TestContainerOf(t *testing.T) {
 			t.Errorf("%s is coded in blocks of %d", name, got.Block())
 		}
 	}
-	for _, name := range []string{"-", "x.bin", "x.pt", "x.pth", "x.json.zst", "x.yml", "x.YAML"} {
+	for _, name := range []string{"-", "x.bin", "x.pt", "x.pth", "x.json.zst", "x.yml", "x.YAML", "x.ckpt", "x.npz", "x.safetensors.gz", "x.safetensors.index.json"} {
 		if _, err := destination.ContainerOf(name); err == nil || !strings.Contains(err.Error(), destination.Writable) {
 			t.Errorf("%s: %v", name, err)
 		}

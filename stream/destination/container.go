@@ -40,7 +40,7 @@ const Writable = "a directory, *.safetensors, *.safetensors.zst, *.gguf (with a 
 var endings = [...]string{SingleFile: ".safetensors", GGUF: ".gguf", Compressed: ".safetensors.zst", Pack: ".weld", Patch: ".weldpatch"}
 
 // foreign are endings of files that are no output, and no name that anybody gives a directory.
-var foreign = []string{".bin", ".pt", ".pth", ".zst", ".yml", ".yaml"}
+var foreign = []string{".bin", ".pt", ".pth", ".ckpt", ".zst", ".gz", ".zip", ".tar", ".npz", ".npy", ".h5", ".onnx", ".ggml", ".json", ".yml", ".yaml"}
 
 // NameError is a name that an output cannot have: the command line is to be corrected.
 type NameError struct {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/stream/destination"
 )
 
 // outputParts are the components of the output: those of the reference, whose names say where every tensor goes. There are none for one
@@ -35,15 +36,15 @@ func (p *planner) outputParts() ([]format.Part, error) {
 	case len(parts) == 0:
 		return nil, nil
 	case out.Container.HoldsFiles() && stray != "":
-		return nil, fmt.Errorf("output %s: the tensor %q is in none of the components of %s, whose directories begin the names: %s and so on", p.out, stray, p.Reference().Path, parts[0].Prefix())
+		return nil, &destination.NameError{Output: p.out, Reason: fmt.Sprintf("the tensor %q is in none of the components of %s, whose directories begin the names: %s and so on", stray, p.Reference().Path, parts[0].Prefix())}
 	case !out.Container.HoldsFiles() && own != "":
-		return nil, fmt.Errorf("output %s: %s has components, such as that of %q: a directory or a pack holds them, a file that of one, which is named as a model by its directory", p.out, p.Reference().Path, own)
+		return nil, &destination.NameError{Output: p.out, Reason: fmt.Sprintf("%s has components, such as that of %q, which one file does not hold: name a directory or a pack (*.weld), or take one component alone, by its directory", p.Reference().Path, own)}
 	case !out.Container.HoldsFiles():
 		return nil, nil
 	}
 	for k, there := range left {
 		if !there {
-			p.note("output %s: no tensor is left of the component %s, which the output lists still: say there that it has none", p.out, parts[k].Folder)
+			p.note("output %s: no tensor is left of the component %s, which the output lists still: what loads it looks for weights there; in %s, [null, null] stands for none", p.out, parts[k].Folder, format.PipelineName)
 		}
 	}
 	return parts, nil

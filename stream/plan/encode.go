@@ -116,11 +116,11 @@ func (p *planner) plainly() string {
 	case p.Output == nil || len(ref.decoded) == 0:
 		return "values are stored plainly"
 	case p.Recipe.Params.Text(Quantize.Key) == quantizeNone:
-		return "the recipe says quantize: none"
+		return "quantize: none asks for it"
 	case !shown:
 		return wrapped
 	case p.asksForType():
-		return "the recipe asks for a type of the output"
+		return "a type of the output is asked for"
 	case ref.inGGUF() != nil && p.Output.Container == destination.GGUF:
 		return "" // types are said of each tensor
 	case ref.inGGUF() != nil:

@@ -17,7 +17,10 @@ func (p *Plan) Explain(err error) error {
 	if path := p.culprit(nonfinite); path != "" {
 		err = &format.Error{Path: path, Kind: format.KindNonfinite, Err: nonfinite}
 	} else {
-		err = fmt.Errorf("the merge: %w", nonfinite)
+		err = fmt.Errorf("the output: %w", nonfinite)
+	}
+	if p.Base == nil {
+		return fmt.Errorf("%w; nonfinite propagate lets such values pass", err)
 	}
 	return fmt.Errorf("%w; nonfinite propagate lets such values pass, nonfinite base takes the base's", err)
 }

@@ -121,7 +121,7 @@ func (p *planner) configure(beside format.Folder, name string) ([]byte, error) {
 	if p.config != nil {
 		var ok bool
 		if config, ok = hub.SetQuantization(config, p.config); !ok {
-			return nil, errors.New("it is no JSON object, and cannot say how values are stored")
+			return nil, &format.Error{Path: beside.Join(name), Kind: format.KindJSON, Detail: "it is no JSON object, and cannot say how values are stored"}
 		}
 	}
 	config, _, err = p.restack(config)

@@ -52,8 +52,12 @@ func (p *planner) meet(s, like *Input) error {
 	}
 	if !meetsAny(m, wanted) && !sharesNames(s, p.Reference()) {
 		s.strange = true
-		return &format.Error{Path: s.Path, Kind: format.KindNames, Detail: fmt.Sprintf("none of the %d tensors is one of %s, by any rule: %s has %s, %s has %s",
-			len(s.Tensors()), like.Path, s.Role, fewQuoted(s.Tensors(), m.Unused()), like.Role, fewQuoted(wanted, m.Missing()))}
+		one, other := s.Role, like.Role
+		if one == other {
+			one, other = "it", like.Path
+		}
+		return &format.Error{Path: s.Path, Kind: format.KindNames, Detail: fmt.Sprintf("none of the %d tensors is one of %s, by any rule: %s has %s, %s has %s%s",
+			len(s.Tensors()), like.Path, one, fewQuoted(s.Tensors(), m.Unused()), other, fewQuoted(wanted, m.Missing()), unlike(s, like))}
 	}
 	s.foreign = foreign(s, m)
 	if name, ok := unmerged(s, like, m); ok {
@@ -69,6 +73,17 @@ func (p *planner) meet(s, like *Input) error {
 	s.Checkpoint = shown
 	p.note("%s: names are other than those of %s: %s", s.Path, like.Path, m)
 	return nil
+}
+
+// unlike says why names of two inputs cannot meet, where the containers tell.
+func unlike(s, like *Input) string {
+	switch {
+	case (s.inGGUF() != nil) != (like.inGGUF() != nil):
+		return "; GGUF has llama.cpp's names, and is merged with GGUF"
+	case (format.Parts(s.Checkpoint) != nil) != (format.Parts(like.Checkpoint) != nil):
+		return "; only one of the two has components: name one of their directories as the model"
+	}
+	return ""
 }
 
 // doubtful is the error for names that could be several.
