@@ -65,7 +65,7 @@ var malformedTorch = []specimen{
 	{name: "cut", bytes: torchSound[:len(torchSound)-1], kind: format.KindTruncated},
 	{name: "cut-half", bytes: torchSound[:len(torchSound)/2], kind: format.KindTruncated},
 	{name: "more-behind", bytes: append(bytes.Clone(torchSound), 0), kind: format.KindTruncated},
-	{name: "safetensors", bytes: file(good, 4), kind: format.KindUnsupported},
+	{name: "safetensors", bytes: file(good, 4), kind: format.KindForeign},
 	{name: "page", bytes: []byte("<!DOCTYPE html><html></html>"), kind: format.KindForeign},
 	{name: "pointer", bytes: []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), kind: format.KindForeign},
 	{name: "bare-pickle", bytes: torchsave.Pickle("N"), kind: format.KindForeign},
