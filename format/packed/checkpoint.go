@@ -53,6 +53,9 @@ func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 		return &packedTorch{pickled, a, files}, nil
 	}
 	if e := (*format.Error)(nil); errors.As(other, &e) && e.Kind == format.KindMissing && e.Path == dir.Path() {
+		if held, globErr := fs.Glob(a.FS(), "*.gguf"); globErr == nil && len(held) > 0 {
+			return nil, &format.Error{Path: dir.Path(), Kind: format.KindUnsupported, Detail: held[0] + " is in it, and GGUF is not read in a pack: weld unpack it first"}
+		}
 		return nil, err
 	}
 	return nil, other

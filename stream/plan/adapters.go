@@ -21,7 +21,11 @@ func (p *planner) bareAdapters() (problems []error) {
 		if s.Role == roleImportance {
 			continue
 		}
-		if whose, ok := lora.Adapter(s.Checkpoint); ok {
+		if whose, ok := lora.Adapter(s.Checkpoint); ok && p.options.Conversion != nil {
+			problems = append(problems, &format.Error{Path: s.Path, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
+				"an adapter (%s) by itself is converted as a file: name an output such as adapter.safetensors; or name the base that it was trained on with it, as in %s+%s",
+				whose, trainedOn(s), s.Path)})
+		} else if ok {
 			problems = append(problems, &format.Error{Path: s.Path, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
 				"an adapter (%s) in the place of a model: merging the factors of adapters does not merge what they do; name the base that it was trained on with it, as in %s+%s",
 				whose, trainedOn(s), s.Path)})
