@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"weld/internal/spelling"
 )
 
 // Values are settings by key, presets and defaults included.
@@ -117,7 +119,7 @@ func (p Param) parse(text string) (Value, error) {
 		v.Bool, v.Text = yes, strconv.FormatBool(yes)
 	case Choice:
 		if !slices.Contains(p.Choices, text) {
-			return v, wrong
+			return v, fmt.Errorf("%w%s", wrong, spelling.Hint(text, p.Choices))
 		}
 	case Path:
 		if text == "" {
