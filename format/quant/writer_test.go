@@ -468,3 +468,44 @@ func TestNaNsAreTheSame(t *testing.T) {
 		t.Errorf("%x %x, want %x %x (%v)", c, s, codes.data, scale.data, err)
 	}
 }
+
+// TestOrderedValuesStayTheirs writes a whole stripe at once of a tensor whose columns have an order: they are sorted to be encoded, and not in
+// the memory of whoever gives them.
+func TestOrderedValuesStayTheirs(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 1))
+	const rows, cols, size = 4, 64, 16
+	index := random(r, "a.weight_g_idx", format.I32, cols)
+	for c := range cols {
+		put32(index.data[4*c:], uint32((c*5)%(cols/size)))
+	}
+	shape := stored{Tensor: format.Tensor{Name: "a.weight_shape", DType: format.I64, Shape: []int64{2}}, data: make([]byte, 16)}
+	put32(shape.data, rows)
+	put32(shape.data[8:], cols)
+	shown, err := Show(saved(t, random(r, "a.weight_packed", format.I32, rows, cols/8), random(r, "a.weight_scale", format.F32, rows, cols/size), shape, index),
+		declare(`{"num_bits": 4, "group_size": 16, "symmetric": true}`, "pack-quantized"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, ok := shown.(*Decoded).Encoding(0)
+	if !ok {
+		t.Fatal("not written")
+	}
+	companions := make([]int, len(e.Companions))
+	for k := range companions {
+		companions[k] = k + 1
+	}
+	values := make([]float64, rows*cols)
+	for i := range values {
+		values[i] = r.NormFloat64()
+	}
+	data := make([]byte, 4*len(values))
+	format.Encode(format.F32, data, values)
+	given := bytes.Clone(data)
+	q := NewWriter(newMemory(append([]format.Tensor{e.Codes}, e.Companions...)...), []EncodedTarget{{e, 0, companions}})
+	if err := q.WriteAt(0, 0, data); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(data, given) {
+		t.Error("values were sorted that belong to others")
+	}
+}
