@@ -188,8 +188,9 @@ def main():
     parser.add_argument("--weights", type=float, default=128e6)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--scheme", action="append", choices=SCHEMES, help="some of them; plain comes on top")
-    parser.add_argument("more", nargs="*", help="for weld, behind --")
-    args = parser.parse_args()
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    own, more = sys.argv[1:end], sys.argv[end + 1 :]  # argparse of Python 3.11 takes no positional arguments behind it here
+    args = parser.parse_args(own)
     schemes = ["plain"] + [s for s in SCHEMES if s != "plain" and (not args.scheme or s in args.scheme)]
     for scheme in schemes:
         for model in "ab":
@@ -202,7 +203,7 @@ def main():
         for scheme, build in runs:
             shutil.rmtree(out, ignore_errors=True)
             models = [arg for model in "ab" for arg in ("--model", args.dir / scheme / model)]
-            more = [] if scheme == "plain" else args.more
+            more = [] if scheme == "plain" else more
             runs[scheme, build].append(timed([builds[build], "merge", "-q", "--method", "linear", *models, *more, out]))
     shutil.rmtree(out, ignore_errors=True)
     print(f"{'':12} {'build':7} {'wall s':>13} {'ratio':>6} {'processor s':>13} {'ratio':>6} {'weights':>9}")
