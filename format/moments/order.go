@@ -89,7 +89,8 @@ func (s *states) ownNames() []string {
 func parameters(c format.Checkpoint) ([]string, error) {
 	beside := format.Beside(c)
 	fault := func(text string, args ...any) error {
-		return &format.Error{Path: c.Path(), Kind: format.KindNames, Detail: "the optimizer beside it has numbers for parameters, and their order is not known: " + fmt.Sprintf(text, args...)}
+		why := fmt.Errorf("the optimizer beside it has numbers for parameters, and their order is not known: "+text, args...)
+		return &format.Error{Path: c.Path(), Kind: format.KindNames, Detail: why.Error()}
 	}
 	raw, err := beside.Read(hub.ConfigName, hub.MaxSidecar)
 	if err != nil {
@@ -102,42 +103,44 @@ func parameters(c format.Checkpoint) ([]string, error) {
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return nil, fault("%s does not say what the model is (%v)", filepath.Join(c.Path(), hub.ConfigName), err)
 	}
-	k := slices.IndexFunc(orders, func(o siblings) bool { return slices.Contains(o.types, config.Type) })
+	tied := config.Tied != nil && *config.Tied
+	names := make([]string, 0, len(c.Tensors()))
+	for _, t := range c.Tensors() {
+		if !tied || !strings.HasPrefix(t.Name, "lm_head.") { // else the same parameter as the embedding
+			names = append(names, t.Name)
+		}
+	}
+	if err := order(names, config.Type); err != nil {
+		return nil, fault("%w", err)
+	}
+	return names, nil
+}
+
+// order brings parameters of a model of a type into the order of Module.named_parameters.
+func order(names []string, model string) error {
+	k := slices.IndexFunc(orders, func(o siblings) bool { return slices.Contains(o.types, model) })
 	if k < 0 {
-		return nil, fault("weld knows that of models of the types %s; this one is %q. Trained with named parameters (torch 2.6: AdamW(model.named_parameters())), an optimizer keeps their names", strings.Join(types(), ", "), config.Type)
+		return fmt.Errorf("weld knows that of models of the types %s; this one is %q. Trained with named parameters (torch 2.6: AdamW(model.named_parameters())), an optimizer keeps their names", strings.Join(types(), ", "), model)
 	}
 	rank := make(map[string]int, len(orders[k].order))
 	for i, part := range orders[k].order {
 		rank[part] = i
 	}
-	type ranked struct {
-		name string
-		key  []int
-	}
-	list := make([]ranked, 0, len(c.Tensors()))
-	for _, t := range c.Tensors() {
-		if config.Tied != nil && *config.Tied && strings.HasPrefix(t.Name, "lm_head.") {
-			continue // the same parameter as the embedding
-		}
-		r := ranked{name: t.Name}
-		for part := range strings.SplitSeq(t.Name, ".") {
+	keys := make(map[string][]int, len(names))
+	for _, name := range names {
+		for part := range strings.SplitSeq(name, ".") {
 			at, known := rank[part]
 			if n, err := strconv.Atoi(part); err == nil {
 				at, known = n, true
 			}
 			if !known {
-				return nil, fault("%q is no parameter that models of the type %s are known to have", t.Name, config.Type)
+				return fmt.Errorf("%q is no parameter that models of the type %s are known to have", name, model)
 			}
-			r.key = append(r.key, at)
+			keys[name] = append(keys[name], at)
 		}
-		list = append(list, r)
 	}
-	slices.SortFunc(list, func(a, b ranked) int { return slices.Compare(a.key, b.key) })
-	names := make([]string, len(list))
-	for i, r := range list {
-		names[i] = r.name
-	}
-	return names, nil
+	slices.SortFunc(names, func(a, b string) int { return slices.Compare(keys[a], keys[b]) })
+	return nil
 }
 
 // types are those whose order is known.
