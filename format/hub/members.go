@@ -27,6 +27,12 @@ func members(doc []byte) (all []member, ok bool) {
 	return w.found, true
 }
 
+// IsObject reports whether a document is one sound object, as a configuration is. What Python writes beyond JSON (NaN, Infinity) is sound.
+func IsObject(doc []byte) bool {
+	_, ok := members(doc)
+	return ok
+}
+
 // entries lists the values of an array.
 func entries(doc []byte, list span) (all []span, ok bool) {
 	w := walker{doc: doc[:list.end], at: list.start}

@@ -103,6 +103,9 @@ func (p *planner) configure(beside format.Folder, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !hub.IsObject(config) {
+		p.note("%s is no JSON object, as a configuration is: what cannot be read cannot follow the output", beside.Join(name))
+	}
 	if p.Recipe.DType != format.Invalid {
 		config = hub.SetDType(config, p.Recipe.DType)
 	}
