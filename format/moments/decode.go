@@ -39,7 +39,7 @@ func (s *states) decoder(p param) (decoder, []int64, error) {
 	t := tensors[codes]
 	block := int64(0)
 	if scaled && tabled && t.DType == format.U8 && tensors[scales].DType == format.F32 && tensors[table].DType == format.F32 && tensors[table].Elements() == 256 {
-		for _, b := range []int64{256, 2048} { // of bitsandbytes since 0.44, and before
+		for _, b := range []int64{256, 2048} { // as versions of bitsandbytes have it
 			if tensors[scales].Elements() == (t.Elements()+b-1)/b {
 				block = b
 				break

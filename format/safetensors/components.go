@@ -36,6 +36,9 @@ func (c *Checkpoint) openComponents(components []format.Component, open func(nam
 		if err := c.open(chosen, dir, func(name string) (Source, error) { return open(x.Prefix() + name) }); err != nil {
 			return err
 		}
+		if err := c.unique(); err != nil { // before the names of another component are looked at
+			return err
+		}
 		c.parts = append(c.parts, format.Part{Component: x, Stem: chosen.stem()})
 	}
 	c.prefix = ""

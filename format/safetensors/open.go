@@ -57,12 +57,15 @@ func OpenIndex(dir format.Folder, name string, open func(name string) (Source, e
 	return c.opened(c.open(choice{index: name}, dir, open))
 }
 
-// opened is the checkpoint, unless it could not be opened.
+// opened is the checkpoint, unless it could not be opened, or has a tensor twice.
 func (c *Checkpoint) opened(err error) (*Checkpoint, error) {
+	if err == nil {
+		err = c.unique()
+	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return c.finish()
+	return c, nil
 }
 
 // open adds the files that were chosen of a directory.
@@ -165,11 +168,10 @@ func (c *Checkpoint) reserve(n int) {
 	}
 }
 
-// finish demands that no tensor is in two shards.
-func (c *Checkpoint) finish() (*Checkpoint, error) {
+// unique demands that no tensor is in two shards.
+func (c *Checkpoint) unique() error {
 	if t := c.twice; t != nil {
-		err := &format.Error{Path: t.shards[1].Path(), Tensor: t.name, Kind: format.KindDuplicate, Detail: "it is also in " + t.shards[0].Path()}
-		return nil, errors.Join(err, c.Close())
+		return &format.Error{Path: t.shards[1].Path(), Tensor: t.name, Kind: format.KindDuplicate, Detail: "it is also in " + t.shards[0].Path()}
 	}
-	return c, nil
+	return nil
 }

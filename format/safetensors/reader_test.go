@@ -213,7 +213,7 @@ func TestDuplicateAcrossShards(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := c.finish()
+	_, err := c.opened(nil)
 	var fault *format.Error
 	if !errors.As(err, &fault) || fault.Kind != format.KindDuplicate || fault.Tensor != "b" || open != 0 {
 		t.Errorf("got %v, %d left open", err, open)
