@@ -1,6 +1,7 @@
 package moments
 
 import (
+	"fmt"
 	"slices"
 
 	"weld/format"
@@ -20,12 +21,16 @@ func (s *states) decoder(p param) (decoder, []int64, error) {
 	r, hasRows := part("exp_avg_sq_row")
 	c, hasCols := part("exp_avg_sq_col")
 	if hasRows || hasCols {
-		shape, ok := s.shape(p)
-		if !hasRows || !hasCols || !ok || !tensors[r].Computable() || !tensors[c].Computable() {
-			return nil, nil, s.fault(format.KindShape, p.key, "its state has not two factors that belong together, exp_avg_sq_row and exp_avg_sq_col")
+		shape, ok := s.product(p)
+		whole, said := s.whole(p)
+		if !ok || said && !slices.Equal(whole, shape) || !tensors[r].Computable() || !tensors[c].Computable() {
+			return nil, nil, s.fault(format.KindShape, p.key, "its state has not two factors that belong together: exp_avg_sq_row without the last dimension, and exp_avg_sq_col without the one before")
 		}
 		d := &factored{rowMeans: r, colMeans: c, rows: shape[len(shape)-2], cols: shape[len(shape)-1]}
-		return d, shape, d.measure(s.raw)
+		if err := d.measure(s.raw); err != nil {
+			return nil, nil, s.fault(format.KindNonfinite, p.key, "%v", err)
+		}
+		return d, shape, nil
 	}
 	codes, ok := part("state2")
 	if !ok {
@@ -63,12 +68,26 @@ func (s *states) plain(i int) (decoder, []int64, error) {
 
 // shape is that of the parameter that a state is of.
 func (s *states) shape(p param) ([]int64, bool) {
+	if shape, ok := s.whole(p); ok {
+		return shape, true
+	}
+	return s.product(p)
+}
+
+// whole is the shape of what is kept of a parameter element by element.
+func (s *states) whole(p param) ([]int64, bool) {
 	tensors := s.raw.Tensors()
 	for _, kind := range []string{"exp_avg_sq", "state2", "exp_avg", "state1", "momentum_buffer"} {
 		if i, ok := p.parts[kind]; ok {
 			return tensors[i].Shape, true
 		}
 	}
+	return nil, false
+}
+
+// product is the shape of the product of Adafactor's factors.
+func (s *states) product(p param) ([]int64, bool) {
+	tensors := s.raw.Tensors()
 	r, hasRows := p.parts["exp_avg_sq_row"]
 	c, hasCols := p.parts["exp_avg_sq_col"]
 	if !hasRows || !hasCols {
@@ -76,7 +95,7 @@ func (s *states) shape(p param) ([]int64, bool) {
 	}
 	rows, cols := tensors[r].Shape, tensors[c].Shape
 	last := len(rows) - 1
-	if last < 0 || len(cols) != len(rows) || !slices.Equal(rows[:last], cols[:last]) {
+	if last < 0 || slices.Contains(rows, 0) || slices.Contains(cols, 0) || len(cols) != len(rows) || !slices.Equal(rows[:last], cols[:last]) {
 		return nil, false
 	}
 	return append(slices.Clone(rows), cols[last]), true
@@ -92,6 +111,9 @@ func (m *Moments) fill(from lender, i int, lo int64, out []byte) error {
 		}
 		if err := m.from[i].fill(from, piece, lo); err != nil {
 			return err
+		}
+		if k := slices.IndexFunc(piece, func(x float32) bool { return x < 0 }); k >= 0 {
+			return &format.Error{Path: m.Path(), Tensor: m.tensors[i].Name, Kind: format.KindNonfinite, Detail: fmt.Sprintf("element %d of its second moment is %g, and means of squares are not negative", lo+int64(k), piece[k])}
 		}
 		if !inPlace {
 			vec.EncodeF32(out[:n*width], piece)
@@ -189,6 +211,9 @@ func (d *factored) measure(c format.Checkpoint) error {
 		}
 		sum := 0.0
 		for _, x := range r {
+			if x < 0 {
+				return fmt.Errorf("%q holds %g, and means of squares are not negative", c.Tensors()[d.rowMeans].Name, x)
+			}
 			sum += x
 		}
 		d.means = append(d.means, sum/float64(d.rows))

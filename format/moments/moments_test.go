@@ -151,7 +151,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{"an unknown type", "llama", func(dir string) { change(dir, map[string]any{"model_type": "own"}) }, format.KindNames, `this one is "own"`},
 		{"no type", "llama", func(dir string) { os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o666) }, format.KindNames, `this one is ""`},
-		{"no configuration", "llama", func(dir string) { os.Remove(filepath.Join(dir, "config.json")) }, format.KindNames, "does not say what the model is"},
+		{"no configuration", "llama", func(dir string) { os.Remove(filepath.Join(dir, "config.json")) }, format.KindNames, "there is no config.json beside the model"},
 		{"no model", "llama", func(dir string) { os.Remove(filepath.Join(dir, "model.safetensors")) }, format.KindMissing, "is not beside it"},
 		{"another order", "llama", func(dir string) { change(dir, map[string]any{"model_type": "gpt2"}) }, format.KindNames, "is no parameter that models of the type gpt2 are known to have"},
 		{"another model", "llama", func(dir string) {
@@ -178,7 +178,7 @@ func TestRefused(t *testing.T) {
 // TestNoMoments refuses what has none.
 func TestNoMoments(t *testing.T) {
 	for name, says := range map[string]string{
-		"sgd.pt": "no second moment is in it, but momentum_buffer: SGD, Lion and Muon keep none", "unstepped.pt": "0 steps: its second moment is of nothing",
+		"sgd.pt": "no second moment that weld knows is in it, but momentum_buffer: SGD, Lion and Muon keep none", "unstepped.pt": "0 steps: its second moment is of nothing",
 	} {
 		if c, err := moments.Open(filepath.Join("testdata", name), mmapio.Mapped); c != nil || err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, %v", name, c, err)

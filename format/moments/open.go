@@ -34,11 +34,41 @@ func Open(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	}
 	for _, file := range fileNames {
 		inside := filepath.Join(path, file)
-		if info, err := os.Stat(inside); err == nil && info.Mode().IsRegular() {
-			return openFile(inside, key, how)
+		if _, err := os.Lstat(inside); err == nil {
+			c, err := openFile(inside, key, how)
+			if c == nil && err == nil {
+				err = &format.Error{Path: inside, Kind: format.KindUnsupported, Detail: "no state_dict of one optimizer, with state and param_groups, is in it" + elsewhere}
+			}
+			return c, err
 		}
 	}
-	return nil, nil
+	if inside := filepath.Join(path, shardedName); dcp.IsFolder(format.Directory(inside)) {
+		return openNamed(inside, key, how)
+	}
+	return nil, leftBehind(path)
+}
+
+// shardedName is where Accelerate saves an optimizer of FSDP in shards.
+const shardedName = "optimizer_0"
+
+// elsewhere says why weights beside no optimizer are not taken for importance.
+const elsewhere = "; the weights beside it are no importance"
+
+// leftBehind refuses a directory of a trainer without an optimizer that weld reads: the weights in it would be taken for importance.
+func leftBehind(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil // whoever opens it as a checkpoint says so
+	}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case strings.HasPrefix(name, "global_step"), name == "zero_to_fp32.py":
+			return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "its optimizer is DeepSpeed's (" + name + "), which weld does not read" + elsewhere}
+		case name == "trainer_state.json", name == "training_args.bin", name == "scheduler.pt", strings.HasPrefix(name, "optimizer"):
+			return &format.Error{Path: path, Kind: format.KindMissing, Detail: "a training's checkpoint (" + name + ") without an optimizer that weld reads: optimizer.pt, optimizer.bin, or " + shardedName + elsewhere}
+		}
+	}
+	return nil
 }
 
 // openFile opens a file that torch.save wrote, if an optimizer is in it.
@@ -73,7 +103,7 @@ func openNamed(path, key string, how []mmapio.Reading) (format.Checkpoint, error
 		return nil, err
 	}
 	for _, t := range raw.Tensors() {
-		if _, _, ok := partOf(t.Name); ok {
+		if _, _, _, ok := partOf(t.Name); ok {
 			s := &states{path: path, raw: raw}
 			return s.finish(nil)
 		}
@@ -112,26 +142,26 @@ var kinds = []string{
 	"exp_avg", "momentum_buffer", "state1", // first moments: SGD, Lion and Muon have no other
 }
 
-// partOf takes the name of a tensor apart: whose it is, and what. Accelerate puts those of bitsandbytes one deeper.
-func partOf(name string) (key, kind string, ok bool) {
+// partOf takes the name of a tensor apart: in which optimizer, whose it is, and what. Accelerate puts those of bitsandbytes one deeper.
+func partOf(name string) (of, key, kind string, ok bool) {
 	end := strings.LastIndexByte(name, '.')
 	if end < 0 {
-		return "", "", false
+		return "", "", "", false
 	}
 	key, kind = strings.TrimSuffix(name[:end], ".__bnb_optimizer_quant_state__"), name[end+1:]
 	at := 0
 	if !strings.HasPrefix(key, "state.") {
 		if at = strings.Index(key, ".state."); at < 0 {
-			return "", "", false
+			return "", "", "", false
 		}
 		at++
 	}
 	for _, k := range kinds {
 		if k == kind {
-			return key[at+len("state."):], kind, true
+			return strings.TrimSuffix(key[:at], "."), key[min(at+len("state."), len(key)):], kind, key[at:] != "state."
 		}
 	}
-	return "", "", false
+	return "", "", "", false
 }
 
 // finish shows the second moments. names gives the names of parameters that are numbers, in the order of the numbers.
@@ -144,9 +174,11 @@ func (s *states) finish(names func() ([]string, error)) (format.Checkpoint, erro
 }
 
 func (s *states) show(names func() ([]string, error)) (format.Checkpoint, error) {
-	s.collect()
+	if err := s.collect(); err != nil {
+		return nil, err
+	}
 	if len(s.params) == 0 {
-		return nil, s.fault(format.KindUnsupported, "", "no state of a parameter is in it")
+		return nil, s.fault(format.KindUnsupported, "", "no state of a parameter is in it that weld knows: %s", strings.Join(kinds, ", "))
 	}
 	called := make([]string, len(s.params))
 	for i, p := range s.params {
@@ -162,12 +194,18 @@ func (s *states) show(names func() ([]string, error)) (format.Checkpoint, error)
 }
 
 // collect gathers what belongs to each parameter, in the order in which they are first named.
-func (s *states) collect() {
+func (s *states) collect() error {
 	at := make(map[string]int)
+	optimizer := ""
 	for i, t := range s.raw.Tensors() {
-		key, kind, ok := partOf(t.Name)
+		of, key, kind, ok := partOf(t.Name)
 		if !ok {
 			continue
+		}
+		if len(s.params) == 0 {
+			optimizer = of
+		} else if of != optimizer {
+			return s.fault(format.KindIndex, "", "two optimizers are in it, %q and %q: name the one that is meant behind a #", optimizer, of)
 		}
 		k, seen := at[key]
 		if !seen {
@@ -176,6 +214,7 @@ func (s *states) collect() {
 		}
 		s.params[k].parts[kind] = i
 	}
+	return nil
 }
 
 // numbered reports whether parameters have numbers and no names.

@@ -63,17 +63,38 @@ func (s *states) named(dir string, how []mmapio.Reading) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.matched(names, c)
+	names, err = s.matched(names, c)
+	if err != nil {
+		return nil, err
+	}
+	return names, s.contradicted(names)
 }
 
-// ownNames are those that the optimizer was given.
-func (s *states) ownNames() []string {
+// contradicted refuses names that are not those which the optimizer was given for some of its parameters.
+func (s *states) contradicted(names []string) error {
+	given := s.given()
+	for i, p := range s.params {
+		if name, ok := given[p.key]; ok && name != names[i] {
+			return s.fault(format.KindNames, names[i], "parameter %s has this name by its place, and %q in param_names, which lacks those of others", p.key, name)
+		}
+	}
+	return nil
+}
+
+// given are the names that the optimizer was given, by the keys of parameters.
+func (s *states) given() map[string]string {
 	byKey := make(map[string]string)
 	for _, g := range s.groups {
 		for k, name := range g.names {
 			byKey[g.keys[k]] = name
 		}
 	}
+	return byKey
+}
+
+// ownNames are those that the optimizer was given.
+func (s *states) ownNames() []string {
+	byKey := s.given()
 	names := make([]string, len(s.params))
 	for i, p := range s.params {
 		name, ok := byKey[p.key]
@@ -95,6 +116,9 @@ func parameters(c format.Checkpoint) ([]string, error) {
 	raw, err := beside.Read(hub.ConfigName, hub.MaxSidecar)
 	if err != nil {
 		return nil, err
+	}
+	if raw == nil {
+		return nil, fault("there is no %s beside the model that says what it is", hub.ConfigName)
 	}
 	var config struct {
 		Type string `json:"model_type"`

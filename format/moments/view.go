@@ -1,6 +1,7 @@
 package moments
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math"
@@ -67,7 +68,7 @@ func (s *states) view(names []string) (*Moments, error) {
 		}
 	}
 	if len(m.tensors) == 0 {
-		return nil, s.fault(format.KindUnsupported, "", "no second moment is in it, but %s: SGD, Lion and Muon keep none; an importance file, or an optimizer such as Adam or Adafactor, has some", strings.Join(s.kindsSeen(), ", "))
+		return nil, s.fault(format.KindUnsupported, "", "no second moment that weld knows is in it, but %s: SGD, Lion and Muon keep none; an importance file, or an optimizer such as Adam or Adafactor, has some", strings.Join(s.kindsSeen(), ", "))
 	}
 	if len(without) > 0 {
 		m.notes = append(m.notes, fmt.Sprintf("%s: %d of %d parameters have no second moment, such as %s: their optimizer keeps none", s.path, len(without), len(s.params), without[0]))
@@ -91,17 +92,30 @@ func (s *states) kindsSeen() (list []string) {
 // bias is what a parameter's second moment is divided by, 1 − β₂^t; known says whether its steps and β₂ are.
 func (s *states) bias(p param, beta2 float64) (by float64, known bool, err error) {
 	step, ok := s.steps[p.key]
-	if i, isTensor := p.parts["step"]; isTensor && s.raw.Tensors()[i].Elements() == 1 && s.raw.Tensors()[i].Computable() {
-		list, err := viewed(s.raw).vector(i, 0, 1)
+	if i, isTensor := p.parts["step"]; isTensor && s.raw.Tensors()[i].Elements() == 1 {
+		t := s.raw.Tensors()[i]
+		err := viewed(s.raw).values(i, 0, 1, func(data []byte) {
+			var one [1]float64
+			switch ok = true; {
+			case t.DType == format.I64:
+				one[0] = float64(int64(binary.LittleEndian.Uint64(data)))
+			case t.DType == format.I32:
+				one[0] = float64(int32(binary.LittleEndian.Uint32(data)))
+			case t.DType.Computable():
+				format.Decode(t.DType, one[:], data)
+			default:
+				ok = false
+			}
+			step = one[0]
+		})
 		if err != nil {
 			return 0, false, err
 		}
-		step, ok = list[0], true
 	}
 	switch {
 	case !ok || beta2 == 0:
 		return 1, false, nil
-	case !(step >= 1):
+	case !(step >= 1) || math.IsInf(step, 1):
 		return 0, false, s.fault(format.KindNonfinite, p.key, "%g steps: its second moment is of nothing", step)
 	}
 	return 1 - math.Pow(beta2, step), true, nil
