@@ -1,6 +1,11 @@
 package format
 
-import "weld/mmapio"
+import (
+	"slices"
+	"strings"
+
+	"weld/mmapio"
+)
 
 // What follows is what only some checkpoints can do or say. The functions cost one type assertion;
 // those about the whole checkpoint look through wrappers, those about tensor i never do.
@@ -51,6 +56,22 @@ func Parts(c Checkpoint) []Part {
 		return x.Parts()
 	}
 	return nil
+}
+
+// PartOf is the number of the part that a tensor belongs to by its name: of those whose directories it begins with, the innermost; −1 for none.
+func PartOf(parts []Part, name string) int {
+	part := -1
+	for k := range parts { // sorted by their directories
+		if strings.HasPrefix(name, parts[k].Prefix()) {
+			part = k
+		}
+	}
+	return part
+}
+
+// HasComponents reports whether a checkpoint's tensors are those of components in directories of their own.
+func HasComponents(c Checkpoint) bool {
+	return slices.ContainsFunc(Parts(c), func(p Part) bool { return p.Folder != "" })
 }
 
 // Described is a [Checkpoint] whose container says something about itself, in keys and values.

@@ -16,6 +16,11 @@ var weightSuffixes = []string{
 // indexName is that of an index over shards, of whatever format, and of a variant as well.
 var indexName = regexp.MustCompile(`\.index(\.\w+)?\.json$`)
 
+// Superseded reports whether a file of an output that is replaced must not stay beside what replaces it: weights, and what lists components.
+func Superseded(name string) bool {
+	return IsWeights(name) || name == PipelineName || name == ModulesName
+}
+
 // IsWeights reports whether a file name is that of a file with tensors.
 func IsWeights(name string) bool {
 	return slices.ContainsFunc(weightSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) }) || indexName.MatchString(name)

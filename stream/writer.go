@@ -198,7 +198,7 @@ func (w *writer) commit(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("complete output %s: %w", w.out.Path, err), w.staging.Discard())
 	}
-	return w.staging.Commit(w.force, format.IsWeights)
+	return w.staging.Commit(w.force, format.Superseded)
 }
 
 // complete adds what comes after the tensors.

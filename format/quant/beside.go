@@ -11,6 +11,9 @@ import (
 // second witness, and none where it cannot be read.
 func Beside(c format.Checkpoint) (d Declared, err error) {
 	beside := format.Beside(c)
+	if err := declaredParts(c, beside); err != nil {
+		return d, err
+	}
 	if files := c.Files(); !beside.Exists() && len(files) > 0 {
 		beside = format.Directory(filepath.Dir(files[0].Path))
 		d.Config, _ = beside.Read(hub.ConfigName, hub.MaxSidecar)
@@ -22,4 +25,21 @@ func Beside(c format.Checkpoint) (d Declared, err error) {
 	}
 	d.QuantConfig, err = beside.Read(hub.QuantConfigName, hub.MaxSidecar)
 	return d, err
+}
+
+// declaredParts refuses components that are stored in a scheme: each has a configuration of its own, and names there are not those here.
+func declaredParts(c format.Checkpoint, beside format.Folder) error {
+	for _, part := range format.Parts(c) {
+		if part.Folder == "" {
+			continue
+		}
+		config, err := beside.Read(part.Prefix()+hub.ConfigName, hub.MaxSidecar)
+		if err != nil {
+			return err
+		}
+		if len(hub.Quantizations(config)) > 0 {
+			return &format.Error{Path: beside.Join(part.Folder), Kind: format.KindScheme, Detail: "the component stores its values in a scheme (quantization_config in its " + hub.ConfigName + "): name it by itself, as a model; components that are stored so are not read together"}
+		}
+	}
+	return nil
 }

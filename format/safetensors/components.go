@@ -64,6 +64,13 @@ func lacksNothing(dir format.Folder, c format.Component) error {
 	}
 	configured := false
 	for _, e := range entries {
+		if inner, err := dir.Sub(e.Name()); e.IsDir() && err == nil {
+			if indexes, files, err := candidates(inner); err == nil && len(indexes)+len(files) > 0 {
+				return &format.Error{Path: inner.Path(), Kind: format.KindUnsupported, Detail: fmt.Sprintf("weights inside of the component %s, in a directory that the list of components does not name: weld does not merge those; name it by itself", c.Class)}
+			}
+		}
+	}
+	for _, e := range entries {
 		if name := e.Name(); format.IsWeights(name) {
 			detail := fmt.Sprintf("the weights of the component %s are in another format: weld reads those of components as safetensors", c.Class)
 			if m := torchFile.FindStringSubmatch(name); m != nil && !strings.Contains(name, "-of-") {

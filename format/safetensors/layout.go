@@ -91,10 +91,16 @@ func Lay(c Contents, shardSize int64) (*Layout, error) {
 			}
 			data, header, end = data+bytes, header+printed, next
 		}
+		if err := l.addEmpty(part, start); err != nil {
+			return nil, err
+		}
 		if err := l.addShard(start, end, part, data); err != nil {
 			return nil, err
 		}
 		start = max(end, start+1)
+	}
+	if err := l.addEmpty(len(l.Parts), n); err != nil {
+		return nil, err
 	}
 	if l.order != nil {
 		l.rank = make([]int32, n)
@@ -104,6 +110,20 @@ func Lay(c Contents, shardSize int64) (*Layout, error) {
 	}
 	l.nameShards()
 	return l, nil
+}
+
+// addEmpty adds a file for each part before one that has no tensors, and no file yet.
+func (l *Layout) addEmpty(before, at int) error {
+	next := 0
+	if k := len(l.Shards); k > 0 {
+		next = l.Shards[k-1].Part + 1
+	}
+	for ; next < before; next++ {
+		if err := l.addShard(at, at, next, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addShard lays out tensors [first, last) as one file of a part.

@@ -10,14 +10,7 @@ import (
 )
 
 // partOf is the part that a tensor belongs to, by its name.
-func (l *Layout) partOf(name string) (part int) {
-	for k, p := range l.Parts {
-		if prefix := p.Prefix(); strings.HasPrefix(name, prefix) && (prefix != "" || part == 0) {
-			part = k
-		}
-	}
-	return part
-}
+func (l *Layout) partOf(name string) (part int) { return max(0, format.PartOf(l.Parts, name)) }
 
 // within is a tensor under the name that it has in the files of its part.
 func (l *Layout) within(t format.Tensor) format.Tensor {

@@ -47,6 +47,9 @@ func OpenFolder(dir format.Folder, open func(name string) (Source, error)) (*Che
 		if chosen, err = choose(dir); err == nil {
 			err = c.open(chosen, dir, open)
 		}
+		if err == nil && chosen.stem() == diffusersStem { // a component by itself, which keeps the name of its files
+			c.parts = []format.Part{{Stem: diffusersStem}}
+		}
 	}
 	return c.opened(err)
 }

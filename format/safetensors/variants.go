@@ -15,6 +15,9 @@ import (
 // wellKnown is the name of a file with weights, or of an index, that the Hub's tools have given it.
 var wellKnown = regexp.MustCompile(`^(model|diffusion_pytorch_model)(-\d+-of-\d+)?(?:\.(\w+))?(-\d+-of-\d+)?\.safetensors(?:\.index(?:\.(\w+))?\.json)?(?:\.zst)?$`)
 
+// diffusersStem is what diffusers calls files with weights.
+const diffusersStem = "diffusion_pytorch_model"
+
 // variant takes such a name apart: what it is called, and which variant it is; "" for the one that is no variant.
 func variant(name string) (stem, of string, ok bool) {
 	m := wellKnown.FindStringSubmatch(name)

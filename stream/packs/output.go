@@ -116,7 +116,7 @@ func (o *sink) finish(ctx context.Context, err error) error {
 		err = o.staging.SyncUntil(ctx)
 	}
 	if err == nil {
-		err = o.staging.Commit(o.force, format.IsWeights) // an old index over other shards must not stay
+		err = o.staging.Commit(o.force, format.Superseded) // an old index over other shards must not stay
 	}
 	return errors.Join(err, o.staging.Discard())
 }

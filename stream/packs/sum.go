@@ -61,22 +61,24 @@ func (in *packFiles) summed(path string, adapters []string, how mmapio.Reading) 
 func (in *packFiles) addSum(c format.Checkpoint) error {
 	parts := format.Parts(c)
 	if len(parts) == 0 {
-		return in.addSumOf(c, "", safetensors.SingleName)
+		parts = []format.Part{{Stem: strings.TrimSuffix(safetensors.SingleName, ".safetensors")}}
 	}
-	for _, part := range parts {
-		if err := in.addSumOf(c, part.Prefix(), part.Prefix()+part.Stem+".safetensors"); err != nil {
+	for k := range parts {
+		if err := in.addSumOf(c, parts, k); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addSumOf adds the tensors whose names have a beginning, without it, as one file.
-func (in *packFiles) addSumOf(c format.Checkpoint, prefix, file string) error {
+// addSumOf adds the tensors of one part, by the names that they have in it, as one file.
+func (in *packFiles) addSumOf(c format.Checkpoint, parts []format.Part, part int) error {
 	s := &sum{of: c}
+	prefix := parts[part].Prefix()
+	file := prefix + parts[part].Stem + ".safetensors"
 	for i, t := range c.Tensors() {
-		if name, ok := strings.CutPrefix(t.Name, prefix); ok {
-			s.tensors = append(s.tensors, format.Tensor{Name: name, DType: t.StoredDType(), Shape: t.Shape})
+		if format.PartOf(parts, t.Name) == part {
+			s.tensors = append(s.tensors, format.Tensor{Name: t.Name[len(prefix):], DType: t.StoredDType(), Shape: t.Shape})
 			s.shown = append(s.shown, i)
 		}
 	}

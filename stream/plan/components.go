@@ -3,7 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"strings"
+	"slices"
 
 	"weld/format"
 	"weld/stream/destination"
@@ -16,13 +16,8 @@ func (p *planner) outputParts() ([]format.Part, error) {
 	left := make([]bool, len(parts))
 	own, stray := "", ""
 	for i := range p.Tensors {
-		name, part := p.Tensors[i].Name, -1
-		for k := range parts {
-			if strings.HasPrefix(name, parts[k].Prefix()) {
-				part = k // of several the longest: they are sorted
-			}
-		}
-		switch {
+		name := p.Tensors[i].Name
+		switch part := format.PartOf(parts, name); {
 		case part < 0:
 			stray = cmp.Or(stray, name)
 		case parts[part].Folder != "":
@@ -43,9 +38,14 @@ func (p *planner) outputParts() ([]format.Part, error) {
 		return nil, nil
 	}
 	for k, there := range left {
-		if !there {
-			p.note("output %s: no tensor is left of the component %s, which the output lists still: what loads it looks for weights there; in %s, [null, null] stands for none", p.out, parts[k].Folder, format.PipelineName)
+		if !there && hasTensors(p.Reference().stored, parts, k) {
+			return nil, &destination.NameError{Output: p.out, Reason: fmt.Sprintf("no tensor is left of the component %s of %s, which the output would list still, and nothing could load: take one component alone, by its directory", parts[k].Folder, p.Reference().Path)}
 		}
 	}
 	return parts, nil
+}
+
+// hasTensors reports whether a component of a checkpoint has any: its file may be empty.
+func hasTensors(c format.Checkpoint, parts []format.Part, of int) bool {
+	return slices.ContainsFunc(c.Tensors(), func(t format.Tensor) bool { return format.PartOf(parts, t.Name) == of })
 }

@@ -80,7 +80,7 @@ func unlike(s, like *Input) string {
 	switch {
 	case (s.inGGUF() != nil) != (like.inGGUF() != nil):
 		return "; GGUF has llama.cpp's names, and is merged with GGUF"
-	case (format.Parts(s.Checkpoint) != nil) != (format.Parts(like.Checkpoint) != nil):
+	case format.HasComponents(s.Checkpoint) != format.HasComponents(like.Checkpoint):
 		return "; only one of the two has components: name one of their directories as the model"
 	}
 	return ""

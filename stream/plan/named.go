@@ -17,6 +17,9 @@ func (p *planner) encodeNamed(n *quant.Named) ([]encoding, error) {
 			return nil, notPlain(s, ", nor stores in another scheme")
 		}
 	}
+	if format.HasComponents(p.Reference().Checkpoint) {
+		return nil, &format.Error{Path: p.Reference().Path, Kind: format.KindScheme, Detail: fmt.Sprintf("%s: %s: each of its components has a configuration of its own, which would have to say so: name one component by itself, as a model", Quantize.Key, n.Name)}
+	}
 	chosen, err := p.chooseWeights(n)
 	if err != nil {
 		return nil, err
