@@ -32,7 +32,7 @@ func TestVocabularyRefusesImportance(t *testing.T) {
 	saveVocabulary(t, "a", "abc")
 	saveVocabulary(t, "b", "abxy")
 	saveVocabulary(t, "short", "ab")
-	_, err := planText("merge_method: fisher\ntokenizer_source: union\nmodels:\n  - {model: a, parameters: {importance: a}}\n  - {model: b, parameters: {importance: short}}\n", "")
+	_, err := planText("merge_method: fisher\ntokenizer_source: union\nmodels:\n  - {model: a, parameters: {importance: a, statistic: score}}\n  - {model: b, parameters: {importance: short}}\n", "")
 	var refused *plan.InputError
 	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "2 rows for the 4 tokens of b") {
 		t.Errorf("%v", err)

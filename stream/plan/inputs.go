@@ -143,22 +143,6 @@ func (in *Inputs) Unchanged() error {
 	return nil
 }
 
-// statisticOf says what an importance file holds: the recipe's word, the file's own,
-// or the default.
-func statisticOf(s *Input, told string) (scoring.Statistic, error) {
-	if told == "" {
-		told = format.Metadata(s.Checkpoint)[scoring.StatisticKey]
-	}
-	if told == "" {
-		return scoring.MeanAbsGrad, nil
-	}
-	statistic, err := scoring.ParseStatistic(told)
-	if err != nil {
-		return 0, &format.Error{Path: s.Path, Kind: format.KindMetadata, Detail: scoring.StatisticKey, Err: err}
-	}
-	return statistic, nil
-}
-
 // Reference is the checkpoint that the output resembles.
 func (p *Plan) Reference() *Input {
 	if p.Base != nil {

@@ -72,6 +72,9 @@ func New(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 			problems = append(problems, err)
 		}
 	}
+	if len(problems) == 0 {
+		problems = p.checkImportance()
+	}
 	var strange []error
 	if len(problems) == 0 {
 		strange = p.meetNames()
