@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"weld/format"
@@ -78,4 +79,20 @@ func openCheckpoint(t *testing.T, path string) format.Checkpoint {
 	}
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// Parameters that were frozen have no second moment, and the error says so.
+func TestFrozenParameters(t *testing.T) {
+	states, err := filepath.Abs("../format/moments/testdata/muon.pt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"base", "model"} {
+		checkpoint{floats("a", format.F32, make([]float64, 4), 4), floats("b", format.F32, make([]float64, 4), 4)}.save(t, name+".safetensors")
+	}
+	_, err = planText("merge_method: sta\nbase_model: base.safetensors\nmodels:\n  - {model: model.safetensors, parameters: {importance: "+states+"}}\n", "")
+	if err == nil || !strings.Contains(err.Error(), `tensor "a": importance lacks the tensor: the optimizer has no second moment of it, as of parameters that were frozen (set missing_importance`) {
+		t.Errorf("%v", err)
+	}
 }

@@ -97,6 +97,58 @@ def eight_bits(place):
     save_file(want, place / "bits.want.safetensors")
 
 
+def of_torch(place):
+    """Every optimizer of torch.optim that keeps second moments, in one file: a small network each, with a convolution for Adafactor; and their means in
+    float64: Adagrad's sums less what they began with over the steps, RMSprop's and Adadelta's corrected as Adam's are, Adafactor's product without the
+    clamp that its update has."""
+    makers = {
+        "rmsprop": lambda p: torch.optim.RMSprop(p, alpha=0.9, momentum=0.5, centered=True),
+        "adadelta": lambda p: torch.optim.Adadelta(p, rho=0.8),
+        "adagrad": lambda p: torch.optim.Adagrad(p, initial_accumulator_value=0.1),
+        "adafactor": lambda p: torch.optim.Adafactor(p),
+        "amsgrad": lambda p: torch.optim.AdamW(p, amsgrad=True, betas=(0.9, 0.9)),
+        "nadam": lambda p: torch.optim.NAdam(p, betas=(0.9, 0.95)),
+        "radam": lambda p: torch.optim.RAdam(p, betas=(0.9, 0.95)),
+        "adamax": lambda p: torch.optim.Adamax(p),
+        "rprop": lambda p: torch.optim.Rprop(p),
+        "asgd": lambda p: torch.optim.ASGD(p),
+        "muon": lambda p: torch.optim.Muon([x for x in p if x[1].ndim == 2]),
+    }
+    saved, want = {}, {}
+    for kind, make in makers.items():
+        torch.manual_seed(2)
+        model = torch.nn.Sequential(torch.nn.Conv1d(2, 3, 2), torch.nn.Flatten(), torch.nn.Linear(6, 4), torch.nn.Linear(4, 2))
+        optimizer = make(list(model.named_parameters()))
+        model[3].bias.requires_grad_(False)  # Adagrad keeps a state of it nevertheless
+        for i in range(4):
+            optimizer.zero_grad()
+            model(torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(i))).square().sum().backward()
+            optimizer.step()
+        group = optimizer.param_groups[0]
+        for n, p in model.named_parameters():
+            state = optimizer.state.get(p, {})
+            steps = float(state.get("step", 0))
+            if not steps:
+                continue
+            v = None
+            if "exp_avg_sq" in state:
+                v = state["exp_avg_sq"].double() / (1 - group["betas"][1] ** steps)
+            elif "square_avg" in state:
+                v = state["square_avg"].double() / (1 - group["alpha" if "alpha" in group else "rho"] ** steps)
+            elif "sum" in state:
+                v = (state["sum"].double() - torch.tensor(0.1).double()) / steps
+            elif "row_var" in state:
+                r, c = state["row_var"].double(), state["col_var"].double()
+                v = r @ c / r.mean(dim=-2, keepdim=True)
+            elif "variance" in state:
+                v = state["variance"]
+            if v is not None:
+                want[f"{kind}/{n}"] = v.float().contiguous()
+        saved[kind] = optimizer.state_dict()
+    torch.save(saved, place / "torch.pt")
+    save_file(want, place / "torch.want.safetensors")
+
+
 def others(place):
     """An optimizer without second moments, one that has them of a few parameters alone, and steps as torch before 1.12 had them."""
     keys = {"params": [0, 1], "betas": (0.9, 0.99), "param_names": ["a", "b"]}
@@ -115,6 +167,7 @@ def main():
     train(place, "adafactor", transformers.Gemma2Config(**SIZES, layer_types=["full_attention"] * 2), optim="adafactor")
     by_names(place)
     eight_bits(place)
+    of_torch(place)
     others(place)
 
 

@@ -8,23 +8,30 @@ import (
 	"weld/internal/vec"
 )
 
-// correctable is a decoder whose values are corrected for their bias, by dividing them.
-type correctable interface{ correct(by float64) }
-
 // decoder finds how the second moment of a parameter is computed, and its shape; nil where there is none.
 func (s *states) decoder(p param) (decoder, []int64, error) {
 	tensors := s.raw.Tensors()
 	part := func(kind string) (int, bool) { i, ok := p.parts[kind]; return i, ok }
-	if i, ok := part("exp_avg_sq"); ok {
-		return s.plain(i)
+	if _, ok := part(differences); ok {
+		return nil, nil, s.fault(format.KindUnsupported, p.key, "Adan's second moments are of gradients and their differences (%s)", differences)
 	}
-	r, hasRows := part("exp_avg_sq_row")
-	c, hasCols := part("exp_avg_sq_col")
-	if hasRows || hasCols {
+	for _, kind := range averaged {
+		if i, ok := part(kind); ok {
+			return s.plain(i, kind != "variance")
+		}
+	}
+	if i, ok := part(summed); ok {
+		t := tensors[i]
+		if !t.Computable() {
+			return nil, nil, s.fault(format.KindDType, t.Name, "a sum of squares of %v, with which weld does not compute", t.DType)
+		}
+		return &accumulated{tensor: i, dtype: t.DType, steps: 1}, t.Shape, nil
+	}
+	if r, c, any, _ := p.factors(); any {
 		shape, ok := s.product(p)
 		whole, said := s.whole(p)
 		if !ok || said && !slices.Equal(whole, shape) || !tensors[r].Computable() || !tensors[c].Computable() {
-			return nil, nil, s.fault(format.KindShape, p.key, "its state has not two factors that belong together: exp_avg_sq_row without the last dimension, and exp_avg_sq_col without the one before")
+			return nil, nil, s.fault(format.KindShape, p.key, "its state has not two factors that belong together: means over rows (exp_avg_sq_row, row_var), and means over columns (exp_avg_sq_col, col_var)")
 		}
 		d := &factored{rowMeans: r, colMeans: c, rows: shape[len(shape)-2], cols: shape[len(shape)-1]}
 		if err := d.measure(s.raw); err != nil {
@@ -39,7 +46,7 @@ func (s *states) decoder(p param) (decoder, []int64, error) {
 	scales, scaled := part("absmax2")
 	table, tabled := part("qmap2")
 	if !scaled && !tabled {
-		return s.plain(codes)
+		return s.plain(codes, true)
 	}
 	t := tensors[codes]
 	block := int64(0)
@@ -57,13 +64,13 @@ func (s *states) decoder(p param) (decoder, []int64, error) {
 	return &blockwise{codes: codes, scales: scales, table: table, block: block, bias: 1}, t.Shape, nil
 }
 
-// plain is a second moment that is stored as it is.
-func (s *states) plain(i int) (decoder, []int64, error) {
+// plain is a second moment that is stored as it is; fades says whether it began at zero.
+func (s *states) plain(i int, fades bool) (decoder, []int64, error) {
 	t := s.raw.Tensors()[i]
 	if !t.Computable() {
 		return nil, nil, s.fault(format.KindDType, t.Name, "a second moment of %v, with which weld does not compute", t.DType)
 	}
-	return &stored{i, t.DType, 1}, t.Shape, nil
+	return &stored{i, t.DType, fades, 1}, t.Shape, nil
 }
 
 // shape is that of the parameter that a state is of.
@@ -76,24 +83,27 @@ func (s *states) shape(p param) ([]int64, bool) {
 
 // whole is the shape of what is kept of a parameter element by element.
 func (s *states) whole(p param) ([]int64, bool) {
-	tensors := s.raw.Tensors()
-	for _, kind := range []string{"exp_avg_sq", "state2", "exp_avg", "state1", "momentum_buffer"} {
-		if i, ok := p.parts[kind]; ok {
-			return tensors[i].Shape, true
-		}
-	}
-	return nil, false
-}
-
-// product is the shape of the product of Adafactor's factors.
-func (s *states) product(p param) ([]int64, bool) {
-	tensors := s.raw.Tensors()
-	r, hasRows := p.parts["exp_avg_sq_row"]
-	c, hasCols := p.parts["exp_avg_sq_col"]
-	if !hasRows || !hasCols {
+	i, ok := p.kept("exp_avg_sq", "square_avg", "variance", summed, "state2", "exp_avg", "state1", "momentum_buffer", "exp_inf")
+	if !ok {
 		return nil, false
 	}
-	rows, cols := tensors[r].Shape, tensors[c].Shape
+	return s.raw.Tensors()[i].Shape, true
+}
+
+// product is the shape of the product of Adafactor's factors: transformers' lack a dimension each, in torch's it is 1.
+func (s *states) product(p param) ([]int64, bool) {
+	r, c, _, paired := p.factors()
+	if !paired {
+		return nil, false
+	}
+	rows, cols := s.raw.Tensors()[r].Shape, s.raw.Tensors()[c].Shape
+	if _, torch := p.parts[factors[1][0]]; torch {
+		last := len(rows) - 1
+		if last < 1 || len(cols) != len(rows) || rows[last] != 1 || cols[last-1] != 1 {
+			return nil, false
+		}
+		rows, cols = rows[:last], append(slices.Clone(cols[:last-1]), cols[last])
+	}
 	last := len(rows) - 1
 	if last < 0 || slices.Contains(rows, 0) || slices.Contains(cols, 0) || len(cols) != len(rows) || !slices.Equal(rows[:last], cols[:last]) {
 		return nil, false
@@ -127,7 +137,8 @@ func (m *Moments) fill(from lender, i int, lo int64, out []byte) error {
 type stored struct {
 	tensor int
 	dtype  format.DType
-	bias   float64 // 1 − β₂^t
+	fades  bool
+	bias   float64 // 1 − β^t
 }
 
 func (d *stored) first() int { return d.tensor }
@@ -135,12 +146,32 @@ func (d *stored) stored(lo, n int64) (off, bytes int64) {
 	width := int64(d.dtype.Bits()) / 8
 	return lo * width, n * width
 }
-func (d *stored) correct(by float64) { d.bias = by }
 func (d *stored) fill(from lender, dst []float32, lo int64) error {
 	return from.values(d.tensor, lo, int64(len(dst)), func(data []byte) {
 		decode(d.dtype, dst, data)
 		unbias(dst, d.bias)
 	})
+}
+
+// accumulated is a sum of squares, of which the mean is shown.
+type accumulated struct {
+	tensor  int
+	dtype   format.DType
+	initial float64 // with which it began
+	steps   float64
+}
+
+func (d *accumulated) first() int { return d.tensor }
+func (d *accumulated) stored(lo, n int64) (off, bytes int64) {
+	width := int64(d.dtype.Bits()) / 8
+	return lo * width, n * width
+}
+func (d *accumulated) fill(from lender, dst []float32, lo int64) error {
+	sums, err := from.vector(d.tensor, lo, int64(len(dst)))
+	for i, sum := range sums {
+		dst[i] = float32((sum - d.initial) / d.steps)
+	}
+	return err
 }
 
 // decode decodes values, each rounded once.
@@ -175,7 +206,6 @@ type blockwise struct {
 
 func (d *blockwise) first() int                            { return d.codes }
 func (d *blockwise) stored(lo, n int64) (off, bytes int64) { return lo, n }
-func (d *blockwise) correct(by float64)                    { d.bias = by }
 func (d *blockwise) fill(from lender, dst []float32, lo int64) error {
 	var table [256]float32
 	if err := from.values(d.table, 0, 256, func(data []byte) { vec.DecodeF32(table[:], data) }); err != nil {

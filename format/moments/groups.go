@@ -8,9 +8,11 @@ import (
 
 // group is one of an optimizer's groups of parameters.
 type group struct {
-	keys  []string // of parameters: numbers or names
-	names []string // of the same parameters, where the optimizer was given them (torch 2.6 and newer); else nil
-	beta2 float64  // 0 where the group does not say
+	keys    []string // of parameters: numbers or names
+	names   []string // of the same parameters, where the optimizer was given them (torch 2.6 and newer); else nil
+	decay   float64  // of means at each step: β₂, or what it is called elsewhere; 0 where the group does not say
+	initial float64  // with which sums begin
+	rising  bool     // the decay begins at 0 and rises, as Adafactor's does
 }
 
 // groupsOf are the groups of what torch.optim.Optimizer.state_dict returned; nil where they are not as torch writes them.
@@ -53,7 +55,7 @@ func groupsOf(optimizer *pickle.Dict) (list []group) {
 		if len(g.names) != len(g.keys) {
 			g.names = nil
 		}
-		g.beta2 = secondBeta(d)
+		g.terms(d)
 		list = append(list, g)
 	}
 	return list
@@ -90,6 +92,30 @@ func stepsOf(optimizer *pickle.Dict) map[string]float64 {
 		}
 	}
 	return steps
+}
+
+// terms reads how squares are averaged.
+func (g *group) terms(d *pickle.Dict) {
+	number := func(key string) (float64, bool) {
+		value, _ := d.Get(key)
+		switch v := value.(type) {
+		case float64:
+			return v, true
+		case int64:
+			return float64(v), true
+		}
+		return 0, false
+	}
+	g.decay = secondBeta(d)
+	for _, key := range []string{"alpha", "rho"} { // RMSprop's, Adadelta's
+		if decay, ok := number(key); ok && g.decay == 0 && decay > 0 && decay < 1 {
+			g.decay = decay
+		}
+	}
+	g.initial, _ = number("initial_accumulator_value") // Adagrad's
+	_, transformers := number("decay_rate")
+	_, torch := number("beta2_decay")
+	g.rising = transformers || torch // Adafactor's
 }
 
 // secondBeta is β₂ of a group: the second of its betas.

@@ -1,7 +1,9 @@
 package moments_test
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -121,6 +123,23 @@ func TestOthers(t *testing.T) {
 	}
 }
 
+// plainModel writes a file of tensors of one element each.
+func plainModel(t *testing.T, path string, names ...string) {
+	t.Helper()
+	header := make(map[string]any)
+	for i, name := range names {
+		header[name] = map[string]any{"dtype": "F32", "shape": []int{1}, "data_offsets": []int{4 * i, 4*i + 4}}
+	}
+	text, err := json.Marshal(header)
+	if err == nil {
+		file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
+		err = os.WriteFile(path, append(file, make([]byte, 4*len(names))...), 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRefused refuses numbers whose names cannot be told.
 func TestRefused(t *testing.T) {
 	change := func(dir string, with map[string]any) {
@@ -158,6 +177,18 @@ func TestRefused(t *testing.T) {
 			raw, _ := os.ReadFile("testdata/qwen2/model.safetensors")
 			os.WriteFile(filepath.Join(dir, "model.safetensors"), raw, 0o666)
 		}, format.KindNames, "it has 20 parameters, and"},
+		{"an adapter", "llama", func(dir string) {
+			os.Rename(filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "adapter_model.safetensors"))
+			plainModel(t, filepath.Join(dir, "adapter_model.safetensors"), "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight", "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight")
+		}, format.KindUnsupported, "is an adapter (adapter_model.safetensors): it has moments of the 20 parameters of the adapter, and no importance"},
+		{"frozen parameters", "llama", func(dir string) {
+			var names []string
+			for layer := range 22 {
+				names = append(names, fmt.Sprintf("model.layers.%d.input_layernorm.weight", layer))
+			}
+			plainModel(t, filepath.Join(dir, "model.safetensors"), names...)
+		}, format.KindNames, "has 22: 2 were frozen in the training, if it is of that model, and the parameters have numbers, which do not say which"},
+		{"more parameters", "qwen2", func(dir string) { plainModel(t, filepath.Join(dir, "model.safetensors"), "model.norm.weight") }, format.KindNames, "it is of another model, or of this one with something that was added to it"},
 		{"other shapes", "qwen2", func(dir string) {
 			raw, _ := os.ReadFile("testdata/qwen2/model.safetensors")
 			text := strings.Replace(string(raw), `layers.0.self_attn.q_proj.bias`, `layers.9.self_attn.q_proj.bias`, 1)
@@ -178,7 +209,7 @@ func TestRefused(t *testing.T) {
 // TestNoMoments refuses what has none.
 func TestNoMoments(t *testing.T) {
 	for name, says := range map[string]string{
-		"sgd.pt": "no second moment that weld knows is in it, but momentum_buffer: SGD, Lion and Muon keep none", "unstepped.pt": "0 steps: its second moment is of nothing",
+		"sgd.pt": "no second moment that weld knows is in it: SGD and Muon keep a momentum alone (momentum_buffer)", "unstepped.pt": "0 steps: its second moment is of nothing",
 	} {
 		if c, err := moments.Open(filepath.Join("testdata", name), mmapio.Mapped); c != nil || err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, %v", name, c, err)
@@ -191,7 +222,7 @@ func TestNotes(t *testing.T) {
 	if notes := format.Notes(opened(t, "testdata/llama")); len(notes) != 0 {
 		t.Errorf("notes %q", notes)
 	}
-	if notes := format.Notes(opened(t, "testdata/muon.pt")); len(notes) != 1 || !strings.Contains(notes[0], "1 of 2 parameters have no second moment, such as a: ") {
+	if notes := format.Notes(opened(t, "testdata/muon.pt")); len(notes) != 1 || !strings.Contains(notes[0], "1 of 2 parameters have no second moment, such as a: SGD and Muon keep a momentum alone (momentum_buffer); 1 have one, such as b") {
 		t.Errorf("notes %q", notes)
 	}
 }

@@ -125,6 +125,7 @@ type states struct {
 	groups []group            // nil where the file does not say
 	steps  map[string]float64 // of parameters whose steps are no tensors: before torch 1.12
 	params []param
+	rising bool     // no group says so, but factors tell Adafactor
 	notes  []string // of raw, where it is not opened here: what a reader of weights says of an optimizer leads nowhere
 }
 
@@ -132,36 +133,6 @@ type states struct {
 type param struct {
 	key   string // its name, or its number
 	parts map[string]int
-}
-
-// kinds are what an optimizer keeps of a parameter, as far as second moments need it, or as it tells that there is none.
-var kinds = []string{
-	"exp_avg_sq", "step", // Adam
-	"exp_avg_sq_row", "exp_avg_sq_col", // Adafactor
-	"state2", "absmax2", "qmap2", // bitsandbytes
-	"exp_avg", "momentum_buffer", "state1", // first moments: SGD, Lion and Muon have no other
-}
-
-// partOf takes the name of a tensor apart: in which optimizer, whose it is, and what. Accelerate puts those of bitsandbytes one deeper.
-func partOf(name string) (of, key, kind string, ok bool) {
-	end := strings.LastIndexByte(name, '.')
-	if end < 0 {
-		return "", "", "", false
-	}
-	key, kind = strings.TrimSuffix(name[:end], ".__bnb_optimizer_quant_state__"), name[end+1:]
-	at := 0
-	if !strings.HasPrefix(key, "state.") {
-		if at = strings.Index(key, ".state."); at < 0 {
-			return "", "", "", false
-		}
-		at++
-	}
-	for _, k := range kinds {
-		if k == kind {
-			return strings.TrimSuffix(key[:at], "."), key[min(at+len("state."), len(key)):], kind, key[at:] != "state."
-		}
-	}
-	return "", "", "", false
 }
 
 // finish shows the second moments. names gives the names of parameters that are numbers, in the order of the numbers.
@@ -190,6 +161,9 @@ func (s *states) show(names func() ([]string, error)) (format.Checkpoint, error)
 			return nil, err
 		}
 	}
+	if err := s.checkAdapter(called); err != nil {
+		return nil, err
+	}
 	return s.view(called)
 }
 
@@ -198,6 +172,9 @@ func (s *states) collect() error {
 	at := make(map[string]int)
 	optimizer := ""
 	for i, t := range s.raw.Tensors() {
+		if rotated.MatchString(t.Name) {
+			return s.fault(format.KindUnsupported, t.Name, "SOAP and Shampoo keep second moments in a basis of their own, which are no parameter's")
+		}
 		of, key, kind, ok := partOf(t.Name)
 		if !ok {
 			continue
@@ -213,6 +190,8 @@ func (s *states) collect() error {
 			at[key], s.params = k, append(s.params, param{key, make(map[string]int)})
 		}
 		s.params[k].parts[kind] = i
+		_, _, factored, _ := s.params[k].factors()
+		s.rising = s.rising || factored
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/lora"
 	"weld/format/open"
 	"weld/mmapio"
 )
@@ -56,9 +57,15 @@ func (s *states) named(dir string, how []mmapio.Reading) ([]string, error) {
 	}
 	c, err := open.Checkpoint(dir, how...)
 	if err != nil {
+		if err := s.ofAdapter(dir); err != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("%s: the parameters in it have no names, and the model whose order they have is not beside it: %w", s.path, err)
 	}
 	defer c.Close()
+	if _, ok := lora.Adapter(c); ok {
+		return nil, s.ofAdapter(dir)
+	}
 	names, err := parameters(c)
 	if err != nil {
 		return nil, err
@@ -185,8 +192,11 @@ func (s *states) matched(names []string, c format.Checkpoint) ([]string, error) 
 		sizes = append(sizes, len(g.keys))
 		keys = append(keys, g.keys...)
 	}
-	if len(keys) != len(names) {
-		return nil, s.fault(format.KindNames, "", "it has %d parameters, and %s has %d: where some were frozen, or are an adapter's, nothing tells which are which", len(keys), c.Path(), len(names))
+	switch n, of := len(keys), len(names); {
+	case n < of:
+		return nil, s.fault(format.KindNames, "", "it has %d parameters, and %s has %d: %d were frozen in the training, if it is of that model, and the parameters have numbers, which do not say which. With named parameters (torch 2.6: AdamW(model.named_parameters())) an optimizer says it", n, c.Path(), of, of-n)
+	case n > of:
+		return nil, s.fault(format.KindNames, "", "it has %d parameters, and %s has %d: it is of another model, or of this one with something that was added to it", n, c.Path(), of)
 	}
 	var fits [][]string
 	var worst error

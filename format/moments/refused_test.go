@@ -51,9 +51,18 @@ func TestMisfits(t *testing.T) {
 		"factors of other matrices": {one, map[string][]int64{"exp_avg_sq_row": {2, 3}, "exp_avg_sq_col": {4, 2}}, "not two factors that belong together"},
 		"no rows":                   {one, map[string][]int64{"exp_avg_sq_row": {0}, "exp_avg_sq_col": {2}, "exp_avg": {0, 2}}, "not two factors that belong together"},
 		"one factor":                {one, map[string][]int64{"exp_avg_sq_row": {3}, "exp_avg": {3, 2}}, "not two factors that belong together"},
+		"torch's factors":           {one, map[string][]int64{"row_var": {2, 3, 1}, "col_var": {2, 1, 4}}, ""},
+		"torch's flat rows":         {one, map[string][]int64{"row_var": {3}, "col_var": {1, 4}}, "not two factors that belong together"},
+		"torch's turned factors":    {one, map[string][]int64{"row_var": {1, 3}, "col_var": {4, 1}}, "not two factors that belong together"},
+		"torch's wide rows":         {one, map[string][]int64{"row_var": {3, 2}, "col_var": {1, 4}}, "not two factors that belong together"},
+		"torch's one factor":        {one, map[string][]int64{"col_var": {1, 4}}, "not two factors that belong together"},
+		"mixed factors":             {one, map[string][]int64{"exp_avg_sq_row": {3}, "col_var": {1, 4}}, "not two factors that belong together"},
+		"Adan":                      {one, map[string][]int64{"exp_avg_sq": {3, 2}, "exp_avg_diff": {3, 2}}, "of gradients and their differences"},
+		"SOAP":                      {one, map[string][]int64{"exp_avg_sq": {3, 2}, "Q.0": {3, 3}}, "in a basis of their own"},
+		"a negative sum":            {minusOne, map[string][]int64{"sum": {3, 2}}, "means of squares are not negative"},
 		"negative rows":             {minusOne, map[string][]int64{"exp_avg_sq_row": {3}, "exp_avg_sq_col": {2}}, "means of squares are not negative"},
 		"negative moments":          {minusOne, map[string][]int64{"exp_avg_sq": {3, 2}}, "means of squares are not negative"},
-		"other kinds":               {one, map[string][]int64{"square_avg": {3, 2}}, "no state of a parameter is in it that weld knows"},
+		"other kinds":               {one, map[string][]int64{"average": {3, 2}}, "no state of a parameter is in it that weld knows"},
 	} {
 		written(t, path, c.value, c.state)
 		got, err := moments.Open(path, mmapio.Mapped)
@@ -63,6 +72,41 @@ func TestMisfits(t *testing.T) {
 		}
 		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAdapters refuses the moments of an adapter alone, and says of some that they are an adapter's.
+func TestAdapters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.pt")
+	for _, c := range []struct {
+		names      []string
+		says, note string
+	}{
+		{[]string{"base_model.model.x.lora_A.default.weight", "base_model.model.x.lora_B.default.weight"}, "an adapter was trained: it has moments of the 2 parameters of the adapter, and no importance", ""},
+		{[]string{"base_model.model.x.lora_A.default.weight", "base_model.model.head.weight"}, "", "1 of 2 parameters are an adapter's, such as base_model.model.x.lora_A.default.weight"},
+		{[]string{"x.weight", "head.weight"}, "", ""},
+	} {
+		var states []string
+		entries := []torchsave.Entry{{Name: "data.pkl"}}
+		for k, name := range c.names {
+			key := strconv.Itoa(k)
+			states = append(states, torchsave.Text(name), torchsave.Dict(torchsave.Text("exp_avg_sq"), torchsave.Tensor(torchsave.Storage("FloatStorage", key, 1), 0, []int64{1}, []int64{1})))
+			entries = append(entries, torchsave.Entry{Name: "data/" + key, Data: []byte(one)})
+		}
+		entries[0].Data = torchsave.Pickle(torchsave.Dict(torchsave.Text("state"), torchsave.Dict(states...), torchsave.Text("param_groups"), torchsave.Tuple()))
+		if err := os.WriteFile(path, torchsave.Archive("a", false, entries...), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		got, err := moments.Open(path, mmapio.Mapped)
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%q: %v", c.names, err)
+		}
+		if err == nil {
+			if notes := strings.Join(format.Notes(got), "\n"); strings.Contains(notes, "an adapter's") != (c.note != "") || !strings.Contains(notes, c.note) {
+				t.Errorf("%q: %s", c.names, notes)
+			}
+			got.Close()
 		}
 	}
 }

@@ -1,12 +1,10 @@
 package moments
 
 import (
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"weld/format"
 	"weld/mmapio"
@@ -36,31 +34,38 @@ type decoder interface {
 // view shows the second moments of all parameters under names.
 func (s *states) view(names []string) (*Moments, error) {
 	m := &Moments{Checkpoint: s.raw, notes: slices.Clone(s.notes)}
-	beta2 := make(map[string]float64)
-	for _, g := range s.groups {
-		for _, key := range g.keys {
-			beta2[key] = g.beta2
+	groups := make(map[string]*group)
+	for i := range s.groups {
+		for _, key := range s.groups[i].keys {
+			groups[key] = &s.groups[i]
 		}
 	}
-	var without, biased []string
+	var left leftOut
 	for i, p := range s.params {
 		d, shape, err := s.decoder(p)
 		if err != nil {
 			return nil, err
 		}
 		if d == nil {
-			without = append(without, names[i])
+			left.without = append(left.without, i)
 			continue
 		}
-		if corrected, ok := d.(correctable); ok {
-			by, known, err := s.bias(p, beta2[p.key])
-			if err != nil {
+		if d, ok := d.(correctable); ok {
+			steps, known, err := s.stepsOf(p)
+			switch {
+			case err != nil:
 				return nil, err
+			case known && steps == 0:
+				left.unstepped = append(left.unstepped, i)
+				continue
+			case known && (!(steps >= 1) || math.IsInf(steps, 1)):
+				return nil, s.fault(format.KindNonfinite, p.key, "%g steps: its second moment is of nothing", steps)
 			}
-			if corrected.correct(by); !known {
-				biased = append(biased, names[i])
+			if !d.correct(steps, known, s.group(groups, p)) {
+				left.biased = append(left.biased, i)
 			}
 		}
+		left.with = append(left.with, i)
 		m.tensors = append(m.tensors, format.Tensor{Name: names[i], DType: format.F32, Shape: shape})
 		m.from = append(m.from, d)
 		if _, again := m.table.Add(m.nameAt); again {
@@ -68,57 +73,10 @@ func (s *states) view(names []string) (*Moments, error) {
 		}
 	}
 	if len(m.tensors) == 0 {
-		return nil, s.fault(format.KindUnsupported, "", "no second moment that weld knows is in it, but %s: SGD, Lion and Muon keep none; an importance file, or an optimizer such as Adam or Adafactor, has some", strings.Join(s.kindsSeen(), ", "))
+		return nil, s.none(left)
 	}
-	if len(without) > 0 {
-		m.notes = append(m.notes, fmt.Sprintf("%s: %d of %d parameters have no second moment, such as %s: their optimizer keeps none", s.path, len(without), len(s.params), without[0]))
-	}
-	if len(biased) > 0 {
-		m.notes = append(m.notes, fmt.Sprintf("%s: the second moments of %d parameters, such as %s, are not corrected for their bias: their steps or β₂ are not saved", s.path, len(biased), biased[0]))
-	}
+	m.notes = append(m.notes, s.say(left, names)...)
 	return m, nil
-}
-
-// kindsSeen are what is kept of any parameter.
-func (s *states) kindsSeen() (list []string) {
-	for _, kind := range kinds {
-		if slices.ContainsFunc(s.params, func(p param) bool { _, ok := p.parts[kind]; return ok }) {
-			list = append(list, kind)
-		}
-	}
-	return list
-}
-
-// bias is what a parameter's second moment is divided by, 1 − β₂^t; known says whether its steps and β₂ are.
-func (s *states) bias(p param, beta2 float64) (by float64, known bool, err error) {
-	step, ok := s.steps[p.key]
-	if i, isTensor := p.parts["step"]; isTensor && s.raw.Tensors()[i].Elements() == 1 {
-		t := s.raw.Tensors()[i]
-		err := viewed(s.raw).values(i, 0, 1, func(data []byte) {
-			var one [1]float64
-			switch ok = true; {
-			case t.DType == format.I64:
-				one[0] = float64(int64(binary.LittleEndian.Uint64(data)))
-			case t.DType == format.I32:
-				one[0] = float64(int32(binary.LittleEndian.Uint32(data)))
-			case t.DType.Computable():
-				format.Decode(t.DType, one[:], data)
-			default:
-				ok = false
-			}
-			step = one[0]
-		})
-		if err != nil {
-			return 0, false, err
-		}
-	}
-	switch {
-	case !ok || beta2 == 0:
-		return 1, false, nil
-	case !(step >= 1) || math.IsInf(step, 1):
-		return 0, false, s.fault(format.KindNonfinite, p.key, "%g steps: its second moment is of nothing", step)
-	}
-	return 1 - math.Pow(beta2, step), true, nil
 }
 
 // lender lends bytes of the states, as a view or as a copy.

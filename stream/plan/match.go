@@ -8,6 +8,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/moments"
 	"weld/stream/fuse/methods"
 	"weld/stream/layers"
 	"weld/stream/recipe"
@@ -359,6 +360,9 @@ func (p *planner) locateImportance(s *Input, name string, like format.Tensor) (i
 	case "keep":
 		p.noteProblem(fmt.Errorf("%w: its task vector is taken whole", err))
 		return -1, nil
+	}
+	if _, ofOptimizer := s.stored.(*moments.Moments); ofOptimizer && !ok {
+		err = fmt.Errorf("%w: the optimizer has no second moment of it, as of parameters that were frozen", err)
 	}
 	return -1, fmt.Errorf("%w (set missing_importance to drop or keep to go on without%s)", err, s.foreign)
 }
