@@ -108,24 +108,26 @@ func (p tensors) Describe(i int, to *run.Tensor) {
 		}
 		return
 	case plan.Copy:
-		to.Copied = operand(t.From, int(t.Index))
+		to.Copied = operand(t, t.From, int(t.Index))
 		to.Bytes = values.Bytes()
 		return
 	}
-	to.Elements, to.RowLen = values.Elements(), values.RowLen()
+	to.Elements, to.RowLen = values.Elements(), t.RowLen()
 	to.Bytes = to.Elements * int64(values.DType.Bits()) / 8
-	to.Base = operand(t.Reference, int(t.Base))
+	to.Base = operand(t, t.Reference, int(t.Base))
 	for k := range t.Models {
 		c := &t.Models[k]
-		to.Models = append(to.Models, operand(p.Model(t, k)))
-		to.Importance = append(to.Importance, operand(p.Importance[c.Model], int(c.Importance)))
+		from, index := p.Model(t, k)
+		to.Models = append(to.Models, operand(t, from, index))
+		to.Importance = append(to.Importance, operand(t, p.Importance[c.Model], int(c.Importance)))
 	}
 }
 
-// operand is a tensor of an input; none where the index is negative.
-func operand(in *plan.Input, index int) run.Stored {
+// operand is a tensor of an input, as it is read for one of the output; none where the index is negative.
+func operand(of *plan.Tensor, in *plan.Input, index int) run.Stored {
 	if in == nil || index < 0 {
 		return run.Stored{}
 	}
-	return run.Stored{From: in.Checkpoint, Index: index}
+	from, i := of.Operand(in, index)
+	return run.Stored{From: from, Index: i}
 }

@@ -142,7 +142,7 @@ func (b *band) encodePart(codes []byte, begin, k int64, values []float32) error 
 	}
 	if !b.put(codes, lo, quotients) {
 		i := slices.IndexFunc(quotients, isNotFinite)
-		return noCode(begin+b.column(lo+int64(i)), quotients[i])
+		return noCode(b.element(begin+b.column(lo+int64(i))), quotients[i])
 	}
 	return nil
 }

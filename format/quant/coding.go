@@ -20,6 +20,7 @@ type coding struct {
 	level     *scaleLevel   // nil where scales have no scale
 	zeros     *zeroCoding   // nil where values are codes × scale
 	turned    *turnedCoding // nil where codes lie as values do; else codes is nil
+	asStored  bool          // values come in the order of codes, which is not the one that they are shown in: [Decoded.AsStored]
 	inBlocks  *blocks       // nil where scales lie beside codes; else nothing else is there but the shapes
 	ofZeros   []byte        // the scale of a block of nothing but zeros, whatever it is read as; nil for 1
 }

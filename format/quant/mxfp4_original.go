@@ -28,19 +28,23 @@ func findOriginalMXFP4(s *search) error {
 		if len(t.Shape) != 4 || t.Shape[3] != mxfp4Group/2 || t.Elements() < 1 || !slices.Equal(t.Shape[:3], scales.Shape) {
 			return s.refuse(i, "MXFP4 of shape %v with scales of shape %v, not [experts, out, groups, %d] with [experts, out, groups]", t.Shape, scales.Shape, mxfp4Group/2)
 		}
-		shape := []int64{t.Shape[0], t.Shape[1], t.Shape[2] * mxfp4Group}
-		g := gridOf(shape)
+		d := mxfp4Rows(i, j, t.Shape)
 		s.add(weight{
-			scheme: "mxfp4", name: head, shape: shape, plain: format.BF16, codes: i, hides: []int{j},
-			decoder: &affine{
-				blockGrid:  g,
-				codeReader: &bitCodes{i, packedRows{bitPacking{bits: 4, values: valuesE2M1}, g.cols, g.cols / 2}},
-				scales: &levelGrid{
-					scaleGrid: scaleGrid{tensor: j, dtype: format.F8E8M0, blockGrid: blockGrid{g.slices, g.rows, t.Shape[2]}, block: blockGrid{1, 1, mxfp4Group}},
-					global:    -1,
-				},
-			},
+			scheme: "mxfp4", name: head, shape: []int64{d.slices, d.rows, d.cols}, plain: format.BF16, codes: i, hides: []int{j}, decoder: d,
 		})
 	}
 	return nil
+}
+
+// mxfp4Rows restores values in the order of their codes, which have a shape [experts, out, groups, 16]: as [experts, out, in].
+func mxfp4Rows(codes, scales int, shape []int64) *affine {
+	g := blockGrid{shape[0], shape[1], shape[2] * mxfp4Group}
+	return &affine{
+		blockGrid:  g,
+		codeReader: &bitCodes{codes, packedRows{bitPacking{bits: 4, values: valuesE2M1}, g.cols, g.cols / 2}},
+		scales: &levelGrid{
+			scaleGrid: scaleGrid{tensor: scales, dtype: format.F8E8M0, blockGrid: blockGrid{g.slices, g.rows, shape[2]}, block: blockGrid{1, 1, mxfp4Group}},
+			global:    -1,
+		},
+	}
 }

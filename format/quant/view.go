@@ -24,6 +24,7 @@ type Decoded struct {
 	lent    mmapio.Buffers
 	rooms   sync.Pool // of *[]float32, for one piece and its scales
 	held    sync.Pool // of *heldScales
+	stored  *Decoded  // of those that are turned, in the order of their codes; nil for none
 }
 
 // shown is where a tensor of the view comes from.
@@ -45,9 +46,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	if err != nil || len(weights)+len(cache) == 0 {
 		return c, err
 	}
-	v := &Decoded{Checkpoint: c}
-	v.held.New = func() any { return new(heldScales) }
-	v.rooms.New = func() any { s := make([]float32, 2*pieceElements); return &s }
+	v := newDecoded(c)
 	hidden, decoded := make([]bool, len(c.Tensors())), make([]*weight, len(c.Tensors()))
 	left := len(c.Tensors())
 	for i := range weights {
@@ -78,6 +77,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 		switch w := decoded[i]; {
 		case w != nil:
 			add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: w.shape}, shown{i, w.decoder, w.hides, w.scheme})
+			v.addStored(w)
 		case !hidden[i]:
 			_, t.Calibrated = slices.BinarySearch(cache, i)
 			add(t, shown{index: i})
@@ -87,6 +87,14 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 		return nil, &format.Error{Path: c.Path(), Tensor: again, Kind: format.KindScheme, Detail: "two tensors have one name once the values are decoded: one is stored in a scheme, and the other as it is or in another"}
 	}
 	return v, nil
+}
+
+// newDecoded is a view without tensors.
+func newDecoded(c format.Checkpoint) *Decoded {
+	v := &Decoded{Checkpoint: c}
+	v.held.New = func() any { return new(heldScales) }
+	v.rooms.New = func() any { s := make([]float32, 2*pieceElements); return &s }
+	return v
 }
 
 // add lists a tensor, and reports whether it is the first of its name.
@@ -112,6 +120,9 @@ func (v *Decoded) HeldBytes() (n int64) {
 		if v.Decodes(i) {
 			n += decoderBytes
 		}
+	}
+	if v.stored != nil {
+		n += v.stored.HeldBytes()
 	}
 	return n
 }

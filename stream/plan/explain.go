@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"weld/format"
+	"weld/format/quant"
 	"weld/stream/fuse"
 )
 
@@ -14,6 +15,7 @@ func (p *Plan) Explain(err error) error {
 	if !ok {
 		return err
 	}
+	p.number(nonfinite)
 	if path := p.culprit(nonfinite); path != "" {
 		err = &format.Error{Path: path, Kind: format.KindNonfinite, Err: nonfinite}
 	} else {
@@ -25,13 +27,29 @@ func (p *Plan) Explain(err error) error {
 	return fmt.Errorf("%w; nonfinite propagate lets such values pass, nonfinite base takes the base's", err)
 }
 
+// number counts an element as values are shown.
+func (p *Plan) number(e *fuse.NonfiniteError) {
+	if t := p.named(e.Tensor); t != nil && t.AsStored {
+		e.Index = quant.ShownElement(t.Values().Shape, e.Index)
+	}
+}
+
+// named is the tensor of a name; nil if there is none.
+func (p *Plan) named(name string) *Tensor {
+	i := slices.IndexFunc(p.Tensors, func(t Tensor) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &p.Tensors[i]
+}
+
 // culprit is the file whose value is not finite; "" where no file's is.
 func (p *Plan) culprit(e *fuse.NonfiniteError) string {
-	i := slices.IndexFunc(p.Tensors, func(t Tensor) bool { return t.Name == e.Tensor })
-	if i < 0 {
+	t := p.named(e.Tensor)
+	if t == nil {
 		return ""
 	}
-	switch t := &p.Tensors[i]; e.Whose {
+	switch e.Whose {
 	case fuse.OfModel:
 		from, _ := p.Model(t, e.Model)
 		return from.Path

@@ -43,6 +43,8 @@ type Tensor struct {
 	Base   int32 // in Reference; −1 for none
 	Action Action
 
+	AsStored bool // made in the order of the codes, which is not the one that values are shown in
+
 	unknown bool // importance of a model that lacks the tensor: it takes no part in what is weighed by it
 	behind  bool // stands directly behind the tensor before: what is made with codes, and is written after them
 }

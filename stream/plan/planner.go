@@ -147,6 +147,7 @@ func (p *planner) complete() error {
 		return errors.New("nonfinite base: the recipe has no base model whose values could be taken")
 	}
 	p.target(encoded)
+	p.asStored()
 	p.fused = make([]int32, 0, len(p.Tensors))
 	for i := range p.Tensors {
 		if a := p.Tensors[i].Action; a == Fuse || a == Encode {

@@ -16,7 +16,7 @@ func init() {
 			Base:    recipe.Optional, BaseIs: recipe.BaseModel, MinModels: 1,
 			Check: checkLinear,
 		},
-		family: averages, exact: true,
+		family: averages, exact: true, elementwise: true,
 		formula: formula[linearParams, weighted]{single: linear[float32], double: linear[float64], reads: fuse.Reads{Models: true}, tiles: tiles(4)},
 	})
 }

@@ -15,7 +15,7 @@ func init() {
 			Formula: `θ = w·θ₁ + (1−w)·θ₀,  w = t / max(|θ₁−θ₀|, 1e-6), at most 1`,
 			Base:    recipe.Required, MinModels: 1, MaxModels: 1,
 		},
-		family: twoModels,
+		family: twoModels, elementwise: true,
 		formula: formula[nearswapParams, none]{
 			single: nearswap[float32], double: nearswap[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: tiles(4),
 		},

@@ -15,7 +15,7 @@ func init() {
 			Formula: "θ = scale · θ₁\nwith scale 1 and the same dtype the model's bytes are copied",
 			Base:    recipe.Optional, BaseIs: recipe.BaseDonor, MinModels: 1, MaxModels: 1,
 		},
-		family: averages, exact: true,
+		family: averages, exact: true, elementwise: true,
 		unchanged: func(_ *none, own *scaled) bool { return own.Scale == 1 },
 		formula:   formula[none, scaled]{single: passthrough[float32], double: passthrough[float64], reads: fuse.Reads{Models: true}, tiles: tiles(4)},
 	})

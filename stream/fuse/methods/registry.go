@@ -20,6 +20,9 @@ type Method struct {
 	Deviations []Deviation
 	// Exact says that mergekit computes the method in float32 too, whatever the models are stored in.
 	Exact bool
+	// Elementwise says that each element of a result is made of the inputs' elements in its place alone: neither their number nor the others
+	// have a part in it, so that tensors may be gone through in any order.
+	Elementwise bool
 
 	all, each       *paramFields // of the parameters
 	readsImportance func(all any) bool
@@ -116,6 +119,7 @@ type definition[All, Each any] struct {
 	defaults            map[string]string // in place of those in the tags, where methods share a struct
 	deviations          []Deviation
 	exact               bool // see [Method.Exact]
+	elementwise         bool // see [Method.Elementwise]
 
 	readsImportance func(*All) bool        // nil for never
 	unchanged       func(*All, *Each) bool // of a method that passes one model on: whether its values stay as they are
@@ -140,7 +144,7 @@ func register[All, Each any](d definition[All, Each]) {
 
 // method makes a method of a definition, or says what is wrong with that.
 func (d definition[All, Each]) method() (m *Method, err error) {
-	m = &Method{MethodSchema: d.MethodSchema, Family: d.family, Deviations: d.deviations, Exact: d.exact}
+	m = &Method{MethodSchema: d.MethodSchema, Family: d.family, Deviations: d.deviations, Exact: d.exact, Elementwise: d.elementwise}
 	if m.all, err = fieldsOf(reflect.TypeFor[All](), false, d.defaults); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func init() {
 			Formula: "D = Σ wₜδₜ; if normalize, divided by Σ wₜ, unless |Σ wₜ| < 1e-8\nθ = θ₀ + λD",
 			Base:    recipe.Required, MinModels: 1,
 		},
-		family: arithmetic,
+		family: arithmetic, elementwise: true,
 		formula: formula[arithmeticParams, weighted]{
 			single: taskArithmetic[float32], double: taskArithmetic[float64], reads: fuse.Reads{Base: true, Models: true}, tiles: tiles(4),
 		},
