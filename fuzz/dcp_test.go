@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"weld/format"
@@ -32,8 +31,7 @@ func FuzzDCP(f *testing.F) {
 		if len(metadata) > 1<<16 {
 			return
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
+		before := allocated()
 		c, err := openDCPFolder(metadata, key)
 		if err == nil {
 			for i := range c.Tensors() {
@@ -42,9 +40,6 @@ func FuzzDCP(f *testing.F) {
 		} else if fault := (*format.Error)(nil); !errors.As(err, &fault) || fault.Path == "" || fault.Kind == "" || fault.Detail == "" {
 			t.Fatalf("got %#v", err)
 		}
-		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
-			t.Fatalf("%d MiB were allocated for %d bytes", n>>20, len(metadata))
-		}
+		checkAllocated(t, before, len(metadata))
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -92,8 +91,7 @@ func checkTorch(t *testing.T, file []byte, key string) {
 	if len(file) > 1<<16 {
 		return
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
+	before := allocated()
 	const path = "x.pt"
 	src := &inMemory{Reader: bytes.NewReader(file), path: path, data: file}
 	c, err := torch.OpenFile(path, src, key)
@@ -107,10 +105,7 @@ func checkTorch(t *testing.T, file []byte, key string) {
 	if src.beyond {
 		t.Fatal("bytes beyond the file are asked for")
 	}
-	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
-		t.Fatalf("%d MiB were allocated for %d bytes", n>>20, len(file))
-	}
+	checkAllocated(t, before, len(file))
 }
 
 // checkViews reads the beginning of a tensor whole and in two parts.
