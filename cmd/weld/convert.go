@@ -29,6 +29,7 @@ Examples:
    weld convert ./model model.safetensors
    weld convert ./model-fp8 ./plain --quantize none --dtype bfloat16
    weld convert ./model ./model-fp8 --quantize fp8_block
+   weld convert model-f16.gguf model-q8_0.gguf --quantize q8_0
    weld convert ./base+./adapter ./merged
    weld convert trained.safetensors ./model --rename 's/^module\.//' --drop '\.num_batches_tracked$'
    weld convert ./vision-model tower.safetensors --only '^vision_tower\.' --rename 's/^vision_tower\.//'
@@ -50,7 +51,7 @@ func convertCommand() *cli.Command {
 func convertFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "dtype", Aliases: []string{"out-dtype"}, Usage: "`TYPE` of the output's floating tensors, such as bfloat16; without it as in IN", Category: categoryConvert},
-		&cli.StringFlag{Name: "quantize", Usage: "how OUT stores weights: as IN does, plainly, or those of linear layers in a scheme: " + strings.Join(plan.Quantize.Choices, ", "), DefaultText: "keep", Category: categoryConvert},
+		&cli.StringFlag{Name: "quantize", Usage: "how OUT stores weights: as IN does, plainly, matrices of GGUF in one of its types, or those of linear layers in a scheme: " + strings.Join(plan.Quantize.Choices, ", "), DefaultText: "keep", Category: categoryConvert},
 		&cli.StringFlag{Name: "nonfinite", Usage: "a finite value that the type of OUT does not hold: error, or propagate, which writes an infinity", DefaultText: "error", Category: categoryConvert},
 		&cli.StringSliceFlag{Name: "only", Usage: "take tensors whose names match `EXPR`, or another one; may be given several times", Category: categoryConvert},
 		&cli.StringSliceFlag{Name: "drop", Usage: "leave out tensors whose names match `EXPR`; may be given several times", Category: categoryConvert},

@@ -54,8 +54,16 @@ type Metadata struct {
 	Base     *Checkpoint
 	Keep     func(key string) bool // which of the base's stay; nil for all
 	Texts    map[string]string     // in the place of the base's
+	Numbers  map[string]uint32     // likewise
 	FileType int64                 // likewise, if the base has one; negative to leave that
 }
+
+// QuantizationVersionKey is where GGUF says which form of blocks a file has; QuantizationVersion is the only one since 2023
+// (ggml.h, GGML_QNT_VERSION).
+const (
+	QuantizationVersionKey = "general.quantization_version"
+	QuantizationVersion    = 2
+)
 
 // NewLayout lays n tensors out behind metadata.
 func NewLayout(m Metadata, n int, tensor func(i int) Described) (*Layout, error) {
@@ -64,10 +72,15 @@ func NewLayout(m Metadata, n int, tensor func(i int) Described) (*Layout, error)
 		l.own = appendText(binary.LittleEndian.AppendUint32(appendText(l.own, key), uint32(String)), m.Texts[key])
 		l.ownCount++
 	}
+	for _, key := range slices.Sorted(maps.Keys(m.Numbers)) {
+		l.own = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(appendText(l.own, key), uint32(Uint32)), m.Numbers[key])
+		l.ownCount++
+	}
 	size := int64(24 + len(l.own))
 	for _, p := range l.base.header.Pairs {
-		_, replaced := m.Texts[p.Key]
-		if replaced || p.Key == splitNumber || p.Key == splitCount || p.Key == splitTensors || m.Keep != nil && !m.Keep(p.Key) {
+		_, text := m.Texts[p.Key]
+		_, number := m.Numbers[p.Key]
+		if text || number || p.Key == splitNumber || p.Key == splitCount || p.Key == splitTensors || m.Keep != nil && !m.Keep(p.Key) {
 			continue
 		}
 		if p.Key == FileTypeKey && m.FileType >= 0 {

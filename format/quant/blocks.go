@@ -76,6 +76,22 @@ func (v *Decoded) inBlocks(i int, b *blocks) (*Encoding, bool) {
 	}, true
 }
 
+// BlocksEncoding is how values are stored in blocks, however they were before; false where weld does not write these, or rows are no whole
+// blocks, or too long.
+func BlocksEncoding(name string, shape []int64, b *format.Blocks) (*Encoding, bool) {
+	last := len(shape) - 1
+	if b.Encode == nil || last < 0 || shape[last]%b.Elements != 0 || shape[last]*width > mostStripe {
+		return nil, false
+	}
+	rows, _ := format.Elements(shape[:last])
+	codes := format.Tensor{Name: name, DType: format.U8, Shape: slices.Clone(shape)}
+	codes.Shape[last] = shape[last] / b.Elements * b.Bytes
+	return &Encoding{
+		Codes:  codes,
+		coding: coding{blockGrid: blockGrid{1, rows, shape[last]}, block: blockGrid{1, 1, shape[last]}, inBlocks: &blocks{-1, b, shape}},
+	}, true
+}
+
 // InBlocks is the kind of blocks that the values are stored in, and their shape; nil where scales lie beside codes.
 func (e *Encoding) InBlocks() (b *format.Blocks, shape []int64) {
 	if e.coding.inBlocks == nil {
@@ -90,6 +106,9 @@ func (t *encodedTensor) writeBlocks(w format.Writer, s *stripe, first int64) err
 	at, n := b.stored(first, first+int64(len(s.values)))
 	s.codes, s.old = slices.Grow(s.codes[:0], int(n))[:n], slices.Grow(s.old[:0], len(s.values))[:len(s.values)]
 	err := t.reference.lend(func(r *lentReference) error {
+		if r == nil {
+			return b.encode(s.codes, s.values, first)
+		}
 		if err := r.copy(r.weight.index, at, s.codes); err != nil {
 			return err
 		}
@@ -106,6 +125,18 @@ func (t *encodedTensor) writeBlocks(w format.Writer, s *stripe, first int64) err
 		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
 	}
 	return w.WriteAt(t.Codes, at, s.codes)
+}
+
+// encode stores values that begin at an element.
+func (b *blocks) encode(codes []byte, values []float32, first int64) error {
+	if b.Encode(codes, values) {
+		return nil
+	}
+	for k := int64(0); ; k++ { // the first block that is none
+		if block := values[k*b.Elements:][:b.Elements]; !b.Encode(codes[:b.Bytes], block) {
+			return b.noBlock(first+k*b.Elements, block)
+		}
+	}
 }
 
 // noBlock is the error for values that no block stands for.

@@ -139,6 +139,14 @@ func (s *shownCheckpoint) InPieces(i int) bool {
 	return whole != names.None && format.InPieces(s.Checkpoint, whole)
 }
 
+// Blocks implements [format.Blocked]: of what is as it is.
+func (s *shownCheckpoint) Blocks(i int) (b *format.Blocks, shape []int64) {
+	if whole := s.from[i].whole; whole != names.None {
+		return format.BlocksOf(s.Checkpoint, whole)
+	}
+	return nil, nil
+}
+
 // Stored implements [format.Verbatim]: what is put together lies nowhere as it is, but for a single block.
 func (s *shownCheckpoint) Stored(i int) (file *mmapio.File, begin int64) {
 	f := s.from[i]

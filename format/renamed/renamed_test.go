@@ -280,3 +280,30 @@ func TestPick(t *testing.T) {
 		t.Error("a tensor is found under the name that it had")
 	}
 }
+
+// inBlocks is a checkpoint whose tensors are said to be stored in blocks of their numbers.
+type inBlocks struct{ format.Checkpoint }
+
+func (inBlocks) Blocks(i int) (*format.Blocks, []int64) {
+	return &format.Blocks{Elements: int64(i)}, []int64{int64(i)}
+}
+
+// What is picked is stored as it was; what is put together is not.
+func TestBlocks(t *testing.T) {
+	c, err := open.Checkpoint(save(t, apart), mmapio.Mapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	names := make([]string, len(apart))
+	names[2], names[7] = "two", "seven"
+	picked := Pick(inBlocks{c}, names)
+	for k, want := range []int64{2, 7} {
+		if b, shape := format.BlocksOf(picked, k); b == nil || b.Elements != want || shape[0] != want {
+			t.Errorf("tensor %d: %v %v", k, b, shape)
+		}
+	}
+	if b, _ := format.BlocksOf(show(t, apart, together), 0); b != nil {
+		t.Error("what is put together is said to be in blocks")
+	}
+}

@@ -52,9 +52,15 @@ func (p *planner) convert() error {
 		return err
 	}
 	shown := in.Checkpoint
-	if in.scheme == nil {
+	switch stored := in.blocksShown(); {
+	case in.scheme != nil:
+		shown, err = p.pickStored(in, weights.(*quant.Decoded), chosen)
+	case stored != nil:
+		shown, err = in.pickBlocks(stored, chosen)
+	default:
 		shown = renamed.Pick(shown, chosen)
-	} else if shown, err = p.pickStored(in, weights.(*quant.Decoded), chosen); err != nil {
+	}
+	if err != nil {
 		return err
 	}
 	in.Checkpoint = shown

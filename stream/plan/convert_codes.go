@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/format/gguf"
 	"weld/format/quant"
 	"weld/format/renamed"
 )
@@ -61,6 +62,26 @@ func (p *planner) pickStored(in *Input, weights *quant.Decoded, chosen []string)
 	}
 	p.noteDeclaredModules(in, weights, chosen)
 	return shown, in.sameScheme(shown, chosen)
+}
+
+// blocksShown is the checkpoint in GGUF that an input shows the values of; nil if it is none.
+func (s *Input) blocksShown() *gguf.Checkpoint {
+	shown, ok := s.Checkpoint.(*quant.Decoded)
+	if !ok {
+		return nil
+	}
+	c, _ := shown.Unwrap().(*gguf.Checkpoint)
+	return c
+}
+
+// pickBlocks shows the values of some tensors in blocks, under their names in the output: nothing lies beside them, so that they can be stored as they
+// were.
+func (s *Input) pickBlocks(stored *gguf.Checkpoint, chosen []string) (format.Checkpoint, error) {
+	declared, err := quant.Beside(s.stored)
+	if err != nil {
+		return nil, err
+	}
+	return quant.Show(renamed.Pick(stored, chosen), declared)
 }
 
 // partName is the name of a part of a weight that gets another one. Parts are called as the weight is, with an ending, or as something else in

@@ -23,6 +23,9 @@ type encoding struct {
 // encode has the output stored as the recipe asks, and lists what is written of tensors that are stored as codes: those that the reference
 // has so in the same way, where all of them can be, else plainly, since a configuration speaks of all; or in a scheme that is named.
 func (p *planner) encode() ([]encoding, error) {
+	if b := p.blocksAsked(); b != nil {
+		return p.encodeBlocks(b)
+	}
 	why, n := p.plainly(), quant.FindNamed(p.Recipe.Params.Text(Quantize.Key))
 	switch ref := p.Reference(); {
 	case n != nil && p.Output != nil && (why != "" || !p.isStoredAs(n)):

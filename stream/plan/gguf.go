@@ -51,10 +51,7 @@ func (p *planner) checkGGUF() error {
 		return &format.Error{Path: ref.Path, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
 			"the output %s would have the metadata of this checkpoint (architecture, vocabulary), which is not in GGUF; name another output, or convert it with llama.cpp", p.Output.Path)}
 	}
-	if name := p.Recipe.Params.Text(Quantize.Key); quant.FindNamed(name) != nil {
-		return &format.Error{Path: ref.Path, Kind: format.KindUnsupported, Detail: fmt.Sprintf("quantize: %s is a scheme of other containers; the output %s has the types of its base", name, p.Output.Path)}
-	}
-	if p.asksForType() || p.Recipe.Params.Text(Quantize.Key) == quantizeNone {
+	if p.asksForType() || p.Recipe.Params.Text(Quantize.Key) == quantizeNone || p.blocksAsked() != nil {
 		return nil
 	}
 	for i := range p.Tensors {
@@ -66,7 +63,7 @@ func (p *planner) checkGGUF() error {
 		if _, ok := t.encoding(); !ok {
 			name, _, _ := view.Scheme(int(t.Index))
 			return &format.Error{Path: t.From.Path, Tensor: t.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
-				"stored as %s, which weld reads and does not write; with dtype: bfloat16 or float16, or quantize: none, the output has plain values", name)}
+				"stored as %s, which weld reads and does not write; with dtype: bfloat16 or float16, or quantize: none, the output has plain values, and with quantize: %s those of blocks", name, strings.Join(gguf.Written(), ", "))}
 		}
 	}
 	return nil
@@ -84,8 +81,7 @@ func (p *planner) described(i int) gguf.Described {
 	d := gguf.Described{Name: t.Name, DType: t.DType, Shape: t.Shape}
 	switch t.Action {
 	case Encode:
-		e, _ := t.From.Checkpoint.(*quant.Decoded).Encoding(int(t.Index)) // there is one, or it would not be encoded
-		d.Blocks, d.Shape = e.InBlocks()
+		d.Blocks, d.Shape = p.inBlocks[i].InBlocks()
 	case Copy:
 		if b, shape := format.BlocksOf(t.From.Checkpoint, int(t.Index)); b != nil {
 			d.Blocks, d.Shape = b, shape
@@ -94,13 +90,22 @@ func (p *planner) described(i int) gguf.Described {
 	return d
 }
 
-// layOutGGUF places every tensor in a file in GGUF, in the order of the plan.
-func (p *planner) layOutGGUF() error {
+// layOutGGUF places every tensor in a file in GGUF, in the order of the plan. encoded are those that are stored in blocks, in that order.
+func (p *planner) layOutGGUF(encoded []encoding) error {
+	p.inBlocks = make([]*quant.Encoding, len(p.Tensors))
+	for i := range p.Tensors {
+		if p.Tensors[i].Action == Encode {
+			p.inBlocks[i], encoded = encoded[0].Encoding, encoded[1:]
+		}
+	}
 	metadata, err := p.metadata()
 	if err != nil {
 		return err
 	}
 	m := gguf.Metadata{Base: p.Reference().inGGUF(), Texts: make(map[string]string), FileType: p.fileType()}
+	if b := p.blocksAsked(); b != nil {
+		m.Numbers = map[string]uint32{gguf.QuantizationVersionKey: gguf.QuantizationVersion, gguf.FileTypeKey: gguf.FileTypeOf(b)}
+	}
 	for _, key := range []string{versionKey, "weld.recipe", "weld.inputs"} {
 		m.Texts[key] = metadata[key]
 	}

@@ -42,13 +42,13 @@ func (o *Output) EncodingBytes(workers int) int64 {
 }
 
 // layOut places every tensor in the output, and orders the plan by it.
-func (p *planner) layOut() error {
+func (p *planner) layOut(encoded []encoding) error {
 	out := p.Output
 	if out == nil {
 		return nil
 	}
 	if out.Container == destination.GGUF {
-		return p.layOutGGUF()
+		return p.layOutGGUF(encoded)
 	}
 	limit := p.options.ShardSize
 	if !out.Container.HoldsFiles() {

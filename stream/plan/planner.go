@@ -1,10 +1,10 @@
 package plan
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
+	"weld/format/quant"
 	"weld/format/safetensors"
 	"weld/mmapio"
 	"weld/stream/recipe"
@@ -46,12 +46,13 @@ type planner struct {
 	*Plan
 	out       string // "" if nothing is to be written
 	options   Options
-	remarks   []remark        // of single tensors, which become notes
-	restacked []restacked     // runs of layers that slices put together
-	encodes   bool            // the output is stored in the reference's scheme
-	caches    bool            // it has the scales of the reference's key-value cache
-	config    []byte          // how it is stored, in the words of config.json, where the recipe names a scheme
-	layoutsOf map[string]bool // in which the reference stores weights; nil before they are asked for
+	remarks   []remark          // of single tensors, which become notes
+	restacked []restacked       // runs of layers that slices put together
+	encodes   bool              // the output is stored in the reference's scheme
+	caches    bool              // it has the scales of the reference's key-value cache
+	inBlocks  []*quant.Encoding // how tensors of an output in GGUF are stored, by their numbers; nil for plainly
+	config    []byte            // how it is stored, in the words of config.json, where the recipe names a scheme
+	layoutsOf map[string]bool   // in which the reference stores weights; nil before they are asked for
 }
 
 // New opens the inputs of a recipe and plans its execution; out is "" where
@@ -59,6 +60,9 @@ type planner struct {
 // plan must be closed.
 func New(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	p := newPlanner(r, out, o)
+	if err := p.checkAsked(); err != nil {
+		return nil, &InputError{[]error{err}}
+	}
 	p.Notes = append(p.Notes, r.Unused...)
 	problems := append(p.open(), p.bareAdapters()...)
 	if len(problems) == 0 {
@@ -95,6 +99,9 @@ func New(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 func (p *Plan) Variant(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 	v := newPlanner(r, out, o)
 	v.Inputs = p.Inputs
+	if err := v.checkAsked(); err != nil {
+		return nil, &InputError{[]error{err}}
+	}
 	return v.decide(nil, nil)
 }
 
@@ -140,11 +147,8 @@ func (p *planner) complete() error {
 		return err
 	}
 	p.noteUntied()
-	if err := p.layOut(); err != nil {
+	if err := p.layOut(encoded); err != nil {
 		return err
-	}
-	if p.Base == nil && p.Recipe.Params.Text("nonfinite") == "base" {
-		return errors.New("nonfinite base: the recipe has no base model whose values could be taken")
 	}
 	p.target(encoded)
 	p.asStored()

@@ -52,7 +52,7 @@ func (p *planner) copiesAll() bool {
 		return false
 	}
 	blocks := slices.ContainsFunc(p.Opened, func(s Input) bool { return s.inBlocks() })
-	if blocks && (!p.intoGGUF() || p.options.Conversion != nil && p.options.Conversion.chooses()) { // no other output says what they are
+	if blocks && !p.intoGGUF() { // no other output says what they are
 		return false
 	}
 	if q := r.Params.Text(Quantize.Key); p.options.Varied || q != "" && q != quantizeKeep || r.Params.Text("nonfinite") == "base" { // which looks at every value
