@@ -14,7 +14,7 @@ func unpackCommand() *cli.Command {
 		Name:      "unpack",
 		Usage:     "restore the files of a pack",
 		ArgsUsage: "IN.weld OUT",
-		Description: "OUT is a directory, or, of a pack with one file, *.safetensors. " + streamHelp +
+		Description: "OUT is a directory, or, of a pack with one such file, *.safetensors or *.gguf. " + streamHelp +
 			"Examples:\n\n   weld unpack merged.weld ./merged\n   weld unpack - ./merged < merged.weld\n   weld unpack --salvage broken.weld ./rest\n\n" + exitHelp,
 		Flags: append([]cli.Flag{forceFlag(), &cli.BoolFlag{
 			Name: "salvage", Usage: "restore what is whole of a damaged pack, and say what is lost", Category: categoryOutput,

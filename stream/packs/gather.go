@@ -51,6 +51,7 @@ func (in *packFiles) find(name, out string, how mmapio.Reading) error {
 	}
 	in.closers = append(in.closers, c)
 	in.Notes = append(in.Notes, format.Notes(c)...)
+	in.inGGUF = inGGUF(c)
 	if isFolder {
 		return in.folder(folder, c, out, how)
 	}
@@ -61,7 +62,20 @@ func (in *packFiles) find(name, out string, how mmapio.Reading) error {
 	if len(shards) > 0 {
 		return nil
 	}
+	if in.inGGUF { // any split is all of them
+		for _, f := range c.Files() {
+			if err := in.add(filepath.Base(f.Path), f.Path, how); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return in.add(filepath.Base(path), path, how)
+}
+
+// inGGUF reports whether a checkpoint's tensors are in GGUF, by its files.
+func inGGUF(c format.Checkpoint) bool {
+	return slices.ContainsFunc(c.Files(), func(f format.InputFile) bool { return isGGUF(f.Path) })
 }
 
 // shardsOf are the files that hold a checkpoint's tensors, as they are open.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 
@@ -30,13 +31,19 @@ type sink struct {
 // createRestored begins an output for restored files: a directory, unless the name is that of one file.
 func (o Options) createRestored(name string, inputs ...destination.InUse) (*sink, error) {
 	switch {
-	case name == Stream || isShard(name):
+	case name == Stream || isSingle(name):
 		return o.create(name, mmapio.SingleFile, inputs...)
 	case packed.IsName(name) || patch.IsName(name) || format.IsWeights(name):
-		return nil, fmt.Errorf("output %s: the files are restored as they were: name a directory, or *.safetensors if it is one file; weld pack makes a pack of them", name)
+		return nil, fmt.Errorf("output %s: the files are restored as they were: name a directory, or *.safetensors or *.gguf if it is one such file; weld pack makes a pack of them", name)
 	}
 	return o.create(name, mmapio.Directory, inputs...)
 }
+
+// isSingle reports whether a name is that of one restored file.
+func isSingle(name string) bool { return isShard(name) || isGGUF(name) }
+
+// isGGUF reports whether a file is in GGUF, by its name.
+func isGGUF(name string) bool { return strings.EqualFold(filepath.Ext(name), ".gguf") }
 
 // fileInput is a file that is read, as an input for the checks of an output.
 func fileInput(role, path string, info os.FileInfo) destination.InUse {
@@ -79,6 +86,9 @@ func (o *sink) file(name string, size int64) (mmapio.OutputFile, error) {
 		return piped{o.pipe}, nil
 	}
 	if o.single {
+		if isSingle(name) && !strings.EqualFold(filepath.Ext(name), filepath.Ext(o.name)) {
+			return nil, &destination.NameError{Output: o.name, Reason: fmt.Sprintf("the file is %s, and restored as it was: name it *%s, or a directory", name, filepath.Ext(name))}
+		}
 		name = filepath.Base(o.name)
 	}
 	if err := o.needs(size, name); err != nil {

@@ -14,6 +14,7 @@ type packFiles struct {
 	files   []packFile
 	pack    *packed.Archive   // that they lie in, or nil
 	sum     format.Checkpoint // with adapters, that a pipe reads; or nil
+	inGGUF  bool              // the checkpoint's tensors are
 	closers []io.Closer
 	Notes   []string // what stays outside
 }

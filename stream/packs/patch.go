@@ -51,12 +51,18 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 		return nil, fmt.Errorf("open base: %w", err)
 	}
 	defer from.Close()
+	if inGGUF(from) {
+		return nil, errInNoPatch(base)
+	}
 	o.hold(len(from.Tensors()), patchTensor)
 	sources, err := o.sources(result, out)
 	if err != nil {
 		return nil, err
 	}
 	defer sources.Close()
+	if sources.inGGUF {
+		return nil, errInNoPatch(result)
+	}
 	sources.asBytes()
 	o.hold(sources.tensors(), patchTensor)
 	paths, bytes := filesOf(from)
@@ -71,6 +77,11 @@ func Patch(ctx context.Context, base, result, out string, o Options) (*PatchRepo
 	}
 	r.Seconds = time.Since(start).Seconds()
 	return r, nil
+}
+
+// errInNoPatch is the error for a model in GGUF: a patch is of tensors that lie in safetensors, value by value.
+func errInNoPatch(path string) error {
+	return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "GGUF is in no patch, which goes by tensors in safetensors: weld pack keeps the file whole, and weld convert makes safetensors of it"}
 }
 
 func (o Options) patch(ctx context.Context, base format.Checkpoint, in *packFiles, dst *sink, r *PatchReport) error {

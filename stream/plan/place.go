@@ -1,6 +1,11 @@
 package plan
 
-import "weld/stream/destination"
+import (
+	"fmt"
+
+	"weld/format"
+	"weld/stream/destination"
+)
 
 // checkPlace demands that the output can be put where it is wanted.
 func (p *planner) checkPlace() error {
@@ -17,6 +22,9 @@ func (p *planner) checkPlace() error {
 	}
 	if container == destination.Patch && p.Recipe.Base == "" {
 		return &destination.NameError{Output: p.out, Reason: "a patch is made against the base, and the recipe has no base model"}
+	}
+	if container == destination.Patch && p.Base.inGGUF() != nil {
+		return &format.Error{Path: p.Base.Path, Kind: format.KindUnsupported, Detail: fmt.Sprintf("the patch %s would be made against it, and GGUF is in no patch: name an output *.gguf", p.out)}
 	}
 	check := destination.Candidate{Name: p.out, Kind: container.Kind(), Force: p.options.Force}
 	for i := range p.Opened {
