@@ -1,5 +1,6 @@
 """Writes format/dcp/testdata: checkpoints that torch.distributed.checkpoint wrote from several processes, and what its own dcp_to_torch_save makes of
-them (NAME.want.safetensors, of the state dict under a key: NAME.KEY.want.safetensors). Run it from the top of the tree, with requirements.txt and
+them (NAME.want.safetensors, of the state dict under a key: NAME.KEY.want.safetensors); and the safetensors of each rank (ranks), with what
+consolidate_safetensors_files makes of them. Run it from the top of the tree, with requirements.txt and
 requirements-torch.txt installed: python .ci/interop/dcp_golden.py"""
 
 import os
@@ -11,7 +12,9 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 import torch.multiprocessing as mp
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch.distributed.checkpoint import HuggingFaceStorageWriter
+from torch.distributed.checkpoint._consolidate_hf_safetensors import consolidate_safetensors_files
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, get_optimizer_state_dict
 from torch.distributed.device_mesh import init_device_mesh
@@ -79,6 +82,13 @@ def save_training():
     dcp.save({"model": {"w": torch.ones(2)}, "ema": {"w": torch.zeros(2)}}, checkpoint_id=OUT / "pair")
 
 
+def save_ranks():
+    """What HuggingFaceStorageWriter writes of each rank, in two files; no integers, which consolidation does not read, nor strides."""
+    state = {k: v for k, v in boxes(init_device_mesh("cpu", (2, 2), mesh_dim_names=("a", "b"))).items() if k not in ("twice", "cube", "plain", "empty", "fp8")}
+    mapping = {k: 1 + (i % 2) for i, k in enumerate(state)}
+    dcp.save(state, storage_writer=HuggingFaceStorageWriter(str(OUT / "ranks"), fqn_to_index_mapping=mapping, save_distributed=True))
+
+
 def run(rank, save, world):
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29513")
     dist.init_process_group("gloo", rank=rank, world_size=world)
@@ -100,6 +110,14 @@ def tensors(value, trail=""):
     return found
 
 
+def want_ranks():
+    with tempfile.TemporaryDirectory() as directory:
+        consolidate_safetensors_files(str(OUT / "ranks"), directory, fqn_to_index_mapping=dict.fromkeys(("rows", "columns", "both", "few", "whole", "scalar"), 1))
+        whole = {k: v for f in sorted(pathlib.Path(directory).glob("*.safetensors")) for k, v in load_file(f).items()}
+    whole["scalar"] = torch.tensor(4.5)  # of which consolidation makes 0: findings/torch-consolidates-scalars-to-zero.sh
+    save_file(whole, OUT / "ranks.want.safetensors")
+
+
 def want(name, *keys):
     with tempfile.TemporaryDirectory() as directory:
         dcp_to_torch_save(OUT / name, f"{directory}/whole.pt")
@@ -114,7 +132,9 @@ if __name__ == "__main__":
     OUT.mkdir(parents=True)
     mp.spawn(run, (save_boxes, 4), nprocs=4)
     mp.spawn(run, (save_training, 2), nprocs=2)
+    mp.spawn(run, (save_ranks, 4), nprocs=4)
     want("boxes")
+    want_ranks()
     want("fsdp", "model")
     want("fsdp")
     want("flat", "app", "model")

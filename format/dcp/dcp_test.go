@@ -22,6 +22,9 @@ import (
 func opened(path string) (*torch.Checkpoint, error) {
 	path, key, _ := strings.Cut(path, "#")
 	dir := format.Directory(path)
+	if IsOfRanks(dir) {
+		return OpenRanks(dir, func(name string) (torch.Source, error) { return mmapio.Open(dir.Join(name)) })
+	}
 	return Open(dir, key, func(name string) (torch.Source, error) { return mmapio.Open(dir.Join(name)) })
 }
 
@@ -42,7 +45,7 @@ func elements(t *testing.T, c format.Checkpoint, i int, size int64) (data []byte
 
 func TestGoldens(t *testing.T) {
 	for name, want := range map[string]string{
-		"boxes": "boxes", "fsdp": "fsdp.model", "fsdp#model": "fsdp.model", "fsdp#.": "fsdp", "flat": "flat.app.model", "flat#app.model": "flat.app.model", "pair#ema": "pair.ema",
+		"boxes": "boxes", "ranks": "ranks", "fsdp": "fsdp.model", "fsdp#model": "fsdp.model", "fsdp#.": "fsdp", "flat": "flat.app.model", "flat#app.model": "flat.app.model", "pair#ema": "pair.ema",
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, err := mmapio.Open("testdata/" + want + ".want.safetensors")

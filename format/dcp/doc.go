@@ -9,6 +9,9 @@
 // State dicts are nested when they are saved, and flattened to names that dots join. The tree is rebuilt from what the planner wrote of
 // it, and one state dict found in it as in a file of torch.save ([torch.State]): path#model. Values that are no tensors are not read.
 //
+// Safetensors that each rank wrote by itself (HuggingFaceStorageWriter) have no .metadata: the header of each says where its boxes begin, and a tensor
+// is as large as its boxes reach.
+//
 // Nothing is executed, as in package torch. Refused: boxes that went through a transform (compression); checkpoints of which each rank
 // has metadata of its own; tensors that Megatron-LM has written in another shape than they have.
 //

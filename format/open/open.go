@@ -100,6 +100,9 @@ func folder(dir format.Folder, key string, source func(path string) (safetensors
 		c, err := torch.OpenFolder(dir, key, inside(dir, source))
 		return checkpoint(c, explain(dir, err))
 	}
+	if dcp.IsOfRanks(dir) {
+		return ofRanks(dir, inside(dir, source))
+	}
 	c, err := safetensors.OpenFolder(dir, inside(dir, source))
 	if err == nil {
 		if others := besides(dir); len(others) > 0 {

@@ -138,8 +138,7 @@ func ofOneRank(path string, metadata map[string]string) error {
 	if _, cut := metadata["DCP_SHARDING_INFO"]; !cut || !strings.HasPrefix(filepath.Base(path), "shard-") {
 		return nil
 	}
-	return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "what one rank wrote of tensors that are spread over ranks (HuggingFaceStorageWriter with save_distributed), and nothing says how many there are; " +
-		"torch puts them together: consolidate_safetensors_files of torch.distributed.checkpoint, or enable_consolidation when it saves"}
+	return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "what one rank wrote of tensors that are spread over ranks (HuggingFaceStorageWriter with save_distributed): name the directory with the files of all ranks, and no other safetensors"}
 }
 
 // take takes what a header says.
