@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -39,6 +40,9 @@ func findFloat8(s *search) error {
 		if !ok {
 			continue // a cast, whose codes are values
 		}
+		if method, foreign := s.withoutFloat8(); foreign {
+			return s.refuse(i, "FP8 with scales, and what is declared is %q, which has none: it may be another model's declaration", method)
+		}
 		g, of, err := scalesOf(t.Shape, scale.Shape, block)
 		if err != nil {
 			return s.refuse(i, "FP8 with %w", err)
@@ -54,6 +58,19 @@ func findFloat8(s *search) error {
 	}
 	s.hideMarker(&s.weights[before])
 	return s.checkCasts(&s.weights[before])
+}
+
+// noFloat8 are the methods of transformers 5.23 that store no weights as FP8 with scales (quanto calls its own otherwise).
+var noFloat8 = []string{"aqlm", "auto-round", "awq", "bitnet", "bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit", "eetq", "exl2", "exl3", "gptq", "higgs", "hqq", "quanto", "spqr", "vptq"}
+
+// withoutFloat8 reports whether all that is declared are methods without FP8, and names one.
+func (s *search) withoutFloat8() (method string, foreign bool) {
+	for _, config := range s.configs {
+		if json.Unmarshal(config["quant_method"], &method) != nil || !slices.Contains(noFloat8, strings.ToLower(method)) {
+			return "", false
+		}
+	}
+	return method, len(s.configs) > 0
 }
 
 // hideMarker has the tensor that ComfyUI knows its scaled checkpoints by belong to a weight.

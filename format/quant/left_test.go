@@ -49,3 +49,32 @@ func TestConfigurationsThatContradict(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// FP8 with scales is not what a method without FP8 has made.
+func TestFloat8OfAnotherMethod(t *testing.T) {
+	r := rand.New(rand.NewPCG(29, 30))
+	list := []stored{random(r, "a.weight", format.F8E4M3, 2, 3), random(r, "a.weight_scale", format.F32, 2, 1)}
+	for config, refused := range map[string]bool{
+		`{"quantization_config": {"quant_method": "aqlm"}}`: true, `{"quantization_config": {"quant_method": "GPTQ", "bits": 4}}`: true,
+		`{"quantization_config": {"quant_method": "fp8"}}`: false, `{"quantization_config": {"quant_method": "tomorrow"}}`: false, `{"quantization_config": {"bits": 8}}`: false, `{}`: false,
+		`{"quantization_config": {"quant_method": "gptq"}, "text_config": {"quantization_config": {"quant_method": "fp8"}}}`: false,
+	} {
+		_, err := Show(saved(t, list...), Declared{Config: []byte(config)})
+		if refused != (format.KindOf(err) == format.KindScheme) || refused && !strings.Contains(err.Error(), `which has none: it may be another model's declaration`) {
+			t.Errorf("%s: %v", config, err)
+		}
+	}
+}
+
+// The shape of a convolution in few bits is nowhere in quanto's files.
+func TestConvolutionsOfQuanto(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	for module, refused := range map[string]bool{"unet.conv_in": true, "embeddings.patch_embedding": true, "down.0.downsamplers.0": true, "resnet.shortcut.Convolution": true, "q_proj": false} {
+		name := module + ".weight"
+		_, err := Show(saved(t, random(r, name+"._data._data", format.U8, 4, 8), random(r, name+"._scale", format.F32, 8, 1), random(r, name+"._shift", format.F32, 8, 1), random(r, module+".bias", format.F32, 4)),
+			Declared{Config: []byte(`{"quantization_config": {"quant_method": "quanto"}}`)})
+		if refused != (err != nil) || refused && !strings.Contains(err.Error(), "it may be a convolution's") {
+			t.Errorf("%s: %v", module, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -11,6 +12,9 @@ import (
 // matrix whose rows are groups, of X._scale and X._shift: value = scale × code − shift, and scale × (code − shift) where shifts are
 // integers. Their shape is nowhere in the files; a bias tells how many rows it has. Source: optimum-quanto 0.2.7 (tensor/qbits.py,
 // packed.py, grouped.py).
+
+// convolution is how modules are called that are convolutions, or may be one: their weights have more dimensions than two, which their codes do not say.
+var convolution = regexp.MustCompile(`(?i)conv|patch_embed|(?:down|up)sampl`)
 
 // findQuanto finds weights of quanto.
 func findQuanto(s *search) error {
@@ -86,6 +90,9 @@ func (s *search) quantoBits(i int, name string) error {
 	_, bias, ok := s.tensor(strings.TrimSuffix(name, ".weight") + ".bias")
 	if !ok || !strings.HasSuffix(name, ".weight") || len(bias.Shape) != 1 || bias.Shape[0] < 1 || rows%bias.Shape[0] != 0 {
 		return s.refuse(i, "quanto in %d bits: nothing in the files says the shape of the weight; save a copy that it decoded", fits[0])
+	}
+	if convolution.MatchString(name) {
+		return s.refuse(i, "quanto in %d bits: by its name it may be a convolution's, and nothing in the files says the shape of the weight; save a copy that it decoded", fits[0])
 	}
 	d := &stretchDecoder{
 		codes: i, size: 1, bits: fits[0], stretch: t.Elements(), width: width,

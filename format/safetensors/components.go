@@ -12,6 +12,7 @@ import (
 // a scheduler.
 func (c *Checkpoint) openComponents(components []format.Component, open func(name string) (Source, error)) error {
 	itself := false
+	var ends []int // of each part's tensors
 	for _, x := range components {
 		itself = itself || x.Folder == ""
 		dir, err := c.beside.Sub(x.Folder)
@@ -40,8 +41,12 @@ func (c *Checkpoint) openComponents(components []format.Component, open func(nam
 			return err
 		}
 		c.parts = append(c.parts, format.Part{Component: x, Stem: chosen.stem()})
+		ends = append(ends, len(c.tensors))
 	}
 	c.prefix = ""
+	if err := c.apart(ends); err != nil {
+		return err
+	}
 	if c.parts == nil {
 		return &format.Error{Path: c.path, Kind: format.KindMissing, Detail: fmt.Sprintf("none of the %d components that it lists has a safetensors file", len(components))}
 	}
@@ -50,6 +55,21 @@ func (c *Checkpoint) openComponents(components []format.Component, open func(nam
 		c.notes = append(c.notes, fmt.Sprintf("%s: the checkpoint is the components that %s lists, and not %s, which is there as well", c.path, format.PipelineName, listed(append(indexes, files...), "or")))
 	}
 	return err
+}
+
+// apart refuses a tensor of one component whose name would make it another's: a part is told by what names begin with.
+func (c *Checkpoint) apart(ends []int) error {
+	part := 0
+	for i, t := range c.tensors {
+		for i >= ends[part] {
+			part++
+		}
+		if of := format.PartOf(c.parts, t.Name); of != part {
+			return &format.Error{Path: c.shards[c.shardOf(i)].Path(), Tensor: strings.TrimPrefix(t.Name, c.parts[part].Prefix()), Kind: format.KindNames,
+				Detail: fmt.Sprintf("its name begins with the directory of another component, %q, whose it would become", c.parts[of].Folder)}
+		}
+	}
+	return nil
 }
 
 // torchFile is the name of one file that torch.save wrote.

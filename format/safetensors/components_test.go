@@ -27,6 +27,8 @@ func TestComponentsOfOneName(t *testing.T) {
 		"sound": {map[string]string{SingleName: bytesOf("", "b"), "a/" + SingleName: bytesOf("", "w"), "a/" + IndexName: index(SingleName, "w")}, "", ""},
 		"twice in shards before an index": {map[string]string{"x-1-of-2.safetensors": bytesOf("", "b"), "x-2-of-2.safetensors": bytesOf("", "b"),
 			"a/" + SingleName: bytesOf("", "w"), "a/" + IndexName: index(SingleName, "w")}, format.KindDuplicate, `tensor "b": it is also in`},
+		"a name in another component's directory": {map[string]string{SingleName: bytesOf("", "a/v"), "a/" + SingleName: bytesOf("", "w")}, format.KindNames,
+			`tensor "a/v": its name begins with the directory of another component, "a", whose it would become`},
 		"a name that is another component's": {map[string]string{SingleName: bytesOf("", "a/w"), "a/" + SingleName: bytesOf("", "w")}, format.KindDuplicate, `tensor "a/w"`},
 		"an index that lists another's": {map[string]string{SingleName: bytesOf("", "a/v"), "a/" + SingleName: bytesOf("", "w"), "a/" + IndexName: index(SingleName, "v", "w")},
 			format.KindIndex, `tensor "v": the index places it in model.safetensors, which does not hold it`},
