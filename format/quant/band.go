@@ -23,6 +23,7 @@ type band struct {
 	blocks            blockFigures
 	room, sorted      []float32 // for one row each
 	old               []float32 // values of the reference; nil where they are to be decoded
+	same              []bool    // blocks that have these; nil where that is not known yet
 }
 
 // columns are those of a block.
@@ -89,15 +90,11 @@ const kernelStep = 64
 
 // encodeBlocks stores blocks [first, end): their scales, and their codes row by row.
 func (b *band) encodeBlocks(first, end int64) error {
-	regular := b.order == nil
-	for k := first; k < end; k++ {
-		f, err := b.factors(k)
-		if err != nil {
-			return err
-		}
-		b.blocks.scales[k], b.blocks.zeros[k] = f.scale, f.zero
-		regular = regular && f.scale > 0
+	positive, err := b.scale(first, end)
+	if err != nil {
+		return err
 	}
+	regular := positive && b.order == nil
 	lo, _ := b.columns(first)
 	_, hi := b.columns(end - 1)
 	for row := int64(0); row < int64(len(b.values)); row += b.cols {
@@ -115,6 +112,23 @@ func (b *band) encodeBlocks(first, end int64) error {
 		}
 	}
 	return nil
+}
+
+// scale stores the scales of blocks [first, end), and reports whether all of them are positive.
+func (b *band) scale(first, end int64) (positive bool, err error) {
+	if b.scaleBlocks(first, end) {
+		return true, nil
+	}
+	positive = true
+	for k := first; k < end; k++ {
+		f, err := b.factors(k)
+		if err != nil {
+			return false, err
+		}
+		b.blocks.scales[k], b.blocks.zeros[k] = f.scale, f.zero
+		positive = positive && f.scale > 0
+	}
+	return positive, nil
 }
 
 // encodeRow stores the values of blocks [first, end) in a row of codes, from a column on, if a kernel does that.

@@ -66,6 +66,7 @@ type stripe struct {
 	row                  []float32 // memory for one row
 	sorted               []float32 // another, where columns have an order
 	old                  []float32 // values of the reference
+	same                 []bool    // blocks that have its values
 	turned               []float32 // the values column by column, where codes lie so
 }
 
@@ -138,9 +139,15 @@ func (c *coding) encode(s *stripe, slice, top int64, g given) error {
 			return err
 		}
 	}
-	old, err := g.reference.whole(c, s, first)
+	same, err := g.reference.sameBlocks(c, s, first, g.measured)
 	if err != nil {
 		return err
+	}
+	var old []float32
+	if same == nil {
+		if old, err = g.reference.whole(c, s, first); err != nil {
+			return err
+		}
 	}
 	for at, k := top, int64(0); at < top+rows; k++ {
 		end := min((at/c.block.rows+1)*c.block.rows, top+rows)
@@ -149,6 +156,9 @@ func (c *coding) encode(s *stripe, slice, top int64, g given) error {
 		b := band{
 			coding: c, given: &g, slice: slice, top: at, begin: begin, codesAt: off,
 			values: s.values[begin-first:][:(end-at)*c.cols], codes: s.codes[off-s.codesAt:][:n], zeros: s.zeros, zeroRow: k, kept: s.kept, blocks: s.blocks, room: s.row[:c.cols], sorted: s.sorted,
+		}
+		if same != nil {
+			b.same = same[k*int64(len(s.kept)):][:len(s.kept)]
 		}
 		if old != nil {
 			b.old = old[begin-first:][:(end-at)*c.cols]
@@ -215,7 +225,7 @@ func (c *coding) factorsOf(dst []byte, x extremes, global float32) (f factors, e
 
 // overflows reports whether the nearest code of an extreme stands for more than a float32 holds.
 func (c *coding) overflows(f factors, x extremes) bool {
-	if x.largest() < 0x1p126 {
+	if x.largest() < mostPlainScale {
 		return false
 	}
 	if c.zeros == nil {

@@ -28,9 +28,9 @@ func (r *reference) lend(use func(r *lentReference) error) error {
 	if r == nil {
 		return use(nil)
 	}
-	room := r.view.rooms.Get().(*[]float32)
-	defer r.view.rooms.Put(room)
-	return use(&lentReference{r, codeLender{Checkpoint: r.view.Checkpoint, scratch: *room}})
+	room := r.view.rooms.get()
+	defer r.view.rooms.put(room)
+	return use(&lentReference{r, codeLender{Checkpoint: r.view.Checkpoint, scratch: room[:]}})
 }
 
 // keep finds the blocks of a band whose values are the reference's, and fills in what there is of them. What it fills in of others is to be
@@ -39,6 +39,8 @@ func (b *band) keep() error {
 	switch {
 	case b.reference == nil || b.level != nil && !b.measured.keeps:
 		return nil
+	case b.same != nil:
+		copy(b.kept, b.same)
 	case !b.fits():
 		copyUnchanged(b.kept, b.measured, b.measured.rangeOf(b.slice, b.top))
 	default:

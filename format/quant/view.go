@@ -22,7 +22,7 @@ type Decoded struct {
 	schemes []string     // of the weights that are decoded, each once
 	widest  int64        // bytes of codes that are looked at at a time, where that is more than a piece's
 	lent    mmapio.Buffers
-	rooms   sync.Pool // of *[]float32, for one piece and its scales
+	rooms   rooms
 	held    sync.Pool // of *heldScales
 	stored  *Decoded  // of those that are turned, in the order of their codes; nil for none
 }
@@ -93,7 +93,6 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 func newDecoded(c format.Checkpoint) *Decoded {
 	v := &Decoded{Checkpoint: c}
 	v.held.New = func() any { return new(heldScales) }
-	v.rooms.New = func() any { s := make([]float32, 2*pieceElements); return &s }
 	return v
 }
 
@@ -255,13 +254,13 @@ func (v *Decoded) decoded(i int, off, n int64) (mmapio.View, error) {
 
 // decode fills out with the values of elements from lo on, piece by piece, and in place if it can.
 func (v *Decoded) decode(i int, lo int64, out []byte) error {
-	room := v.rooms.Get().(*[]float32)
-	defer v.rooms.Put(room)
+	room := v.rooms.get()
+	defer v.rooms.put(room)
 	held := v.held.Get().(*heldScales)
 	defer v.held.Put(held)
-	from := codeLender{v.Checkpoint, (*room)[pieceElements:], held}
+	from := codeLender{v.Checkpoint, room[pieceElements:], held}
 	if d, ok := v.from[i].decoder.(spanned); ok {
-		return d.decodeSpan(from, (*room)[:pieceElements], out, lo)
+		return d.decodeSpan(from, room[:pieceElements], out, lo)
 	}
 	d := v.from[i].decoder.(pieced)
 	q, quiet := d.(quieted)
@@ -269,7 +268,7 @@ func (v *Decoded) decode(i int, lo int64, out []byte) error {
 		n := min(len(out)/width, pieceElements)
 		piece, inPlace := vec.Floats(out[:n*width])
 		if !inPlace {
-			piece = (*room)[:n]
+			piece = room[:n]
 		}
 		if err := d.decode(from, piece, lo); err != nil {
 			return err
