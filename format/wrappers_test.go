@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/format/gguf"
+	"weld/format/llamacpp"
 	"weld/format/lora"
 	"weld/format/moments"
 	"weld/format/names"
@@ -64,6 +66,25 @@ func overMoments(t *testing.T) wrapper {
 	return wrapper{c, []*witness{w}, nil, []string{"a.weight", "b"}}
 }
 
+// overGGUF is a model of llama.cpp's under the Hub's names: an expert is a part of a tensor, and rows of queries are in another order.
+func overGGUF(t *testing.T) wrapper {
+	file, err := gguf.Open(filepath.Join("llamacpp", "testdata", "mixtral.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	var tensors []format.Tensor
+	for _, x := range file.Tensors() {
+		tensors = append(tensors, tensor(x.Name, x.Shape...))
+	}
+	w := watch(t, t.TempDir(), tensors...)
+	h, err := llamacpp.ToHub(w, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wrapper{h.Checkpoint, []*witness{w}, map[string]original{"model.embed_tokens.weight": {0, "token_embd.weight"}, "model.layers.1.self_attn.v_proj.weight": {0, "blk.1.attn_v.weight"}}, []string{"model.layers.0.self_attn.q_proj.weight"}}
+}
+
 // overAdapter is an adapter over a base whose layers it repeats first: two wrappers in one.
 func overAdapter(t *testing.T) wrapper {
 	base := watch(t, t.TempDir(), tensor("embed.weight", 8, 6), tensor("layers.0.k.weight", 4, 6), tensor("layers.0.q.weight", 4, 6))
@@ -103,7 +124,7 @@ func overVocabulary(t *testing.T) wrapper {
 
 // TestWrappers demands that nothing which a checkpoint can do or say is lost under what shows it.
 func TestWrappers(t *testing.T) {
-	for name, over := range map[string]func(*testing.T) wrapper{"renamed": overRenamed, "adapter": overAdapter, "codes": overCodes, "moments": overMoments, "vocabulary": overVocabulary} {
+	for name, over := range map[string]func(*testing.T) wrapper{"renamed": overRenamed, "adapter": overAdapter, "gguf": overGGUF, "codes": overCodes, "moments": overMoments, "vocabulary": overVocabulary} {
 		t.Run(name, func(t *testing.T) {
 			w := over(t)
 			w.checkWhole(t)

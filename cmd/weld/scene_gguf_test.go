@@ -6,12 +6,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// ggufFile FILE [key=TEXT …] [name:type:shape:NUMBER …] writes a GGUF file. A shape is 4x8, rows first; all values of a tensor are the number. The
+// ggufFile FILE [key=TEXT …] [key=@INTEGER …] [key=~NUMBER …] [name:type:shape:NUMBER …] writes a GGUF file: integers have 32 bits, numbers are of float32. A shape is 4x8, rows first; all values of a tensor are the number. The
 // types are F32, Q4_0, Q8_0, Q4_K (from 0 to 15), Q6_K, and Q2_K and IQ2_XXS, which have zeros.
 func ggufFile(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) > 0, "gguf FILE [key=TEXT …] [name:type:shape:NUMBER …]")
@@ -23,7 +24,17 @@ func ggufFile(ts *testscript.TestScript, neg bool, args []string) {
 	for _, arg := range args[1:] {
 		fields := strings.Split(arg, ":")
 		if key, value, ok := strings.Cut(arg, "="); ok {
-			pairs = text(le.LittleEndian.AppendUint32(text(pairs, key), 8), value)
+			pairs = text(pairs, key)
+			switch rest := value[min(1, len(value)):]; {
+			case strings.HasPrefix(value, "@"):
+				pairs = le.LittleEndian.AppendUint32(le.LittleEndian.AppendUint32(pairs, 4), uint32(number(ts, rest)))
+			case strings.HasPrefix(value, "~"):
+				x, err := strconv.ParseFloat(rest, 32)
+				ts.Check(err)
+				pairs = le.LittleEndian.AppendUint32(le.LittleEndian.AppendUint32(pairs, 6), math.Float32bits(float32(x)))
+			default:
+				pairs = text(le.LittleEndian.AppendUint32(pairs, 8), value)
+			}
 			keys++
 			continue
 		}

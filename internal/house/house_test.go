@@ -33,7 +33,7 @@ func layer(pkg string) int {
 		return 1
 	case pkg == "scoring", pkg == "format/frames", pkg == "format/gather", pkg == "format/pickle", pkg == "format/names", pkg == "format/planes", pkg == "format/safetensors", pkg == "format/torch":
 		return 2
-	case pkg == "format/patch", pkg == "format/quant", pkg == "format/lora":
+	case pkg == "format/patch", pkg == "format/quant", pkg == "format/lora", pkg == "format/llamacpp":
 		return 4
 	case pkg == "format/open":
 		return 5

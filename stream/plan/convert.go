@@ -39,6 +39,9 @@ func (p *planner) convert() error {
 		return nil
 	}
 	in := p.Models[0]
+	if err := p.toHub(in); err != nil {
+		return err
+	}
 	if !c.chooses() {
 		p.noteWrapped(in.Path, in.Tensors())
 		return nil

@@ -120,6 +120,8 @@ func (p *planner) plainly() string {
 		return "values are stored plainly"
 	case p.Recipe.Params.Text(Quantize.Key) == quantizeNone:
 		return "quantize: none asks for it"
+	case p.hub != nil:
+		return inHubForm
 	case !shown && p.options.Conversion != nil && p.options.Conversion.chooses():
 		return "tensors are chosen or renamed (--only, --drop, --rename)"
 	case !shown:

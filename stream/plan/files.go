@@ -32,11 +32,14 @@ func (p *planner) listFiles() error {
 		}
 		return nil
 	}
-	if err := p.listCarried(); err != nil {
+	if err := errors.Join(p.generate(), p.listCarried()); err != nil {
 		return err
 	}
 	add := func(name string, content []byte) {
 		p.Output.Files = append(p.Output.Files, SmallFile{Name: name, Content: content})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.generated)) {
+		add(name, p.generated[name])
 	}
 	if p.config != nil && !slices.ContainsFunc(p.Output.Files, func(f SmallFile) bool { return f.Name == hub.ConfigName }) {
 		config, _ := hub.SetQuantization([]byte("{}"), p.config)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"weld/format/llamacpp"
 	"weld/format/quant"
 	"weld/format/safetensors"
 	"weld/mmapio"
@@ -52,6 +53,8 @@ type planner struct {
 	caches    bool              // it has the scales of the reference's key-value cache
 	inBlocks  []*quant.Encoding // how tensors of an output in GGUF are stored, by their numbers; nil for plainly
 	config    []byte            // how it is stored, in the words of config.json, where the recipe names a scheme
+	hub       *llamacpp.Hub     // the only model, where it is in GGUF and gets the form of the Hub; else nil
+	generated map[string][]byte // files that are written of it
 	layoutsOf map[string]bool   // in which the reference stores weights; nil before they are asked for
 }
 

@@ -165,5 +165,8 @@ func (p *planner) replaced(name string) bool {
 	if _, own := p.vocabulary.files[name]; own {
 		return true
 	}
+	if _, own := p.generated[name]; own {
+		return true
+	}
 	return p.Recipe.Tokenizer != nil && tokens.IsTokenizerFile(name)
 }

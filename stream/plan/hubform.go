@@ -1,0 +1,72 @@
+package plan
+
+import (
+	"weld/format"
+	"weld/format/hub"
+	"weld/format/llamacpp"
+	"weld/stream/destination"
+)
+
+// This file gives a model that is converted between GGUF and a directory of the Hub the form that it has on the other side.
+
+// inHubForm is why codes of GGUF are not stored so in a directory.
+const inHubForm = "directories of the Hub do not have them so"
+
+// toHub shows a model in GGUF as the Hub has it, where it is converted into what holds files beside tensors.
+func (p *planner) toHub(in *Input) error {
+	file := in.inGGUF()
+	container, err := destination.ContainerOf(p.out)
+	if file == nil || p.out == "" || err != nil || !container.HoldsFiles() {
+		return nil
+	}
+	if p.hub, err = llamacpp.ToHub(in.Checkpoint, file); err != nil {
+		return err
+	}
+	in.Checkpoint = p.hub.Checkpoint
+	p.note("%s: tensors get the names and the order of the Hub, and %s is written from the metadata", in.Path, hub.ConfigName)
+	return nil
+}
+
+// generate writes what a model out of GGUF has beside its tensors.
+func (p *planner) generate() error {
+	if p.hub == nil {
+		return nil
+	}
+	files, err := p.hub.FilesBeside(p.mostType())
+	if err != nil {
+		return err
+	}
+	for _, note := range p.hub.Notes {
+		p.note("%s", note)
+	}
+	p.generated = make(map[string][]byte, len(files))
+	for _, f := range files {
+		p.generated[f.Name] = f.Content
+	}
+	if config := p.generated[hub.ConfigName]; p.config != nil {
+		p.generated[hub.ConfigName], _ = hub.SetQuantization(config, p.config)
+	}
+	return nil
+}
+
+// mostType is the type of most elements of the output that are computed with: what a configuration says of all.
+func (p *planner) mostType() format.DType {
+	count := make(map[format.DType]int64)
+	for i := range p.Tensors {
+		t := &p.Tensors[i]
+		d := t.DType
+		if t.Action == Encode {
+			d = t.From.Tensors()[t.Index].StoredDType()
+		}
+		if d.Computable() {
+			count[d] += t.Elements()
+		}
+	}
+	most := format.F32
+	for _, d := range []format.DType{format.F32, format.BF16, format.F16} {
+		if count[d] > count[most] {
+			most = d
+		}
+	}
+	return most
+}
