@@ -37,16 +37,27 @@ func wrappedLead(tensors []format.Tensor) (lead string) {
 			outer = append(outer, part+".")
 		}
 	}
+	all := func(lead string) bool {
+		return !slices.ContainsFunc(tensors, func(t format.Tensor) bool { return !strings.HasPrefix(t.Name, lead) })
+	}
 	for {
-		next := slices.IndexFunc(outer, func(part string) bool {
-			return !slices.ContainsFunc(tensors, func(t format.Tensor) bool { return !strings.HasPrefix(t.Name, lead+part) })
-		})
-		if next < 0 {
+		next := slices.IndexFunc(outer, func(part string) bool { return all(lead + part) })
+		switch {
+		case next >= 0:
+			lead += outer[next]
+		case all(lead+modelled) && slices.ContainsFunc(tensors, func(t format.Tensor) bool { return twice.MatchString(t.Name[len(lead):]) }):
+			lead += modelled
+		default:
 			return lead
 		}
-		lead += outer[next]
 	}
 }
+
+// modelled is what a module of one's own puts before all names of the model that it holds, as Lightning's do. Models have it themselves, but not before
+// what stands outermost in a model: twice matches that.
+const modelled = "model."
+
+var twice = regexp.MustCompile(`^model\.(?:model|lm_head|transformer|gpt_neox|embed_out|bert|roberta|classifier)\.`)
 
 // within reports whether a name has a module of that name.
 func within(name, part string) bool {

@@ -21,6 +21,11 @@ func TestWrapped(t *testing.T) {
 		{[]string{"modules.a", "my_orig_mod.b", "a._orig_modx.c"}, nil, nil},
 		{[]string{"module.a.module.b", "module.c"}, []string{`s/^module\.//`}, []string{"a.module.b", "c"}},
 		{[]string{"q.base_layer.weight", "q.lora_A.weight"}, nil, nil},
+		{[]string{"model.model.a", "model.lm_head.weight"}, []string{`s/^model\.//`}, []string{"model.a", "lm_head.weight"}},
+		{[]string{"module.model.transformer.a", "module.model.b"}, []string{`s/^module\.model\.//`}, []string{"transformer.a", "b"}},
+		{[]string{"model.a", "model.layers.0.model.b"}, nil, nil}, // a model's own
+		{[]string{"model.model.a", "lm_head.weight"}, nil, nil},
+		{[]string{"model.a", "model.language_model.lm_head.weight"}, nil, nil},
 		{nil, nil, nil},
 	} {
 		var tensors []format.Tensor

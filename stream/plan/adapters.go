@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"weld/format"
 	"weld/format/hub"
@@ -21,6 +23,9 @@ func (p *planner) bareAdapters() (problems []error) {
 		if s.Role == roleImportance {
 			continue
 		}
+		if inWrapper(s.Checkpoint) {
+			continue
+		}
 		if whose, ok := lora.Adapter(s.Checkpoint); ok && p.options.Conversion != nil {
 			problems = append(problems, &format.Error{Path: s.Path, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
 				"an adapter (%s) by itself is converted as a file: name an output such as adapter.safetensors; or name the base that it was trained on with it, as in %s+%s",
@@ -32,6 +37,23 @@ func (p *planner) bareAdapters() (problems []error) {
 		}
 	}
 	return problems
+}
+
+// inWrapper reports whether a checkpoint has the names of PEFT's wrapper and is a whole model: nothing that an adapter adds, embeddings, and other matrices.
+func inWrapper(c format.Checkpoint) bool {
+	const wrapper = "base_model.model."
+	embedded, others := false, false
+	for _, t := range c.Tensors() {
+		name, in := strings.CutPrefix(t.Name, wrapper)
+		if !in || lora.Adds(name) {
+			return false
+		}
+		is := slices.ContainsFunc(hub.TiedHeads, func(tied hub.TiedHead) bool { return name == tied.Embedding })
+		head := slices.ContainsFunc(hub.TiedHeads, func(tied hub.TiedHead) bool { return name == tied.Head })
+		embedded = embedded || is
+		others = others || !is && !head && len(t.Shape) > 1
+	}
+	return embedded && others
 }
 
 // trainedOn is the base that an adapter's configuration names.

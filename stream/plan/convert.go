@@ -159,7 +159,12 @@ func (p *planner) noteWrapped(path string, tensors []format.Tensor) {
 	for i, s := range rid {
 		rid[i] = RenameFlag + " '" + s + "'"
 	}
-	p.note("%s: a wrapper of training is left in the names, such as %s: %s takes it away", path, tensors[0].Name, strings.Join(rid, " "))
+	flags := strings.Join(rid, " ")
+	if p.options.Conversion == nil {
+		p.note("%s: a wrapper of training is left in the names, such as %s, and the output has them as well: weld convert %s takes it away", path, tensors[0].Name, flags)
+		return
+	}
+	p.note("%s: a wrapper of training is left in the names, such as %s: %s takes it away", path, tensors[0].Name, flags)
 }
 
 // convertsFile reports a conversion into a file that has tensors alone: what needs no configuration can be converted so, as an adapter.

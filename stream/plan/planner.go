@@ -150,6 +150,9 @@ func (p *planner) complete() error {
 		return err
 	}
 	p.noteUntied()
+	if p.out != "" && p.options.Conversion == nil {
+		p.noteWrapped(p.Reference().Path, p.Reference().Tensors())
+	}
 	if err := p.layOut(encoded); err != nil {
 		return err
 	}
