@@ -40,6 +40,8 @@ func anyScale(r *rand.Rand) func() float32 {
 		switch r.IntN(8) {
 		case 0:
 			return math.Float32frombits(r.Uint32() &^ sign32)
+		case 2:
+			return float32(math.Ldexp(1, r.IntN(277)-149)) // any power of two
 		case 1:
 			return []float32{0, math.Float32frombits(inf32), math.Float32frombits(nan32 | sign32 | 7), 0x1p-149, 0x1p-127, 0x1p127, math.MaxFloat32}[r.IntN(7)]
 		}
