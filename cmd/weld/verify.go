@@ -15,7 +15,7 @@ func verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "find damage in a checkpoint, a pack or a patch",
 		ArgsUsage: "PATH",
-		Description: "PATH is " + open.Readable + ",\nor *.weldpatch. All of it is read. Packs, patches and *.zst have checksums; of other\ncheckpoints the structure is checked. A - stands for stdin, from which packs and\npatches can be read.\n\n" +
+		Description: "PATH is " + open.Readable + ",\nor *.weldpatch. All of it is read. Packs, patches, *.zst and what torch.save\nwrote have checksums; of other checkpoints the structure is checked. A - stands for stdin, from which packs and\npatches can be read.\n\n" +
 			"Examples:\n\n   weld verify merged.weld\n   weld verify merged.weldpatch --base ./base\n   ssh host cat merged.weld | weld verify -\n\n" + exitHelp,
 		Flags: append([]cli.Flag{&cli.StringFlag{
 			Name: "base", Usage: "compare what a patch makes of `BASE` with the patch's digests, too", Category: categoryMethod,

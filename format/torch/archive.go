@@ -35,6 +35,7 @@ type archive struct {
 	table     format.NameTable
 	names     format.Names
 	digest    hash.Hash // of the directory
+	sum       func(crc uint32)
 }
 
 // entry is a stored file of an archive: its name below the root, and where its bytes are in the archive.
@@ -51,7 +52,12 @@ func (a *archive) fault(kind format.Kind, text string, args ...any) error {
 
 // readArchive reads the directory of the archive that takes bytes [begin, begin+size) of a file.
 func readArchive(path string, r io.ReaderAt, begin, size int64) (*archive, error) {
-	a := &archive{path: path, r: io.NewSectionReader(r, begin, size), begin: begin, size: size, digest: sha256.New()}
+	return readArchiveWith(path, r, begin, size, nil)
+}
+
+// readArchiveWith also tells of the checksum of each entry, in their order.
+func readArchiveWith(path string, r io.ReaderAt, begin, size int64, sum func(crc uint32)) (*archive, error) {
+	a := &archive{path: path, r: io.NewSectionReader(r, begin, size), begin: begin, size: size, digest: sha256.New(), sum: sum}
 	end, err := a.readEnd()
 	if err != nil {
 		return nil, err
@@ -139,6 +145,9 @@ func (a *archive) readEntry(text *bufio.Reader, left int64) (n int64, err error)
 	}
 	if e.data, err = a.readLocal(c, full, e); err != nil {
 		return 0, err
+	}
+	if a.sum != nil {
+		a.sum(c.crc)
 	}
 	return n, a.add(full, e)
 }

@@ -16,7 +16,6 @@ import (
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/patch"
-	"weld/format/torch"
 	"weld/mmapio"
 	"weld/stream/run"
 )
@@ -71,8 +70,9 @@ func (o *Options) verifyCheckpoint(ctx context.Context, path string, v *Verifica
 		v.Bytes += t.Bytes()
 	}
 	checked := "this container has no checksums for tensors: structure and readability were checked"
-	if slices.ContainsFunc(c.Files(), func(f format.InputFile) bool { return torch.IsFile(f.Path) }) {
-		checked = "structure and readability were checked; the checksums of zip files were not: python -m zipfile -t FILE does it"
+	if done, err := o.verifyRecords(ctx, c, v); err != nil || done {
+		v.Notes = append(v.Notes, format.Notes(c)...)
+		return err
 	}
 	v.Notes = append(append(v.Notes, format.Notes(c)...), checked)
 	if strings.HasSuffix(strings.ToLower(path), ".zst") {
