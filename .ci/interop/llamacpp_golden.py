@@ -3,8 +3,8 @@
     python .ci/interop/llamacpp_golden.py LLAMA_CPP format/llamacpp/testdata
 
 LLAMA_CPP is a checkout of llama.cpp, or the folder vendor/llama.cpp of the source of llama-cpp-python 0.3.36. NAME.gguf is what its
-convert_hf_to_gguf.py writes; NAME.want.json has the configuration that transformers saved, and type, shape and a digest of each tensor. NAME.texts.json
-has texts and the tokens that the tokenizer makes of them. Versions are in requirements-gguf.txt.
+convert_hf_to_gguf.py writes; NAME.want.json has the configuration that transformers saved, type, shape and a digest of each tensor,
+and texts and the tokens that the tokenizer makes of them. NAME.model is a vocabulary of SentencePiece. Versions are in requirements-gguf.txt.
 """
 
 import hashlib
@@ -146,7 +146,8 @@ def main():
             with open(out / f"{name}.want.json", "w") as f:
                 json.dump(described(model) | {"texts": texts}, f, separators=(",", ":"))
                 f.write("\n")
-            shutil.rmtree(model)
+            if name in ("llama", "gemma"):
+                shutil.copy(model / "tokenizer.model", out / f"{name}.model")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ import (
 // Layout is where every byte of a file will be written: metadata of another file, with some keys of its own, and tensors in the order that they
 // are given in. Vocabularies are copied from the other file when the header is written.
 type Layout struct {
-	HeaderSize int64 // with what aligns the first tensor
-	Size       int64 // of the file
-	base       *shard
+	HeaderSize int64  // with what aligns the first tensor
+	Size       int64  // of the file
+	base       *shard // nil for none
 	kept       []Pair // of the base's
 	own        []byte // keys and values
 	ownCount   int
@@ -51,7 +51,8 @@ func FileType(d format.DType) uint32 {
 // Metadata are those of a file that is to be written: a base's, from its first file and without what says that it is a split, but for what is
 // said here.
 type Metadata struct {
-	Base     *Checkpoint
+	Base     *Checkpoint           // nil for a file whose metadata are its own
+	Own      Pairs                 // where there is no base
 	Keep     func(key string) bool // which of the base's stay; nil for all
 	Texts    map[string]string     // in the place of the base's
 	Numbers  map[string]uint32     // likewise
@@ -67,7 +68,13 @@ const (
 
 // NewLayout lays n tensors out behind metadata.
 func NewLayout(m Metadata, n int, tensor func(i int) Described) (*Layout, error) {
-	l := &Layout{base: m.Base.shards[0], n: n, tensor: tensor, begins: make([]int64, n)}
+	l := &Layout{n: n, tensor: tensor, begins: make([]int64, n), own: slices.Clip(m.Own.raw), ownCount: m.Own.count}
+	var pairs []Pair
+	alignment := int64(defaultAlignment)
+	if m.Base != nil {
+		l.base = m.Base.shards[0]
+		pairs, alignment = l.base.header.Pairs, l.base.header.Alignment
+	}
 	for _, key := range slices.Sorted(maps.Keys(m.Texts)) {
 		l.own = appendText(binary.LittleEndian.AppendUint32(appendText(l.own, key), uint32(String)), m.Texts[key])
 		l.ownCount++
@@ -77,7 +84,7 @@ func NewLayout(m Metadata, n int, tensor func(i int) Described) (*Layout, error)
 		l.ownCount++
 	}
 	size := int64(24 + len(l.own))
-	for _, p := range l.base.header.Pairs {
+	for _, p := range pairs {
 		_, text := m.Texts[p.Key]
 		_, number := m.Numbers[p.Key]
 		if text || number || p.Key == splitNumber || p.Key == splitCount || p.Key == splitTensors || m.Keep != nil && !m.Keep(p.Key) {
@@ -93,7 +100,7 @@ func NewLayout(m Metadata, n int, tensor func(i int) Described) (*Layout, error)
 		l.kept = append(l.kept, p)
 		size += p.Begin + p.Size - p.From
 	}
-	alignment, end := l.base.header.Alignment, int64(0)
+	end := int64(0)
 	for i := range n {
 		e, err := entryOf(tensor(i))
 		if err != nil {

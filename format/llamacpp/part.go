@@ -12,11 +12,12 @@ import (
 // part is a tensor as it is shown, and where its values come from.
 type part struct {
 	tensor format.Tensor
-	from   []int // stored tensors whose elements stand one behind the other
+	from   []int // stored tensors whose elements stand one behind the other; none where values are made
 	begin  int64 // the element of the only one at which it begins
 	order  order
-	wide   bool    // in float32, whatever is stored
-	add    float32 // to each value
+	wide   bool      // in float32, whatever is stored
+	add    float32   // to each value
+	made   []float32 // values that are nowhere stored; nil for none
 }
 
 // mapping finds the parts of a model.

@@ -67,7 +67,7 @@ func (h *Hub) origin() string {
 func (h *Hub) tokenizerFiles() ([]File, error) {
 	v, ok := h.file.Value(modelKey)
 	kind, _ := v.Text()
-	if !ok {
+	if !ok || kind == "none" || kind == "no_vocab" {
 		return nil, unfit("it has none")
 	}
 	l, err := readTokens(h.file)

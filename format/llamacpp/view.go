@@ -20,6 +20,9 @@ type view struct {
 // show shows the parts of a checkpoint, in the order in which they are stored.
 func show(c format.Checkpoint, parts []part) (*view, error) {
 	slices.SortStableFunc(parts, func(a, b part) int {
+		if len(a.from) == 0 || len(b.from) == 0 {
+			return len(a.from) - len(b.from) // what is made is the first
+		}
 		if a.from[0] != b.from[0] {
 			return a.from[0] - b.from[0]
 		}
@@ -50,10 +53,17 @@ func (v *view) Find(name string) (int, bool) { return v.table.Find(name, v.nameA
 func (v *view) Unwrap() format.Checkpoint { return v.Checkpoint }
 
 // FileOf implements [format.Sharded]: of several tensors, where the first is.
-func (v *view) FileOf(i int) int { return format.FileOf(v.Checkpoint, v.parts[i].from[0]) }
+func (v *view) FileOf(i int) int {
+	if v.parts[i].made != nil {
+		return 0
+	}
+	return format.FileOf(v.Checkpoint, v.parts[i].from[0])
+}
 
 // InPieces implements [format.Pieced].
-func (v *view) InPieces(i int) bool { return format.InPieces(v.Checkpoint, v.parts[i].from[0]) }
+func (v *view) InPieces(i int) bool {
+	return v.parts[i].made == nil && format.InPieces(v.Checkpoint, v.parts[i].from[0])
+}
 
 // lies reports whether a tensor's bytes are stored as they are shown, one behind the other.
 func (p *part) lies() bool { return len(p.from) == 1 && p.order.head == 0 && !p.wide }
@@ -93,6 +103,10 @@ func (v *view) lend(i int, off, n int64, direct func(i int, off, n int64) (mmapi
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", v.Path(), t.Name, n, int64(mmapio.MaxView))
 	case n == 0:
 		return mmapio.View{}, nil
+	case p.made != nil:
+		made := make([]byte, size)
+		format.Encode(format.F32, made, p.made)
+		return mmapio.View{Data: made[off:][:n:n]}, nil
 	case p.lies():
 		return direct(p.from[0], off+p.begin*v.width(p), n)
 	}
@@ -200,6 +214,9 @@ func (v *view) ViewCost(n int64) int64 {
 // Advise implements [format.Advised].
 func (v *view) Advise(a mmapio.Advice, i int, off, n int64) {
 	p := &v.parts[i]
+	if p.made != nil {
+		return
+	}
 	g := gathering{v, p, v.width(p)}
 	if p.wide {
 		off, n = off/float32Bytes*g.bytes, n/float32Bytes*g.bytes

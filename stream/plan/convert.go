@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -39,7 +40,7 @@ func (p *planner) convert() error {
 		return nil
 	}
 	in := p.Models[0]
-	if err := p.toHub(in); err != nil {
+	if err := errors.Join(p.toHub(in), p.fromHub(in)); err != nil {
 		return err
 	}
 	if !c.chooses() {

@@ -30,6 +30,9 @@ func (in *Inputs) HeldBytes(tensors int, found int64) int64 {
 // heldBytes bounds what the inputs and the whole plan hold.
 func (p *planner) heldBytes() int64 {
 	held := p.HeldBytes(len(p.Tensors), 0)
+	if p.gguf != nil {
+		held += p.gguf.Pairs.Bytes()
+	}
 	for _, content := range p.generated {
 		held += int64(len(content))
 	}

@@ -122,6 +122,8 @@ func (p *planner) plainly() string {
 		return "quantize: none asks for it"
 	case p.hub != nil:
 		return inHubForm
+	case p.gguf != nil:
+		return "GGUF does not have them so"
 	case !shown && p.options.Conversion != nil && p.options.Conversion.chooses():
 		return "tensors are chosen or renamed (--only, --drop, --rename)"
 	case !shown:

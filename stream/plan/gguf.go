@@ -47,9 +47,12 @@ func (p *planner) checkGGUF() error {
 		return nil
 	}
 	ref := p.Reference()
+	if p.gguf != nil {
+		return nil
+	}
 	if ref.inGGUF() == nil {
 		return &format.Error{Path: ref.Path, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
-			"the output %s would have the metadata of this checkpoint (architecture, vocabulary), which is not in GGUF; name another output, or convert it with llama.cpp", p.Output.Path)}
+			"the output %s would have the metadata of this checkpoint (architecture, vocabulary), which is not in GGUF: name a directory as the output, and weld convert that", p.Output.Path)}
 	}
 	if p.asksForType() || p.Recipe.Params.Text(Quantize.Key) == quantizeNone || p.blocksAsked() != nil {
 		return nil
@@ -72,6 +75,9 @@ func (p *planner) checkGGUF() error {
 // staysFloat32 reports whether a tensor of an output in GGUF is of float32 whatever the recipe asks for: llama.cpp computes with norms and
 // biases in no other type.
 func (p *planner) staysFloat32(t format.Tensor) bool {
+	if p.gguf != nil && p.gguf.StaysFloat32(t.Name) {
+		return true
+	}
 	return len(t.Shape) < 2 && t.DType == format.F32 && p.intoGGUF()
 }
 
@@ -103,6 +109,9 @@ func (p *planner) layOutGGUF(encoded []encoding) error {
 		return err
 	}
 	m := gguf.Metadata{Base: p.Reference().inGGUF(), Texts: make(map[string]string), FileType: p.fileType()}
+	if p.gguf != nil {
+		m.Own, m.Numbers = p.gguf.Pairs, map[string]uint32{gguf.QuantizationVersionKey: gguf.QuantizationVersion, gguf.FileTypeKey: gguf.FileType(p.mostType())}
+	}
 	if b := p.blocksAsked(); b != nil {
 		m.Numbers = map[string]uint32{gguf.QuantizationVersionKey: gguf.QuantizationVersion, gguf.FileTypeKey: gguf.FileTypeOf(b)}
 	}

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"path/filepath"
+
 	"weld/format"
 	"weld/format/hub"
 	"weld/format/llamacpp"
@@ -24,6 +26,30 @@ func (p *planner) toHub(in *Input) error {
 	}
 	in.Checkpoint = p.hub.Checkpoint
 	p.note("%s: tensors get the names and the order of the Hub, and %s is written from the metadata", in.Path, hub.ConfigName)
+	return nil
+}
+
+// fromHub shows a model of the Hub as llama.cpp has it, where it is converted into GGUF.
+func (p *planner) fromHub(in *Input) error {
+	if !p.intoGGUF() || in.inGGUF() != nil {
+		return nil
+	}
+	if in.scheme != nil {
+		return notPlain(in, ", nor stores in GGUF")
+	}
+	beside := format.Beside(in.Checkpoint)
+	if files := in.Files(); !beside.Exists() && len(files) > 0 { // a single file of a directory
+		beside = format.Directory(filepath.Dir(files[0].Path))
+	}
+	g, err := llamacpp.ToGGUF(in.Checkpoint, beside)
+	if err != nil {
+		return err
+	}
+	p.gguf, in.Checkpoint = g, g.Checkpoint
+	p.note("%s: tensors get the names and the order of llama.cpp, and the metadata is written from %s", in.Path, hub.ConfigName)
+	for _, note := range g.Notes {
+		p.note("%s", note)
+	}
 	return nil
 }
 

@@ -55,6 +55,7 @@ type planner struct {
 	config    []byte            // how it is stored, in the words of config.json, where the recipe names a scheme
 	hub       *llamacpp.Hub     // the only model, where it is in GGUF and gets the form of the Hub; else nil
 	generated map[string][]byte // files that are written of it
+	gguf      *llamacpp.GGUF    // the only model, where it is of the Hub and gets the form of GGUF; else nil
 	layoutsOf map[string]bool   // in which the reference stores weights; nil before they are asked for
 }
 

@@ -51,6 +51,9 @@ func (p *planner) copiesAll() bool {
 	if !m.PassesOn() || r.DType != format.Invalid || r.OutDType != format.Invalid || r.Varies() {
 		return false
 	}
+	if p.options.Conversion != nil && p.intoGGUF() && p.Reference().inGGUF() == nil { // which has no schemes of the Hub's
+		return false
+	}
 	blocks := slices.ContainsFunc(p.Opened, func(s Input) bool { return s.inBlocks() })
 	if blocks && !p.intoGGUF() { // no other output says what they are
 		return false
