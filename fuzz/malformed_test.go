@@ -60,6 +60,7 @@ var collections = []collection{
 		return err
 	}},
 	{"dcp", ".metadata", malformedDCP, openDCP},
+	{"deepspeed", ".pt", malformedDeepSpeed, openDeepSpeed},
 }
 
 func TestMalformed(t *testing.T) {

@@ -34,6 +34,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("GOLDEN", golden)
 			env.Setenv("DCP", filepath.Join(golden, "..", "..", "dcp", "testdata"))
+			env.Setenv("DEEPSPEED", filepath.Join(golden, "..", "..", "deepspeed", "testdata"))
 			env.Setenv("HF_HUB_CACHE", filepath.Join(env.WorkDir, "no-hub"))
 			if os.Getenv("GORACE") == "" {
 				env.Setenv("GORACE", "atexit_sleep_ms=10") // a second each time, else

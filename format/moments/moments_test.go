@@ -226,3 +226,43 @@ func TestNotes(t *testing.T) {
 		t.Errorf("notes %q", notes)
 	}
 }
+
+// TestDeepSpeed holds second moments of partitions to those that DeepSpeed's own ds_to_universal finds (deepspeed_golden.py).
+func TestDeepSpeed(t *testing.T) {
+	place := filepath.Join("..", "deepspeed", "testdata")
+	for path, want := range map[string]string{
+		"zero1": "zero1", "zero1_bf16": "zero1_bf16", "zero2": "zero2", "zero2_robin": "zero2_robin", "zero3": "zero3", "zero3/global_step3": "zero3",
+		"universal2": "zero2", "universal3": "zero3", "universal2/global_step3_universal": "zero2",
+	} {
+		c := opened(t, filepath.Join(place, filepath.FromSlash(path)))
+		golden, err := open.Checkpoint(filepath.Join(place, want+".moments.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer golden.Close()
+		if len(c.Tensors()) != len(golden.Tensors())+1 { // head.weight, which is embed.weight
+			t.Errorf("%s: %d tensors, want %d", path, len(c.Tensors()), len(golden.Tensors())+1)
+		}
+		for j, g := range golden.Tensors() {
+			i, ok := c.Find(g.Name)
+			if !ok || !slices.Equal(c.Tensors()[i].Shape, g.Shape) {
+				t.Errorf("%s: %s: %v", path, g.Name, ok)
+				continue
+			}
+			if k, ok := c.Find("head.weight"); g.Name == "embed.weight" && (!ok || !slices.Equal(floats(t, c, k, 1<<20), floats(t, golden, j, 1<<20))) {
+				t.Errorf("%s: the tied parameter has other moments: %v", path, ok)
+			}
+			for _, piece := range []int64{1 << 20, 12} {
+				if got, exact := floats(t, c, i, piece), floats(t, golden, j, 1<<20); !slices.Equal(got, exact) {
+					t.Errorf("%s: %s: %v, want %v", path, g.Name, got, exact)
+				}
+			}
+		}
+		if notes := strings.Join(format.Notes(c), "; "); strings.Contains(notes, "not corrected") {
+			t.Errorf("%s: notes %q", path, notes)
+		}
+	}
+	if c, err := moments.Open(filepath.Join(place, "zero0"), mmapio.Mapped); c != nil || format.KindOf(err) != format.KindUnsupported || !strings.Contains(err.Error(), "a checkpoint without ZeRO") {
+		t.Errorf("without ZeRO: %v, %v", c, err)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"weld/format"
 	"weld/format/dcp"
+	"weld/format/deepspeed"
 	"weld/format/open"
 	"weld/format/torch"
 	"weld/mmapio"
@@ -26,11 +27,14 @@ func Open(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	if err != nil {
 		return nil, nil
 	}
-	switch dir := format.Directory(path); {
+	dir := format.Directory(path)
+	switch {
 	case !info.IsDir():
 		return openFile(path, key, how)
 	case dcp.IsFolder(dir):
 		return openNamed(path, key, how)
+	case deepspeed.IsTag(dir):
+		return openDeepSpeed(dir, how)
 	}
 	for _, file := range fileNames {
 		inside := filepath.Join(path, file)
@@ -44,6 +48,9 @@ func Open(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	}
 	if inside := filepath.Join(path, shardedName); dcp.IsFolder(format.Directory(inside)) {
 		return openNamed(inside, key, how)
+	}
+	if deepspeed.IsTraining(dir) {
+		return openDeepSpeed(dir, how)
 	}
 	return nil, leftBehind(path)
 }
@@ -62,8 +69,8 @@ func leftBehind(path string) error {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case strings.HasPrefix(name, "global_step"), name == "zero_to_fp32.py":
-			return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "its optimizer is DeepSpeed's (" + name + "), which weld does not read" + elsewhere}
+		case strings.HasPrefix(name, "global_step"):
+			return &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "its optimizer is DeepSpeed's, and no file latest names its directory: name it, " + filepath.Join(path, name) + elsewhere}
 		case name == "trainer_state.json", name == "training_args.bin", name == "scheduler.pt", strings.HasPrefix(name, "optimizer"):
 			return &format.Error{Path: path, Kind: format.KindMissing, Detail: "a training's checkpoint (" + name + ") without an optimizer that weld reads: optimizer.pt, optimizer.bin, or " + shardedName + elsewhere}
 		}

@@ -66,6 +66,11 @@ func keyless(name, key string) error {
 	return &format.Error{Path: name, Kind: format.KindUnsupported, Detail: fmt.Sprintf("#%s: only files that torch.save wrote have state dicts under keys", key)}
 }
 
+// partitioned is the error for a key of a checkpoint of DeepSpeed.
+func partitioned(dir format.Folder, key string) error {
+	return &format.Error{Path: dir.Path(), Kind: format.KindUnsupported, Detail: fmt.Sprintf("#%s: a checkpoint of DeepSpeed has no state dicts under keys; a file of it may have", key)}
+}
+
 // explain adds to an error of a directory what is there instead of a checkpoint.
 func explain(dir format.Folder, err error) error {
 	var e *format.Error

@@ -13,6 +13,7 @@ import (
 
 	"weld/format"
 	"weld/format/dcp"
+	"weld/format/deepspeed"
 	"weld/format/gguf"
 	"weld/format/hub"
 	"weld/format/packed"
@@ -23,7 +24,7 @@ import (
 )
 
 // Readable says which paths can be opened, for messages and help.
-const Readable = "a Hub directory, *.safetensors, *.safetensors.zst, *.weld, *.gguf, *.bin, *.pt, *.pth and *.ckpt of torch.save, or the name of a model in the Hub cache"
+const Readable = "a Hub directory, a directory of a training (torch.distributed.checkpoint, DeepSpeed), *.safetensors, *.safetensors.zst, *.weld, *.gguf, *.bin, *.pt, *.pth and *.ckpt of torch.save, or the name of a model in the Hub cache"
 
 // Checkpoint opens what a user called a checkpoint; its files are mapped unless another way
 // to read is given. Of files of torch.save, path#key says which state dict is meant.
@@ -46,6 +47,8 @@ func Checkpoint(name string, how ...mmapio.Reading) (format.Checkpoint, error) {
 	case torch.IsIndex(path):
 		c, err := torch.OpenIndex(dir, file, key, inside(dir, source))
 		return checkpoint(c, incomplete(err))
+	case deepspeed.IsPart(path) && key == "":
+		return nil, &format.Error{Path: path, Kind: format.KindUnsupported, Detail: "what one rank saved with DeepSpeed: its parts of parameters are put together with those of the others when the directory is named, " + dir.Path()}
 	case torch.IsFile(path):
 		return single(path, source, func(src safetensors.Source) (*torch.Checkpoint, error) { return torch.OpenFile(path, src, key) })
 	case key != "":
@@ -88,16 +91,21 @@ func single[C format.Checkpoint](path string, source func(path string) (safetens
 	return checkpoint(open(src))
 }
 
-// folder opens the checkpoint of a directory: safetensors, and where there are none, what torch.distributed.checkpoint or torch.save
-// wrote, and where there is none, GGUF. A key is for what torch wrote.
+// folder opens the checkpoint of a directory: safetensors, and where there are none, what torch.distributed.checkpoint, DeepSpeed or torch.save
+// wrote, and where there is none, GGUF; last what a training with DeepSpeed left beside no files of a model. A key is for what torch wrote.
 func folder(dir format.Folder, key string, source func(path string) (safetensors.Source, error), how []mmapio.Reading) (format.Checkpoint, error) {
 	distributed := dcp.IsFolder(dir)
 	switch {
+	case key != "" && deepspeed.IsTag(dir):
+		return nil, partitioned(dir, key)
 	case key != "" && distributed:
 		c, err := dcp.Open(dir, key, inside(dir, source))
 		return checkpoint(c, incomplete(err))
 	case key != "":
 		c, err := torch.OpenFolder(dir, key, inside(dir, source))
+		if absent(dir, err) && deepspeed.IsTraining(dir) {
+			return nil, partitioned(dir, key)
+		}
 		return checkpoint(c, explain(dir, err))
 	}
 	if dcp.IsOfRanks(dir) {
@@ -108,6 +116,7 @@ func folder(dir format.Folder, key string, source func(path string) (safetensors
 		if others := besides(dir); len(others) > 0 {
 			c.Note(fmt.Sprintf("%s: its tensors are those of the safetensors; beside them, and not read as tensors: %s", dir.Path(), someOf(others)))
 		}
+		noteTraining(c, dir)
 		return c, nil
 	}
 	if !absent(dir, err) {
@@ -117,14 +126,30 @@ func folder(dir format.Folder, key string, source func(path string) (safetensors
 		c, err := dcp.Open(dir, "", inside(dir, source))
 		return checkpoint(c, incomplete(err))
 	}
+	if deepspeed.IsTag(dir) {
+		c, err := deepspeed.Open(dir, inside(dir, source))
+		return checkpoint(c, incomplete(err))
+	}
 	pickled, other := torch.OpenFolder(dir, "", inside(dir, source))
 	switch {
+	case other == nil:
+		noteTraining(pickled, dir)
+	case absent(dir, other) && deepspeed.IsTraining(dir):
+		c, err := deepspeed.Open(dir, inside(dir, source))
+		return checkpoint(c, incomplete(err))
 	case absent(dir, other) && holdsGGUF(dir):
 		return checkpoint(gguf.OpenFolder(dir, how...))
 	case absent(dir, other):
 		return nil, explain(dir, err)
 	}
 	return checkpoint(pickled, incomplete(other))
+}
+
+// noteTraining says that a training's state is beside the files of its model.
+func noteTraining(c interface{ Note(text string) }, dir format.Folder) {
+	if deepspeed.IsTraining(dir) {
+		c.Note(fmt.Sprintf("%s: its tensors are those of the model's files; the state of a training with DeepSpeed is beside them, whose weights are read where its own directory is named", dir.Path()))
+	}
 }
 
 // absent reports whether a directory has no file that a reader knows.

@@ -7,6 +7,7 @@ import (
 
 	"weld/format"
 	"weld/format/dcp"
+	"weld/format/deepspeed"
 	"weld/format/safetensors"
 	"weld/format/torch"
 	"weld/mmapio"
@@ -33,7 +34,7 @@ func OpenCheckpoint(path string, how ...mmapio.Reading) (format.Checkpoint, erro
 }
 
 // Checkpoint opens the checkpoint in the pack, which owns the archive from then on: safetensors, and where there are none, what
-// torch.distributed.checkpoint or torch.save wrote.
+// torch.distributed.checkpoint, DeepSpeed or torch.save wrote.
 func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 	files := []format.InputFile{{Path: a.Path(), Info: a.Info(), Digest: a.digest}}
 	dir := format.FolderOf(a.Path(), a.FS())
@@ -41,24 +42,36 @@ func (a *Archive) Checkpoint() (format.Checkpoint, error) {
 	if err == nil {
 		return &packedCheckpoint{inner, a, files}, nil
 	}
-	if e := (*format.Error)(nil); !errors.As(err, &e) || e.Kind != format.KindMissing || e.Path != dir.Path() {
+	if !absent(dir, err) {
 		return nil, err
 	}
 	open := func() (*torch.Checkpoint, error) { return torch.OpenFolder(dir, "", a.source) }
 	if dcp.IsFolder(dir) {
 		open = func() (*torch.Checkpoint, error) { return dcp.Open(dir, "", a.source) }
 	}
+	if deepspeed.IsTag(dir) {
+		open = func() (*torch.Checkpoint, error) { return deepspeed.Open(dir, a.source) }
+	}
 	pickled, other := open()
+	if absent(dir, other) && deepspeed.IsTraining(dir) {
+		pickled, other = deepspeed.Open(dir, a.source)
+	}
 	if other == nil {
 		return &packedTorch{pickled, a, files}, nil
 	}
-	if e := (*format.Error)(nil); errors.As(other, &e) && e.Kind == format.KindMissing && e.Path == dir.Path() {
+	if absent(dir, other) {
 		if held, globErr := fs.Glob(a.FS(), "*.gguf"); globErr == nil && len(held) > 0 {
 			return nil, &format.Error{Path: dir.Path(), Kind: format.KindUnsupported, Detail: held[0] + " is in it, and GGUF is not read in a pack: weld unpack it first"}
 		}
 		return nil, err
 	}
 	return nil, other
+}
+
+// absent reports whether a pack has no file that a reader knows.
+func absent(dir format.Folder, err error) bool {
+	var e *format.Error
+	return errors.As(err, &e) && e.Kind == format.KindMissing && e.Path == dir.Path()
 }
 
 // source opens a file of the pack by name, to read it in place.

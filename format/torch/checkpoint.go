@@ -56,6 +56,9 @@ func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
 // Notes implements [format.Noted].
 func (c *Checkpoint) Notes() []string { return c.notes }
 
+// Note adds a note, before anybody else has the checkpoint.
+func (c *Checkpoint) Note(text string) { c.notes = append(c.notes, text) }
+
 // Files implements [format.Checkpoint].
 func (c *Checkpoint) Files() []format.InputFile { return c.files }
 
@@ -191,7 +194,7 @@ func (c *Checkpoint) noteTied() {
 	var pairs some
 	for i := 1; i < len(c.places); i++ {
 		p, q := c.places[i-1], c.places[i]
-		if p.layout == nil && q.layout == nil && p.source == q.source && p.begin == q.begin && c.tensors[i].Bytes() > 0 && c.tensors[i-1].Bytes() == c.tensors[i].Bytes() {
+		if p.layout == q.layout && p.source == q.source && p.begin == q.begin && c.tensors[i].Bytes() > 0 && c.tensors[i-1].Bytes() == c.tensors[i].Bytes() {
 			pairs.add("", c.tensors[i-1].Name+" = "+c.tensors[i].Name)
 		}
 	}

@@ -63,7 +63,7 @@ func layer(pkg string) int {
 
 // neighbours are the imports within one layer that are meant, by the directory at the top.
 var neighbours = map[string][]string{
-	"format": {"safetensors", "gather", "pickle", "dcp"},
+	"format": {"safetensors", "gather", "pickle", "dcp", "deepspeed"},
 }
 
 // rules are what packages must not import beside what is above them: a package, or

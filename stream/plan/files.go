@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"weld/format"
 	"weld/format/hub"
@@ -80,6 +81,17 @@ func (p *planner) listCarried() error {
 	names = slices.DeleteFunc(names, func(name string) bool {
 		return name == RecipeName && p.options.Conversion == nil || name == lora.ConfigName || name == typesName && p.decodesAll() || p.replaced(name) || name == hub.QuantConfigName && (p.undeclares() || p.config != nil)
 	})
+	var training []string
+	names = slices.DeleteFunc(names, func(name string) bool {
+		if hub.OfTraining(name) {
+			training = append(training, name)
+			return true
+		}
+		return false
+	})
+	if len(training) > 0 {
+		p.note("%s: files of a training are not carried to the output: %s", ref.Path, strings.Join(training, ", "))
+	}
 	p.noteStale()
 	if err := errors.Join(p.checkCarried(beside, names), p.checkConfig(beside)); err != nil {
 		return err
