@@ -18,6 +18,7 @@ import (
 	"weld/format/open"
 	"weld/format/packed"
 	"weld/format/safetensors"
+	"weld/internal/torchsave"
 	"weld/mmapio"
 )
 
@@ -54,6 +55,9 @@ func TestContainers(t *testing.T) {
 	pack(t, filepath.Join(dir, "x.weld"), tensors)
 	saveGGUF(t, filepath.Join(dir, "x.gguf"), tensors)
 	saveGGUF(t, filepath.Join(dir, "gguf", "x.gguf"), tensors)
+	write(t, filepath.Join(dir, "parts", "modules.json"), []byte(`[{"path": "", "type": "s.Transformer"}, {"path": "2_Dense", "type": "s.Dense"}]`))
+	save(t, filepath.Join(dir, "parts", "model.safetensors"), tensors)
+	write(t, filepath.Join(dir, "parts", "2_Dense", "pytorch_model.bin"), torchFile())
 	for name, want := range map[string]struct {
 		files  int
 		fileOf int // of b
@@ -65,6 +69,7 @@ func TestContainers(t *testing.T) {
 		"shards":                              {3, 1, "shards", true},
 		"shards/model.safetensors.index.json": {3, 1, "shards", true},
 		"x.weld":                              {1, 0, "x.weld", false},
+		"parts":                               {2, 0, "parts", true},
 		"x.gguf":                              {1, 0, "", true},
 		"gguf":                                {1, 0, "gguf", true},
 	} {
@@ -102,6 +107,12 @@ func TestContainers(t *testing.T) {
 			checkChanges(t, c)
 		})
 	}
+}
+
+// torchFile is what torch.save writes of a tensor "a" of two float32.
+func torchFile() []byte {
+	value := torchsave.Dict(torchsave.Text("a"), torchsave.Tensor(torchsave.Storage("FloatStorage", "0", 2), 0, []int64{2}, []int64{1}))
+	return torchsave.Archive("m", false, torchsave.Entry{Name: "data.pkl", Data: torchsave.Pickle(value)}, torchsave.Entry{Name: "data/0", Data: []byte("12345678")})
 }
 
 // saveGGUF writes tensors of float32 as GGUF.

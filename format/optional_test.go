@@ -17,7 +17,7 @@ import (
 // implementations are all types of the tree that list tensors as a checkpoint does. Whoever adds one adds it to
 // the tests here, too: a container to [TestContainers], a wrapper to [TestWrappers].
 var implementations = []string{
-	"format/gguf.Checkpoint", "format/llamacpp.view", "format/lora.adapted", "format/lora.derived", "format/moments.Moments", "format/quant.Decoded", "format/renamed.shownCheckpoint", "format/safetensors.Checkpoint", "format/torch.Checkpoint", "stream/tokens.gathered",
+	"format/composed.Checkpoint", "format/gguf.Checkpoint", "format/llamacpp.view", "format/lora.adapted", "format/lora.derived", "format/moments.Moments", "format/quant.Decoded", "format/renamed.shownCheckpoint", "format/safetensors.Checkpoint", "format/torch.Checkpoint", "stream/tokens.gathered",
 }
 
 func TestImplementationsAreTested(t *testing.T) {

@@ -108,6 +108,9 @@ func folder(dir format.Folder, key string, source func(path string) (safetensors
 		}
 		return checkpoint(c, explain(dir, err))
 	}
+	if list := mixed(dir); list != nil {
+		return components(dir, list, source)
+	}
 	if dcp.IsOfRanks(dir) {
 		return ofRanks(dir, inside(dir, source))
 	}

@@ -2,7 +2,6 @@ package safetensors
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"weld/format"
@@ -24,7 +23,7 @@ func (c *Checkpoint) openComponents(components []format.Component, open func(nam
 			return err
 		}
 		if len(indexes)+len(files) == 0 {
-			if err := lacksNothing(dir, x); err != nil {
+			if err := LacksNothing(dir, x); err != nil {
 				return err
 			}
 			continue
@@ -72,12 +71,25 @@ func (c *Checkpoint) apart(ends []int) error {
 	return nil
 }
 
-// torchFile is the name of one file that torch.save wrote.
-var torchFile = regexp.MustCompile(`(?i)^(.+)\.(?:bin|pt|pth|ckpt)$`)
+// OpenComponent opens the directory of one component by itself, if safetensors are in it, and says what its files are called. open opens one of
+// them by its name in the directory. It is nil where there are none.
+func OpenComponent(dir format.Folder, open func(name string) (Source, error)) (c *Checkpoint, stem string, err error) {
+	indexes, files, err := candidates(dir)
+	if err != nil || len(indexes)+len(files) == 0 {
+		return nil, "", err
+	}
+	chosen, err := choose(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	c = &Checkpoint{path: dir.Path(), beside: dir}
+	c, err = c.opened(c.open(chosen, dir, open))
+	return c, chosen.stem(), err
+}
 
-// lacksNothing refuses a component whose weights are there in another format, or are not there: a model of diffusers and transformers
+// LacksNothing refuses a component whose weights are there in a format that is not read, or are not there: a model of diffusers and transformers
 // has a config.json, and nothing else has.
-func lacksNothing(dir format.Folder, c format.Component) error {
+func LacksNothing(dir format.Folder, c format.Component) error {
 	entries, err := dir.ReadDir(".")
 	if err != nil {
 		return err
@@ -92,10 +104,7 @@ func lacksNothing(dir format.Folder, c format.Component) error {
 	}
 	for _, e := range entries {
 		if name := e.Name(); format.IsWeights(name) {
-			detail := fmt.Sprintf("the weights of the component %s are in another format: weld reads those of components as safetensors", c.Class)
-			if m := torchFile.FindStringSubmatch(name); m != nil && !strings.Contains(name, "-of-") {
-				detail += fmt.Sprintf("; to write them so, run: weld convert %s %s", format.Quoted(dir.Join(name)), format.Quoted(dir.Join(m[1]+".safetensors")))
-			}
+			detail := fmt.Sprintf("the weights of the component %s are in another format: weld reads those of components as safetensors, and as what torch.save wrote", c.Class)
 			return &format.Error{Path: dir.Join(name), Kind: format.KindUnsupported, Detail: detail}
 		}
 		configured = configured || e.Name() == "config.json"

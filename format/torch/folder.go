@@ -49,7 +49,7 @@ type choice struct {
 
 // leftOut says which weights are there beside those that are chosen.
 func (chosen choice) leftOut(dir format.Folder) []string {
-	rest := slices.DeleteFunc(chosen.others, func(name string) bool { return slices.Contains(chosen.shards, name) })
+	rest := slices.DeleteFunc(chosen.others, func(name string) bool { return name == chosen.index || slices.Contains(chosen.shards, name) })
 	if len(rest) == 0 {
 		return nil
 	}
@@ -135,6 +135,16 @@ func choose(dir format.Folder) (choice, error) {
 	if err != nil {
 		return choice{}, err
 	}
+	all := slices.Concat(indexes, files)
+	indexes, files = foremost(indexes, files)
+	chosen, err := chooseOf(dir, indexes, files)
+	if len(indexes)+len(files) < len(all) { // variants are there, too
+		chosen.others = all
+	}
+	return chosen, err
+}
+
+func chooseOf(dir format.Folder, indexes, files []string) (choice, error) {
 	single := slices.Contains(files, SingleName)
 	fault := func(kind format.Kind, text string, args ...any) (choice, error) {
 		return choice{}, &format.Error{Path: dir.Path(), Kind: kind, Detail: fmt.Sprintf(text, args...)}
@@ -186,6 +196,30 @@ func candidates(dir format.Folder) (indexes, files []string, err error) {
 		}
 	}
 	return indexes, files, nil
+}
+
+// wellKnown is the name of a file with weights, or of an index, that the Hub's tools have given it, and the word of a variant in it.
+var wellKnown = regexp.MustCompile(`^(pytorch_model|diffusion_pytorch_model)(?:-\d+-of-\d+)?(?:\.(\w+))?(?:-\d+-of-\d+)?\.bin(?:\.index(?:\.(\w+))?\.json)?$`)
+
+// foremost takes away the variants of what is there itself: diffusion_pytorch_model.fp16.bin beside diffusion_pytorch_model.bin.
+func foremost(indexes, files []string) ([]string, []string) {
+	itself := make(map[string]bool)
+	variant := func(name string) (stem, of string) {
+		if m := wellKnown.FindStringSubmatch(name); m != nil {
+			return m[1], m[2] + m[3]
+		}
+		return "", ""
+	}
+	for _, name := range slices.Concat(indexes, files) {
+		if stem, of := variant(name); of == "" {
+			itself[stem] = true
+		}
+	}
+	behind := func(name string) bool {
+		stem, of := variant(name)
+		return of != "" && itself[stem]
+	}
+	return slices.DeleteFunc(slices.Clone(indexes), behind), slices.DeleteFunc(slices.Clone(files), behind)
 }
 
 // numbered is the name of one of several shards: what they share, number, count, ending.

@@ -27,7 +27,7 @@ type summedRecord struct {
 }
 
 // verifyRecords holds every record in the files of torch.save that a checkpoint is made of against the zip file's checksum. done is false where
-// there are no such files, or none with checksums.
+// there are no such files, none with checksums, or others beside them, such as a component's safetensors.
 func (o *Options) verifyRecords(ctx context.Context, c format.Checkpoint, v *Verification) (done bool, err error) {
 	files, records, unsummed, err := o.records(c)
 	defer func() {
@@ -64,7 +64,7 @@ func (o *Options) verifyRecords(ctx context.Context, c format.Checkpoint, v *Ver
 	})
 	slices.SortFunc(v.Damage, func(a, b Damage) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.What, b.What)) })
 	v.Notes = append(v.Notes, "structure and the zip files' checksums of all records were checked")
-	return true, err
+	return err != nil || !slices.ContainsFunc(c.Files(), func(f format.InputFile) bool { return safetensors.IsWeights(f.Path) && !safetensors.IsIndex(f.Path) }), err
 }
 
 // records lists those of the files of torch.save behind a checkpoint; unsummed counts files, or chunks in them, that have no checksums.
