@@ -33,7 +33,7 @@ func (v *Decoded) addStored(w *weight) {
 		return
 	}
 	if v.stored == nil {
-		v.stored = newDecoded(v.Checkpoint)
+		v.stored = &Decoded{Checkpoint: v.Checkpoint}
 	}
 	v.stored.add(format.Tensor{Name: w.name, DType: format.F32, Stored: w.plain, Shape: []int64{rows.slices, rows.rows, rows.cols}}, shown{w.codes, rowwise{rows}, w.hides, w.scheme})
 }

@@ -80,7 +80,7 @@ func (b *band) findLargest() {
 // exact than that none is cut off.
 func (b *band) group(first, end int64) int {
 	if end-first == 1 {
-		return int(b.block.cols+kernelStep-1) &^ (kernelStep - 1)
+		return int(oneGroup(b.block.cols))
 	}
 	return int(b.block.cols)
 }

@@ -95,7 +95,7 @@ func (c *coding) together() int64 {
 
 // stripeRows are the rows of a stripe; the last one of a matrix may be cut. Blocks of few rows make a stripe together.
 func (c *coding) stripeRows() int64 {
-	elements := int64(pieceElements)
+	elements := int64(pieceElements) / 2
 	if c.turned != nil {
 		elements = turnedElements
 	}
@@ -256,15 +256,10 @@ func (c *coding) extremesOf(values []float32) extremes {
 
 // largestFinite is the largest magnitude that is finite.
 func largestFinite(x []float32) float32 {
-	largest := max(vec.Max(x), -vec.Min(x))
-	if largest <= math.MaxFloat32 {
-		return max(largest, 0)
-	}
-	largest = 0
-	for _, v := range x {
-		if v = max(v, -v); v <= math.MaxFloat32 {
-			largest = max(largest, v)
-		}
-	}
-	return largest
+	var largest [1]float32
+	vec.RaiseToLargest(largest[:], x, int(oneGroup(int64(len(x)))))
+	return largest[0]
 }
+
+// oneGroup is a size of a group that kernels take, and that so many values do not fill more than once.
+func oneGroup(n int64) int64 { return max(kernelStep, (n+kernelStep-1)&^(kernelStep-1)) }

@@ -250,7 +250,7 @@ func TestCodesWithoutReference(t *testing.T) {
 	for i := range s.codes {
 		s.codes[i] = 0xff
 	}
-	q.free.Put(s)
+	q.giveBack(s)
 	if err := q.WriteAt(0, 0, data); err != nil {
 		t.Fatal(err)
 	}

@@ -28,9 +28,9 @@ func (r *reference) lend(use func(r *lentReference) error) error {
 	if r == nil {
 		return use(nil)
 	}
-	room := r.view.rooms.get()
-	defer r.view.rooms.put(room)
-	return use(&lentReference{r, codeLender{Checkpoint: r.view.Checkpoint, scratch: room[:]}})
+	room := r.view.room()
+	defer r.view.giveBack(room)
+	return use(&lentReference{r, codeLender{r.view.Checkpoint, room.floats[:], &room.held}})
 }
 
 // keep finds the blocks of a band whose values are the reference's, and fills in what there is of them. What it fills in of others is to be

@@ -3,8 +3,8 @@ package quant
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"weld/format"
 	"weld/internal/vec"
@@ -22,9 +22,8 @@ type Decoded struct {
 	schemes []string     // of the weights that are decoded, each once
 	widest  int64        // bytes of codes that are looked at at a time, where that is more than a piece's
 	lent    mmapio.Buffers
-	rooms   rooms
-	held    sync.Pool // of *heldScales
-	stored  *Decoded  // of those that are turned, in the order of their codes; nil for none
+	rooms   mmapio.Spare[room]
+	stored  *Decoded // of those that are turned, in the order of their codes; nil for none
 }
 
 // shown is where a tensor of the view comes from.
@@ -46,7 +45,7 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 	if err != nil || len(weights)+len(cache) == 0 {
 		return c, err
 	}
-	v := newDecoded(c)
+	v := &Decoded{Checkpoint: c}
 	hidden, decoded := make([]bool, len(c.Tensors())), make([]*weight, len(c.Tensors()))
 	left := len(c.Tensors())
 	for i := range weights {
@@ -87,13 +86,6 @@ func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
 		return nil, &format.Error{Path: c.Path(), Tensor: again, Kind: format.KindScheme, Detail: "two tensors have one name once the values are decoded: one is stored in a scheme, and the other as it is or in another"}
 	}
 	return v, nil
-}
-
-// newDecoded is a view without tensors.
-func newDecoded(c format.Checkpoint) *Decoded {
-	v := &Decoded{Checkpoint: c}
-	v.held.New = func() any { return new(heldScales) }
-	return v
 }
 
 // add lists a tensor, and reports whether it is the first of its name.
@@ -254,13 +246,11 @@ func (v *Decoded) decoded(i int, off, n int64) (mmapio.View, error) {
 
 // decode fills out with the values of elements from lo on, piece by piece, and in place if it can.
 func (v *Decoded) decode(i int, lo int64, out []byte) error {
-	room := v.rooms.get()
-	defer v.rooms.put(room)
-	held := v.held.Get().(*heldScales)
-	defer v.held.Put(held)
-	from := codeLender{v.Checkpoint, room[pieceElements:], held}
+	room := v.room()
+	defer v.giveBack(room)
+	from := codeLender{v.Checkpoint, room.floats[pieceElements:], &room.held}
 	if d, ok := v.from[i].decoder.(spanned); ok {
-		return d.decodeSpan(from, room[:pieceElements], out, lo)
+		return d.decodeSpan(from, room.floats[:pieceElements], out, lo)
 	}
 	d := v.from[i].decoder.(pieced)
 	q, quiet := d.(quieted)
@@ -268,7 +258,7 @@ func (v *Decoded) decode(i int, lo int64, out []byte) error {
 		n := min(len(out)/width, pieceElements)
 		piece, inPlace := vec.Floats(out[:n*width])
 		if !inPlace {
-			piece = room[:n]
+			piece = room.floats[:n]
 		}
 		if err := d.decode(from, piece, lo); err != nil {
 			return err
@@ -280,6 +270,23 @@ func (v *Decoded) decode(i int, lo int64, out []byte) error {
 	}
 	return nil
 }
+
+// room is memory for a piece, and as much again.
+type room struct {
+	floats [2 * pieceElements]float32
+	held   heldScales
+}
+
+// room finds or makes some.
+func (v *Decoded) room() *room {
+	if r := v.rooms.Get(); r != nil {
+		return r
+	}
+	return new(room)
+}
+
+// giveBack ends its use.
+func (v *Decoded) giveBack(r *room) { v.rooms.Put(r, int64(unsafe.Sizeof(*r))) }
 
 // decoder restores the values of one weight. It may be used from several goroutines at once.
 type decoder interface {

@@ -16,8 +16,8 @@ import (
 type Writer struct {
 	format.Writer
 	encoded map[int]*encodedTensor
-	free    sync.Pool // of *stripe
-	pieces  sync.Pool // of *[2 * pieceElements]float32: values, and those of a reference
+	free    mmapio.Spare[stripe]
+	pieces  mmapio.Spare[[2 * pieceElements]float32] // values, and those of a reference
 }
 
 // EncodedTarget says where a tensor's codes and companions go.
@@ -32,9 +32,8 @@ func NewWriter(w format.Writer, targets []EncodedTarget) *Writer {
 	q := &Writer{Writer: w, encoded: make(map[int]*encodedTensor, len(targets))}
 	for _, t := range targets {
 		g := t.coding.blockGrid
-		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: g, high: t.stripeRows(), stripes: make(map[int64]*collectedStripe), left: g.slices * g.rows * g.cols}
+		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: g, high: t.stripeRows(), stripes: make(map[int64]*collectedStripe), factors: make(map[int64]*matrixFactors), left: g.slices * g.rows * g.cols}
 	}
-	q.pieces.New = func() any { return new([2 * pieceElements]float32) }
 	return q
 }
 
@@ -51,13 +50,20 @@ func (q *Writer) Measure(i int, off int64, p []byte) error {
 		return err
 	}
 	m := t.measure()
-	room := q.pieces.Get().(*[2 * pieceElements]float32)
-	defer q.pieces.Put(room)
+	room := q.pieces.Get()
+	if room == nil {
+		room = new([2 * pieceElements]float32)
+	}
+	defer q.pieces.Put(room, int64(len(room))*width)
 	err := t.reference.lend(func(r *lentReference) error {
 		for lo := off / width; len(p) > 0; {
 			n := min(len(p)/width, pieceElements)
-			vec.DecodeF32(room[:n], p[:n*width])
-			if err := m.add(lo, room[:n], r, room[pieceElements:]); err != nil {
+			values, ok := vec.Floats(p[:n*width])
+			if !ok {
+				values = room[:n]
+				vec.DecodeF32(values, p[:n*width])
+			}
+			if err := m.add(lo, values, r, room[pieceElements:]); err != nil {
 				return err
 			}
 			lo, p = lo+int64(n), p[n*width:]
@@ -117,7 +123,7 @@ func (t *encodedTensor) take(q *Writer, begin, n, at int64, p []byte) error {
 		s.values = values
 		err := t.write(q, begin, s)
 		s.values = own
-		q.free.Put(s)
+		q.giveBack(s)
 		return err
 	}
 	s := t.collect(q, begin, n)
@@ -128,7 +134,7 @@ func (t *encodedTensor) take(q *Writer, begin, n, at int64, p []byte) error {
 	if !t.complete(begin, int64(len(values))) {
 		return nil
 	}
-	defer q.free.Put(s.stripe)
+	defer q.giveBack(s.stripe)
 	return t.write(q, begin, s.stripe)
 }
 
@@ -175,6 +181,7 @@ type encodedTensor struct {
 	measured *measured                  // nil until something was
 	stripes  map[int64]*collectedStripe // by their first elements
 	matrices map[int64]*turnedMatrix    // whose codes are collected, by their numbers
+	factors  map[int64]*matrixFactors   // that are collected, by the numbers of their matrices
 	left     int64                      // values that are not written
 }
 
@@ -250,13 +257,7 @@ func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 	}); err != nil {
 		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
 	}
-	var err error
-	if len(s.scales) > 0 {
-		err = q.Writer.WriteAt(t.Companions[0], s.scalesAt, s.scales)
-	}
-	if err == nil && len(s.zeros) > 0 {
-		err = q.Writer.WriteAt(t.Companions[1], s.zerosAt, s.zeros)
-	}
+	err := t.writeFactors(q.Writer, row/t.grid.rows, s)
 	if err == nil { // last: with all codes, all that belongs to them has come
 		err = q.Writer.WriteAt(t.Codes, s.codesAt, s.codes)
 	}
@@ -340,8 +341,8 @@ func (t *encodedTensor) settle(w format.Writer, r *lentReference) error {
 
 // borrow finds or makes memory for a stripe of n values in rows of so many.
 func (q *Writer) borrow(n, cols int64) *stripe {
-	s, ok := q.free.Get().(*stripe)
-	if !ok {
+	s := q.free.Get()
+	if s == nil {
 		s = new(stripe)
 	}
 	if int64(cap(s.values)) < n {
@@ -352,4 +353,9 @@ func (q *Writer) borrow(n, cols int64) *stripe {
 	}
 	s.values = s.values[:n]
 	return s
+}
+
+// giveBack ends the use of a stripe.
+func (q *Writer) giveBack(s *stripe) {
+	q.free.Put(s, int64(cap(s.values)+cap(s.old)+cap(s.turned))*width+int64(cap(s.codes)))
 }
