@@ -54,12 +54,9 @@ func (s *scaleGrid) some(from codeLender, slice, top, bottom int64) ([]float32, 
 
 // restoreE4M3 multiplies codes of a row, which begin at a column, with scales, each of so many columns.
 func restoreE4M3(dst []float32, codes []byte, at int64, scales []float32, block int64) {
-	for len(dst) > 0 {
-		k := at / block
-		n := min((k+1)*block-at, int64(len(dst)))
-		vec.DecodeScaledF8E4M3(dst[:n], codes, scales[k])
-		dst, codes, at = dst[n:], codes[n:], at+n
-	}
+	inGroups(int64(len(dst)), at, block, func(lo, n, k int64) {
+		vec.DecodeF8E4M3Groups(dst[lo:lo+n], codes[lo:], scales[k:], int(block))
+	})
 }
 
 // quiet implements [quieted].

@@ -120,12 +120,22 @@ func Add[T Float](dst, x []T) {
 
 // Div computes dst = x/d. The caller sees to it that d is not 0.
 func Div[T Float](dst, x []T, d T) {
+	if w, ok := reciprocal(d); ok {
+		Scale(dst, x, w)
+		return
+	}
 	x = x[:len(dst)]
 	n := divSIMD(dst, x, d)
 	dst, x = dst[n:], x[n:]
 	for i, v := range x {
 		dst[i] = v / d
 	}
+}
+
+// reciprocal is 1/d, if it is exact, so that a product with it is rounded as the quotient is: of powers of two.
+func reciprocal[T Float](d T) (T, bool) {
+	fraction, exponent := math.Frexp(float64(d)) // d = ±1/2 · 2^exponent
+	return 1 / d, math.Abs(fraction) == 0.5 && exponent >= -125 && exponent <= 127
 }
 
 // DivBy computes dst = num/den, and +0 where den is 0.

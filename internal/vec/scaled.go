@@ -1,24 +1,29 @@
 package vec
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// DecodeScaledF8E4M3 fills dst with len(dst) values of E4M3 (see [DecodeF8E4M3]), each times scale, rounded once. Every
+// DecodeF8E4M3Groups fills dst with len(dst) values of E4M3 (see [DecodeF8E4M3]), each times the scale of its group, rounded once. Every
 // NaN comes out as the one that encoders write.
-func DecodeScaledF8E4M3(dst []float32, src []byte, scale float32) {
+func DecodeF8E4M3Groups(dst []float32, src []byte, scales []float32, group int) {
 	src = src[:len(dst)]
 	n := 0
-	if abs(scale) < mostScaleE4M3 { // a NaN is not
-		n = decodeScaledF8E4M3SIMD(dst, src, scale)
+	if !slices.ContainsFunc(scales[:(len(dst)+group-1)/group], tooLargeE4M3) {
+		n = decodeF8E4M3GroupsSIMD(dst, src, scales, group)
 	}
-	dst, src = dst[n:], src[n:]
-	for i, code := range src {
-		product := fromE4M3[code] * scale
+	for ; n < len(dst); n++ {
+		product := fromE4M3[src[n]] * scales[n/group]
 		if product != product {
 			product = math.Float32frombits(nan32)
 		}
-		dst[i] = product
+		dst[n] = product
 	}
 }
+
+// tooLargeE4M3 reports scales that assembly does not take.
+func tooLargeE4M3(scale float32) bool { return !(abs(scale) < mostScaleE4M3) } // of a NaN, too
 
 // mostScaleE4M3 bounds the scales that assembly takes: times 2^8, which it multiplies them with, they are finite.
 const mostScaleE4M3 = 0x1p120

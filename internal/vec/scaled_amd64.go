@@ -2,22 +2,24 @@
 
 package vec
 
-func decodeScaledF8E4M3SIMD(dst []float32, src []byte, scale float32) int {
-	n := blocks(len(dst))
-	switch {
-	case n == 0:
-	case level == AVX512:
-		decodeScaledF8E4M3AVX512(&dst[0], &src[0], n, scale*0x1p8)
-	default:
-		decodeScaledF8E4M3AVX2(&dst[0], &src[0], n, scale*0x1p8)
+func decodeF8E4M3GroupsSIMD(dst []float32, src []byte, scales []float32, group int) int {
+	n := groupBlocks(len(dst), group, block)
+	if n == 0 {
+		return 0
+	}
+	scale := &scales[:groupsOf(n, group)][0]
+	if level == AVX512 {
+		decodeF8E4M3GroupsAVX512(&dst[0], &src[0], scale, n, group)
+	} else {
+		decodeF8E4M3GroupsAVX2(&dst[0], &src[0], scale, n, group)
 	}
 	return n
 }
 
-// n is a multiple of block and not 0; factor is the scale times 2^8.
+// n is a multiple of block and not 0, and so is group.
 
 //go:noescape
-func decodeScaledF8E4M3AVX2(dst *float32, src *byte, n int, factor float32)
+func decodeF8E4M3GroupsAVX2(dst *float32, src *byte, scales *float32, n, group int)
 
 //go:noescape
-func decodeScaledF8E4M3AVX512(dst *float32, src *byte, n int, factor float32)
+func decodeF8E4M3GroupsAVX512(dst *float32, src *byte, scales *float32, n, group int)

@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// DI is where to write, SI where to read, CX the codes left, a multiple of 32.
+// Registers are those of groups_amd64.s; each pass takes 32 codes.
 
 // E4M3 in binary16's places, s0eeeemm m0000000, makes a value 2^8 times too small, which binary16 and float32 hold
 // exactly. The factor puts that right, so that there is one product, and one rounding. The NaN, there s0111111 10000000,
@@ -10,9 +10,16 @@
 #define E4M3_EXPONENTS 0xbf80bf80
 #define E4M3_NAN 0x7f007f00 // shifted left by one, without sign
 #define F16_NAN 0x7e007e00
+#define FACTOR 0x43800000 // 2^8
 
 #define FILL_Y(bits, X, Y) MOVL $bits, AX; VMOVD AX, X; VPBROADCASTD X, Y
 #define FILL_Z(bits, Z) MOVL $bits, AX; VPBROADCASTD AX, Z
+
+#define NEXT_GROUP \
+	MOVQ    R10, DX; \
+	CMPQ    DX, CX;  \
+	CMOVQGT CX, DX;  \
+	SUBQ    DX, CX
 
 // F16_OF_E4M3 turns sign-extended words W into binary16; T is scratch.
 #define F16_OF_E4M3(W, T) \
@@ -22,15 +29,23 @@
 	VPCMPEQW  Y9, T, T;  \
 	VPBLENDVB T, Y10, W, W
 
-// func decodeScaledF8E4M3AVX2(dst *float32, src *byte, n int, factor float32)
-TEXT ·decodeScaledF8E4M3AVX2(SB), NOSPLIT, $0-28
-	MOVQ         dst+0(FP), DI
-	MOVQ         src+8(FP), SI
-	MOVQ         n+16(FP), CX
-	VBROADCASTSS factor+24(FP), Y11
+// func decodeF8E4M3GroupsAVX2(dst *float32, src *byte, scales *float32, n, group int)
+TEXT ·decodeF8E4M3GroupsAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ scales+16(FP), R8
+	MOVQ n+24(FP), CX
+	MOVQ group+32(FP), R10
+	FILL_Y(FACTOR, X12, Y12)
 	FILL_Y(E4M3_EXPONENTS, X8, Y8)
 	FILL_Y(E4M3_NAN, X9, Y9)
 	FILL_Y(F16_NAN, X10, Y10)
+
+group:
+	NEXT_GROUP
+	VBROADCASTSS (R8), Y11
+	ADDQ         $4, R8
+	VMULPS       Y12, Y11, Y11
 
 loop:
 	VPMOVSXBW    (SI), Y0
@@ -53,20 +68,30 @@ loop:
 	VMOVUPS      Y3, 96(DI)
 	ADDQ         $128, DI
 	ADDQ         $32, SI
-	SUBQ         $32, CX
+	SUBQ         $32, DX
 	JNZ          loop
+	TESTQ        CX, CX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func decodeScaledF8E4M3AVX512(dst *float32, src *byte, n int, factor float32)
-TEXT ·decodeScaledF8E4M3AVX512(SB), NOSPLIT, $0-28
-	MOVQ         dst+0(FP), DI
-	MOVQ         src+8(FP), SI
-	MOVQ         n+16(FP), CX
-	VBROADCASTSS factor+24(FP), Z11
+// func decodeF8E4M3GroupsAVX512(dst *float32, src *byte, scales *float32, n, group int)
+TEXT ·decodeF8E4M3GroupsAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ scales+16(FP), R8
+	MOVQ n+24(FP), CX
+	MOVQ group+32(FP), R10
+	FILL_Z(FACTOR, Z12)
 	FILL_Z(E4M3_EXPONENTS, Z8)
 	FILL_Z(E4M3_NAN, Z9)
 	FILL_Z(F16_NAN, Z10)
+
+group:
+	NEXT_GROUP
+	VBROADCASTSS (R8), Z11
+	ADDQ         $4, R8
+	VMULPS       Z12, Z11, Z11
 
 loop:
 	VPMOVSXBW     (SI), Z0
@@ -84,7 +109,9 @@ loop:
 	VMOVUPS       Z3, 64(DI)
 	ADDQ          $128, DI
 	ADDQ          $32, SI
-	SUBQ          $32, CX
+	SUBQ          $32, DX
 	JNZ           loop
+	TESTQ         CX, CX
+	JNZ           group
 	VZEROUPPER
 	RET

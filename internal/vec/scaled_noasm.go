@@ -2,4 +2,4 @@
 
 package vec
 
-func decodeScaledF8E4M3SIMD([]float32, []byte, float32) int { return 0 }
+func decodeF8E4M3GroupsSIMD([]float32, []byte, []float32, int) int { return 0 }

@@ -18,7 +18,7 @@ func scalesE4M3() []float32 {
 
 // Every code by every scale is the product in float64, rounded once, and NaN is the one that encoders write; from every
 // alignment, and nothing is written behind the last.
-func TestDecodeScaledF8E4M3(t *testing.T) {
+func TestDecodeF8E4M3Groups(t *testing.T) {
 	levelsFrom(Portable, t, func(t *testing.T) {
 		codes := make([]byte, 256+8)
 		for i := range codes {
@@ -29,7 +29,7 @@ func TestDecodeScaledF8E4M3(t *testing.T) {
 				for offset := range 8 {
 					src, dst := codes[offset:], make([]float32, n+1)
 					dst[n] = 42
-					DecodeScaledF8E4M3(dst[:n], src, scale)
+					DecodeF8E4M3Groups(dst[:n], src, []float32{scale}, 256)
 					for i, got := range dst[:n] {
 						want := float32(formats[2].value(uint32(src[i])) * float64(scale)) // 28 bits: exact before
 						if want != want {
@@ -65,10 +65,31 @@ func TestFloats(t *testing.T) {
 	}
 }
 
-func BenchmarkDecodeScaledF8E4M3(b *testing.B) {
-	dst, src := make([]float32, 128), make([]byte, 128)
-	b.SetBytes(128)
+// Groups of any size, of which each has its own scale: whoever reads behind the last scale or code dies.
+func TestDecodeF8E4M3ManyGroups(t *testing.T) {
+	const most = 4096
+	r := rand.New(rand.NewPCG(23, 24))
+	scaleRoom, srcRoom, dstRoom := guardedFloats(most), guarded(most), guardedFloats(most)
+	for i := range srcRoom {
+		srcRoom[i] = byte(r.Uint32())
+	}
+	grouped(t, most, func(t *testing.T, n, group int) {
+		scales := numbersOfGroups(r, scaleRoom, n, group, anyScale(r))
+		src, dst := srcRoom[most-n:], dstRoom[most-n:]
+		DecodeF8E4M3Groups(dst, src, scales, group)
+		for i, got := range dst {
+			if want := stepwise(fromE4M3[src[i]], 0, scales[i/group]); !sameBits(got, want) {
+				t.Fatalf("%d in groups of %d: element %d is %x, want %g x %g = %x", n, group, i, got, fromE4M3[src[i]], scales[i/group], want)
+			}
+		}
+	})
+}
+
+func BenchmarkDecodeF8E4M3Groups(b *testing.B) {
+	dst, src, scales := make([]float32, 4096), make([]byte, 4096), make([]float32, 32)
+	Fill(scales, 0.5)
+	b.SetBytes(4096)
 	for b.Loop() {
-		DecodeScaledF8E4M3(dst, src, 0.5)
+		DecodeF8E4M3Groups(dst, src, scales, 128)
 	}
 }
