@@ -16,15 +16,23 @@ func direct[T Float](d DType, dst []T) ([]float32, bool) {
 	return singles, ok && d == BF16
 }
 
+// Values are elements where they lie, if memory has them as they are computed with.
+func Values[T Float](d DType, data []byte) ([]T, bool) {
+	if d != F32 {
+		return nil, false
+	}
+	if singles, ok := vec.Floats(data); ok {
+		values, ok := any(singles).([]T)
+		return values, ok
+	}
+	return nil, false
+}
+
 // valuesOf are elements in T: where they lie, if memory has them so, and else decoded into buffer, which has as many
 // elements.
 func valuesOf[T Float](d DType, buffer []T, src []byte) []T {
-	if d == F32 {
-		if values, ok := vec.Floats(src[:min(len(src), 4*len(buffer))]); ok {
-			if values, ok := any(values).([]T); ok {
-				return values
-			}
-		}
+	if values, ok := Values[T](d, src[:min(len(src), 4*len(buffer))]); ok {
+		return values
 	}
 	Decode(d, buffer, src)
 	return buffer
@@ -127,6 +135,9 @@ func EncodeFinite[T Float](d DType, dst []byte, src []T) (finite bool) {
 	if src, ok := direct(d, src); ok {
 		return vec.EncodeBF16Finite(dst, src)
 	}
-	Encode(d, dst, src)
-	return vec.FirstNonFinite(src[:len(dst)*8/d.Bits()], Overflow[T](d)) < 0
+	src = src[:len(dst)*8/d.Bits()]
+	if values, ok := Values[T](d, dst); !ok || len(src) == 0 || &values[0] != &src[0] { // else they lie there already
+		Encode(d, dst, src)
+	}
+	return vec.FirstNonFinite(src, Overflow[T](d)) < 0
 }

@@ -72,8 +72,7 @@ type Finisher struct {
 // Encode rounds a tile into the span's output after the check for values that are
 // not finite. It returns how many of those it let pass or replaced.
 func Encode[T vec.Float](f Finisher, sp *Span, t Tile, out []T) (nonfinite int64, err error) {
-	size := sp.OutDType.Bits() / 8
-	dst := sp.Out[t.At*size : (t.At+len(out))*size]
+	dst := sp.out(t)
 	if format.EncodeFinite(sp.OutDType, dst, out) {
 		return 0, nil
 	}

@@ -135,6 +135,9 @@ type Span struct {
 	Again bool
 }
 
+// out is the output of a tile.
+func (sp *Span) out(t Tile) []byte { return Operand{sp.OutDType, sp.Out}.Of(t) }
+
 // Operand is the bytes of one source for a span.
 type Operand struct {
 	DType format.DType

@@ -17,6 +17,16 @@ type Operands[T vec.Float] struct {
 // Buffer lends a tile of memory, with whatever it held before.
 func (in Operands[T]) Buffer() []T { return Take[T](in.Scratch, in.Len()) }
 
+// Result is memory for what the tile becomes: the output's own, where elements are computed in the type that they are stored in.
+func (in Operands[T]) Result() []T {
+	if in.Span.Out != nil {
+		if x, ok := format.Values[T](in.Span.OutDType, in.Span.out(in.Tile)); ok {
+			return x
+		}
+	}
+	return in.Buffer()
+}
+
 // Base decodes θ₀.
 func (in Operands[T]) Base() []T { return DecodeBase[T](in.Scratch, in.Span, in.Tile) }
 

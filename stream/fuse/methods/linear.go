@@ -34,7 +34,7 @@ func linear[T vec.Float](f *fused[linearParams, weighted]) []fuse.Stage {
 	}
 	rounded := rounded[T](w)
 	return []fuse.Stage{fuse.Produce(f.Fusion, func(in fuse.Operands[T]) []T {
-		acc := in.Buffer()
+		acc := in.Result()
 		in.Combine(acc, rounded, 0)
 		divide(acc, T(divisor))
 		return acc

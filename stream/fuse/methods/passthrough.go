@@ -29,7 +29,7 @@ type scaled struct {
 func passthrough[T vec.Float](f *fused[none, scaled]) []fuse.Stage {
 	scale := T(f.each[0].Scale)
 	return []fuse.Stage{fuse.Produce(f.Fusion, func(in fuse.Operands[T]) []T {
-		x := in.Buffer()
+		x := in.Result()
 		d, data := in.Encoded(0)
 		format.Scale(d, x, data, scale)
 		return x

@@ -32,7 +32,7 @@ func taskArithmetic[T vec.Float](f *fused[arithmeticParams, weighted]) []fuse.St
 	}
 	lambda := T(f.all.Lambda)
 	return []fuse.Stage{fuse.Produce(f.Fusion, func(in fuse.Operands[T]) []T {
-		base, acc, buffer := in.Base(), in.Buffer(), in.Buffer()
+		base, acc, buffer := in.Base(), in.Result(), in.Buffer()
 		vec.Fill(acc, 0)
 		for k := range w {
 			d, data := in.Encoded(k)

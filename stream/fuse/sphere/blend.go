@@ -124,7 +124,7 @@ func (b *Blend[T]) tile(in fuse.Operands[T]) []T {
 	case b.Lines.Length < fuse.LongLine: // a sweep over the tile is less work than many over its lines
 		x.decode()
 	}
-	out, n := in.Buffer(), b.Count()
+	out, n := in.Result(), b.Count()
 	g, c := newGram(n), make([]float64, n)
 	weights := make([]T, 0, n)
 	for p := range b.Of(in.Tile) {

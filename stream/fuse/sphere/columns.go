@@ -150,7 +150,7 @@ func (x *columns[T]) settle() error {
 
 func (x *columns[T]) tile(in fuse.Operands[T]) []T {
 	v, origin := x.vectors(in)
-	out := in.Buffer()
+	out := in.Result()
 	for column, p := range x.segments(in.Tile) {
 		vec.Mul(out[p.Lo:p.Hi], x.weights[0][column:], v[0][p.Lo:])
 		vec.MulAxpy(out[p.Lo:p.Hi], 1, x.weights[1][column:], v[1][p.Lo:])
