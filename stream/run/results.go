@@ -1,6 +1,9 @@
 package run
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // resultCache holds results of rehearsals until they are given to the sinks. It shares its memory with the view cache.
 type resultCache struct {
@@ -8,7 +11,7 @@ type resultCache struct {
 
 	mu      sync.Mutex
 	tensors map[int]map[elements]*results
-	spare   sync.Pool // of *results
+	idle    []*results // whose memory stays taken, since the next tensor wants as much: new memory costs more than to fill it
 }
 
 // results are those of one item.
@@ -17,30 +20,54 @@ type results struct {
 	read int64    // bytes of operands that they were made of
 }
 
-// bytes is what results take.
+// bytes is the memory that results take.
 func (r *results) bytes() (n int64) {
 	for _, p := range r.outs {
-		n += int64(len(p))
+		n += int64(cap(p))
 	}
 	return n
 }
 
 // room finds memory for n bytes of each of so many sinks; nil if there is none.
 func (c *resultCache) room(sinks int, n int64) *results {
+	if r := c.reuse(n); r != nil {
+		return r
+	}
 	if !c.views.reserve(int64(sinks) * n) {
 		return nil
 	}
-	r, ok := c.spare.Get().(*results)
-	if !ok {
-		r = &results{outs: make([][]byte, sinks)}
-	}
+	r := &results{outs: make([][]byte, sinks)}
 	for v := range r.outs {
-		if int64(cap(r.outs[v])) < n {
-			r.outs[v] = make([]byte, n)
-		}
+		r.outs[v] = make([]byte, n)
+	}
+	return r
+}
+
+// reuse finds idle memory of n bytes for each sink.
+func (c *resultCache) reuse(n int64) *results {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.idle, func(r *results) bool { return int64(cap(r.outs[0])) >= n })
+	if i < 0 {
+		return nil
+	}
+	r := c.idle[i]
+	c.idle = slices.Delete(c.idle, i, i+1)
+	for v := range r.outs {
 		r.outs[v] = r.outs[v][:n]
 	}
 	return r
+}
+
+// yield lets go of idle memory, and says how much that was.
+func (c *resultCache) yield() (n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.idle {
+		n += r.bytes()
+	}
+	c.idle = nil
+	return n
 }
 
 // put keeps the results of an item.
@@ -67,8 +94,9 @@ func (c *resultCache) take(tensor int, at elements) *results {
 
 // giveBack ends the use of results.
 func (c *resultCache) giveBack(r *results) {
-	c.views.reserve(-r.bytes())
-	c.spare.Put(r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, r)
 }
 
 // clear forgets a tensor that is done.

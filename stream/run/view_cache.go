@@ -9,7 +9,8 @@ import (
 // viewCache holds what was lent for early stages of a tensor, so that a later stage finds it in
 // memory and the system maps it, or a reader decodes it, once. It takes as much as its memory allows.
 type viewCache struct {
-	overhead int64 // bytes that the views of an item take beyond what they show
+	overhead int64        // bytes that the views of an item take beyond what they show
+	idle     func() int64 // lets go of memory that was taken for something else and is not used, and says how much; nil for none
 
 	mu      sync.Mutex
 	free    int64
@@ -23,6 +24,14 @@ type elements struct{ lo, hi int64 }
 func (s *viewCache) reserve(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.fits(n)
+}
+
+// fits takes so many bytes, if there are as many.
+func (s *viewCache) fits(n int64) bool {
+	if n > s.free && s.idle != nil {
+		s.free += s.idle()
+	}
 	if n > s.free {
 		return false
 	}
@@ -35,10 +44,9 @@ func (s *viewCache) put(tensor int, at elements, views []mmapio.View) bool {
 	size := s.overhead + bytesOf(views)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if size > s.free {
+	if !s.fits(size) {
 		return false
 	}
-	s.free -= size
 	if s.tensors == nil {
 		s.tensors = make(map[int]map[elements][]mmapio.View)
 	}

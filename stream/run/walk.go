@@ -47,7 +47,7 @@ func (w *walk) run(ctx context.Context) error {
 	s := newScheduler(w, w.config.Tensors.Len(), w.config.Budget.Jobs, 2*w.config.Budget.Workers, w.writes())
 	w.ahead.walk = w
 	w.views.free, w.views.overhead = w.config.Budget.Views, w.config.Budget.ViewCost
-	w.results.views = &w.views
+	w.results.views, w.views.idle = &w.views, w.results.yield
 	defer w.views.close()
 	abort := func(cause error) {
 		s.wake()
