@@ -244,3 +244,30 @@ func TestSqrtRoundsOnce(t *testing.T) {
 		}
 	}
 }
+
+// A quotient by a power of two is a product with another, where both have all of their bits: the results are those of a division, from the
+// smallest divisor to the largest and for everything that is divided.
+func TestDivByPowers(t *testing.T) {
+	levelsFrom(Portable, t, func(t *testing.T) {
+		testDivByPowers[float32](t)
+		testDivByPowers[float64](t)
+	})
+}
+
+func testDivByPowers[T Float](t *testing.T) {
+	x := mixture[T](100, 31)
+	got := make([]T, len(x))
+	for exponent := -149; exponent <= 127; exponent++ {
+		for _, d := range []T{T(math.Ldexp(1, exponent)), T(-math.Ldexp(1, exponent)), T(math.Ldexp(3, exponent-1))} {
+			if d == 0 || math.IsInf(float64(d), 0) {
+				continue
+			}
+			Div(got, x, d)
+			for i, v := range x {
+				if want := v / d; !same(got[i], want) {
+					t.Fatalf("%g / %g is %g, want %g", v, d, got[i], want)
+				}
+			}
+		}
+	}
+}

@@ -43,3 +43,37 @@ func TestViewCacheKeepsWhatItHasRoomFor(t *testing.T) {
 		t.Errorf("%d bytes are free and %d views were released at the end", s.free, l.back)
 	}
 }
+
+// Memory of results stays with them when they are given back, for the next; views that want it get it.
+func TestResultsKeepTheirMemory(t *testing.T) {
+	s := viewCache{free: 1000}
+	c := resultCache{views: &s}
+	s.idle = c.yield
+	first, second := c.room(2, 200), c.room(2, 250)
+	if first == nil || second == nil || s.free != 100 || c.room(2, 60) != nil {
+		t.Fatalf("results of 400 and 500 bytes leave %d of 1000", s.free)
+	}
+	c.put(1, elements{0, 5}, first)
+	if r := c.take(1, elements{0, 5}); r != first {
+		t.Fatal("other results came back")
+	}
+	c.giveBack(first)
+	if r := c.room(2, 190); r != first || len(r.outs[1]) != 190 || s.free != 100 {
+		t.Errorf("memory of results was not used again; %d bytes are free", s.free)
+	}
+	c.giveBack(first)
+	if r := c.room(2, 240); r == nil || r == first || s.free != 20 {
+		t.Errorf("memory for less was used, or stood in the way of more; %d bytes are free", s.free)
+	} else {
+		c.giveBack(r)
+	}
+	var l lender
+	if !s.put(1, elements{0, 5}, l.lend(120)) || s.free != 260 {
+		t.Errorf("views of 240 bytes beside results that nobody uses leave %d", s.free)
+	}
+	c.put(2, elements{0, 5}, second)
+	c.clear(2)
+	if !s.reserve(700) || s.free != 60 {
+		t.Errorf("%d bytes are free behind a tensor that is done", s.free)
+	}
+}
