@@ -26,6 +26,45 @@ func (d *blockDecoder) decodeFused(from codeLender, dst []float32, lo int64) err
 	})
 }
 
+// sameBlocks implements [comparable].
+func (d *blockDecoder) sameBlocks(from codeLender, same []bool, values []float32, lo int64) (known bool, err error) {
+	if d.dtype != format.F8E4M3 {
+		return false, nil
+	}
+	s := &d.scales
+	blocks := perBlock{s.blockGrid, s.block, d.blockGrid}
+	return true, blocks.runs(values, lo, int64(len(from.scratch)), func(run blockRun) error {
+		scales, err := s.some(from, run.slice, run.top, run.bottom)
+		if err != nil {
+			return err
+		}
+		return from.with(d.codes, run.lo, int64(len(run.dst)), func(codes []byte) error {
+			blocks.rows(run, func(row []float32, at, _, k int64) {
+				first, of := (at-lo)/d.cols*s.cols, scales[k*s.cols:][:s.cols]
+				for block := range s.cols {
+					left, right := block*s.block.cols, min((block+1)*s.block.cols, d.cols)
+					same[first+block] = sameE4M3(row[left:right], codes[at-run.lo+left:], of[block])
+				}
+			})
+			return nil
+		})
+	})
+}
+
+// sameE4M3 reports whether values are those of so many codes and a scale; see [sameValues].
+func sameE4M3(values []float32, codes []byte, scale float32) bool {
+	var old [mostCompared]float32
+	for len(values) > 0 {
+		n := min(len(values), len(old))
+		vec.DecodeF8E4M3Groups(old[:n], codes[:n], []float32{scale}, len(old))
+		if !sameValues(values[:n], old[:n]) {
+			return false
+		}
+		values, codes = values[n:], codes[n:]
+	}
+	return true
+}
+
 // heldScales are scales that were loaded together with those that were asked for: the next piece most often has its own
 // among them.
 type heldScales struct {
