@@ -78,7 +78,7 @@ func (w *writer) container() (format.Writer, error) {
 // encoding stores as codes what is to be.
 func (w *writer) encoding() format.Writer {
 	if !w.out.Container.Grows() {
-		return quant.NewWriter(w.Writer, w.out.Encoded)
+		return quant.NewWriter(quant.NewJoining(w.Writer, w.out.Encoded), w.out.Encoded)
 	}
 	scratch := func() (quant.Scratch, error) { return w.staging.Scratch() }
 	return quant.NewWriter(quant.NewWaiting(w.Writer, w.out.Encoded, scratch), w.out.Encoded)

@@ -157,7 +157,7 @@ func (e *Encoding) Measures() bool { return e.measures() }
 
 // StripeBytes is the memory that a stripe takes: its values and what they become; and what was measured before it.
 func (e *Encoding) StripeBytes() int64 {
-	n := min(e.stripeRows(), e.rows)*e.cols*(width+2) + e.collectedBytes()
+	n := min(e.stripeRows(), e.rows) * e.cols * (width + 2)
 	if e.turned != nil {
 		n += min(e.stripeRows(), e.rows)*e.cols*width + e.cols*(e.turned.stride+e.turned.groups)
 	}

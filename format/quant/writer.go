@@ -32,7 +32,7 @@ func NewWriter(w format.Writer, targets []EncodedTarget) *Writer {
 	q := &Writer{Writer: w, encoded: make(map[int]*encodedTensor, len(targets))}
 	for _, t := range targets {
 		g := t.coding.blockGrid
-		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: g, high: t.stripeRows(), stripes: make(map[int64]*collectedStripe), factors: make(map[int64]*matrixFactors), left: g.slices * g.rows * g.cols}
+		q.encoded[t.Codes] = &encodedTensor{EncodedTarget: t, grid: g, high: t.stripeRows(), stripes: make(map[int64]*collectedStripe), left: g.slices * g.rows * g.cols}
 	}
 	return q
 }
@@ -181,7 +181,6 @@ type encodedTensor struct {
 	measured *measured                  // nil until something was
 	stripes  map[int64]*collectedStripe // by their first elements
 	matrices map[int64]*turnedMatrix    // whose codes are collected, by their numbers
-	factors  map[int64]*matrixFactors   // that are collected, by the numbers of their matrices
 	left     int64                      // values that are not written
 }
 
@@ -257,7 +256,13 @@ func (t *encodedTensor) write(q *Writer, begin int64, s *stripe) error {
 	}); err != nil {
 		return fmt.Errorf("encode %q: %w", t.Encoding.Codes.Name, err)
 	}
-	err := t.writeFactors(q.Writer, row/t.grid.rows, s)
+	var err error
+	if len(s.scales) > 0 {
+		err = q.Writer.WriteAt(t.Companions[0], s.scalesAt, s.scales)
+	}
+	if err == nil && len(s.zeros) > 0 {
+		err = q.Writer.WriteAt(t.Companions[1], s.zerosAt, s.zeros)
+	}
 	if err == nil { // last: with all codes, all that belongs to them has come
 		err = q.Writer.WriteAt(t.Codes, s.codesAt, s.codes)
 	}

@@ -31,12 +31,15 @@ type Output struct {
 // EncodingBytes bounds what so many workers hold while they encode: stripes of values and, where bytes are written in order, what waits
 // for the codes before it.
 func (o *Output) EncodingBytes(workers int) int64 {
+	if len(o.Encoded) == 0 {
+		return 0
+	}
 	var stripe, waiting int64
 	for _, t := range o.Encoded {
 		stripe, waiting = max(stripe, t.StripeBytes()), max(waiting, t.WaitingBytes())
 	}
 	if !o.Container.Grows() {
-		return int64(workers+1) * stripe
+		return int64(workers+1) * (stripe + quant.JoiningBytes)
 	}
 	return int64(workers) * (2*stripe + waiting) // one that waits for its turn, and one that its neighbour has begun
 }
