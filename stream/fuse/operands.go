@@ -47,15 +47,31 @@ func (in Operands[T]) EncodedPart(k, lo, hi int) (format.DType, []byte) {
 func (in Operands[T]) Combine(out, w []T, lo int) {
 	height := in.Scratch.Mark()
 	buffer := in.Buffer()[:len(out)]
-	for k, x := range w {
+	for k := in.combineTwo(out, w, lo); k < len(w); k++ {
 		d, data := in.EncodedPart(k, lo, lo+len(out))
 		if k == 0 {
-			format.Scale(d, out, data, x)
+			format.Scale(d, out, data, w[k])
 		} else {
-			format.Axpy(d, out, x, data, buffer)
+			format.Axpy(d, out, w[k], data, buffer)
 		}
 	}
 	in.Scratch.Release(height)
+}
+
+// combineTwo begins with θ₀ + w₁θ₁ in one pass, where both lie in memory as they are computed with, as decoded ones do. It returns how many models are done.
+func (in Operands[T]) combineTwo(out, w []T, lo int) int {
+	if len(w) < 2 || w[0] != 1 {
+		return 0
+	}
+	d, data := in.EncodedPart(0, lo, lo+len(out))
+	first, ok := format.Values[T](d, data)
+	d, data = in.EncodedPart(1, lo, lo+len(out))
+	second, both := format.Values[T](d, data)
+	if !ok || !both {
+		return 0
+	}
+	vec.Apply(out, first, w[1], second)
+	return 2
 }
 
 // Theta decodes θ of the k-th model.
