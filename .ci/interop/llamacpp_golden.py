@@ -4,7 +4,8 @@
 
 LLAMA_CPP is a checkout of llama.cpp, or the folder vendor/llama.cpp of the source of llama-cpp-python 0.3.36. NAME.gguf is what its
 convert_hf_to_gguf.py writes; NAME.want.json has the configuration that transformers saved, type, shape and a digest of each tensor,
-and texts and the tokens that the tokenizer makes of them. NAME.model is a vocabulary of SentencePiece. Versions are in requirements-gguf.txt.
+and texts and the tokens that the tokenizer makes of them. NAME.model is a vocabulary of SentencePiece. NAME.lora.safetensors is an adapter
+of PEFT's, NAME.lora.gguf what convert_lora_to_gguf.py makes of it. Versions are in requirements-gguf.txt.
 """
 
 import hashlib
@@ -121,6 +122,35 @@ def convert(llama_cpp, name, folder, out, kind="bf16"):
     subprocess.run([sys.executable, "-c", RUN, str(llama_cpp), "" if pre in ("spm", "gemma") else pre, str(folder), "--outfile", str(out), "--outtype", kind], check=True, capture_output=True)
 
 
+RUN_LORA = """
+import runpy, sys
+root, *args = sys.argv[1:]
+sys.path[:0] = [root, root + "/gguf-py"]
+sys.argv = ["convert_lora_to_gguf.py", *args]
+runpy.run_path(root + "/convert_lora_to_gguf.py", run_name="__main__")
+"""
+
+
+def adapter(llama_cpp, folder, out):
+    """An adapter of PEFT's for every matrix of a model's layers, and what llama.cpp makes of it."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    torch.manual_seed(2)
+    tensors = {}
+    for key, w in load_file(f"{folder}/model.safetensors").items():
+        if ".layers." in key and w.dim() == 2 and not key.endswith("moe.gate.weight"):
+            module = "base_model.model." + key.removesuffix(".weight")
+            tensors[module + ".lora_A.weight"] = torch.randn(2, w.shape[1]).to(torch.bfloat16).float()
+            tensors[module + ".lora_B.weight"] = torch.randn(w.shape[0], 2).to(torch.bfloat16).float()
+    peft = folder / "adapter"
+    peft.mkdir()
+    save_file(tensors, peft / "adapter_model.safetensors")
+    (peft / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 6}))
+    subprocess.run([sys.executable, "-c", RUN_LORA, str(llama_cpp), "--base", str(folder), "--outfile", f"{out}.lora.gguf", "--outtype", "f32", str(peft)], check=True, capture_output=True)
+    save_file({k: v.to(torch.bfloat16) for k, v in tensors.items()}, f"{out}.lora.safetensors")
+
+
 def described(folder):
     """What a directory says of its model, and type, shape and digest of its tensors."""
     from safetensors import safe_open
@@ -146,6 +176,8 @@ def main():
             with open(out / f"{name}.want.json", "w") as f:
                 json.dump(described(model) | {"texts": texts}, f, separators=(",", ":"))
                 f.write("\n")
+            if name in ("llama", "mixtral"):
+                adapter(llama_cpp, model, out / name)
             if name in ("llama", "gemma"):
                 shutil.copy(model / "tokenizer.model", out / f"{name}.model")
 

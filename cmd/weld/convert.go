@@ -14,14 +14,18 @@ import (
 
 const convertHelp = `IN is %s;
 with adapters behind a +, they become part of it. OUT is
-a directory, *.safetensors, *.safetensors.zst, or *.weld (a pack). What is not asked
-for stays as it is: tensors whose type does not change are copied byte for byte, and a
-directory keeps its other files. Nothing appears under OUT before it is complete.
+a directory, *.safetensors, *.safetensors.zst, *.weld (a pack), or *.gguf. What is not
+asked for stays as it is: tensors whose type does not change are copied byte for byte, and
+a directory keeps its other files. Nothing appears under OUT before it is complete.
+
+A model in GGUF gets the form of the Hub where OUT is a directory or a pack, and one of the
+Hub that of llama.cpp where OUT is *.gguf: names, order of rows, configuration, tokenizer.
 
 EXPR is an expression of Go's package regexp (RE2), which a part of a name has to match.
---only and --drop go by the names in IN; --rename then gives other ones, with groups as
-\1 and the flags g (every match) and i (either case), one after the other. The names of
-values that are stored in a scheme are those of the weights: scales follow their codes.
+--only and --drop go by the names in IN, or those that it gets as GGUF or as a directory;
+--rename then gives other ones, with groups as \1 and the flags g (every match) and i
+(either case), one after the other. The names of values that are stored in a scheme are
+those of the weights: scales follow their codes.
 
 Examples:
 
@@ -30,6 +34,8 @@ Examples:
    weld convert ./model-fp8 ./plain --quantize none --dtype bfloat16
    weld convert ./model ./model-fp8 --quantize fp8_block
    weld convert model-f16.gguf model-q8_0.gguf --quantize q8_0
+   weld convert model-Q4_K_M.gguf ./model
+   weld convert ./model model-q8_0.gguf --quantize q8_0
    weld convert ./base+./adapter ./merged
    weld convert trained.safetensors ./model --rename 's/^module\.//' --drop '\.num_batches_tracked$'
    weld convert ./vision-model tower.safetensors --only '^vision_tower\.' --rename 's/^vision_tower\.//'

@@ -29,9 +29,13 @@ const MaxConfig = 16 << 20
 // llamas are models whose tensors and formulas are Llama's, under another model_type.
 var llamas = map[string]string{"mistral": "llama"}
 
-// ToGGUF shows a checkpoint of the Hub as llama.cpp has its model; beside is where its configuration and its tokenizer are. What GGUF has no word for
+// ToGGUF shows a checkpoint of the Hub as llama.cpp has its model. Its configuration and its tokenizer are beside it, or beside its file. What GGUF has no word for
 // is refused. Closing its checkpoint closes values.
-func ToGGUF(values format.Checkpoint, beside format.Folder) (*GGUF, error) {
+func ToGGUF(values format.Checkpoint) (*GGUF, error) {
+	return fromFolder(values, besideOf(values))
+}
+
+func fromFolder(values format.Checkpoint, beside format.Folder) (*GGUF, error) {
 	g := &GGUF{path: values.Path(), beside: beside, mapping: &mapping{Checkpoint: values}}
 	if err := g.readConfig(); err != nil {
 		return nil, err
@@ -60,6 +64,15 @@ func ToGGUF(values format.Checkpoint, beside format.Folder) (*GGUF, error) {
 	var err error
 	g.Checkpoint, err = show(values, g.mapping.parts)
 	return g, err
+}
+
+// besideOf is where the configuration of a checkpoint is: of a single file, in its directory.
+func besideOf(c format.Checkpoint) format.Folder {
+	beside := format.Beside(c)
+	if files := c.Files(); !beside.Exists() && len(files) > 0 {
+		beside = format.Directory(filepath.Dir(files[0].Path))
+	}
+	return beside
 }
 
 // StaysFloat32 reports whether llama.cpp computes with a tensor in float32 alone.

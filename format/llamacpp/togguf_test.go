@@ -82,7 +82,7 @@ func TestThereAndBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g, err := ToGGUF(h.Checkpoint, directory(t, h, nil))
+			g, err := fromFolder(h.Checkpoint, directory(t, h, nil))
 			if err != nil || len(g.Notes) > 0 {
 				t.Fatal(err, g)
 			}
@@ -149,7 +149,7 @@ func TestSentencePieces(t *testing.T) {
 		if err := os.Remove(beside.Join(tokenizerName)); err != nil {
 			t.Fatal(err)
 		}
-		g, err := ToGGUF(h.Checkpoint, beside)
+		g, err := fromFolder(h.Checkpoint, beside)
 		if err != nil || len(g.Notes) > 0 {
 			t.Fatal(err, g)
 		}
@@ -222,13 +222,13 @@ func TestConfigurationsRefused(t *testing.T) {
 		{"gemma3", map[string]any{"sliding_window": gone{}}, format.KindMetadata, "sliding_window is not there"},
 	} {
 		h := inHub(t, c.name)
-		_, err := ToGGUF(h.Checkpoint, directory(t, h, c.changed))
+		_, err := fromFolder(h.Checkpoint, directory(t, h, c.changed))
 		if err == nil || format.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s with %v: %s: %v\nwant %s: %s", c.name, c.changed, format.KindOf(err), err, c.kind, c.says)
 		}
 	}
 	h := inHub(t, "llama")
-	if _, err := ToGGUF(h.Checkpoint, format.Directory(t.TempDir())); format.KindOf(err) != format.KindMissing {
+	if _, err := fromFolder(h.Checkpoint, format.Directory(t.TempDir())); format.KindOf(err) != format.KindMissing {
 		t.Errorf("without a configuration: %v", err)
 	}
 	for _, text := range []string{"", "[1]", "null", "{"} {
@@ -236,7 +236,7 @@ func TestConfigurationsRefused(t *testing.T) {
 		if err := os.WriteFile(beside.Join(configName), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ToGGUF(h.Checkpoint, beside); format.KindOf(err) != format.KindJSON {
+		if _, err := fromFolder(h.Checkpoint, beside); format.KindOf(err) != format.KindJSON {
 			t.Errorf("a configuration %q: %v", text, err)
 		}
 	}
@@ -267,7 +267,7 @@ func TestTokenizersThatAreNotSaid(t *testing.T) {
 		if err := os.WriteFile(beside.Join(tokenizerName), bytes.Replace(raw, []byte(change[0]), []byte(change[1]), 1), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		g, err := ToGGUF(h.Checkpoint, beside)
+		g, err := fromFolder(h.Checkpoint, beside)
 		switch {
 		case err != nil:
 			t.Errorf("%s: %v", change[1], err)
@@ -279,7 +279,7 @@ func TestTokenizersThatAreNotSaid(t *testing.T) {
 	if err := os.Remove(beside.Join(tokenizerName)); err != nil {
 		t.Fatal(err)
 	}
-	g, err := ToGGUF(h.Checkpoint, beside)
+	g, err := fromFolder(h.Checkpoint, beside)
 	if err != nil || len(g.Notes) != 1 || !strings.Contains(g.Notes[0], "there is neither tokenizer.json nor tokenizer.model beside it") {
 		t.Error(err, g)
 	}

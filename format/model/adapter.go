@@ -10,9 +10,12 @@ import (
 	"strings"
 
 	"weld/format"
+	"weld/format/gguf"
 	"weld/format/hub"
+	"weld/format/llamacpp"
 	"weld/format/lora"
 	"weld/format/open"
+	"weld/format/quant"
 	"weld/mmapio"
 )
 
@@ -28,8 +31,8 @@ const (
 // diffusersFile is the file of diffusers' adapters.
 const diffusersFile = "pytorch_lora_weights.safetensors"
 
-// openAdapter opens an adapter's tensors and reads its configuration; nil is none, for an adapter whose names say everything.
-func openAdapter(name string, how []mmapio.Reading) (c format.Checkpoint, config []byte, err error) {
+// openAdapter opens the tensors of an adapter for a base and reads its configuration; nil is none, for an adapter whose names say everything.
+func openAdapter(base format.Checkpoint, name string, how []mmapio.Reading) (c format.Checkpoint, config []byte, err error) {
 	path, err := hub.LocateFolder(name)
 	if err != nil {
 		return nil, nil, err
@@ -41,6 +44,9 @@ func openAdapter(name string, how []mmapio.Reading) (c format.Checkpoint, config
 	c, err = open.Checkpoint(file, how...)
 	if err != nil {
 		return nil, nil, err
+	}
+	if file := gguf.Within(c); file != nil && llamacpp.IsAdapter(file) {
+		return inGGUF(base, c, file)
 	}
 	if lora.Bare(c) {
 		return c, nil, nil
@@ -60,6 +66,19 @@ func openAdapter(name string, how []mmapio.Reading) (c format.Checkpoint, config
 		return nil, nil, errors.Join(err, c.Close())
 	}
 	return c, config, nil
+}
+
+// inGGUF shows an adapter in GGUF as PEFT has one for the base.
+func inGGUF(base, c format.Checkpoint, file *gguf.Checkpoint) (format.Checkpoint, []byte, error) {
+	values, err := quant.Show(c, quant.Declared{})
+	if err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	a, err := llamacpp.ForBase(values, file, base)
+	if err != nil {
+		return nil, nil, errors.Join(err, values.Close())
+	}
+	return a.Checkpoint, a.Config, nil
 }
 
 // adapterIn finds the file of an adapter in a folder. A model may lie beside it, so that

@@ -88,7 +88,7 @@ func plain(c format.Checkpoint, path string) (format.Checkpoint, error) {
 
 // add adds one adapter.
 func add(c format.Checkpoint, name string, how []mmapio.Reading) (format.Checkpoint, error) {
-	adapter, config, err := openAdapter(name, how)
+	adapter, config, err := openAdapter(c, name, how)
 	if err != nil {
 		return nil, err
 	}

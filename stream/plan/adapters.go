@@ -9,6 +9,7 @@ import (
 
 	"weld/format"
 	"weld/format/hub"
+	"weld/format/llamacpp"
 	"weld/format/lora"
 )
 
@@ -26,7 +27,11 @@ func (p *planner) bareAdapters() (problems []error) {
 		if inWrapper(s.Checkpoint) {
 			continue
 		}
-		if whose, ok := lora.Adapter(s.Checkpoint); ok && p.options.Conversion != nil {
+		whose, ok := lora.Adapter(s.Checkpoint)
+		if file := s.inGGUF(); file != nil && file == s.Checkpoint && llamacpp.IsAdapter(file) {
+			whose, ok = "in GGUF", true
+		}
+		if ok && p.options.Conversion != nil {
 			problems = append(problems, &format.Error{Path: s.Path, Kind: format.KindUnsupported, Detail: fmt.Sprintf(
 				"an adapter (%s) by itself is converted as a file: name an output such as adapter.safetensors; or name the base that it was trained on with it, as in %s+%s",
 				whose, trainedOn(s), s.Path)})

@@ -22,19 +22,7 @@ func (p *planner) intoGGUF() bool {
 }
 
 // inGGUF is the checkpoint in GGUF that an input was opened as; nil if it is none.
-func (s *Input) inGGUF() *gguf.Checkpoint {
-	c := s.stored
-	for {
-		if found, ok := c.(*gguf.Checkpoint); ok {
-			return found
-		}
-		w, wraps := c.(format.Wrapper)
-		if !wraps {
-			return nil
-		}
-		c = w.Unwrap()
-	}
-}
+func (s *Input) inGGUF() *gguf.Checkpoint { return gguf.Within(s.stored) }
 
 // asksForType reports whether the recipe says which type the output has.
 func (p *planner) asksForType() bool {

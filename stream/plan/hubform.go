@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"path/filepath"
-
 	"weld/format"
 	"weld/format/hub"
 	"weld/format/llamacpp"
@@ -37,11 +35,7 @@ func (p *planner) fromHub(in *Input) error {
 	if in.scheme != nil {
 		return notPlain(in, ", nor stores in GGUF")
 	}
-	beside := format.Beside(in.Checkpoint)
-	if files := in.Files(); !beside.Exists() && len(files) > 0 { // a single file of a directory
-		beside = format.Directory(filepath.Dir(files[0].Path))
-	}
-	g, err := llamacpp.ToGGUF(in.Checkpoint, beside)
+	g, err := llamacpp.ToGGUF(in.Checkpoint)
 	if err != nil {
 		return err
 	}
