@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"weld/format"
+	"weld/internal/vec"
 )
 
 // Encoders of one block each: they round to nearest, as gguf-py 0.19.0 does, and give its bytes. A block is refused where a value is
@@ -29,17 +30,18 @@ func putHalf(dst []byte, x float32) bool {
 	return binary.LittleEndian.Uint16(dst)&0x7c00 != 0x7c00
 }
 
-// extreme is the first value of the largest magnitude; NaN where one is not finite.
+// extreme is the first value of the largest magnitude; NaN where one is not finite. Magnitudes are in the order of their bits.
 func extreme(x []float32) (most float32) {
-	largest := float32(-1)
-	for _, v := range x {
-		a := float32(math.Abs(float64(v)))
-		if !(a <= math.MaxFloat32) {
-			return float32(math.NaN())
+	const sign, infinite = 1 << 31, 0x7f800000
+	most = x[0]
+	largest := math.Float32bits(most) &^ sign
+	for _, v := range x[1:] {
+		if bits := math.Float32bits(v) &^ sign; bits > largest {
+			largest, most = bits, v
 		}
-		if a > largest {
-			largest, most = a, v
-		}
+	}
+	if largest >= infinite {
+		return float32(math.NaN())
 	}
 	return most
 }
@@ -65,17 +67,9 @@ func inverse(scale float32) float32 {
 }
 
 // encodeQ8_0 rounds ties away from zero.
-func encodeQ8_0(block []byte, x []float32) bool {
-	d := float32(math.Abs(float64(extreme(x)))) / 127
-	inv := inverse(d)
-	for i, v := range x {
-		block[2+i] = byte(roundAway(v * inv))
-	}
-	return putHalf(block, d)
+func encodeQ8_0(dst []byte, src []float32) bool {
+	return finite(src) && vec.EncodeHalfScaledI8(dst, src) == len(src)/32
 }
-
-// roundAway rounds a number to a whole one, ties away from zero. float64 holds the sum exactly.
-func roundAway(x float32) int8 { return int8(int32(float64(x) + math.Copysign(0.5, float64(x)))) }
 
 // signedCodes encodes values by a scale that makes the one of the largest magnitude the least code, −half; the code of zero is half.
 func signedCodes(codes *[32]byte, head []byte, x []float32, half int) bool {
@@ -146,7 +140,27 @@ func encodeQ5_1(block []byte, x []float32) bool {
 }
 
 // betweenE2M1 are the numbers halfway between neighbours of E2M1, doubled; what is at one takes the lower magnitude.
-var betweenE2M1 = [7]float32{0.5, 1.5, 2.5, 3.5, 5, 7, 10}
+var betweenE2M1 = [7]float64{0.5, 1.5, 2.5, 3.5, 5, 7, 10}
+
+// Magnitudes in units of the scale are told apart by their exponents from −1 on and two bits behind: all of betweenE2M1 begin such a quarter, and
+// magnitudes are lowered by the least bit, so that one of these counts to the quarter before.
+const (
+	leastQuarter = (1023 - 1) * 4
+	mostQuarters = 5 * 4 // up to 2^4, which is beyond the largest
+)
+
+// quarterE2M1 has the code for each quarter.
+var quarterE2M1 = func() (codes [mostQuarters]byte) {
+	for k := range codes {
+		within := math.Float64frombits(uint64(leastQuarter+k)<<50 + 1)
+		for _, b := range betweenE2M1 {
+			if within > b {
+				codes[k]++
+			}
+		}
+	}
+	return codes
+}()
 
 // encodeMXFP4 has as scale the power of two by which the largest magnitude has the largest exponent of E2M1. The logarithm is rounded to float32, as
 // gguf-py and ggml have it: a magnitude just below a power of two may count as that.
@@ -160,20 +174,16 @@ func encodeMXFP4(block []byte, x []float32) bool {
 		exponent = max(0, math.Floor(float64(float32(math.Log2(float64(largest)))))-2+127)
 	}
 	block[0] = byte(exponent)
-	d := halfPower(block[0])
-	var between [7]float32
-	for k, b := range betweenE2M1 {
-		between[k] = b * d
-	}
+	inverse := 1 / float64(halfPower(block[0])) // a power of two
 	var codes [32]byte
 	for i, v := range x {
-		a, code := float32(math.Abs(float64(v))), byte(0)
-		for _, b := range between {
-			if a > b {
-				code++
-			}
+		magnitude := math.Abs(float64(v)) * inverse
+		if magnitude <= betweenE2M1[0] {
+			continue
 		}
-		if v < 0 && code > 0 {
+		quarter := (math.Float64bits(magnitude)-1)>>50 - leastQuarter
+		code := quarterE2M1[min(quarter, mostQuarters-1)]
+		if v < 0 {
 			code |= 8
 		}
 		codes[i] = code

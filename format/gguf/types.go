@@ -26,6 +26,12 @@ func (s *storage) writable(one func(block []byte, x []float32) bool) *storage {
 	return s
 }
 
+// writableAtOnce has a type written whose encoder takes any number of blocks.
+func (s *storage) writableAtOnce(all func(dst []byte, src []float32) bool) *storage {
+	s.Encode = all
+	return s
+}
+
 // plainly describes a type whose elements are of a dtype.
 func plainly(d format.DType) *storage {
 	return &storage{format.Blocks{Name: d.String(), Elements: 1, Bytes: int64(d.Bits() / 8)}, d}
@@ -39,7 +45,7 @@ var storages = map[Type]*storage{
 	3:  blocksOf("Q4_1", 32, 20, decodeQ4_1).writable(encodeQ4_1),
 	6:  blocksOf("Q5_0", 32, 22, decodeQ5_0).writable(encodeQ5_0),
 	7:  blocksOf("Q5_1", 32, 24, decodeQ5_1).writable(encodeQ5_1),
-	8:  blocksOf("Q8_0", 32, 34, decodeQ8_0).writable(encodeQ8_0),
+	8:  blocksOf("Q8_0", 32, 34, decodeQ8_0).writableAtOnce(encodeQ8_0),
 	10: blocksOf("Q2_K", 256, 84, decodeQ2_K),
 	11: blocksOf("Q3_K", 256, 110, decodeQ3_K),
 	12: blocksOf("Q4_K", 256, 144, decodeQ4_K).writable(encodeQ4_K),

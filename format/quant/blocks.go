@@ -113,11 +113,18 @@ func (t *encodedTensor) writeBlocks(w format.Writer, s *stripe, first int64) err
 			return err
 		}
 		b.Decode(s.old, s.codes)
-		for k := range int64(len(s.values)) / b.Elements {
-			values := s.values[k*b.Elements:][:b.Elements]
-			if !sameValues(values, s.old[k*b.Elements:][:b.Elements]) && !b.Encode(s.codes[k*b.Bytes:][:b.Bytes], values) {
-				return b.noBlock(first+k*b.Elements, values)
+		same := func(k int64) bool {
+			return sameValues(s.values[k*b.Elements:][:b.Elements], s.old[k*b.Elements:][:b.Elements])
+		}
+		for lo, n := int64(0), int64(len(s.values))/b.Elements; lo < n; lo++ {
+			hi := lo
+			for hi < n && !same(hi) {
+				hi++
 			}
+			if err := b.encode(s.codes[lo*b.Bytes:hi*b.Bytes], s.values[lo*b.Elements:hi*b.Elements], first+lo*b.Elements); err != nil {
+				return err
+			}
+			lo = hi
 		}
 		return nil
 	})
