@@ -111,22 +111,13 @@ func logical(c *cli.Context, ck format.Checkpoint) (format.Checkpoint, error) {
 	return shown, err
 }
 
-// scheme is how the values of a tensor are stored.
-func scheme(ck format.Checkpoint, i int) (name string, codes format.DType, bytes int64) {
-	if v, ok := ck.(*quant.Decoded); ok {
-		return v.Scheme(i)
-	}
-	t := ck.Tensors()[i]
-	return "", t.DType, t.Bytes()
-}
-
 func look(ck format.Checkpoint) contents {
 	found := contents{Path: ck.Path(), Count: len(ck.Tensors()), Metadata: format.Metadata(ck), Tensors: []tensorContents{}}
 	for _, f := range ck.Files() {
 		found.Files = append(found.Files, fileContents{filepath.Base(f.Path), f.Info.Size()})
 	}
 	for i, t := range ck.Tensors() {
-		_, _, bytes := scheme(ck, i)
+		_, _, bytes := quant.SchemeIn(ck, i)
 		found.Elements += t.Elements()
 		found.Bytes += bytes
 	}
@@ -140,7 +131,7 @@ func tensorAt(ck format.Checkpoint, found contents, i int) tensorContents {
 	if dims == nil {
 		dims = []int64{}
 	}
-	name, dtype, bytes := scheme(ck, i)
+	name, dtype, bytes := quant.SchemeIn(ck, i)
 	return tensorContents{t.Name, dtype.String(), name, dims, bytes, found.Files[format.FileOf(ck, i)].Name}
 }
 

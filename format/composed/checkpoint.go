@@ -30,6 +30,21 @@ type Checkpoint struct {
 
 // New shows children, which are in the order of their directories, as one checkpoint of a folder. It owns them from then on, also where it fails.
 func New(dir format.Folder, children []Child, notes []string) (*Checkpoint, error) {
+	for _, child := range children {
+		notes = append(notes, format.Notes(child.Checkpoint)...)
+	}
+	c, err := compose(dir, children, notes)
+	if err != nil {
+		for _, child := range children {
+			err = errors.Join(err, child.Close())
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// compose makes one checkpoint of children, which stay open where it fails.
+func compose(dir format.Folder, children []Child, notes []string) (*Checkpoint, error) {
 	c := &Checkpoint{dir: dir, children: children, notes: notes}
 	parts, files := c.Parts(), 0
 	for k, child := range children {
@@ -38,15 +53,14 @@ func New(dir format.Folder, children []Child, notes []string) (*Checkpoint, erro
 		for _, t := range child.Tensors() {
 			t.Name = child.Prefix() + t.Name
 			if of := format.PartOf(parts, t.Name); of != k {
-				return nil, errors.Join(&format.Error{Path: child.Path(), Tensor: strings.TrimPrefix(t.Name, child.Prefix()), Kind: format.KindNames,
-					Detail: fmt.Sprintf("its name begins with the directory of another component, %q, whose it would become", parts[of].Folder)}, c.Close())
+				return nil, &format.Error{Path: child.Path(), Tensor: strings.TrimPrefix(t.Name, child.Prefix()), Kind: format.KindNames,
+					Detail: fmt.Sprintf("its name begins with the directory of another component, %q, whose it would become", parts[of].Folder)}
 			}
 			c.tensors = append(c.tensors, t)
 			if _, again := c.table.Add(c.nameAt); again {
-				return nil, errors.Join(&format.Error{Path: child.Path(), Tensor: t.Name, Kind: format.KindDuplicate, Detail: "another component has it, too"}, c.Close())
+				return nil, &format.Error{Path: child.Path(), Tensor: t.Name, Kind: format.KindDuplicate, Detail: "it is there twice"}
 			}
 		}
-		c.notes = append(c.notes, format.Notes(child.Checkpoint)...)
 	}
 	return c, nil
 }
@@ -172,4 +186,31 @@ func (c *Checkpoint) Close() error {
 		errs = append(errs, child.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// At is the component that has tensor i, and the tensor's number there.
+func (c *Checkpoint) At(i int) (child Child, at int) {
+	k, at := c.of(i)
+	return c.children[k], at
+}
+
+// Children are the components. The slice is shared.
+func (c *Checkpoint) Children() []Child { return c.children }
+
+// Each shows every component as show does, which returns what it is given where there is nothing to show otherwise; where it fails, what was shown stays open
+// in c. Closing what it returns closes c. It is c itself where every component is.
+func (c *Checkpoint) Each(show func(child format.Checkpoint) (format.Checkpoint, error)) (*Checkpoint, error) {
+	children, changed := slices.Clone(c.children), false
+	for k := range children {
+		shown, err := show(children[k].Checkpoint)
+		if err != nil {
+			return nil, err
+		}
+		changed = changed || shown != children[k].Checkpoint
+		children[k].Checkpoint = shown
+	}
+	if !changed {
+		return c, nil
+	}
+	return compose(c.dir, children, c.notes)
 }

@@ -73,7 +73,10 @@ func plain(c format.Checkpoint, path string) (format.Checkpoint, error) {
 	if c, err = quant.Show(c, declared); err != nil {
 		return nil, err
 	}
-	scheme, _ := quant.Recognize(declared, c.Tensors())
+	scheme, _, err := quant.RecognizeIn(c, declared)
+	if err != nil {
+		return nil, err
+	}
 	if scheme == nil {
 		return c, nil
 	}

@@ -8,23 +8,34 @@ import (
 
 	"weld/format"
 	"weld/format/composed"
+	"weld/format/hub"
 	"weld/format/safetensors"
 	"weld/format/torch"
 )
 
-// mixed lists the components of a directory where any of them has no safetensors, but what torch.save wrote; nil elsewhere, and where the list is not
-// in order, which whoever reads safetensors says.
+// mixed lists the components of a directory where any of them has no safetensors, but what torch.save wrote, or is stored in a scheme of its own; nil
+// elsewhere, and where the list is not in order, which whoever reads safetensors says.
 func mixed(dir format.Folder) []format.Component {
 	list, err := dir.Components()
 	if err != nil {
 		return nil
 	}
 	for _, x := range list {
-		if sub, err := dir.Sub(x.Folder); err == nil && inTorch(sub) {
+		if sub, err := dir.Sub(x.Folder); err == nil && (inTorch(sub) || quantised(sub)) {
 			return list
 		}
 	}
 	return nil
+}
+
+// quantised reports whether the configuration of a component says that its values are stored in a scheme.
+func quantised(dir format.Folder) bool {
+	for _, name := range []string{hub.ConfigName, hub.QuantConfigName} {
+		if raw, err := dir.Read(name, hub.MaxSidecar); err == nil && len(hub.Quantizations(raw)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // inTorch reports whether the weights of a directory are those of torch.save alone.

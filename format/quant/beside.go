@@ -4,12 +4,16 @@ import (
 	"path/filepath"
 
 	"weld/format"
+	"weld/format/composed"
 	"weld/format/hub"
 )
 
 // Beside reads what is said of a checkpoint's scheme. What stands in the directory of a single file may be of something else: it is a
 // second witness, and none where it cannot be read.
 func Beside(c format.Checkpoint) (d Declared, err error) {
+	if _, each := c.(*composed.Checkpoint); each { // is asked for its own
+		return d, nil
+	}
 	beside := format.Beside(c)
 	if err := declaredParts(c, beside); err != nil {
 		return d, err
@@ -38,7 +42,7 @@ func declaredParts(c format.Checkpoint, beside format.Folder) error {
 			return err
 		}
 		if len(hub.Quantizations(config)) > 0 {
-			return &format.Error{Path: beside.Join(part.Folder), Kind: format.KindScheme, Detail: "the component stores its values in a scheme (quantization_config in its " + hub.ConfigName + "): name it by itself, as a model; components that are stored so are not read together"}
+			return &format.Error{Path: beside.Join(part.Folder), Kind: format.KindScheme, Detail: "the component stores its values in a scheme (quantization_config in its " + hub.ConfigName + "): name it by itself, as a model; components that are stored so are not read together from a pack"}
 		}
 	}
 	return nil

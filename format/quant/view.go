@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"weld/format"
+	"weld/format/composed"
 	"weld/internal/vec"
 	"weld/mmapio"
 )
@@ -41,6 +42,9 @@ const pieceElements = 64 << 10
 // without either is returned as it is. Closing the view closes the checkpoint. What is left of a scheme that weld
 // does not decode is found by [Recognize] in the view.
 func Show(c format.Checkpoint, d Declared) (format.Checkpoint, error) {
+	if parts, ok := c.(*composed.Checkpoint); ok {
+		return showEach(parts)
+	}
 	weights, cache, err := find(c, d)
 	if err != nil || len(weights)+len(cache) == 0 {
 		return c, err
@@ -121,8 +125,11 @@ func (v *Decoded) HeldBytes() (n int64) {
 // Schemes are the names of those that a checkpoint's values are decoded from, by a [Decoded] inside of it.
 func Schemes(c format.Checkpoint) []string {
 	for {
-		if v, ok := c.(*Decoded); ok {
+		switch v := c.(type) {
+		case *Decoded:
 			return v.schemes
+		case *composed.Checkpoint:
+			return schemesOf(v)
 		}
 		w, wraps := c.(format.Wrapper)
 		if !wraps {

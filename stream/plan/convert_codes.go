@@ -28,7 +28,7 @@ func (s *Input) takenApart() (format.Checkpoint, error) {
 		return nil, err
 	}
 	_, whole := shown.(*quant.Decoded)
-	if left, _ := quant.Recognize(declared, shown.Tensors()); left != nil || !whole {
+	if left, _, err := quant.RecognizeIn(shown, declared); left != nil || !whole || err != nil {
 		return nil, &format.Error{Path: s.Path, Tensor: s.scheme.Codes.Name, Kind: format.KindScheme, Detail: fmt.Sprintf(
 			"values are stored in a scheme that weld does not take apart, %s (%s): it cannot tell which tensors belong together; convert it without %s, %s and %s, which copies all as it is",
 			s.scheme.Name, s.scheme.Why, OnlyFlag, DropFlag, RenameFlag)}

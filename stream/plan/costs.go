@@ -20,9 +20,7 @@ func (in *Inputs) HeldBytes(tensors int, found int64) int64 {
 	held := listedBytes * in.lists
 	for i := range in.Opened {
 		tensors = max(tensors, len(in.Opened[i].Tensors()))
-		if view, decoded := in.Opened[i].Checkpoint.(*quant.Decoded); decoded {
-			held += view.HeldBytes()
-		}
+		held += quant.HeldIn(in.Opened[i].Checkpoint)
 	}
 	return held + (plannedBytes+found)*int64(tensors)
 }

@@ -124,6 +124,8 @@ func (p *planner) plainly() string {
 		return inHubForm
 	case p.gguf != nil:
 		return "GGUF does not have them so"
+	case format.HasComponents(ref.Checkpoint):
+		return "each of its components has a configuration of its own"
 	case !shown && p.options.Conversion != nil && p.options.Conversion.chooses():
 		return "tensors are chosen or renamed (--only, --drop, --rename)"
 	case !shown:

@@ -79,7 +79,7 @@ func (p *planner) listCarried() error {
 		p.note("%s: %s is not carried to the output: it lists codes, and values are stored plainly", ref.Path, typesName)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == RecipeName && p.options.Conversion == nil || name == lora.ConfigName || name == typesName && p.decodesAll() || p.replaced(name) || name == hub.QuantConfigName && (p.undeclares() || p.config != nil)
+		return name == RecipeName && p.options.Conversion == nil || name == lora.ConfigName || name == typesName && p.decodesAll() || p.replaced(name) || path.Base(name) == hub.QuantConfigName && (p.undeclares() || p.config != nil)
 	})
 	var training []string
 	names = slices.DeleteFunc(names, func(name string) bool {
@@ -112,7 +112,7 @@ func (p *planner) listCarried() error {
 }
 
 // configure is the config.json of the output: what the reference's says, but for dtype, vocabulary and layers.
-// That of a component says its dtype alone.
+// That of a component follows its dtype, and says of a scheme what is true.
 func (p *planner) configure(beside format.Folder, name string) ([]byte, error) {
 	config, err := beside.Read(name, hub.MaxSidecar)
 	if err != nil {
@@ -125,6 +125,9 @@ func (p *planner) configure(beside format.Folder, name string) ([]byte, error) {
 		config = hub.SetDType(config, p.Recipe.DType)
 	}
 	if name != hub.ConfigName {
+		if p.undeclares() {
+			config = hub.DropQuantization(config)
+		}
 		return config, nil
 	}
 	if p.unties() {

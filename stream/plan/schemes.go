@@ -82,9 +82,9 @@ func (s *Input) recognise(asStored bool, o Options) error {
 	if s.decoded = quant.Schemes(s.Checkpoint); len(s.decoded) > 0 && o.Decoding != nil {
 		o.Decoding()
 	}
-	s.terms = declared.Terms()
-	s.scheme, s.stale = quant.Recognize(declared, s.Tensors())
-	return nil
+	s.terms = quant.TermsIn(s.Checkpoint, declared)
+	s.scheme, s.stale, err = quant.RecognizeIn(s.Checkpoint, declared)
+	return err
 }
 
 // inBlocks reports whether the input's container, and nothing else, says what its bytes are.
