@@ -19,6 +19,7 @@ import torch
 
 import chat
 import compressed
+import deepspeed_files
 import fp8
 import hub_cache
 import libraries
@@ -500,7 +501,7 @@ def hub_environment(weld):
 
 
 CHECKS = [
-    torch_load_file, *torch_files.CHECKS, hub_environment,
+    torch_load_file, *torch_files.CHECKS, *deepspeed_files.CHECKS, hub_environment,
     *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models, named_schemes,
                               gpt_oss_models, bitsandbytes_models, torchao_models, torchao_narrow)),
 ]

@@ -347,8 +347,8 @@ func (o *optimizer) universal(f files) error {
 // step is what a parameter's file of steps says.
 func (o *optimizer) step(name string) (float64, error) {
 	file := path.Join(universalFolder, name, stepName)
-	if info, err := o.dir.Stat(file); err != nil || info.IsDir() {
-		return unsaid, nil
+	if there, err := o.has(file); err != nil || !there {
+		return unsaid, err
 	}
 	s, err := o.read(file)
 	if err != nil {
@@ -364,8 +364,8 @@ func (o *optimizer) step(name string) (float64, error) {
 // common reads what is common to all parameters: the second beta, 0 where there are several or none, and the step.
 func (o *optimizer) common() (beta, step float64, err error) {
 	file := path.Join(universalFolder, commonName)
-	if info, err := o.dir.Stat(file); err != nil || info.IsDir() {
-		return 0, unsaid, nil
+	if there, err := o.has(file); err != nil || !there {
+		return 0, unsaid, err
 	}
 	s, err := o.read(file)
 	if err != nil {

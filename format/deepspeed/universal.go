@@ -1,7 +1,9 @@
 package deepspeed
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 
@@ -99,6 +101,18 @@ func (u *whole) know(m *modelStates) {
 	}
 }
 
+// has reports whether a file is there.
+func (p *place) has(name string) (bool, error) {
+	info, err := p.dir.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return !info.IsDir(), nil
+}
+
 // each reads a file of every parameter that has it, in the order of their names.
 func (u *whole) each(file string, found func(s *saved, name string, t torch.Placed) error) error {
 	entries, err := u.dir.ReadDir(universalFolder)
@@ -106,8 +120,13 @@ func (u *whole) each(file string, found func(s *saved, name string, t torch.Plac
 		return err
 	}
 	for _, e := range entries {
+		if e.Type().IsRegular() { // what is common to all
+			continue
+		}
 		name := path.Join(universalFolder, e.Name(), file)
-		if info, err := u.dir.Stat(name); err != nil || info.IsDir() {
+		if there, err := u.has(name); err != nil {
+			return err
+		} else if !there {
 			continue
 		}
 		s, err := u.read(name)

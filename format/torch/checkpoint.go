@@ -130,11 +130,16 @@ func (c *Checkpoint) Stored(i int) (file *mmapio.File, begin int64) {
 	return file, p.begin
 }
 
-// Advise implements [format.Advised], for what lies in a row.
+// Advise implements [format.Advised], for what lies in rows.
 func (c *Checkpoint) Advise(a mmapio.Advice, i int, off, n int64) {
-	if p := c.places[i]; p.layout == nil {
+	p := c.places[i]
+	if p.layout == nil {
 		c.sources[p.source].Advise(a, p.begin+off, n)
+		return
 	}
+	width := p.layout.Width
+	lo, hi := off/width, (off+n+width-1)/width
+	p.layout.Stretches(lo, hi-lo, func(s gather.Stretch) { c.sources[s.Source].Advise(a, s.Begin, s.Count*width) })
 }
 
 // Close implements [format.Checkpoint].

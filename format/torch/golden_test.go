@@ -11,6 +11,7 @@ import (
 
 	"weld/format"
 	"weld/format/safetensors"
+	"weld/internal/torchsave"
 	"weld/mmapio"
 )
 
@@ -191,6 +192,26 @@ func TestRefused(t *testing.T) {
 		}
 		if fault.Kind != want.kind || fault.Tensor != want.tensor || !strings.Contains(err.Error(), want.says) {
 			t.Errorf("%s: %s of %q, want %s of %q with %q: %v", name, fault.Kind, fault.Tensor, want.kind, want.tensor, want.says, err)
+		}
+	}
+}
+
+// TestSpread says of a tensor that is spread over processes, as FSDP saves them without torch.distributed.checkpoint, what to do.
+func TestSpread(t *testing.T) {
+	for _, class := range []string{"torch.distributed._shard.sharded_tensor.api.ShardedTensor", "torch.distributed.tensor.DTensor", "torch.distributed.device_mesh.DeviceMesh"} {
+		at := strings.LastIndexByte(class, '.')
+		path := filepath.Join(t.TempDir(), "pytorch_model_fsdp_0_rank0.bin")
+		value := torchsave.Dict(torchsave.Text("w"), torchsave.Name(class[:at], class[at+1:])+")\x81")
+		if err := os.WriteFile(path, torchsave.Archive("a", false, torchsave.Entry{Name: "data.pkl", Data: torchsave.Pickle(value)}), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		src, err := mmapio.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := OpenFile(path, src, "")
+		if c != nil || format.KindOf(err) != format.KindForbidden || !strings.Contains(err.Error(), class) || !strings.Contains(err.Error(), "save with torch.distributed.checkpoint") {
+			t.Errorf("%s: %v, %v", class, c, err)
 		}
 	}
 }

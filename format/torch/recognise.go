@@ -52,8 +52,8 @@ func hint(g pickle.Global) string {
 		return " (a whole module was saved, it seems, and not its state_dict)"
 	case g.Module == "torch.storage" && g.Name == "_load_from_bytes":
 		return " (a pickle within the pickle: pickle.dump was called instead of torch.save)"
-	case strings.HasPrefix(g.Module, "torch.distributed.tensor"), strings.HasPrefix(g.Module, "torch.distributed._"):
-		return " (a tensor that is spread over processes)"
+	case strings.HasPrefix(g.Module, "torch.distributed.tensor"), strings.HasPrefix(g.Module, "torch.distributed._"), g.Module == "torch.distributed.device_mesh":
+		return " (the part that one process has of a tensor; to have whole ones, save a full state dict in the training, or save with torch.distributed.checkpoint)"
 	}
 	return ""
 }
