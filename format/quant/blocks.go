@@ -151,5 +151,5 @@ func (b *blocks) noBlock(first int64, values []float32) error {
 	if i := slices.IndexFunc(values, isNotFinite); i >= 0 {
 		return noCode(first+int64(i), values[i])
 	}
-	return fmt.Errorf("values up to %v from element %d on have no scale in %s", largestFinite(values), first, b.Name)
+	return &format.Error{Kind: format.KindNonfinite, Detail: fmt.Sprintf("values up to %v from element %d on have no scale in %s; plain values, as dtype asks for, hold them", largestFinite(values), first, b.Name)}
 }
