@@ -26,6 +26,7 @@ import numpy as np
 import zstandard
 
 import chat
+import gguf_hub
 import gguf_models
 import headers
 import sta
@@ -744,7 +745,7 @@ CHECKS = [
     inspect_file, odd_headers, inspect_shards, passthrough_file, passthrough_special, passthrough_shards, tokenizer_files, config_dtype,
     shard_sizes, sta_defaults, *map(sta_grid, SCORES), sta_options, sta_granularity, sta_pairs, sta_random,
     sta_statistic_metadata, sta_missing_importance, sta_infinite_buffers, sta_same_bytes, linear, task_arithmetic,
-    sta_float64, zstd_output, packs, conversions, chat_templates, *gguf_models.CHECKS,
+    sta_float64, zstd_output, packs, conversions, chat_templates, *gguf_models.CHECKS, *gguf_hub.CHECKS,
 ]
 
 

@@ -48,6 +48,9 @@ func openAdapter(base format.Checkpoint, name string, how []mmapio.Reading) (c f
 	if file := gguf.Within(c); file != nil && llamacpp.IsAdapter(file) {
 		return inGGUF(base, c, file)
 	}
+	if err := ofHub(base, c); err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
 	if lora.Bare(c) {
 		return c, nil, nil
 	}
@@ -66,6 +69,19 @@ func openAdapter(base format.Checkpoint, name string, how []mmapio.Reading) (c f
 		return nil, nil, errors.Join(err, c.Close())
 	}
 	return c, config, nil
+}
+
+// ofHub refuses an adapter in the Hub's names for a base in GGUF.
+func ofHub(base, adapter format.Checkpoint) error {
+	if gguf.Within(base) == nil {
+		return nil
+	}
+	for _, t := range adapter.Tensors() {
+		if strings.Contains(t.Name, "blk.") {
+			return nil
+		}
+	}
+	return &format.Error{Path: adapter.Path(), Kind: format.KindNames, Detail: fmt.Sprintf("its tensors have names of the Hub, and %s is in GGUF, which has llama.cpp's: weld convert it into a directory, and add the adapter to that", base.Path())}
 }
 
 // inGGUF shows an adapter in GGUF as PEFT has one for the base.
