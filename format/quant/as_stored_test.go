@@ -37,7 +37,7 @@ func untwist(values []float32, matrices, rows, cols int64) []float32 {
 // In the order of the codes there are the same values, and what is written of others is the same: of blocks that change, and of those that stay.
 func TestAsStored(t *testing.T) {
 	r := rand.New(rand.NewPCG(31, 32))
-	for _, shape := range [][3]int64{{3, 70, 11}, {2, 5000, 2}, {1, 3, 2500}, {2, 1, 1}} {
+	for _, shape := range [][3]int64{{3, 70, 11}, {2, 5000, 2}, {1, 3, 2500}, {2, 1, 1}, {1, 5003, 5}} {
 		experts, out, groups := shape[0], shape[1], shape[2]
 		v := turnedOf(t, r, experts, out, groups)
 		if _, _, ok := v.AsStored(0); ok {

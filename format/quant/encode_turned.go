@@ -77,7 +77,6 @@ func (t *encodedTensor) writeTurned(w format.Writer, s *stripe, slice, top int64
 
 // encodeTurned encodes rows of a matrix from one on into their place in it.
 func (c *coding) encodeTurned(s *stripe, m *turnedMatrix, slice, top int64, reference *lentReference) error {
-	rows := int64(len(s.values)) / c.cols
 	s.kept = slices.Grow(s.kept[:0], len(s.values)/mxfp4Group)[:len(s.values)/mxfp4Group]
 	clear(s.kept)
 	if reference != nil {
@@ -85,6 +84,35 @@ func (c *coding) encodeTurned(s *stripe, m *turnedMatrix, slice, top int64, refe
 			return err
 		}
 	}
+	if !c.encodeColumns(s, m, top) {
+		if err := c.encodeRows(s, m, slice, top); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(s.kept, true) {
+		return nil
+	}
+	return c.keepTurned(s, m, slice, top, reference)
+}
+
+// encodeColumns is encodeRows by a kernel; it is false, whatever was stored, where a value may have no code.
+func (c *coding) encodeColumns(s *stripe, m *turnedMatrix, top int64) bool {
+	s.scales = slices.Grow(s.scales[:0], int(c.cols))[:c.cols]
+	for k := range int64(len(s.values)) / c.cols / mxfp4Group {
+		group := top/mxfp4Group + k
+		if !vec.EncodeE2M1Columns(m.codes[group*mxfp4Group/2:], int(c.turned.stride), s.scales, s.values[k*mxfp4Group*c.cols:], int(c.cols)) {
+			return false
+		}
+		for col, scale := range s.scales {
+			m.scales[int64(col)*c.turned.groups+group] = scale
+		}
+	}
+	return true
+}
+
+// encodeRows encodes rows of a matrix from one on into their place in it, by their transpose.
+func (c *coding) encodeRows(s *stripe, m *turnedMatrix, slice, top int64) error {
+	rows := int64(len(s.values)) / c.cols
 	flat := coding{
 		blockGrid: blockGrid{1, c.cols, rows}, block: blockGrid{1, 1, mxfp4Group}, scaleType: c.scaleType,
 		codes: &tableWriter{&tableE2M1, packedRows{bitPacking{bits: 4, values: valuesE2M1}, rows, rows / 2}},
@@ -100,10 +128,7 @@ func (c *coding) encodeTurned(s *stripe, m *turnedMatrix, slice, top int64, refe
 		copy(m.codes[col*c.turned.stride+top/2:], of.codes[col*rows/2:][:rows/2])
 		copy(m.scales[col*c.turned.groups+top/mxfp4Group:], of.scales[col*rows/mxfp4Group:][:rows/mxfp4Group])
 	}
-	if !slices.Contains(s.kept, true) {
-		return nil
-	}
-	return c.keepTurned(s, m, slice, top, reference)
+	return nil
 }
 
 // withoutCode finds a value that is not finite, in a block that is not kept; −1 for none.

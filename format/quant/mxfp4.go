@@ -54,8 +54,11 @@ type mxfp4Lines struct {
 	groups, out int64
 }
 
-// across implements [lines].
-func (*mxfp4Lines) across(top, bottom int64) (begin, end int64) { return top / 2, (bottom + 1) / 2 }
+// across implements [lines]: whole groups.
+func (*mxfp4Lines) across(top, bottom int64) (begin, end int64) {
+	const size = mxfp4Group / 2
+	return top / mxfp4Group * size, (bottom + mxfp4Group - 1) / mxfp4Group * size
+}
 
 // most implements [lines].
 func (*mxfp4Lines) most() int64 { return pieceElements }
@@ -68,7 +71,38 @@ func (l *mxfp4Lines) restore(from codeLender, dst []float32, codes []byte, at co
 	first := (at.slice*l.out + at.left) * l.groups
 	return from.with(l.scales, first+at.top/mxfp4Group, (at.columns()-1)*l.groups+(at.bottom-1)/mxfp4Group+1-at.top/mxfp4Group, func(scales []byte) error {
 		for c := range at.columns() {
-			mxfp4Line(dst[c*at.rows():][:at.rows()], codes[c*l.groups*mxfp4Group/2:], scales[c*l.groups:], at.top)
+			mxfp4Line(dst[c*at.rows():][:at.rows()], codes[c*l.groups*mxfp4Group/2+at.top%mxfp4Group/2:], scales[c*l.groups:], at.top)
+		}
+		return nil
+	})
+}
+
+// together implements [placing].
+func (*mxfp4Lines) together() int64 { return mxfp4Group }
+
+// place implements [placing]. A group is restored where it belongs if all of its rows do; else in the room, and what belongs is copied.
+func (l *mxfp4Lines) place(from codeLender, out, room []float32, codes []byte, at codeTile, cols, skip int64) error {
+	n, first := at.columns(), at.top/mxfp4Group
+	groups := (at.bottom-1)/mxfp4Group + 1 - first
+	return from.with(l.scales, (at.slice*l.out+at.left)*l.groups+first, (n-1)*l.groups+groups, func(scales []byte) error {
+		powers := from.floats(n)
+		for g := range groups {
+			for c := range powers {
+				powers[c] = powersOfTwo[scales[int64(c)*l.groups+g]]
+			}
+			dst, step, top := room, n, (first+g)*mxfp4Group-at.top
+			begin := top*cols + at.left - skip
+			whole := begin >= 0 && begin+(mxfp4Group-1)*cols+n <= int64(len(out))
+			if whole {
+				dst, step = out[begin:], cols
+			}
+			vec.DecodeNibbleColumns(dst, int(step), codes[g*mxfp4Group/2:], int(l.groups*mxfp4Group/2), &mxfp4Values, powers)
+			for row := int64(0); row < mxfp4Group && !whole; row++ {
+				at := begin + row*cols
+				if left, right := max(0, -at), min(n, int64(len(out))-at); left < right {
+					copy(out[at+left:], room[row*n:][left:right])
+				}
+			}
 		}
 		return nil
 	})

@@ -36,6 +36,30 @@ func TestMXFP4(t *testing.T) {
 	}
 }
 
+// In memory whose elements lie across those of the machine, they are the same.
+func TestMXFP4Unaligned(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	const experts, out, groups = 2, 37, 3
+	blocks, scales := random(r, "e_blocks", format.U8, experts, out, groups, 16), random(r, "e_scales", format.F8E8M0, experts, out, groups)
+	shown, err := Show(saved(t, blocks, scales), Declared{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := shown.(*Decoded)
+	want, from := whole(t, v, 0), codeLender{Checkpoint: v.Checkpoint, scratch: make([]float32, pieceElements)}
+	for range 300 {
+		lo := r.IntN(len(want) / width)
+		n := 1 + r.IntN(len(want)/width-lo)
+		got := make([]byte, 1+n*width)[1:]
+		if err := v.from[0].decoder.(spanned).decodeSpan(from, make([]float32, pieceElements), got, int64(lo)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want[lo*width:][:n*width]) {
+			t.Fatalf("%d elements from %d on are others", n, lo)
+		}
+	}
+}
+
 func TestMXFP4Refused(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, c := range []struct{ blocks, scales []int64 }{

@@ -31,6 +31,14 @@ type lines interface {
 	restore(from codeLender, dst []float32, codes []byte, at codeTile) error
 }
 
+// placing are [lines] that restore a tile where it belongs, and turn nothing.
+type placing interface {
+	// place restores a tile, whose codes are as for restore, in rows of cols values; out begins behind the first skip of these. room is memory for a piece.
+	place(from codeLender, out, room []float32, codes []byte, at codeTile, cols, skip int64) error
+	// together is how many rows of a matrix are restored at a time.
+	together() int64
+}
+
 // codeTile is a part of one matrix: rows [top, bottom) of columns [left, right).
 type codeTile struct{ slice, top, bottom, left, right int64 }
 
@@ -59,6 +67,9 @@ func (d *turned) visited(done bool, lo, hi int64) (off, n int64) {
 
 // tileBytes is how much of the codes is looked at at a time, if one line is not more.
 const tileBytes = 256 << 10
+
+// cacheLine is the bytes that a cache takes at a time, on most processors: tiles fill whole ones.
+const cacheLine = 64
 
 // widest is how much of the codes is looked at at a time.
 func (d *turned) widest() int64 {
@@ -94,18 +105,34 @@ func (d *turned) pass(from codeLender, values []float32, out []byte, skip int64,
 	if err := d.prepare(from, codeTile{slice: pass.slice, top: pass.top, bottom: pass.bottom}); err != nil {
 		return err
 	}
+	room := max(1, int64(len(values))/(pass.rows()*d.step))
+	place := func(codes []byte, at codeTile) error {
+		block := values[:at.columns()*at.rows()]
+		if err := d.restore(from, block, codes, at); err != nil {
+			return err
+		}
+		turn(out, block, at, d.cols, skip)
+		return nil
+	}
+	if p, ok := d.lines.(placing); ok {
+		if floats, ok := vec.Floats(out); ok {
+			room = max(1, int64(len(values))/p.together())
+			place = func(codes []byte, at codeTile) error { return p.place(from, floats, values, codes, at, d.cols, skip) }
+		}
+	}
 	begin, end := d.across(pass.top, pass.bottom)
-	lines := min(1+max(0, tileBytes-(end-begin))/d.stride, max(1, int64(len(values))/(pass.rows()*d.step)))
+	lines := min(1+max(0, tileBytes-(end-begin))/d.stride, room)
+	if lines > cacheLine/width {
+		lines -= lines % (cacheLine / width)
+	}
 	matrix := pass.slice * (d.cols / d.step) * d.stride
 	for at := pass; at.left < pass.right; at.left = at.right {
 		at.right = min(at.left+lines*d.step, pass.right)
 		off := matrix + at.left/d.step*d.stride + begin
 		n := (at.columns()/d.step-1)*d.stride + end - begin
-		block := values[:at.columns()*at.rows()]
-		if err := from.with(d.codes, off, n, func(codes []byte) error { return d.restore(from, block, codes, at) }); err != nil {
+		if err := from.with(d.codes, off, n, func(codes []byte) error { return place(codes, at) }); err != nil {
 			return err
 		}
-		turn(out, block, at, d.cols, skip)
 	}
 	return nil
 }

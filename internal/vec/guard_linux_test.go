@@ -106,6 +106,14 @@ func TestArithmeticFault(t *testing.T) {
 		check("EncodeE2M1Groups", func() { EncodeE2M1Groups(fit, a, one, len(a)) })
 		check("EncodeI4Groups", func() { EncodeI4Groups(fit, a, nil, one, len(a)) })
 		check("EncodeI8Groups", func() { EncodeI8Groups(fit[:len(a)], a, 0, nil, one, len(a)) })
+		check("DecodeNibbleColumns", func() {
+			DecodeNibbleColumns(fits, 128, edge[:len(edge):len(edge)], groupBytes, new([16]float32), fits[:8])
+		})
+		check("DecodeNibbleColumns writing", func() {
+			DecodeNibbleColumns(a, len(a)/GroupRows, fit, groupBytes, new([16]float32), fits[:len(a)/GroupRows])
+		})
+		check("EncodeE2M1Columns", func() { EncodeE2M1Columns(fit, groupBytes, fit[len(fit)-len(a)/GroupRows:], a, len(a)/GroupRows) })
+		check("EncodeE2M1Columns writing", func() { EncodeE2M1Columns(edge, groupBytes, fit[:8], fits, 128) })
 		rank := 0
 		check("Below", func() { rank += Below(a, 3) })
 		check("HasBits", func() { HasBits(make([]uint32, words(len(a))), a, 1) })
