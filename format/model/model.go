@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"weld/format"
@@ -89,6 +91,27 @@ func plain(c format.Checkpoint, path string) (format.Checkpoint, error) {
 		scheme.Codes.DType, scheme.Name, scheme.Why)}
 }
 
+// ofComponent is the error for an adapter of PEFT on a checkpoint of components: its names are those within one of them, and do not say of which.
+func ofComponent(c, adapter format.Checkpoint, name string) error {
+	var all, fits []string
+	for _, part := range format.Parts(c) {
+		path := filepath.Join(c.Path(), filepath.FromSlash(part.Folder)) + "+" + name
+		all = append(all, path)
+		if slices.ContainsFunc(adapter.Tensors(), func(t format.Tensor) bool {
+			module, _, adds := strings.Cut(strings.TrimPrefix(t.Name, "base_model.model."), ".lora_")
+			_, there := c.Find(part.Prefix() + module + ".weight")
+			return adds && there
+		}) {
+			fits = append(fits, path)
+		}
+	}
+	detail := "an adapter of PEFT is for one component, and its names do not say for which: name that component with it, as in " + all[0]
+	if len(fits) > 0 {
+		detail = "an adapter of PEFT is for one component: by the names of its modules for " + strings.Join(fits, ", or ")
+	}
+	return &format.Error{Path: adapter.Path(), Kind: format.KindNames, Detail: detail}
+}
+
 // add adds one adapter.
 func add(c format.Checkpoint, name string, how []mmapio.Reading) (format.Checkpoint, error) {
 	adapter, config, err := openAdapter(c, name, how)
@@ -100,6 +123,9 @@ func add(c format.Checkpoint, name string, how []mmapio.Reading) (format.Checkpo
 		with, err = lora.ApplyBare(c, adapter)
 	} else {
 		with, err = lora.Apply(c, adapter, config)
+		if err != nil && format.HasComponents(c) {
+			err = ofComponent(c, adapter, name)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, adapter.Close())
