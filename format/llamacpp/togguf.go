@@ -1,6 +1,7 @@
 package llamacpp
 
 import (
+	"bytes"
 	"math"
 	"path/filepath"
 	"slices"
@@ -243,19 +244,73 @@ func (g *GGUF) checkRest() error {
 	if g.settings.err != nil {
 		return g.settings.err
 	}
-	if tied {
+	if tied, err := g.tied(tied); err != nil {
+		return err
+	} else if tied {
 		g.mapping.parts = slices.DeleteFunc(g.mapping.parts, func(p part) bool { return p.tensor.Name == ownHead[0].gguf })
-	} else if !g.mapping.has(untied) {
-		return g.mapping.refuse(ownHead[0].hub, format.KindNames, "it is not there, and %s does not say that embeddings are tied (tie_word_embeddings)", configName)
 	}
 	for _, i := range g.mapping.rest() {
 		t := g.mapping.Tensors()[i]
-		if t.Name == ownHead[0].hub && tied || slices.ContainsFunc(droppable, func(end string) bool { return strings.HasSuffix(t.Name, end) }) {
+		if t.Name == ownHead[0].hub || slices.ContainsFunc(droppable, func(end string) bool { return strings.HasSuffix(t.Name, end) }) {
 			continue
 		}
 		return g.mapping.refuse(t.Name, format.KindNames, "no model of %s in llama.cpp has what this is; --drop leaves tensors out", g.mapping.Name)
 	}
 	return nil
+}
+
+// tied reports whether the output layer is the embeddings. An output layer of other values is one of its own whatever config.json says: transformers computes with
+// it, too.
+func (g *GGUF) tied(said bool) (bool, error) {
+	m, name := g.mapping, ownHead[0].hub
+	head, there := m.Find(name)
+	own := slices.ContainsFunc(m.outside, func(r row) bool { return r.hub == name })
+	switch {
+	case !there && !said:
+		return false, m.refuse(name, format.KindNames, "it is not there, and %s does not say that embeddings are tied (tie_word_embeddings)", configName)
+	case !there:
+		return true, nil
+	case own && !said:
+		return false, nil
+	}
+	embeddings, _ := m.Find(around[0].hub)
+	same, err := sameBytes(m.Checkpoint, head, embeddings)
+	switch {
+	case err != nil || same:
+		return same, err
+	case !own:
+		return false, m.refuse(name, format.KindNames, "it is not %s, and llama.cpp computes the output of %s with that alone; --drop '^output\\.weight$' leaves it out", around[0].hub, m.Name)
+	}
+	g.Notes = append(g.Notes, g.path+": "+name+" is not "+around[0].hub+", though "+configName+" says that they are one (tie_word_embeddings): it is written, as transformers reads it")
+	return false, nil
+}
+
+// sameBytes reports whether two tensors are the same to the byte.
+func sameBytes(c format.Checkpoint, i, j int) (bool, error) {
+	a, b := c.Tensors()[i], c.Tensors()[j]
+	if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) {
+		return false, nil
+	}
+	const piece = 1 << 20
+	for at := int64(0); at < a.Bytes(); at += piece {
+		n := min(piece, a.Bytes()-at)
+		one, err := c.View(i, at, n)
+		if err != nil {
+			return false, err
+		}
+		other, err := c.View(j, at, n)
+		if err != nil {
+			one.Release()
+			return false, err
+		}
+		same := bytes.Equal(one.Data, other.Data)
+		one.Release()
+		other.Release()
+		if !same {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // say writes what GGUF says of the model.

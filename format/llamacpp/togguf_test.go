@@ -13,6 +13,7 @@ import (
 
 	"weld/format"
 	"weld/format/gguf"
+	"weld/mmapio"
 )
 
 // directory writes what lies beside a golden in the Hub, with other members of its configuration; a nil one is taken away.
@@ -282,5 +283,71 @@ func TestTokenizersThatAreNotSaid(t *testing.T) {
 	g, err := fromFolder(h.Checkpoint, beside)
 	if err != nil || len(g.Notes) != 1 || !strings.Contains(g.Notes[0], "there is neither tokenizer.json nor tokenizer.model beside it") {
 		t.Error(err, g)
+	}
+}
+
+// withHead is a model of the Hub with an output layer: its embeddings, or nearly those.
+type withHead struct {
+	format.Checkpoint
+	embeddings int
+	other      bool
+}
+
+func (c withHead) Tensors() []format.Tensor {
+	head := c.Checkpoint.Tensors()[c.embeddings]
+	head.Name = "lm_head.weight"
+	return append(slices.Clone(c.Checkpoint.Tensors()), head)
+}
+
+func (c withHead) Find(name string) (int, bool) {
+	if name == "lm_head.weight" {
+		return len(c.Checkpoint.Tensors()), true
+	}
+	return c.Checkpoint.Find(name)
+}
+
+func (c withHead) View(i int, off, n int64) (mmapio.View, error) {
+	if i < len(c.Checkpoint.Tensors()) {
+		return c.Checkpoint.View(i, off, n)
+	}
+	view, err := c.Checkpoint.View(c.embeddings, off, n)
+	if err != nil || !c.other {
+		return view, err
+	}
+	defer view.Release()
+	data := slices.Clone(view.Data)
+	data[len(data)-1] ^= 1
+	return mmapio.View{Data: data}, nil
+}
+
+// An output layer beside embeddings that config.json ties is left out where it is the same matrix. Another one is the model's: transformers computes with it.
+func TestOutputLayersBesideTiedEmbeddings(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		tied, other bool
+		written     bool
+		says        string
+	}{
+		{"llama3", true, false, false, ""},
+		{"llama3", true, true, true, "lm_head.weight is not model.embed_tokens.weight, though config.json says that they are one"},
+		{"llama3", false, false, true, ""},
+		{"gemma", true, false, false, ""},
+		{"gemma", false, false, false, ""},
+		{"gemma", true, true, false, `"lm_head.weight": it is not model.embed_tokens.weight, and llama.cpp computes the output of gemma with that alone`},
+		{"gemma", false, true, false, `"lm_head.weight": it is not model.embed_tokens.weight, and llama.cpp computes the output of gemma with that alone`},
+	} {
+		h := inHub(t, c.name)
+		embeddings, _ := h.Checkpoint.Find("model.embed_tokens.weight")
+		g, err := fromFolder(withHead{h.Checkpoint, embeddings, c.other}, directory(t, h, map[string]any{"tie_word_embeddings": c.tied}))
+		said, written := "", false
+		if err != nil {
+			said = err.Error()
+		} else {
+			said = strings.Join(g.Notes, " ")
+			_, written = g.Checkpoint.Find("output.weight")
+		}
+		if written != c.written || (said == "") != (c.says == "") || !strings.Contains(said, c.says) {
+			t.Errorf("%s, tied: %v, other: %v: an output layer is written: %v, and said is %q; want %q", c.name, c.tied, c.other, written, said, c.says)
+		}
 	}
 }
