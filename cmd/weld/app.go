@@ -32,7 +32,7 @@ func newApp(stdout, stderr io.Writer, in invocation) *cli.App {
 	cli.VersionPrinter = func(c *cli.Context) { fmt.Fprintln(c.App.Writer, "weld "+c.App.Version) }
 	app := &cli.App{
 		Name:      "weld",
-		Usage:     "merge, score and inspect checkpoints far larger than memory",
+		Usage:     "merge, score, compare, convert and compress checkpoints far larger than memory",
 		Version:   version(),
 		Writer:    stdout,
 		ErrWriter: stderr,

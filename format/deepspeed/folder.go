@@ -69,8 +69,20 @@ func IsTraining(dir format.Folder) bool {
 			}
 		}
 	}
-	info, err := dir.Stat(scriptName)
-	return err == nil && info.Mode().IsRegular()
+	if info, err := dir.Stat(scriptName); err == nil && info.Mode().IsRegular() {
+		return true
+	}
+	info, err := dir.Stat(latestName)
+	return err == nil && info.Mode().IsRegular() && holdsTag(dir)
+}
+
+// holdsTag reports whether a directory has one of a checkpoint in it, whatever latest says.
+func holdsTag(dir format.Folder) bool {
+	entries, _ := dir.ReadDir(".")
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		at, err := dir.Sub(e.Name())
+		return e.IsDir() && err == nil && IsTag(at)
+	})
 }
 
 // tagIn is the name that a file latest has; "" where there is no such file.

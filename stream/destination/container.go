@@ -34,7 +34,7 @@ const (
 const FrameContent = 2 << 20
 
 // Writable says which outputs can be written, for messages and help.
-const Writable = "a directory, *.safetensors, *.safetensors.zst, *.gguf (with a base in GGUF), *.weld (a pack), or *.weldpatch (against the base)"
+const Writable = "a directory, *.safetensors, *.safetensors.zst, *.gguf (of a base in GGUF; weld convert makes one of a directory as well), *.weld (a pack), or *.weldpatch (of a merge, against its base)"
 
 // endings are those of the names that are not directories.
 var endings = [...]string{SingleFile: ".safetensors", GGUF: ".gguf", Compressed: ".safetensors.zst", Pack: ".weld", Patch: ".weldpatch"}
@@ -55,7 +55,7 @@ func ContainerOf(out string) (Container, error) {
 	name := strings.ToLower(filepath.Base(out))
 	switch {
 	case out == "-":
-		return 0, &NameError{out, "a merge does not write to a pipe: name " + Writable + "; weld pack OUT - puts a checkpoint into one"}
+		return 0, &NameError{out, "weld does not write a checkpoint to a pipe: name " + Writable + "; weld pack OUT - puts one there"}
 	case strings.HasSuffix(name, endings[SingleFile]):
 		return SingleFile, nil
 	case strings.HasSuffix(name, endings[GGUF]):

@@ -12,6 +12,7 @@ import (
 	"weld/format"
 	"weld/format/hub"
 	"weld/format/lora"
+	"weld/stream/destination"
 )
 
 // RecipeName is the file in an output directory that holds the recipe.
@@ -30,6 +31,9 @@ func (p *planner) listFiles() error {
 	if !p.Output.Container.HoldsFiles() {
 		if len(p.vocabulary.files) > 0 {
 			p.note("output %s: the recipe's tokenizer goes into an output directory only; a file holds the tensors alone", p.out)
+		}
+		if p.Output.Container != destination.GGUF && (p.config != nil || p.Reference().terms != "" && !p.undeclares()) {
+			p.note("output %s: a file holds the tensors alone; what reads it needs the quantization_config that a directory has in its config.json", p.out)
 		}
 		return nil
 	}

@@ -47,6 +47,20 @@ func (p *planner) fromHub(in *Input) error {
 	return nil
 }
 
+// noteOfLlamaCpp says that tensors of a model in GGUF have names that nothing but llama.cpp knows, where the output is not in GGUF.
+func (p *planner) noteOfLlamaCpp() {
+	ref := p.Reference()
+	file, c := ref.inGGUF(), p.options.Conversion
+	if p.Output == nil || p.Output.Container == destination.GGUF || file == nil || p.hub != nil || llamacpp.IsAdapter(file) || c != nil && len(c.Rename) > 0 {
+		return
+	}
+	if c == nil {
+		p.note("%s: the output has the names and the order of llama.cpp, and no configuration: for a directory of the Hub name an output that ends with .gguf, and weld convert that", ref.Path)
+		return
+	}
+	p.note("%s: the output has the names and the order of llama.cpp: a directory as the output gets those of the Hub", ref.Path)
+}
+
 // generate writes what a model out of GGUF has beside its tensors.
 func (p *planner) generate() error {
 	if p.hub == nil {

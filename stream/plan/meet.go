@@ -79,7 +79,7 @@ func (p *planner) meet(s, like *Input) error {
 func unlike(s, like *Input) string {
 	switch {
 	case (s.inGGUF() != nil) != (like.inGGUF() != nil):
-		return "; GGUF has llama.cpp's names, and is merged with GGUF: weld convert MODEL.gguf DIRECTORY gives it those of the Hub"
+		return "; GGUF has llama.cpp's names, and is merged and compared with GGUF: weld convert MODEL.gguf DIRECTORY gives it those of the Hub"
 	case format.HasComponents(s.Checkpoint) != format.HasComponents(like.Checkpoint):
 		return "; only one of the two has components: name one of their directories as the model"
 	}

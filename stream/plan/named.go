@@ -61,9 +61,6 @@ func (p *planner) encodeNamed(n *quant.Named) ([]encoding, error) {
 	if n.Caveat != "" {
 		p.note("%s: %s", n.Name, n.Caveat)
 	}
-	if !p.Output.Container.HoldsFiles() {
-		p.note("output %s: a file holds the tensors alone; what reads it needs the quantization_config that a directory has in its config.json", p.out)
-	}
 	return list, nil
 }
 

@@ -63,6 +63,9 @@ func (p *Pair) noteCodes() {
 func (p *Pair) meet() error {
 	a, b := p.Models[0], p.Models[1]
 	m := names.Meet(a.Tensors(), b.Tensors(), b.Find)
+	if why := unlike(b, a); why != "" && !meetsAny(m, a.Tensors()) {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s has none of the names of %s%s", b.Path, a.Path, why))
+	}
 	if m.Same() {
 		return nil
 	}

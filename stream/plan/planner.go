@@ -154,6 +154,7 @@ func (p *planner) complete() error {
 	if p.out != "" && p.options.Conversion == nil {
 		p.noteWrapped(p.Reference().Path, p.Reference().Tensors())
 	}
+	p.noteOfLlamaCpp()
 	if err := p.layOut(encoded); err != nil {
 		return err
 	}
