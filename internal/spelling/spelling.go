@@ -2,7 +2,11 @@
 // name.
 package spelling
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Nearest is the first of the names that is within so many typing errors of a word, and nearer than all before it; "" if none is.
 // An error is a letter that is wrong, missing, or one too many, or two neighbours in the wrong order. A word
@@ -20,9 +24,22 @@ func Nearest(word string, names []string, most int) string {
 // usual is how many errors are forgiven where a name is proposed and nothing depends on it.
 const usual = 2
 
-// Hint proposes the name that was probably meant, in brackets behind a space; "" for none.
+// few is how many names are proposed at most.
+const few = 3
+
+// Hint proposes the name that was probably meant, or the few that begin with the word, in brackets behind a space; "" for none.
+// Upper case is no error.
 func Hint(word string, names []string) string {
-	if name := Nearest(word, names, usual); name != "" {
+	low := strings.ToLower(word)
+	begun := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasPrefix(strings.ToLower(name), low) })
+	if n := len(begun); len(low) > 1 && n > 0 && n <= few {
+		meant := begun[n-1]
+		if n > 1 {
+			meant = strings.Join(begun[:n-1], ", ") + " or " + meant
+		}
+		return fmt.Sprintf(" (did you mean %s?)", meant)
+	}
+	if name := Nearest(low, names, usual); name != "" {
 		return fmt.Sprintf(" (did you mean %s?)", name)
 	}
 	return ""

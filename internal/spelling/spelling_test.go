@@ -35,7 +35,13 @@ func TestNearest(t *testing.T) {
 	if got := Hint("densiti", names); got != " (did you mean density?)" {
 		t.Errorf("%q", got)
 	}
-	if got := Hint("weight", names); got != "" {
-		t.Errorf("%q", got)
+	schemes := []string{"keep", "fp8_block", "fp8_channel", "fp8_tensor", "int8_channel", "int8_group", "mxfp8", "q4_0", "q4_1", "q8_0", "q4_k", "q5_0", "q5_1"}
+	for word, want := range map[string]string{
+		"weight": "", "fp8": " (did you mean fp8_block, fp8_channel or fp8_tensor?)", "int8": " (did you mean int8_channel or int8_group?)", "FP8_Block": " (did you mean fp8_block?)",
+		"Q8_0": " (did you mean q8_0?)", "Q4_K_M": " (did you mean q4_k?)", "q8": " (did you mean q8_0?)", "q": "", "mxpf8": " (did you mean mxfp8?)", "": "",
+	} {
+		if got := Hint(word, schemes); got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
+		}
 	}
 }

@@ -34,7 +34,7 @@ func (o Options) createRestored(name string, inputs ...destination.InUse) (*sink
 	case name == Stream || isSingle(name):
 		return o.create(name, mmapio.SingleFile, inputs...)
 	case packed.IsName(name) || patch.IsName(name) || format.IsWeights(name):
-		return nil, fmt.Errorf("output %s: the files are restored as they were: name a directory, or *.safetensors or *.gguf if it is one such file; weld pack makes a pack of them", name)
+		return nil, &destination.NameError{Output: name, Reason: "the files are restored as they were: name a directory, or *.safetensors or *.gguf if it is one such file; weld pack makes a pack of them"}
 	}
 	return o.create(name, mmapio.Directory, inputs...)
 }
@@ -52,7 +52,7 @@ func fileInput(role, path string, info os.FileInfo) destination.InUse {
 
 // errSeveral is the error for an output of one file that would have several.
 func errSeveral(out string) error {
-	return fmt.Errorf("output %s: there is more than one file: name a directory", out)
+	return &destination.NameError{Output: out, Reason: "there is more than one file: name a directory"}
 }
 
 // create begins an output, which is not the place of an input. What is in the way must be a file or a directory, as

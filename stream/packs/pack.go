@@ -13,6 +13,7 @@ import (
 	"weld/format/packed"
 	"weld/mmapio"
 	"weld/stream"
+	"weld/stream/destination"
 	"weld/stream/run"
 )
 
@@ -56,7 +57,7 @@ func (r *Outcome) Ratio() float64 {
 func Pack(ctx context.Context, in, out string, o Options) (*Outcome, error) {
 	start := time.Now()
 	if out != Stream && !packed.IsName(out) {
-		return nil, fmt.Errorf("output %s: the name of a pack ends with .weld", out)
+		return nil, &destination.NameError{Output: out, Reason: "the name of a pack ends with .weld"}
 	}
 	defer o.forget()
 	sources, err := o.sources(in, out)

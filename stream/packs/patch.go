@@ -43,7 +43,7 @@ type PatchReport struct {
 func Patch(ctx context.Context, base, result, out string, o Options) (*PatchReport, error) {
 	start := time.Now()
 	if out != Stream && !patch.IsName(out) {
-		return nil, fmt.Errorf("output %s: the name of a patch ends with .weldpatch", out)
+		return nil, &destination.NameError{Output: out, Reason: "the name of a patch ends with .weldpatch"}
 	}
 	defer o.forget()
 	from, err := model.Named(base, o.Read)
