@@ -195,7 +195,7 @@ func (m *mapping) stack(stored, shown string, shape []int64) error {
 			p.tensor = t
 		}
 		if t.DType != p.tensor.DType || t.Stored != p.tensor.Stored {
-			return m.refuse(t.Name, format.KindDType, "it is of %v, and the experts before it of %v: GGUF has them in one tensor; --dtype gives all one type", t.StoredDType(), p.tensor.StoredDType())
+			return m.refuse(t.Name, format.KindDType, "it is of %v, and the experts before it of %v: GGUF has them in one tensor; a directory in which all have one type, as weld convert --dtype writes one, can be converted", t.StoredDType(), p.tensor.StoredDType())
 		}
 		p.from = append(p.from, i)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -254,9 +255,14 @@ func (g *GGUF) checkRest() error {
 		if t.Name == ownHead[0].hub || slices.ContainsFunc(droppable, func(end string) bool { return strings.HasSuffix(t.Name, end) }) {
 			continue
 		}
-		return g.mapping.refuse(t.Name, format.KindNames, "no model of %s in llama.cpp has what this is; --drop leaves tensors out", g.mapping.Name)
+		return g.mapping.refuse(t.Name, format.KindNames, "no model of %s in llama.cpp has what this is; "+without(t.Name), g.mapping.Name)
 	}
 	return nil
+}
+
+// without says how a model gets rid of a tensor: what a conversion into GGUF leaves out by itself has to have a name there.
+func without(tensor string) string {
+	return "a directory without it, as weld convert --drop '^" + strings.ReplaceAll(regexp.QuoteMeta(tensor), "%", "%%") + "$' writes one, can be converted"
 }
 
 // tied reports whether the output layer is the embeddings. An output layer of other values is one of its own whatever config.json says: transformers computes with
@@ -279,7 +285,7 @@ func (g *GGUF) tied(said bool) (bool, error) {
 	case err != nil || same:
 		return same, err
 	case !own:
-		return false, m.refuse(name, format.KindNames, "it is not %s, and llama.cpp computes the output of %s with that alone; --drop '^output\\.weight$' leaves it out", around[0].hub, m.Name)
+		return false, m.refuse(name, format.KindNames, "it is not %s, and llama.cpp computes the output of %s with that alone: a file in GGUF would be another model", around[0].hub, m.Name)
 	}
 	g.Notes = append(g.Notes, g.path+": "+name+" is not "+around[0].hub+", though "+configName+" says that they are one (tie_word_embeddings): it is written, as transformers reads it")
 	return false, nil

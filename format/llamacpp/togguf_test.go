@@ -192,7 +192,7 @@ func TestConfigurationsRefused(t *testing.T) {
 		{"llama", map[string]any{"hidden_size": 1e18}, format.KindMetadata, "hidden_size is 1e+18, and no size"},
 		{"llama", map[string]any{"hidden_size": 16}, format.KindShape, "model.embed_tokens.weight"},
 		{"llama", map[string]any{"num_hidden_layers": 3}, format.KindNames, `"model.layers.2.input_layernorm.weight": llama has such a tensor, and it is not there`},
-		{"llama", map[string]any{"num_hidden_layers": 1}, format.KindNames, `no model of llama in llama.cpp has what this is; --drop leaves tensors out`},
+		{"llama", map[string]any{"num_hidden_layers": 1}, format.KindNames, `no model of llama in llama.cpp has what this is; a directory without it, as weld convert --drop '^model\.layers\.1\.`},
 		{"llama", map[string]any{"num_attention_heads": 0}, format.KindMetadata, "num_attention_heads is 0, and no size"},
 		{"llama", map[string]any{"num_key_value_heads": 3}, format.KindMetadata, "num_key_value_heads is 3, which does not divide 4 heads"},
 		{"llama", map[string]any{"num_key_value_heads": 4}, format.KindShape, "self_attn.k_proj.weight"},
@@ -333,8 +333,8 @@ func TestOutputLayersBesideTiedEmbeddings(t *testing.T) {
 		{"llama3", false, false, true, ""},
 		{"gemma", true, false, false, ""},
 		{"gemma", false, false, false, ""},
-		{"gemma", true, true, false, `"lm_head.weight": it is not model.embed_tokens.weight, and llama.cpp computes the output of gemma with that alone`},
-		{"gemma", false, true, false, `"lm_head.weight": it is not model.embed_tokens.weight, and llama.cpp computes the output of gemma with that alone`},
+		{"gemma", true, true, false, `"lm_head.weight": it is not model.embed_tokens.weight, and llama.cpp computes the output of gemma with that alone: a file in GGUF would be another model`},
+		{"gemma", false, true, false, `"lm_head.weight": it is not model.embed_tokens.weight, and llama.cpp computes the output of gemma with that alone: a file in GGUF would be another model`},
 	} {
 		h := inHub(t, c.name)
 		embeddings, _ := h.Checkpoint.Find("model.embed_tokens.weight")
