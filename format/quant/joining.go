@@ -120,9 +120,12 @@ func (t *joinedTensor) put(r *writtenRun, come int64) (now []*writtenRun) {
 		t.runs = nil
 		return now
 	}
-	if len(r.data) == 0 || len(r.data) == cap(r.data) || len(t.runs) == mostRuns {
+	if len(r.data) == 0 || int64(len(r.data))+come > int64(cap(r.data)) { // the next part would find no room
 		return append(now, r)
 	}
-	t.runs = append(t.runs, r)
+	if t.runs = append(t.runs, r); len(t.runs) > mostRuns {
+		longest := slices.MaxFunc(t.runs, func(a, b *writtenRun) int { return len(a.data) - len(b.data) })
+		now = append(now, t.take(func(r *writtenRun) bool { return r == longest }))
+	}
 	return now
 }

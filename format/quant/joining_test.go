@@ -84,22 +84,42 @@ func TestJoiningLosesNothing(t *testing.T) {
 	}
 }
 
-// Stripes that follow each other, as workers bring them, are few writes; what is no code passes at once.
+// Stripes that follow each other, as workers bring them, are few writes, whatever their size; what is no code passes at once.
 func TestJoiningWritesLittle(t *testing.T) {
-	j, m := joiningOf(256, 16_384)
-	const stripe = 2 // rows
-	for _, begin := range []int{0, 128} {
-		for row := begin; row < begin+128; row += stripe {
-			for i, size := range []int{16_384, 4} {
-				if err := j.WriteAt(i, int64(row*size), make([]byte, stripe*size)); err != nil {
-					t.Fatal(err)
+	for _, cols := range []int{16_384, 10_007, 2880} {
+		j, m := joiningOf(4096, int64(cols))
+		const stripe = 2 // rows
+		for _, begin := range []int{0, 2048} {
+			for row := begin; row < begin+2048; row += stripe {
+				for i, size := range []int{cols, 4} {
+					if err := j.WriteAt(i, int64(row*size), make([]byte, stripe*size)); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 		}
+		if few := 2 * (2048*cols/(joinedBytes-stripe*cols) + 1); m.writes[0] > few || m.writes[1] != 1 {
+			t.Errorf("2048 stripes of %d make %d writes of codes, want at most %d, and %d of scales", stripe*cols, m.writes[0], few, m.writes[1])
+		}
 	}
-	if m.writes[0] != 256*16_384/joinedBytes || m.writes[1] != 1 {
-		t.Errorf("128 stripes make %d writes of codes and %d of scales", m.writes[0], m.writes[1])
+}
+
+// Where more is begun than may wait, what has waited for most is written.
+func TestJoiningHoldsFewRuns(t *testing.T) {
+	j, m := joiningOf(1000, 1000)
+	for k := range 3 * mostRuns {
+		if err := j.WriteAt(0, int64(k*10_000), make([]byte, 1000+k)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	if n := len(j.tensors[0].runs); n != mostRuns || m.writes[0] != 2*mostRuns {
+		t.Errorf("%d runs wait, and %d were written", n, m.writes[0])
+	}
+}
+
+// What is not encoded passes at once.
+func TestJoiningPasses(t *testing.T) {
+	j, m := joiningOf(2, 1000)
 	if err := j.WriteAt(2, 0, make([]byte, 50)); err != nil || m.wrote[2] != 50 {
 		t.Errorf("of another tensor %d bytes of 50 were written: %v", m.wrote[2], err)
 	}
