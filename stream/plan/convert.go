@@ -97,7 +97,7 @@ func (p *planner) choose(path string, tensors []format.Tensor) ([]string, error)
 		if len(c.Only) == 0 {
 			flag = DropFlag
 		}
-		return nil, wrongFlag(flag, "none of the %d tensors of %s is left", len(tensors), path)
+		return nil, wrongFlag(flag, "none of the %d tensors of %s is left: they have names such as %q", len(tensors), path, tensors[len(tensors)/2].Name)
 	}
 	p.noteIdle(path, OnlyFlag, only, func(k int) string { return c.Only[k].String() })
 	p.noteIdle(path, DropFlag, drop, func(k int) string { return c.Drop[k].String() })

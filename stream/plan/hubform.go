@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"slices"
+	"strings"
+
 	"weld/format"
 	"weld/format/hub"
 	"weld/format/llamacpp"
@@ -58,7 +61,7 @@ func (p *planner) noteOfLlamaCpp() {
 		p.note("%s: the output has the names and the order of llama.cpp, and no configuration: for a directory of the Hub name an output that ends with .gguf, and weld convert that", ref.Path)
 		return
 	}
-	p.note("%s: the output has the names and the order of llama.cpp: a directory as the output gets those of the Hub", ref.Path)
+	p.note("%s: the output has the names and the order of llama.cpp: a directory as the output gets those of the Hub, where weld knows the architecture", ref.Path)
 }
 
 // generate writes what a model out of GGUF has beside its tensors.
@@ -72,6 +75,10 @@ func (p *planner) generate() error {
 	}
 	for _, note := range p.hub.Notes {
 		p.note("%s", note)
+	}
+	if most := p.mostType(); p.config != nil && !p.asksForType() && most != format.F32 && slices.ContainsFunc(p.Tensors, func(t Tensor) bool { return t.Action != Beside && t.DType == format.F32 }) {
+		name := strings.TrimPrefix(most.Torch(), "torch.")
+		p.note("%s: norms and other vectors stay float32, and transformers loads a quantised model in the types of its files, beside weights of %s: --dtype %s stores all that is plain so", p.Models[0].Path, name, name)
 	}
 	p.generated = make(map[string][]byte, len(files))
 	for _, f := range files {
