@@ -73,7 +73,7 @@ func (p savedFamily) recipe(t testing.TB, q request) *recipe.Recipe {
 	if method.BaseIs == recipe.BaseFirst {
 		d.Models = d.Models[:method.MaxModels-1] // beside the base
 	}
-	importance := q.method == "sta" || q.method == "fisher"
+	importance := q.method == "sta" || q.method == "ota" || q.method == "fisher"
 	for _, s := range q.settings {
 		key, value, _ := strings.Cut(s, "=")
 		switch key {

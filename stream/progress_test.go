@@ -62,7 +62,7 @@ func (b *between) Next() *fuse.Pass {
 func TestProgressEndsWhereItSaid(t *testing.T) {
 	p := newFamily(2, mixed()...).save(t)
 	for _, q := range []request{
-		ask("sta"), ask("sta", "score=delta"), ask("sta", "score=magnitude"), ask("sta", "score=fisher", "granularity=row"),
+		ask("sta"), ask("sta", "score=delta"), ask("sta", "score=magnitude"), ask("sta", "score=fisher", "granularity=row"), ask("ota", "density=0.3"), ask("ota", "density=0.3", "rank_one=true"),
 		ask("sta", "normalize_scores=none", "contrast=true"), ask("sta", "granularity=tensor", "normalize_scores=none"), ask("sta", "scope=tensor", "rescale=l1"),
 		ask("sta", "density=1"), ask("sta", "missing_importance=drop"), ask("task_arithmetic"), ask("linear"), ask("linear", "base="+p.base), ask("passthrough"),
 	} {

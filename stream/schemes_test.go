@@ -119,7 +119,7 @@ func TestNoMethodComputesWithCodes(t *testing.T) {
 		}
 		for _, model := range models {
 			text += "  - model: " + model + "\n"
-			if m.Name == "fisher" {
+			if m.Name == "fisher" || m.Name == "ota" {
 				text += "    parameters: {importance: other-plain}\n"
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"strings"
 
 	"weld/format"
 	"weld/format/hub"
@@ -364,7 +365,17 @@ func (p *planner) locateImportance(s *Input, name string, like format.Tensor) (i
 	if _, ofOptimizer := s.stored.(*moments.Moments); ofOptimizer && !ok {
 		err = fmt.Errorf("%w: the optimizer has no second moment of it, as of parameters that were frozen", err)
 	}
-	return -1, fmt.Errorf("%w (set missing_importance to drop or keep to go on without%s)", err, s.foreign)
+	return -1, fmt.Errorf("%w (set missing_importance to %s to go on without%s)", err, p.withoutImportance(), s.foreign)
+}
+
+// withoutImportance is what can be said of tensors without importance, but for the default.
+func (p *planner) withoutImportance() string {
+	for _, param := range p.Recipe.Method.Params {
+		if param.Key == "missing_importance" {
+			return strings.Join(slices.DeleteFunc(slices.Clone(param.Choices), func(s string) bool { return s == param.Default }), " or ")
+		}
+	}
+	return ""
 }
 
 // copyIfUnchanged turns a fuse that would change nothing into a copy.

@@ -35,10 +35,18 @@ func (p Params) values(of *paramFields) recipe.Values {
 	return v
 }
 
-// merging prepares a merge of jobs whose parameters are [Params].
+// merging prepares a merge of jobs whose parameters are [Params]. What holds for the whole recipe is what the first job says.
 func merging(method string, jobs fuse.List, nonfinite fuse.Nonfinite) fuse.Method {
 	m, _ := Find(method)
-	return m.New(Setup{Jobs: typed(method, jobs), Shared: recipe.Values{nonfiniteKey: {Text: nonfinite.Choices()[nonfinite]}}})
+	shared, _ := jobs[0].Params.(Params)
+	s := Setup{Jobs: typed(method, jobs), Shared: shared.values(m.all)}
+	s.Shared[nonfiniteKey] = recipe.Value{Text: nonfinite.Choices()[nonfinite]}
+	for _, c := range jobs[0].Models {
+		own, _ := c.Params.(Params)
+		s.Models = append(s.Models, own.values(m.each))
+		s.Statistics = append(s.Statistics, scoring.Statistic(own["statistic"]))
+	}
+	return m.New(s)
 }
 
 // typed gives jobs the values that a method's formula reads.

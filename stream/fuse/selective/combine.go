@@ -9,14 +9,14 @@ import (
 type candidate[T vec.Float] struct {
 	weight T
 	tau    []T
-	scores []T // normalised; only for ByImportance
+	scores []T // normalised, for ByImportance; w·a·m, for ByCurvature
 }
 
 // combination sums up candidates in recipe order.
 type combination[T vec.Float] struct {
 	how Combine
 	num []T
-	den []T // models, or their scores, that keep an element; not for Sum
+	den []T // models that keep an element, their scores, or their w·a; not for Sum
 }
 
 func newCombination[T vec.Float](how Combine, s *fuse.Scratch, n int) combination[T] {
@@ -39,6 +39,9 @@ func (c *combination[T]) add(x candidate[T]) {
 	case ByImportance:
 		vec.MulAxpy(c.num, x.weight, x.scores, x.tau)
 		vec.AddWhereNonZero(c.den, x.scores, x.tau)
+	case ByCurvature:
+		vec.MulAxpy(c.num, 1, x.scores, x.tau)
+		vec.Add(c.den, x.scores)
 	}
 }
 

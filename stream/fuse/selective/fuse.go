@@ -22,7 +22,11 @@ func newFuseStage(x *scoredTensor) fuse.Stage {
 
 // fuseReads says what must be seen to mask task vectors.
 func (x *scoredTensor) fuseReads() fuse.Reads {
-	return fuse.Reads{Base: true, Models: true, Importance: x.Score.NeedsImportance() && x.Granularity != scoring.ByTensor && x.scored()}
+	reads := x.Score.NeedsImportance() && x.Granularity != scoring.ByTensor && x.scored()
+	if x.Combine == ByCurvature {
+		reads = !x.factored()
+	}
+	return fuse.Reads{Base: true, Models: true, Importance: reads}
 }
 
 // scored reports whether any model needs its scores in the last pass.
@@ -42,9 +46,7 @@ func (x *scoredTensor) usesScores(m int) bool {
 func (st *fuseStage[T]) Reads() fuse.Reads { return st.fuseReads() }
 
 func (st *fuseStage[T]) End() error {
-	for m := range st.models {
-		st.models[m].rows = nil
-	}
+	st.forget()
 	return nil
 }
 
@@ -99,7 +101,12 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 		if r := T(st.models[m].ratio); r != 1 {
 			vec.Scale(v.delta, v.delta, r)
 		}
-		c := candidate[T]{weight: T(st.Models[m].Weight), tau: v.delta, scores: fuse.Widened[T](s, scores)}
+		c := candidate[T]{weight: T(st.models[m].weight), tau: v.delta, scores: fuse.Widened[T](s, scores)}
+		if st.Combine == ByCurvature {
+			if c.scores, err = curvature(st.scoredTensor, s, sp, t, m, c); err != nil {
+				return err
+			}
+		}
 		if st.Consensus {
 			vote.cast(s, c) // keeps its tiles until the count
 			continue
@@ -113,6 +120,9 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 		}
 	}
 	out := sum.result()
+	if st.Combine == ByCurvature {
+		fillUnweighed(st.scoredTensor, s, sp, t, base, sum)
+	}
 	vec.Apply(out, base, T(st.Lambda), out)
 	n, err := fuse.Encode(st.Finisher, sp, t, out)
 	if !sp.Again {
@@ -135,7 +145,7 @@ func addMasked[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t f
 			return 0, err
 		}
 	}
-	return scoring.AddSelected(threshold, sum, T(x.Models[m].Weight), v.delta, rank), nil
+	return scoring.AddSelected(threshold, sum, T(x.models[m].weight), v.delta, rank), nil
 }
 
 // maskDelta zeroes what model m's threshold does not keep of v.delta, and returns the

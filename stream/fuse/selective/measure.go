@@ -208,6 +208,8 @@ func (st *countStage[T]) End() error {
 		for m := range st.models {
 			st.models[m].ranking.advance()
 		}
+	} else {
+		st.forget()
 	}
 	return nil
 }
@@ -216,7 +218,7 @@ func (st *countStage[T]) End() error {
 type tallyStage[T vec.Float] struct{ *scoredTensor }
 
 func (st *tallyStage[T]) Reads() fuse.Reads { return st.scoreReads() }
-func (st *tallyStage[T]) End() error        { return nil }
+func (st *tallyStage[T]) End() error        { st.forget(); return nil }
 
 func (st *tallyStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 	for m := range st.models {

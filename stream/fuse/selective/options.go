@@ -22,9 +22,12 @@ type Options struct {
 	Consensus     bool // TIES sign election
 	Contrast      bool // rank by the score over the mean of the other models'
 	KeepMissing   bool // take a task vector whole where its importance is missing
+	RankOne       bool // weigh and rank matrices by what the row and column sums of a² make of it; see factors
 	Lambda        float64
 	Nonfinite     fuse.Nonfinite
 	Models        []TaskVector
+	// WeightOf is a model's weight in one tensor, instead of that in Models, where it varies; else nil.
+	WeightOf func(*fuse.Contribution) float64
 	// TableBytes is the memory that may go into counting the scores of a tensor while they
 	// are summed up, which saves a walk over it; 0 to do without.
 	TableBytes int64
@@ -49,9 +52,11 @@ const (
 	Mean
 	// ByImportance is Σ (s·w)δ / Σ s over the models that keep the element.
 	ByImportance
+	// ByCurvature is Σ (w·a)δ / Σ w·a over the models that keep the element; without KeepMissing; see curvature.go.
+	ByCurvature
 )
 
-// Choices are the names of the combinations, in order.
+// Choices are the names of the combinations that a recipe may ask for, in order.
 func (Combine) Choices() []string { return []string{"sum", "mean", "importance"} }
 
 // Rescale says how a masked task vector is scaled up for what it lost.

@@ -42,10 +42,11 @@ func (m *merge) newRanking(model int, n int64) *ranking {
 }
 
 // samples reports whether a sample is to narrow the search for a model's threshold: the search
-// is over the whole model, and that is large enough.
+// is over the whole model, and that is large enough; and its scores are not made of sums over matrices, which a
+// sample has not.
 func (m *merge) samples(model int) bool {
 	r := m.ranking[model]
-	return m.Scope == scoring.WholeModel && m.comparesRaw() && r.quantile != nil && r.elements >= m.sampled
+	return m.Scope == scoring.WholeModel && m.comparesRaw() && !m.RankOne && r.quantile != nil && r.elements >= m.sampled
 }
 
 // advance ends a counting pass; it reports whether the scores must be seen again.

@@ -93,6 +93,10 @@ func compute[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fus
 
 // decodeImportance fills a with what model m's importance file says of a tile.
 func decodeImportance(x *scoredTensor, sp *fuse.Span, t fuse.Tile, m int, a []float32) {
+	if f := x.models[m].factors; f != nil {
+		f.fill(a, t)
+		return
+	}
 	o, statistic := sp.Importance[m], x.Models[m].Statistic
 	if statistic.IsMagnitude() {
 		format.Abs(o.DType, a, o.Of(t)) // in one pass

@@ -53,6 +53,7 @@ type scoredTensor struct {
 // masking is what is known of one model's scores in one tensor.
 type masking struct {
 	role    role
+	weight  float64
 	scale   scoring.Scale
 	known   bool // scale is: it was measured, or there is nothing to measure
 	sketch  *scoring.Sketch
@@ -60,6 +61,7 @@ type masking struct {
 	waiting bool                  // the scores have yet to be counted, or have to be again
 	mean    float32               // raw mean score, if tensors are kept or dropped whole
 	rows    []float32             // raw mean scores of long rows, while a chain runs
+	factors *factors              // of a matrix's importance, while a chain runs
 	ranking *ranking              // decides the threshold
 	ratio   float32               // of the rescaling
 	kept    atomic.Int64
@@ -78,7 +80,10 @@ func (x *scoredTensor) init(m *merge, job *fuse.Job) {
 	x.merge, x.job, x.models = m, job, make([]masking, len(m.Models))
 	for t := range x.models {
 		k := &x.models[t]
-		k.scale, k.ratio = scoring.Identity, 1
+		k.scale, k.ratio, k.weight = scoring.Identity, 1, m.Models[t].Weight
+		if m.WeightOf != nil {
+			k.weight = m.WeightOf(&job.Models[t])
+		}
 		k.known = m.Normalization == scoring.Raw
 		if o := m.Models[t]; m.Rescale == ByDensity && !o.Fixed && o.Density > 0 {
 			k.ratio = float32(1 / o.Density)
@@ -178,7 +183,7 @@ func (m *merge) countingPass(name string) *fuse.Pass {
 
 // countingStages sum up a tensor's scores, where that has not been done, and count them.
 func (x *scoredTensor) countingStages() []fuse.Stage {
-	chain := x.rowStages()
+	chain := x.firstStages()
 	known := true
 	for t := range x.models {
 		k := &x.models[t]
@@ -269,13 +274,13 @@ func (m *merge) Fuse(job int) []fuse.Stage {
 // its thresholds, as far as no pass over the model has done it.
 func (x *scoredTensor) rankingStages() []fuse.Stage {
 	if x.Scope == scoring.WholeModel {
-		return x.rowStages()
+		return x.firstStages()
 	}
 	var chain []fuse.Stage
 	if x.summarizes() {
 		chain = append(chain, newStage(x, summarize))
 	}
-	chain = append(chain, x.rowStages()...)
+	chain = append(chain, x.firstStages()...)
 	open := false
 	for t := range x.models {
 		r := x.newRanking(t, x.job.Tiling.Elements())
@@ -288,12 +293,22 @@ func (x *scoredTensor) rankingStages() []fuse.Stage {
 	return chain
 }
 
-// rowStages measure the rows that are longer than a tile.
-func (x *scoredTensor) rowStages() []fuse.Stage {
+// firstStages measure what scores are made of: rows that are longer than a tile, and the factors of matrices.
+func (x *scoredTensor) firstStages() []fuse.Stage {
+	if x.factored() {
+		return x.factorStages()
+	}
 	if x.Granularity == scoring.ByRow && x.job.Tiling.LongRows() {
 		return []fuse.Stage{newStage(x, sumRows)}
 	}
 	return nil
+}
+
+// forget lets go of what [scoredTensor.firstStages] measured.
+func (x *scoredTensor) forget() {
+	for m := range x.models {
+		x.models[m].rows, x.models[m].factors = nil, nil
+	}
 }
 
 // Results implements [fuse.Method].
@@ -321,15 +336,20 @@ func (m *merge) Cost() fuse.Cost {
 	if m.Consensus {
 		tiles += 4 * models
 	}
+	scratch := tiles*fuse.TileElements*8 + scoring.CountsBytes
+	for i := range m.tensors {
+		scratch = max(scratch, tiles*fuse.TileElements*8+scoring.CountsBytes+m.tensors[i].sumsBytes())
+	}
 	quantiles := models * scoring.QuantileBytes
 	cost := fuse.Cost{
-		Shared:  int64(len(m.jobs)) * (64 + models*96),
-		Scratch: tiles*fuse.TileElements*8 + scoring.CountsBytes,
+		Shared:  int64(len(m.jobs)) * (64 + models*112),
+		Scratch: scratch,
 		Job: func(job int) int64 {
 			n := int64(1 << 10)
 			if m.Granularity == scoring.ByRow && m.jobs[job].Tiling.LongRows() {
 				n += models * m.jobs[job].Tiling.Rows() * 4
 			}
+			n += m.tensors[job].factorBytes()
 			if m.Scope == scoring.PerTensor {
 				n += quantiles
 			}
