@@ -148,6 +148,9 @@ func (p *planner) checkSchemes(problems []error) []error {
 	if s.Role == roleImportance {
 		return []error{notPlain(s, "")}
 	}
+	if p.Recipe.Params.Text(Quantize.Key) == quantizeNone {
+		return []error{notPlain(s, ", nor stores plainly, as "+Quantize.Key+": "+quantizeNone+" asks for")}
+	}
 	if other := p.storedOtherwise(s); other != nil {
 		return []error{notPlain(s, ", nor mixes with "+other.manner())}
 	}
