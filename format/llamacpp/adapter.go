@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -131,7 +132,7 @@ func (a *adapting) add(i int, t format.Tensor) error {
 	module, isWeight := strings.CutSuffix(of, ".weight")
 	rank := len(t.Shape) - 1
 	switch {
-	case !isWeight || len(t.Shape) < 2:
+	case !isWeight || len(t.Shape) < 2 || slices.Contains(t.Shape, 0):
 		return a.refuse(t.Name, format.KindShape, "shape %v, and a factor for a matrix was expected", t.Shape)
 	case of == "token_embd.weight":
 		return a.refuse(t.Name, format.KindUnsupported, "an adapter for embeddings, whose factors llama.cpp has the other way round: apply it in PEFT, and merge the result")

@@ -161,6 +161,7 @@ func TestAdaptersRefused(t *testing.T) {
 		{llama, lora, []format.Tensor{qa, factor(qb.Name, 7, 2)}, format.KindShape, "7 rows are no whole heads of 2"},
 		{llama, lora, []format.Tensor{factor("blk.0.attn_norm.weight", 8)}, format.KindUnsupported, "an adapter's tensor that is no factor"},
 		{llama, lora, []format.Tensor{factor("blk.0.attn_q.bias.lora_a", 2, 8)}, format.KindShape, "and a factor for a matrix was expected"},
+		{llama, lora, []format.Tensor{factor("blk.0.attn_q.weight.lora_a", 0, 8), factor("blk.0.attn_q.weight.lora_b", 8, 0)}, format.KindShape, `"blk.0.attn_q.weight.lora_a": shape [0 8], and a factor for a matrix was expected`},
 		{llama, lora, []format.Tensor{factor("blk.0.attn_q.weight.lora_a", 8)}, format.KindShape, "and a factor for a matrix was expected"},
 		{llama, lora, []format.Tensor{factor("blk.0.attn_q.weight.lora_a", 1, 2, 8)}, format.KindShape, "and a matrix was expected"},
 		{llama, lora, []format.Tensor{factor("token_embd.weight.lora_a", 73, 2)}, format.KindUnsupported, "an adapter for embeddings"},

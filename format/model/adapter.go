@@ -45,8 +45,11 @@ func openAdapter(base format.Checkpoint, name string, how []mmapio.Reading) (c f
 	if err != nil {
 		return nil, nil, err
 	}
-	if file := gguf.Within(c); file != nil && llamacpp.IsAdapter(file) {
-		return inGGUF(base, c, file)
+	if file := gguf.Within(c); file != nil {
+		if llamacpp.IsAdapter(file) {
+			return inGGUF(base, c, file)
+		}
+		return nil, nil, errors.Join(&format.Error{Path: file.Path(), Kind: format.KindUnsupported, Detail: "it does not say that it is an adapter (general.type): a model is no adapter"}, c.Close())
 	}
 	if err := ofHub(base, c); err != nil {
 		return nil, nil, errors.Join(err, c.Close())
