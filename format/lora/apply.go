@@ -92,8 +92,7 @@ type moduleSite struct {
 	slots map[string]int
 	first int // of the tensors, for errors
 
-	third  int    // which third of a tensor it is, from 1 on; 0 where it has one of its own
-	tensor string // that it is a third of
+	cut *cut // where its rows lie in the base, if not in one tensor of its own
 }
 
 // edit is what becomes of one tensor of the base.

@@ -8,7 +8,7 @@ import (
 
 // Adapters of diffusion models come in one file, without a configuration: names say what each tensor is for, and a
 // module's scale alpha/rank is that of its own tensors. The names are those of kohya-ss/sd-scripts, which LyCORIS shares
-// (kohya_names.go), and those of diffusers (diffusers_names.go).
+// (kohya_names.go), those of diffusers (diffusers_names.go), and for Flux and Stable Diffusion 3 those of the original programs (original_names.go).
 
 // bareKey is what the name of a tensor of such an adapter says.
 type bareKey struct {
@@ -23,7 +23,10 @@ func parseBare(name string) (k bareKey, wrong string, ok bool) {
 	if k, wrong, ok = parseKohya(name); ok {
 		return k, wrong, true
 	}
-	return parseDiffusers(name)
+	if k, wrong, ok = parseDiffusers(name); ok {
+		return k, wrong, true
+	}
+	return parseOriginal(name)
 }
 
 // Bare reports whether a checkpoint is an adapter that needs no configuration. One name that only such adapters have
@@ -95,7 +98,7 @@ func (m *matching) settled(i int, houses *houses, k bareKey) *moduleSite {
 		m.fault(i, format.KindDuplicate, "%q is for the same module %q", clip(m.adapter.Tensors()[other.first].Name), clip(where.module))
 		return nil
 	}
-	s := &moduleSite{siteKey: at, slots: make(map[string]int), first: i, third: where.third, tensor: where.tensor}
+	s := &moduleSite{siteKey: at, slots: make(map[string]int), first: i, cut: where.cut}
 	m.sites[at] = s
 	return s
 }

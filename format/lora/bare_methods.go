@@ -44,7 +44,7 @@ func (m *matching) downUp(s *moduleSite) {
 	if !ok {
 		return
 	}
-	if s.third == 0 && !m.straight(s, target) {
+	if s.cut == nil && !m.straight(s, target) {
 		return
 	}
 	p, ok := m.downUpOf(s, target)
@@ -56,7 +56,7 @@ func (m *matching) downUp(s *moduleSite) {
 		return
 	}
 	m.changeBy(s, target, size, p)
-	if i, ok := s.slots[biasSlot]; ok && s.third == 0 {
+	if i, ok := s.slots[biasSlot]; ok && s.cut == nil {
 		m.addBias(s, i, m.config.scale(s.module))
 	}
 }
@@ -110,8 +110,8 @@ func pointed(shape []int64) []int64 {
 // changeBy adds s·M to a tensor, and normalises the sum where the site has magnitudes for it.
 func (m *matching) changeBy(s *moduleSite, target int, size grid, matrix matrix) {
 	step := &addition{matrix: matrix, scale: m.config.scale(s.module)}
-	if s.third > 0 {
-		m.changeThird(s, target, size, step)
+	if s.cut != nil {
+		m.changeCut(s, step)
 		return
 	}
 	whole, named := s.slots["dora_scale"]
@@ -156,8 +156,8 @@ func (m *matching) differences(s *moduleSite, weight, bias string) {
 	if !m.only(s, []string{weight}, []string{bias}) {
 		return
 	}
-	if s.third > 0 {
-		m.fault(s.first, format.KindUnsupported, "a difference for a third of the base's %q", clip(s.tensor))
+	if s.cut != nil {
+		m.fault(s.first, format.KindUnsupported, "a difference for %s", s.cut.said())
 		return
 	}
 	for slot, leaf := range map[string]string{weight: ".weight", bias: ".bias"} {

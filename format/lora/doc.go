@@ -26,8 +26,9 @@
 // replicated ones), the live one is right.
 //
 // Adapters of diffusion models have no configuration, and are read by [ApplyBare]: in the names of kohya-ss/sd-scripts and of LyCORIS
-// 4.1, which are its authority, or of diffusers 0.42. bare.go says how, houses.go where the parts of a pipeline lie
-// in a base (by unet_names.go and openclip_names.go also under their other names), bare_methods.go what is computed. layout.go knows adapters of other programs by their names, to refuse them.
+// 4.1, which are its authority, of diffusers 0.42, or of the original programs. bare.go says how, houses.go where the parts of a pipeline lie
+// in a base (by unet_names.go, openclip_names.go and transformer_names.go also under their other names), cut.go how rows are added that belong
+// to several tensors, or to a part of one, bare_methods.go what is computed. layout.go knows adapters of other programs by their names, to refuse them.
 //
 // # How it is put together
 //

@@ -23,6 +23,7 @@ var houseOf = map[string][]string{
 	"lora_te3":         {"text_encoder_3/", "text_encoders.t5xxl.transformer."},
 	"lycoris":          {"unet/", "transformer/", original},
 
+	originalPart:     {"transformer/", original},
 	"unet":           {"unet/", original},
 	"transformer":    {"transformer/", original},
 	"transformer_2":  {"transformer_2/"},
@@ -122,7 +123,7 @@ func (h *houses) hint(k bareKey) string {
 	if !slices.ContainsFunc(h.open(k.part), h.has) {
 		return ", nor any other module of it"
 	}
-	return ": an adapter is for models in the names that it was trained with, diffusers' or those of the original single file"
+	return ": an adapter is for models in the names that it was trained with, diffusers' or those of the original single file (U-Nets of Stable Diffusion, Flux and Stable Diffusion 3 have both)"
 }
 
 // in lists the modules of a house by how names of adapters have them.
@@ -147,7 +148,7 @@ func (h *houses) in(house string, flat bool) map[string][]place {
 		openCLIPPlaces(inside, func(module string, third int) {
 			switch {
 			case third > 0:
-				add(module, place{module: house + module, third: third, tensor: t.Name})
+				add(module, place{house + module, &cut{tensors: []string{t.Name}, piece: third, of: len(thirds)}})
 			case weight:
 				add(module, place{module: house + inside})
 			}
@@ -156,6 +157,7 @@ func (h *houses) in(house string, flat bool) map[string][]place {
 	for inside, name := range unetNames(modules) {
 		add(name, place{module: house + inside})
 	}
+	transformerPlaces(house, modules, add)
 	h.found[at] = of
 	return of
 }

@@ -128,6 +128,11 @@ func (m *matching) kernel(target int) int64 {
 
 // unfit says that what an adapter computes has another shape than its target.
 func (m *matching) unfit(s *moduleSite, target int, size grid) {
+	if s.cut != nil {
+		_, of, _ := m.strips(s)
+		m.fault(s.first, format.KindShape, "a product of shape [%d %d], but of shape [%d %d] is %s", size.rows, size.cols, of.rows, of.cols, s.cut.said())
+		return
+	}
 	t := m.base.Tensors()[target]
 	m.fault(s.first, format.KindShape, "a product of shape [%d %d], but the base's %q has %v", size.rows, size.cols, clip(t.Name), t.Shape)
 }

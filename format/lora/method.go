@@ -48,8 +48,8 @@ func (m *matching) build(s *moduleSite) {
 
 // weight finds the tensor that a module's wrapper changes, and sees it as a matrix.
 func (m *matching) weight(s *moduleSite) (target int, size grid, ok bool) {
-	if s.third > 0 {
-		return m.weightOfThird(s)
+	if s.cut != nil {
+		return m.weightOfCut(s)
 	}
 	target, ok = m.find(s.first, s.module+".weight")
 	if !ok {
