@@ -64,7 +64,7 @@ func (m *matching) gatherBare() {
 		k, wrong, ok := parseBare(t.Name)
 		switch {
 		case !ok:
-			m.fault(i, format.KindUnsupported, "the name is none of kohya-ss/sd-scripts', LyCORIS' or diffusers', as others in the file are")
+			m.fault(i, format.KindUnsupported, "the name is none of kohya-ss/sd-scripts', LyCORIS', diffusers' or the original program's, as others in the file are")
 			continue
 		case wrong != "":
 			m.fault(i, format.KindUnsupported, "%s", wrong)

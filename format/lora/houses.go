@@ -123,7 +123,7 @@ func (h *houses) hint(k bareKey) string {
 	if !slices.ContainsFunc(h.open(k.part), h.has) {
 		return ", nor any other module of it"
 	}
-	return ": an adapter is for models in the names that it was trained with, diffusers' or those of the original single file (U-Nets of Stable Diffusion, Flux and Stable Diffusion 3 have both)"
+	return ": an adapter is for models in the names that it was trained with, diffusers' or those of the original single file (of U-Nets of Stable Diffusion, of Flux and of Stable Diffusion 3 weld knows both)"
 }
 
 // in lists the modules of a house by how names of adapters have them.

@@ -37,8 +37,10 @@ var (
 // foreign are the layouts of other programs than PEFT, the more special first.
 var foreign = []adapterLayout{
 	kohya,
+	{what: "the original names of Flux and Stable Diffusion 3 (double_blocks.…, joint_blocks.…)", name: originalName}, // read as well
 	{"the layout of ComfyUI (diffusion_model.…)", fromKohya, regexp.MustCompile(`^(diffusion_model|text_encoders|model\.diffusion_model)\..*(\.(lora_[AB]|lora_(down|up)|dora_scale|alpha|diff(_b)?)(\.|$)|\.lokr_|\.hada_)`)},
 	diffusers,
+	{"the layout of XLabs (double_blocks.0.processor.…)", fromKohya, regexp.MustCompile(`^(diffusion_model\.)?(double|single)_blocks\.\d+\.processor\..*lora\d?\.(down|up)\.weight$`)},
 	{"the layout of MLX (lora_a and lora_b)", fromMLX, regexp.MustCompile(`\.(lora_[ab]|m)$`)},
 	{"factors without PEFT's beginning of a name", fromBare, regexp.MustCompile(factorName)},
 }

@@ -21,6 +21,9 @@ func TestLayouts(t *testing.T) {
 		{[]string{"diffusion_model.blocks.0.q.lora_A.weight", "diffusion_model.blocks.0.q.lora_B.weight", "diffusion_model.blocks.0.b.diff_b"}, "ComfyUI"},
 		{[]string{"transformer.blocks.0.to_q.lora_A.weight", "text_encoder.layers.0.q.lora_linear_layer.down.weight"}, "diffusers"},
 		{[]string{"unet.down.0.attn1.processor.to_q_lora.down.weight", "unet.down.0.attn1.processor.to_q_lora.up.weight"}, "diffusers"},
+		{[]string{"double_blocks.0.img_attn.qkv.lora_A.weight", "final_layer.linear.lora_B.weight"}, "the original names"},
+		{[]string{"diffusion_model.joint_blocks.0.x_block.attn.qkv.lora_down.weight", "diffusion_model.joint_blocks.0.x_block.attn.qkv.alpha"}, "the original names"},
+		{[]string{"double_blocks.0.processor.qkv_lora1.down.weight", "double_blocks.0.processor.qkv_lora1.up.weight"}, "XLabs"},
 		{[]string{"model.layers.0.q_proj.lora_a", "model.layers.0.q_proj.lora_b", "model.layers.0.q_proj.m"}, "MLX"},
 		{[]string{"model.layers.0.q_proj.lora_A.weight", "model.layers.0.q_proj.lora_B.default.weight"}, "without PEFT's beginning"},
 		{[]string{"model.layers.0.q_proj.weight", "model.layers.0.q_proj.lora_A.weight"}, ""},
@@ -39,7 +42,7 @@ func TestLayouts(t *testing.T) {
 			t.Errorf("%v: %q %v, want %q", c.names, whose, ok, c.whose)
 		}
 		err := CheckLayout(ck)
-		read := c.whose == "kohya-ss/sd-scripts" || c.whose == "diffusers"
+		read := c.whose == "kohya-ss/sd-scripts" || c.whose == "diffusers" || c.whose == "the original names"
 		if Bare(ck) != read {
 			t.Errorf("%v: read without a configuration: %v", c.names, Bare(ck))
 		}
