@@ -21,6 +21,7 @@ type Conversion struct {
 	Only     []string
 	Drop     []string
 	Rename   []string // as sed has them: s/EXPRESSION/TEXT/FLAGS
+	Made     bool     // In is what the program has just made: the output does not say what it was converted from
 }
 
 // PrepareConversion plans a conversion as [Prepare] plans a merge. What is wrong with what is said is a [recipe.Problems].
@@ -85,7 +86,7 @@ func (c Conversion) expressions() (*plan.Conversion, recipe.Problems) {
 		}
 		return list
 	}
-	said := &plan.Conversion{Only: compiled(plan.OnlyFlag, c.Only), Drop: compiled(plan.DropFlag, c.Drop)}
+	said := &plan.Conversion{Made: c.Made, Only: compiled(plan.OnlyFlag, c.Only), Drop: compiled(plan.DropFlag, c.Drop)}
 	for _, text := range c.Rename {
 		s, err := names.ParseSubstitution(text)
 		if err != nil {

@@ -46,7 +46,7 @@ commands that do the same to yours.
 
 ` + exitHelp,
 		Commands: []*cli.Command{
-			demoCommand(), mergeCommand(in), planCommand(in), scoreCommand(in), methodsCommand(), inspectCommand(), diffCommand(), convertCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), verifyCommand(), benchCommand(), completionCommand(), manCommand(),
+			demoCommand(), mergeCommand(in), planCommand(in), scoreCommand(in), methodsCommand(), inspectCommand(), diffCommand(), convertCommand(), importanceCommand(), packCommand(), unpackCommand(), patchCommand(), applyCommand(), verifyCommand(), benchCommand(), completionCommand(), manCommand(),
 		},
 		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,

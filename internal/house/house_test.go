@@ -51,7 +51,7 @@ func layer(pkg string) int {
 		return 10
 	case pkg == "stream":
 		return 11
-	case pkg == "stream/bench", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
+	case pkg == "stream/bench", pkg == "stream/importance", pkg == "stream/packs", strings.HasPrefix(pkg, "cmd/weld/"):
 		return 12
 	case strings.HasPrefix(pkg, "stream/"):
 		return 7

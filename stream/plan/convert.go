@@ -21,6 +21,7 @@ type Conversion struct {
 	Only   []*regexp.Regexp // of which one matches what is taken; none for everything
 	Drop   []*regexp.Regexp // of which none does
 	Rename []names.Substitution
+	Made   bool // the model is what the program has just made, and the output does not say what it was converted from
 }
 
 // chooses reports whether anything is said.

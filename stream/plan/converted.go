@@ -28,11 +28,15 @@ func (p *planner) converted(from identity) map[string]string {
 	if said["format"] == "" {
 		said["format"] = "pt"
 	}
+	said[versionKey] = p.options.Version
+	if c.Made {
+		return said
+	}
 	done := conversion{Input: from, Quantize: p.Recipe.Params.Text(Quantize.Key), Only: texts(c.Only), Drop: texts(c.Drop), Rename: texts(c.Rename)}
 	if p.Recipe.DType != format.Invalid {
 		done.DType = p.Recipe.DType.Torch()
 	}
-	said[versionKey], said["weld.conversion"] = p.options.Version, marshalled(done)
+	said["weld.conversion"] = marshalled(done)
 	return said
 }
 

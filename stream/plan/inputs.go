@@ -42,6 +42,9 @@ type Input struct {
 	strange bool          // its names meet none that are wanted, which has been said
 }
 
+// Fingerprint identifies the input where something is written; without an output it is "".
+func (s *Input) Fingerprint() string { return s.fingerprint }
+
 // roleImportance is the role of an importance file.
 const roleImportance = "importance"
 

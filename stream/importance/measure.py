@@ -1,0 +1,1204 @@
+"""Measures the importance of a model's weights: the mean of |g| and of g² over samples, where g is the gradient of the loss.
+
+Run by weld importance; it can be run without weld as well:
+
+    python measure.py --model DIR --out FOLDER [--texts FILE] [--samples N] [--length N] ...
+
+FOLDER gets safetensors files with an index, one folder for each statistic, named and laid out as the model's files are. It needs torch, transformers 5
+and safetensors, and no network.
+
+    sweep 1     embed all samples, and keep what goes in at the first layer
+                for each layer: load it, run it on every sample, keep what comes out, unload it
+    turn        head: loss of every sample, and its gradient with respect to what the last layer gave
+    sweep 2     for each layer, last to first: load it, run it again on every sample with the gradient of what it gave,
+                add the magnitudes of its weights' gradients, keep the gradient of what went in, write the sums, unload it
+    end         the gradients of what is before the layers; of weights that are tied, both uses are summed before the magnitude
+
+What goes in at layers, and gradients, lie in files in FOLDER, one for each layer. A run that was ended goes on behind the last layer that was finished.
+Layers are found by structure: the list of modules that a forward pass calls each once, in turn, each with what the one before gave. A model without one
+is run whole.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import importlib.util
+import inspect
+import json
+import os
+import random
+import re
+import sys
+import time
+
+STATISTICS = ("mean_abs_grad", "mean_sq_grad")
+
+
+class Unusable(Exception):
+    """What was given cannot be measured. Its text is for the user."""
+
+
+class NotStreamed(Exception):
+    """The model is not a list of layers called in turn."""
+
+
+# ------------------------------------------------------------------------------------------------------------------------------ events
+
+emitted = 0.0
+waiting = 0
+
+
+def emit(event, **said):
+    """Says something to weld: one line of JSON."""
+    sys.stdout.write(json.dumps({"event": event, **said}) + "\n")
+    sys.stdout.flush()
+
+
+def advance(size, at_once=False):
+    """Counts bytes of weights that a step has gone through."""
+    global emitted, waiting
+    waiting += size
+    if at_once or time.monotonic() - emitted > 0.2:
+        if waiting >= 1:
+            emit("advance", bytes=int(waiting))
+            waiting -= int(waiting)
+        emitted = time.monotonic()
+
+
+def note(text):
+    emit("note", text=text)
+
+
+# ------------------------------------------------------------------------------------------------------------------------------- files
+
+
+def replace(path, write):
+    """Writes a file that is there as a whole or not at all."""
+    with open(path + ".tmp", "wb") as f:
+        write(f)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(path + ".tmp", path)
+
+
+def raw(tensor):
+    """The bytes of a contiguous tensor, in the order of the file."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+def write_safetensors(path, tensors, metadata):
+    """Writes float32 tensors, in constant memory beside them."""
+    header, at = {"__metadata__": metadata}, 0
+    for name, t in tensors.items():
+        size = 4 * t.numel()
+        header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+
+    def write(f):
+        f.write(len(text).to_bytes(8, "little"))
+        f.write(text)
+        for t in tensors.values():
+            for piece in t.reshape(-1).split(1 << 24):
+                f.write(raw(piece.float()))
+
+    replace(path, write)
+
+
+class Kept:
+    """Tensors of every sample in one file, written in the order of the samples and read in any."""
+
+    def __init__(self, folder, name):
+        self.path = os.path.join(folder, name)
+        self.index = []
+        self.said = {}
+
+    def there(self):
+        return os.path.exists(self.path + ".json")
+
+    @contextlib.contextmanager
+    def written(self):
+        """Yields what appends the tensors of the next sample; the file counts when all have come."""
+        self.index = []
+        with open(self.path, "wb") as f:
+
+            def append(*tensors):
+                entries = []
+                for t in tensors:
+                    entries.append(None if t is None else [str(t.dtype).removeprefix("torch."), list(t.shape), f.tell()])
+                    if t is not None:
+                        f.write(raw(t))
+                self.index.append(entries)
+
+            yield append
+            f.flush()
+            os.fsync(f.fileno())
+        replace(self.path + ".json", lambda f: f.write(json.dumps({"index": self.index, "said": self.said}).encode()))
+
+    @contextlib.contextmanager
+    def reader(self, device):
+        with open(self.path + ".json", "rb") as f:
+            told = json.load(f)
+        self.index, self.said = told["index"], told["said"]
+        with open(self.path, "rb", buffering=0) as f:
+
+            def read(sample):
+                return [None if e is None else self.tensor(f, *e).to(device) for e in self.index[sample]]
+
+            yield read
+
+    def tensor(self, f, dtype, shape, at):
+        dtype = getattr(torch, dtype)
+        t = torch.empty(shape, dtype=dtype)
+        view = memoryview(t.reshape(-1).view(torch.uint8).numpy())
+        f.seek(at)
+        got = f.readinto(view) if len(view) else 0
+        if got != len(view):
+            raise Unusable(f"{self.path} was cut")
+        return t
+
+    def remove(self):
+        for path in (self.path + ".json", self.path):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+
+
+# --------------------------------------------------------------------------------------------------------------------------- the model
+
+
+def transformers_class(config):
+    """The class that the model's configuration names, or that of causal language models."""
+    for name in config.architectures or []:
+        cls = getattr(transformers, name, None)
+        if cls is not None:
+            return cls
+        raise Unusable(f"config.json names {name}, which transformers {transformers.__version__} does not have")
+    return transformers.AutoModelForCausalLM._model_mapping[type(config)]
+
+
+@contextlib.contextmanager
+def unloaded():
+    """Makes modules whose parameters have shapes and no values, and whose buffers have both."""
+    from transformers.initialization import no_init_weights
+
+    register = torch.nn.Module.register_parameter
+
+    def on_meta(module, name, param):
+        register(module, name, param)
+        if param is not None and module._parameters[name].device.type != "meta":
+            p = module._parameters[name]
+            module._parameters[name] = torch.nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=p.requires_grad)
+
+    torch.nn.Module.register_parameter = on_meta
+    try:
+        with no_init_weights():
+            yield
+    finally:
+        torch.nn.Module.register_parameter = register
+
+
+class Checkpoint:
+    """A model on the disk, and the module of transformers that its tensors are loaded into, a part at a time."""
+
+    def __init__(self, folder, dtype, device):
+        self.folder, self.device = folder, torch.device(device)
+        self.slices = self.open(folder)
+        self.config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        self.dtype = self.choose(dtype)
+        for config in [self.config, *[getattr(self.config, k, None) for k in self.config.sub_configs]]:
+            if config is not None and getattr(config, "output_router_logits", False):
+                config.output_router_logits = False  # the loss of the language alone
+        cls = transformers_class(self.config)
+        with unloaded():
+            self.model = cls._from_config(self.config, dtype=self.dtype)
+        self.model.eval()
+        self.match()
+        self.tie()
+        self.empty = {n: p for n, p in self.model.named_parameters(remove_duplicate=False)}
+        for b in self.model.buffers():
+            b.data = b.data.to(self.device)
+        takes = inspect.signature(self.model.forward).parameters
+        self.options = {"use_cache": False} if "use_cache" in takes else {}
+
+    def open(self, folder):
+        index = os.path.join(folder, "model.safetensors.index.json")
+        if os.path.exists(index):
+            with open(index) as f:
+                names = sorted(set(json.load(f)["weight_map"].values()))
+        else:
+            names = ["model.safetensors"]
+        slices = {}
+        self.files = []
+        for name in names:
+            file = safetensors.safe_open(os.path.join(folder, name), framework="pt", device="cpu")
+            self.files.append(file)
+            for key in file.keys():
+                slices[key] = file.get_slice(key)
+        return slices
+
+    def choose(self, dtype):
+        """The type that is computed in: the one asked for, or that of most elements of the file."""
+        if dtype != "auto":
+            return getattr(torch, dtype)
+        counts = {}
+        for s in self.slices.values():
+            kind = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}.get(s.get_dtype())
+            if kind is not None:
+                counts[kind] = counts.get(kind, 0) + product(s.get_shape())
+        if not counts:
+            raise Unusable(f"{self.folder}: its weights are stored in codes: decode them first, by weld convert --quantize none")
+        return max(counts, key=counts.get)
+
+    def match(self):
+        """Finds for each tensor of the files the parameter that it becomes, or becomes a part of."""
+        from transformers.conversion_mapping import get_model_conversion_mapping
+        from transformers.core_model_loading import WeightConverter, WeightRenaming, dot_natural_key, rename_source_key
+
+        self.mapping = get_model_conversion_mapping(self.model) or []
+        renamings = [m for m in self.mapping if isinstance(m, WeightRenaming)]
+        converters = [m for m in self.mapping if isinstance(m, WeightConverter)]
+        state = self.model.state_dict()
+        prefix = self.model.base_model_prefix
+        self.direct, self.converted, self.foreign = {}, {}, []
+        for key in sorted(self.slices, key=dot_natural_key):
+            name, pattern = rename_source_key(key, renamings, converters, prefix, state)
+            if name not in state and key in state:
+                name, pattern = rename_source_key(key, [], [], prefix, state)
+            if name not in state:
+                self.foreign.append(key)
+            elif pattern is None:
+                self.direct.setdefault(name, []).append(key)
+            else:
+                self.converted.setdefault(name, []).append(key)
+        self.targets = set(state)
+        self.shapes = {n: t.shape for n, t in state.items()}
+        self.model._weight_conversions = [m for m in self.mapping if m.was_used()]
+        self.plan = self.model._get_dtype_plan(self.dtype)
+
+    def tie(self):
+        """Makes one parameter of those that are tied, unless the files have them apart."""
+        self.model.tie_weights(recompute_mapping=False)
+        for target, source in dict(self.model.all_tied_weights_keys).items():
+            a, b = self.direct.get(target), self.direct.get(source)
+            if a and b and not self.same(a[0], b[0]):
+                del self.model.all_tied_weights_keys[target]
+                p = self.model.get_parameter(source)
+                self.put(target, torch.nn.Parameter(torch.empty_like(p), requires_grad=True))
+        self.aliases = {}
+        for name, p in self.model.named_parameters(remove_duplicate=False):
+            self.aliases.setdefault(id(p), []).append(name)
+        self.aliases = {n: names for names in self.aliases.values() for n in names}
+
+    def same(self, a, b):
+        a, b = self.slices[a], self.slices[b]
+        if a.get_shape() != b.get_shape() or a.get_dtype() != b.get_dtype():
+            return False
+        rows = a.get_shape()[0]
+        return all(torch.equal(a[i : i + 1024], b[i : i + 1024]) for i in range(0, rows, 1024))
+
+    def put(self, name, p):
+        module, _, leaf = name.rpartition(".")
+        setattr(self.model.get_submodule(module), leaf, p)
+
+    def keys(self, mine):
+        """The tensors of the files that become parameters and buffers whose names are mine."""
+        return [k for table in (self.direct, self.converted) for name, keys in table.items() if mine(name) for k in keys]
+
+    def load(self, mine):
+        """Loads a part of the model, as transformers does."""
+        from transformers.core_model_loading import convert_and_load_state_dict_in_model
+        from transformers.modeling_utils import LoadStateDictConfig
+
+        kept = self.model._weight_conversions
+        config = LoadStateDictConfig(device_map={"": self.device}, dtype=self.dtype, dtype_plan=self.plan, weight_mapping=self.mapping)
+        info, _ = convert_and_load_state_dict_in_model(self.model, {k: self.slices[k] for k in self.keys(mine)}, config)
+        self.model._weight_conversions = kept
+        if info.mismatched_keys:
+            name, got, want = sorted(info.mismatched_keys, key=str)[0]
+            raise Unusable(f"{self.folder}: {name} is {list(got)} in the files, and the configuration wants {list(want)}")
+        if info.conversion_errors:
+            name, why = next(iter(info.conversion_errors.items()))
+            raise Unusable(f"{self.folder}: transformers cannot convert {name}: {why}")
+        done = set()
+        for name in self.empty:
+            if mine(name) and name not in done:
+                done.update(self.aliases[name])
+                self.join(self.aliases[name])
+
+    def join(self, names):
+        """Gives all names of a tied parameter the one that was loaded."""
+        held = [self.model.get_parameter(n) for n in names]
+        there = [p for p in held if p.device.type != "meta"]
+        if not there:
+            raise Unusable(f"{self.folder} has no {names[0]}, which its configuration wants")
+        for n in names:
+            self.put(n, there[0])
+
+    def unload(self, mine):
+        for name, p in self.empty.items():
+            if mine(name):
+                self.put(name, p)
+
+    def parameters(self, mine):
+        """The parameters of a part by name, one name of each, in the order of the model."""
+        return {n: p for n, p in self.model.named_parameters() if mine(n)}
+
+    def size(self, mine):
+        """Bytes of a part in memory."""
+        return sum(p.numel() * p.element_size() for n, p in self.empty.items() if mine(n))
+
+    def check(self, mine):
+        """Demands that a part leads back to the names and shapes of the files."""
+        self.as_stored(mine, {}, device="meta")
+
+    def as_stored(self, mine, sums, device="cpu"):
+        """Sums of a part under the names and in the layout of the files. Parameters that no sample reached are zero."""
+        from transformers.core_model_loading import revert_weight_conversion
+
+        out, state, sources = {}, {}, set()
+        for name in self.targets:
+            if not mine(name):
+                continue
+            total = next((sums[a] for a in self.aliases.get(name, [name]) if a in sums), None)
+            shape = self.shapes[name]
+            if name in self.direct:
+                for key in self.direct[name]:
+                    if list(shape) != list(self.slices[key].get_shape()):
+                        raise Unusable(f"{self.folder}: {key} is {self.slices[key].get_shape()} in the files and {list(shape)} in transformers")
+                    out[key] = zeros(shape, device) if total is None else total
+            else:
+                state[name] = zeros(shape, device) if total is None else total.cpu()
+        for name, keys in self.converted.items():
+            if mine(name):
+                sources.update(keys)
+        if not sources:
+            return {k: t for k, t in out.items() if floating(self.slices[k])}
+        turned = revert_weight_conversion(self.model, state)
+        missing = sorted(sources - set(turned))
+        if missing:
+            raise Unusable(f"{self.folder}: transformers does not lead back to the names in the files: {missing[0]} is not among them")
+        for key in sorted(sources):
+            if list(turned[key].shape) != list(self.slices[key].get_shape()):
+                raise Unusable(f"{self.folder}: {key} is {self.slices[key].get_shape()} in the files, and transformers leads back to {list(turned[key].shape)}")
+            out[key] = turned[key]
+        return {k: t for k, t in out.items() if floating(self.slices[k])}
+
+
+def product(shape):
+    n = 1
+    for s in shape:
+        n *= s
+    return n
+
+
+def zeros(shape, device):
+    return torch.zeros(1, device=device).expand(list(shape)) if product(shape) else torch.zeros(list(shape), device=device)
+
+
+def floating(s):
+    return s.get_dtype() in ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+
+
+# ------------------------------------------------------------------------------------------------------------------------------- sums
+
+
+class Sums:
+    """Sums over samples of what is measured, in float32, for some parameters at a time."""
+
+    def __init__(self, statistics):
+        self.statistics = statistics
+        self.tables = {s: {} for s in statistics}
+
+    def take(self, name, p):
+        """Adds a parameter's gradient and frees it."""
+        g, p.grad = p.grad, None
+        if g is None:
+            return
+        g = g.to_dense() if g.is_sparse else g
+        for statistic in self.statistics:
+            table = self.tables[statistic]
+            if name not in table:
+                table[name] = torch.zeros(g.shape, dtype=torch.float32, device=g.device)
+        if "mean_sq_grad" in self.statistics:
+            f = g.float()
+            self.tables["mean_sq_grad"][name].addcmul_(f, f)
+        if "mean_abs_grad" in self.statistics:
+            self.tables["mean_abs_grad"][name].add_(g.abs_())
+
+    def take_all(self, parameters):
+        for name, p in parameters.items():
+            self.take(name, p)
+
+    def means(self, statistic, count):
+        return {n: t.div_(count) for n, t in self.tables[statistic].items()}
+
+
+# ------------------------------------------------------------------------------------------------------------------------------ layers
+
+FLOW = "flow"  # stands among a layer's inputs for what the layer before gave
+
+
+class Halt(Exception):
+    """Ends a forward pass behind the last layer."""
+
+
+class Layers:
+    """The layers of a model, and its forward pass without them.
+
+    While it holds them, each layer's forward is a stand-in, and a pass through the model runs what is before and behind the layers alone.
+    """
+
+    def __init__(self, name, modules, forward):
+        self.name, self.modules, self.forward = name, list(modules), forward
+        self.real = [m.forward for m in self.modules]
+        self.position = None  # of the flow among the tensors that a layer is called with
+        self.as_tuple = False  # whether the model takes what a layer gives out of a tuple
+        for i, m in enumerate(self.modules):
+            m.forward = self.stand_in(i)
+
+    def restore(self):
+        for m in self.modules:
+            del m.forward
+
+    def prefix(self, i):
+        return f"{self.name}.{i}."
+
+    def owns(self, name):
+        return name.startswith(self.name + ".")
+
+    def stand_in(self, i):
+        def forward(*args, **kwargs):
+            if i != self.next:
+                raise NotStreamed(f"{self.name}.{i} is called where {self.name}.{self.next} was expected")
+            leaves = []
+            form = (self.flat(list(args), leaves), tuple((k, self.flat(v, leaves)) for k, v in kwargs.items()))
+            flow = self.find(i, leaves)
+            self.next += 1
+            self.last = self.handle(i, form, leaves, flow)
+            if self.halt and self.next == len(self.modules):
+                raise Halt
+            return (self.last,) if self.as_tuple else self.last
+
+        return forward
+
+    def flat(self, x, leaves):
+        """What an input is made of, with numbers in place of tensors. What a layer may change in place of giving it is not taken."""
+        if isinstance(x, torch.Tensor):
+            leaves.append(x)
+            return ("tensor", len(leaves) - 1)
+        if type(x) in (tuple, list):
+            return (type(x), tuple(self.flat(y, leaves) for y in x))
+        if x is None or isinstance(x, (bool, int, float, str, torch.dtype, torch.device, torch.Size)):
+            return ("value", x)
+        raise NotStreamed(f"{self.name}.{self.next} is called with a {type(x).__name__}")
+
+    def find(self, i, leaves):
+        """Which of the tensors is the flow."""
+        if i == 0:
+            at = self.position or 0
+            if at >= len(leaves) or not leaves[at].is_floating_point():
+                raise NotStreamed(f"{self.name}.{i} is called without values")
+            return at
+        places = [k for k, t in enumerate(leaves) if t is self.last]
+        if len(places) != 1:
+            raise NotStreamed(f"{self.name}.{i} is not called with what {self.name}.{i - 1} gave")
+        if self.position is None:
+            self.position = places[0]
+        if self.position != places[0]:
+            raise NotStreamed(f"{self.name}.{i} is called in another way than {self.name}.{i - 1}")
+        return self.position
+
+    def call(self, i, form, leaves):
+        """Calls the real layer."""
+
+        def build(x):
+            kind, value = x
+            if kind == "tensor":
+                return leaves[value]
+            return value if kind == "value" else kind(build(y) for y in value)
+
+        args, kwargs = form
+        out = self.real[i](*build(args), **{k: build(v) for k, v in kwargs})
+        out = out[0] if isinstance(out, tuple) else out
+        if not isinstance(out, torch.Tensor):
+            raise Unusable(f"{self.name}.{i} gives a {type(out).__name__}")
+        return out
+
+    def run(self, batch, handle, halt):
+        """Runs what is before and, unless halt, what is behind the layers. handle(i, form, leaves, flow) says what layer i gives."""
+        self.next, self.last, self.handle, self.halt = 0, None, handle, halt
+        try:
+            out = self.forward(batch)
+        except Halt:
+            return None
+        if self.next != len(self.modules):
+            raise NotStreamed(f"{self.next} of the {len(self.modules)} layers in {self.name} are called")
+        return out
+
+    def probe(self, batch):
+        """Finds out how the layers are called, and demands that they stand alone."""
+        why = None
+        for self.as_tuple in (False, True):
+            self.position = None
+            given, sides = [], []
+
+            def through(i, form, leaves, flow):
+                sides.extend(t for k, t in enumerate(leaves) if k != flow and t.requires_grad)
+                given.append(leaves[flow].detach().requires_grad_())
+                return given[-1]
+
+            try:
+                self.run(batch, lambda i, form, leaves, flow: leaves[flow].view_as(leaves[flow]), halt=False)
+                self.position = self.position or 0
+                loss = self.run(batch, through, halt=False)
+            except Unusable:
+                raise
+            except Exception as e:  # whatever the model says to what it was handed
+                why = e if why is None or isinstance(e, NotStreamed) else why
+                continue
+            if reached(sides, dict(enumerate(given))) or reached([loss], dict(enumerate(given[:-1]))):
+                raise NotStreamed(f"more than what the layer before gave leads from one layer in {self.name} to others")
+            return
+        raise why if isinstance(why, NotStreamed) else NotStreamed(f"the layers in {self.name} do not stand alone ({type(why).__name__}: {why})")
+
+
+class Tape:
+    """How each layer is called for each batch: what is the same is held once."""
+
+    def __init__(self):
+        self.calls, self.sides = [], []
+        self.constants, self.forms = {}, {}
+
+    def record(self, layers, batch, behind=None):
+        """Runs what is before the layers, notes how they would be called, and returns what goes in at the first, and sides.
+
+        With behind, what the last layer gave, it runs what is behind as well, and returns the loss.
+        """
+        calls, sides, first, known = [], [], [], {}
+        last = len(layers.modules) - 1
+
+        def noted(i, form, leaves, flow):
+            if i == 0:
+                first.append(leaves[flow])
+            spec = []
+            for k, t in enumerate(leaves):
+                if k == flow:
+                    spec.append(FLOW)
+                    continue
+                if id(t) not in known:
+                    known[id(t)] = (t, self.side(sides, t) if t.requires_grad else self.constant(t))
+                spec.append(known[id(t)][1])
+            call = (form, tuple(spec))
+            calls.append(self.forms.setdefault(call, call))
+            return behind if behind is not None and i == last else leaves[flow].detach()
+
+        loss = layers.run(batch, noted, halt=behind is None)
+        self.calls.append(calls)
+        self.sides.append([t.detach() for t in sides])
+        return [first[0], *sides], loss
+
+    def side(self, sides, t):
+        """An input that weights before the layers made, and into which gradients lead."""
+        sides.append(t)
+        return ("side", len(sides) - 1)
+
+    def constant(self, t):
+        """An input that no weight made, such as a mask."""
+        t = t.detach()
+        key = (t.dtype, tuple(t.shape), hashlib.sha256(raw(t)).digest() if t.numel() else b"")
+        self.constants.setdefault(key, t.clone())
+        return ("constant", key)
+
+    def leaves(self, b, i, flow, sides):
+        """What layer i is called with."""
+        form, spec = self.calls[b][i]
+        pick = {"side": lambda k: sides[k], "constant": lambda k: self.constants[k]}
+        return form, [flow if s == FLOW else pick[s[0]](s[1]) for s in spec]
+
+
+# -------------------------------------------------------------------------------------------------------------------------- the sweeps
+
+
+class Measurement:
+    """One measurement: a model, its batches, and the folder that it works in."""
+
+    def __init__(self, checkpoint, batches, folder, statistics, metadata):
+        self.checkpoint, self.model = checkpoint, checkpoint.model
+        self.batches, self.folder, self.statistics, self.metadata = batches, folder, statistics, metadata
+        self.towers = {}  # submodels that have no layer in them, by name: loaded when they are called
+        self.losses = []
+
+    def run(self):
+        self.checkpoint.check(lambda name: True)
+        layers, why = self.find_layers()
+        if layers is None:
+            note(f"{why}; the model is run whole: all of its weights and sums are in memory, and it cannot go on where it was ended")
+            return self.whole()
+        self.layers = layers
+        for i in range(len(layers.modules)):
+            self.checkpoint.check(lambda name: name.startswith(layers.prefix(i)))
+        self.forward()
+        self.turn()
+        self.backward()
+        self.end()
+
+    # The parts
+
+    def outer(self, name):
+        """Whether a parameter is in what is before and behind the layers, as far as it is called."""
+        return not self.layers.owns(name) and not any(name.startswith(t + ".") for t in self.towers)
+
+    def find_layers(self):
+        """The list of layers with the most weights that stands alone."""
+        lists = []
+        for name, m in self.model.named_modules():
+            if isinstance(m, torch.nn.ModuleList) and len(m) > 0:
+                lists.append((sum(p.numel() for p in m.parameters()), name, m))
+        why = "it has no list of layers"
+        for k, (_, name, modules) in enumerate(sorted(lists, key=lambda x: -x[0])[:8]):
+            layers = Layers(name, modules, self.loss)
+            self.layers = layers
+            try:
+                if any(layers.owns(n) and not layers.owns(a) for n, all in self.checkpoint.aliases.items() for a in all):
+                    raise NotStreamed(f"weights of {name} are tied to others")
+                self.find_towers()
+                self.checkpoint.load(self.outer)
+                layers.probe(self.batches[0])
+                return layers, None
+            except NotStreamed as e:
+                why = str(e) if k == 0 else why
+            layers.restore()
+            self.unwatch()
+            self.checkpoint.unload(lambda name: True)
+        return None, why
+
+    def find_towers(self):
+        """Submodels beside the layers, such as that of images, are loaded when a pass calls them."""
+        self.towers, self.watching = {}, []
+        for name, m in self.model.named_modules():
+            if isinstance(m, transformers.PreTrainedModel) and name and not self.layers.owns(name):
+                if not (self.layers.name + ".").startswith(name + ".") and not any(name.startswith(t + ".") for t in self.towers):
+                    self.towers[name] = m
+        for name, m in self.towers.items():
+            self.watching.append(m.register_forward_pre_hook(self.called(name)))
+
+    def called(self, name):
+        def hook(module, args):
+            if self.towers.pop(name, None) is not None:
+                self.checkpoint.load(lambda n: n.startswith(name + "."))
+
+        return hook
+
+    def unwatch(self):
+        for h in self.watching:
+            h.remove()
+
+    def loss(self, batch):
+        """The loss of a batch."""
+        device = self.checkpoint.device
+        out = self.model(**{k: v.to(device) for k, v in batch.items()}, **self.checkpoint.options)
+        if getattr(out, "loss", None) is None:
+            raise Unusable(f"{type(self.model).__name__} gives no loss: nothing has a gradient")
+        return out.loss
+
+    def finite(self, b, loss):
+        if not torch.isfinite(loss):
+            raise Unusable(f"the loss of sample {b + 1} is {float(loss)}" + ("; --dtype float32 may help" if self.checkpoint.dtype != torch.float32 else ""))
+        return float(loss)
+
+    # The sweeps
+
+    def forward(self):
+        """Keeps what goes in at every layer."""
+        check, layers, count = self.checkpoint, self.layers, len(self.layers.modules)
+        emit("begin", step="forward", index=1, count=2, bytes=check.size(layers.owns))
+        self.tape = Tape()
+        kept = Kept(self.folder, "in-00000")
+        done = max([i for i in range(count + 1) if Kept(self.folder, f"in-{i:05}").there()], default=-1)
+        turned = os.path.exists(os.path.join(self.folder, "turn.json"))
+        with kept.written() if done < 0 and not turned else contextlib.nullcontext(lambda t: None) as append:
+            for batch in self.batches:
+                append(self.tape.record(layers, batch)[0][0])
+        check.unload(self.outer)
+        for i in range(count):
+            size = check.size(lambda n: n.startswith(layers.prefix(i)))
+            if i < done or turned:
+                advance(size)
+                continue
+            with self.loaded(i):
+                into, out = Kept(self.folder, f"in-{i:05}"), Kept(self.folder, f"in-{i + 1:05}")
+                with torch.no_grad(), into.reader(check.device) as read, out.written() as append:
+                    for b in range(len(self.batches)):
+                        form, leaves = self.tape.leaves(b, i, read(b)[0], self.tape.sides[b])
+                        append(layers.call(i, form, leaves))
+                        advance(size / len(self.batches))
+        advance(0, at_once=True)
+
+    @contextlib.contextmanager
+    def loaded(self, i):
+        """Has one layer in memory."""
+        mine = lambda name: name.startswith(self.layers.prefix(i))
+        self.checkpoint.load(mine)
+        yield
+        self.checkpoint.unload(mine)
+
+    def turn(self):
+        """Takes the loss of every batch, its gradient with respect to what the last layer gave, and with respect to the weights behind."""
+        check, layers, count = self.checkpoint, self.layers, len(self.layers.modules)
+        outer = check.size(self.outer)
+        emit("begin", step="backward", index=2, count=2, bytes=check.size(layers.owns) + 2 * outer)
+        path = os.path.join(self.folder, "turn.json")
+        if os.path.exists(path):
+            with open(path) as f:
+                told = json.load(f)
+            self.behind, self.before, self.losses = set(told["behind"]), set(told["before"]), told["losses"]
+            advance(outer)
+            return
+        check.load(self.outer)
+        sums, back = Sums(self.statistics), Kept(self.folder, f"back-{count:05}")
+        with Kept(self.folder, f"in-{count:05}").reader(check.device) as read, back.written() as append:
+            self.divide(read(0)[0])
+            mine = check.parameters(lambda n: n in self.behind and n not in self.before)
+            for n, p in check.parameters(self.outer).items():
+                p.requires_grad_(n in mine)
+            for b, batch in enumerate(self.batches):
+                flow = read(b)[0].requires_grad_()
+                loss = layers.run(batch, self.behind_of(flow), halt=False)
+                self.losses.append(self.finite(b, loss))
+                loss.backward()
+                sums.take_all(mine)
+                append(flow.grad, *[None] * len(self.tape.sides[b]))
+                advance(outer / len(self.batches))
+        check.unload(self.outer)
+        self.write("behind", lambda n: n in mine, sums)
+        told = {"behind": sorted(self.behind), "before": sorted(self.before), "losses": self.losses}
+        replace(path, lambda f: f.write(json.dumps(told).encode()))
+
+    def behind_of(self, flow):
+        """Stand-ins that pass on, the last of them what the last layer gave."""
+        last = len(self.layers.modules) - 1
+        return lambda i, form, leaves, at: flow if i == last else leaves[at].detach()
+
+    def divide(self, flow):
+        """Finds which weights are behind and which before the layers, on one batch. Tied ones are both."""
+        parameters = self.checkpoint.parameters(self.outer)
+        flow = flow.detach().requires_grad_()
+        loss = self.layers.run(self.batches[0], self.behind_of(flow), halt=False)
+        self.behind = reached([loss], parameters)
+        if not reached([loss], {"flow": flow}):
+            raise Unusable("the loss does not depend on the layers")
+        self.before = reached(Tape().record(self.layers, self.batches[0])[0], parameters)
+
+    def backward(self):
+        """Adds the gradients of the layers' weights, the last layer first."""
+        check, layers, count = self.checkpoint, self.layers, len(self.layers.modules)
+        for i in reversed(range(count)):
+            mine = lambda name: name.startswith(layers.prefix(i))
+            size = check.size(mine)
+            back = Kept(self.folder, f"back-{i:05}")
+            if back.there() or any(Kept(self.folder, f"back-{k:05}").there() for k in range(i)):
+                advance(size)
+                continue
+            with self.loaded(i):
+                sums, parameters = Sums(self.statistics), check.parameters(mine)
+                into, out = Kept(self.folder, f"in-{i:05}"), Kept(self.folder, f"back-{i + 1:05}")
+                with into.reader(check.device) as read, out.reader(check.device) as gradients, back.written() as append:
+                    for b in range(len(self.batches)):
+                        append(*self.back(i, b, read(b)[0], gradients(b)))
+                        sums.take_all(parameters)
+                        advance(size / len(self.batches))
+                    self.write(f"layer-{i:05}", mine, sums)
+            out.remove()
+            if i + 1 < count or not self.before & self.behind:
+                Kept(self.folder, f"in-{i + 1:05}").remove()
+
+    def back(self, i, b, flow, gradients):
+        """Runs a layer again, and leads the gradient of what it gave back to what went in."""
+        if gradients[0] is None:
+            return gradients
+        flow.requires_grad_()
+        sides = [t.detach().requires_grad_() for t in self.tape.sides[b]]
+        form, leaves = self.tape.leaves(b, i, flow, sides)
+        out = self.layers.call(i, form, leaves)
+        torch.autograd.backward(out, gradients[0])
+        return [flow.grad, *[plus(t.grad, g) for t, g in zip(sides, gradients[1:])]]
+
+    def end(self):
+        """Adds the gradients of the weights before the layers; where some are behind as well, both at once."""
+        check, layers = self.checkpoint, self.layers
+        check.load(self.outer)
+        parameters = check.parameters(self.outer)
+        mine = {n: p for n, p in parameters.items() if n in self.before}
+        for n, p in parameters.items():
+            p.requires_grad_(n in mine)
+        shared = bool(self.before & self.behind)
+        outer = check.size(self.outer)
+        sums, back = Sums(self.statistics), Kept(self.folder, "back-00000")
+        last = Kept(self.folder, f"in-{len(layers.modules):05}")
+        with back.reader(check.device) as gradients, last.reader(check.device) if shared else contextlib.nullcontext() as read:
+            for b, batch in enumerate(self.batches if mine else []):
+                roots, loss = Tape().record(layers, batch, read(b)[0] if shared else None)
+                led = [(t, g) for t, g in zip(roots, gradients(b)) if g is not None and t.requires_grad]
+                led += [(loss, None)] if shared else []
+                torch.autograd.backward([t for t, _ in led], [g for _, g in led])
+                sums.take_all(mine)
+                advance(outer / len(self.batches))
+        check.unload(self.outer)
+        done = lambda n: n in self.behind and n not in self.before
+        self.write("outer", lambda n: self.outer(n) and not done(n), sums)
+        self.write_untouched()
+        advance(0, at_once=True)
+
+    def whole(self):
+        """Runs a model that has no layers to be taken one by one."""
+        check = self.checkpoint
+        everything = lambda name: True
+        check.load(everything)
+        size = check.size(everything)
+        emit("begin", step="whole", index=1, count=1, bytes=size)
+        sums = Sums(self.statistics)
+        for name, p in check.parameters(everything).items():
+            p.register_post_accumulate_grad_hook(lambda p, name=name: sums.take(name, p))
+        for b, batch in enumerate(self.batches):
+            loss = self.loss(batch)
+            self.losses.append(self.finite(b, loss))
+            loss.backward()
+            advance(size / len(self.batches))
+        check.unload(everything)
+        self.write("whole", everything, sums)
+        advance(0, at_once=True)
+
+    # What is written
+
+    def write(self, part, mine, sums):
+        """Writes the means of a part, in one file for each statistic."""
+        for statistic in self.statistics:
+            tensors = self.checkpoint.as_stored(mine, sums.means(statistic, len(self.batches)))
+            if tensors:
+                self.put(statistic, part, tensors)
+
+    def put(self, statistic, part, tensors):
+        folder = os.path.join(self.folder, statistic)
+        os.makedirs(folder, exist_ok=True)
+        write_safetensors(os.path.join(folder, part + ".safetensors"), tensors, {"weld.statistic": statistic, **self.metadata})
+
+    def write_untouched(self):
+        """Writes zeros for submodels that no sample went through."""
+        if not self.towers:
+            return
+        note(f"no sample went through {', '.join(sorted(self.towers))}: the importance of these weights is 0")
+        for statistic in self.statistics:
+            self.put(statistic, "untouched", self.checkpoint.as_stored(lambda n: any(n.startswith(t + ".") for t in self.towers), {}))
+
+    def index(self):
+        """Writes the index of what was measured."""
+        for statistic in self.statistics:
+            folder, names = os.path.join(self.folder, statistic), {}
+            for file in sorted(os.listdir(folder)):
+                if file.endswith(".safetensors"):
+                    with safetensors.safe_open(os.path.join(folder, file), framework="pt") as f:
+                        names.update(dict.fromkeys(f.keys(), file))
+            text = json.dumps({"metadata": {}, "weight_map": names})
+            replace(os.path.join(folder, "model.safetensors.index.json"), lambda f: f.write(text.encode()))
+        lost = [k for k in self.checkpoint.foreign if floating(self.checkpoint.slices[k])]
+        if lost:
+            note(f"{len(lost)} tensors of the files are none of the model's in transformers, and are left out: {', '.join(lost[:3])}")
+
+
+def reached(roots, leaves):
+    """Which of the leaves, by name, gradients of the roots lead to."""
+    roots = [t for t in roots if t.requires_grad]
+    asked = {n: t for n, t in leaves.items() if t.requires_grad}
+    if not roots or not asked:
+        return set()
+    grads = torch.autograd.grad([t.sum() for t in roots], list(asked.values()), retain_graph=True, allow_unused=True)
+    return {n for n, g in zip(asked, grads) if g is not None}
+
+
+def plus(a, b):
+    """The sum of gradients, of which there may be none."""
+    return a if b is None else b if a is None else a + b
+
+
+# ----------------------------------------------------------------------------------------------------------------------------- samples
+
+
+def reservoir(rows, count, seed):
+    """So many of the rows, each as likely, in the order in which they come."""
+    draw, held = random.Random(seed), []
+    for k, row in enumerate(rows):
+        if len(held) < count:
+            held.append((k, row))
+        else:
+            at = draw.randrange(k + 1)
+            if at < count:
+                held[at] = (k, row)
+    return [row for _, row in sorted(held, key=lambda x: x[0])]
+
+
+def rows_of(path, length):
+    """The samples in a file, each with where it is."""
+    kind = os.path.splitext(path)[1].lower()
+    if kind in (".jsonl", ".json", ".ndjson"):
+        with open(path, encoding="utf-8") as f:
+            for k, line in enumerate(f, 1):
+                if line.strip():
+                    yield f"{path}: line {k}", line
+    elif kind == ".parquet":
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise Unusable(f"{path}: reading parquet needs pyarrow: {sys.executable} -m pip install pyarrow") from None
+        with pyarrow.parquet.ParquetFile(path) as f:
+            known = [c for c in ("text", "input_ids", "labels", "messages") if c in f.schema_arrow.names]
+            k = 0
+            for batch in f.iter_batches(batch_size=64, columns=known):
+                for row in batch.to_pylist():
+                    k += 1
+                    yield f"{path}: row {k}", {c: v for c, v in row.items() if v is not None}
+    else:
+        size = 6 * length  # characters, of which a token takes fewer in nearly all texts
+        with open(path, encoding="utf-8") as f:
+            k = 0
+            while piece := f.read(size):
+                k += 1
+                yield f"{path}: piece {k}", {"text": piece}
+
+
+class Samples:
+    """Makes samples of rows: token ids, and which of them the loss counts."""
+
+    def __init__(self, folder, config, length):
+        self.folder, self.length = folder, length
+        self.vocabulary = config.get_text_config().vocab_size
+        self._tokenizer = None
+
+    @property
+    def tokenizer(self):
+        if self._tokenizer is None:
+            try:
+                self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+            except Exception as e:
+                raise Unusable(f"{self.folder} has no tokenizer that transformers can load, which texts need: {e}") from None
+        return self._tokenizer
+
+    def sample(self, where, row):
+        if isinstance(row, str):
+            try:
+                row = json.loads(row)
+            except ValueError as e:
+                raise Unusable(f"{where} is no JSON: {e}") from None
+        if not isinstance(row, dict):
+            raise Unusable(f"{where} is no object with text, input_ids or messages")
+        if "input_ids" in row:
+            return self.given(where, row)
+        if "messages" in row:
+            return self.chat(where, row["messages"])
+        if not isinstance(row.get("text"), str):
+            raise Unusable(f"{where} has none of text, input_ids and messages")
+        ids = self.tokenizer(row["text"], truncation=True, max_length=self.length)["input_ids"]
+        return ids, list(ids)
+
+    def given(self, where, row):
+        ids = row["input_ids"]
+        labels = row.get("labels", ids)
+        for name, list_ in (("input_ids", ids), ("labels", labels)):
+            if not isinstance(list_, list) or not all(type(t) is int and (0 <= t < self.vocabulary or name == "labels" and t == -100) for t in list_):
+                raise Unusable(f"{where}: {name} are no list of tokens from 0 to {self.vocabulary - 1}" + (", or -100" if name == "labels" else ""))
+        if len(ids) != len(labels):
+            raise Unusable(f"{where}: {len(ids)} input_ids and {len(labels)} labels")
+        return ids[: self.length], labels[: self.length]
+
+    def chat(self, where, messages):
+        """A conversation as the model's template writes it, with the loss on what the assistant says alone."""
+        try:
+            return self.answers(where, messages)
+        except Unusable:
+            raise
+        except Exception as e:  # templates raise what they like
+            raise Unusable(f"{where}: the chat template does not take these messages: {e}") from None
+
+    def answers(self, where, messages):
+        write = lambda upto, prompt: self.tokenizer.apply_chat_template(messages[:upto], tokenize=False, add_generation_prompt=prompt)
+        text, spans = write(len(messages), False), []
+        for k, m in enumerate(messages):
+            if m["role"] == "assistant":
+                start, end = write(k, True), write(k + 1, False)
+                if not end.startswith(start) or not text.startswith(end):
+                    raise Unusable(f"{where}: the chat template writes answer {k + 1} in another way when more follows; give input_ids and labels")
+                spans.append((len(start), len(end)))
+        made = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids = made["input_ids"]
+        labels = [t if any(a <= at < b for a, b in spans) else -100 for t, (at, _) in zip(ids, made["offset_mapping"])]
+        return ids[: self.length], labels[: self.length]
+
+
+def samples_from(path, checkpoint, a):
+    """The samples of a file."""
+    if checkpoint.model.main_input_name != "input_ids":
+        raise Unusable(f"{type(checkpoint.model).__name__} reads {checkpoint.model.main_input_name} and no texts; leave the texts out, and values at random serve")
+    if not os.path.exists(path):
+        raise Unusable(f"{path} does not exist")
+    maker = Samples(a.model, checkpoint.config, a.length)
+    out, short = [], 0
+    for where, row in reservoir(rows_of(path, a.length), a.samples, a.seed):
+        ids, labels = maker.sample(where, row)
+        if len(ids) < 2 or all(t == -100 for t in labels[1:]):
+            short += 1
+            continue
+        out.append({"input_ids": ids, "labels": labels})
+    if short:
+        note(f"{path}: {short} samples have nothing that the loss counts, and are passed over")
+    if not out:
+        raise Unusable(f"{path} has no sample")
+    if len(out) < a.samples:
+        note(f"{path} has {len(out)} samples of the {a.samples} asked for")
+    return out
+
+
+def special_tokens(config):
+    """Tokens that a configuration names, as places of images: none to be drawn."""
+    found = set()
+    for c in [config, *[getattr(config, k, None) for k in config.sub_configs]]:
+        for key, value in (vars(c) if c is not None else {}).items():
+            if re.search(r"token_(id|index)$", key):
+                found.update(t for t in (value if isinstance(value, list) else [value]) if isinstance(t, int))
+    return found
+
+
+def random_tokens(checkpoint, a):
+    """Samples of tokens at random, each as likely (arXiv 2603.21705)."""
+    config = checkpoint.config
+    special = special_tokens(config)
+    kinds = [t for t in range(config.get_text_config().vocab_size) if t not in special]
+    draw = random.Random(a.seed)
+    out = []
+    for _ in range(a.samples):
+        ids = draw.choices(kinds, k=a.length)
+        out.append({"input_ids": ids, "labels": list(ids)})
+    return out
+
+
+def random_images(checkpoint, a):
+    """Images of noise, with labels at random."""
+    c = checkpoint.config
+    size = c.image_size if isinstance(c.image_size, (list, tuple)) else (c.image_size, c.image_size)
+    draw = torch.Generator().manual_seed(a.seed)
+    count = getattr(c, "num_labels", 0)
+    out = []
+    for _ in range(a.samples):
+        pixels = torch.randn(1, c.num_channels, *size, generator=draw).to(checkpoint.dtype)
+        out.append({"pixel_values": pixels, "labels": torch.randint(count, (1,), generator=draw)})
+    return out
+
+
+def batched(samples, size, config):
+    """Samples side by side; shorter ones are filled up on the right with what nothing looks at."""
+    if "pixel_values" in samples[0]:
+        return [{k: torch.cat([s[k] for s in samples[i : i + size]]) for k in samples[0]} for i in range(0, len(samples), size)]
+    fill = getattr(config.get_text_config(), "pad_token_id", None) or 0
+    out = []
+    for i in range(0, len(samples), size):
+        some = samples[i : i + size]
+        longest = max(len(s["input_ids"]) for s in some)
+        pad = lambda s, key, value: s[key] + [value] * (longest - len(s["input_ids"]))
+        batch = {"input_ids": torch.tensor([pad(s, "input_ids", fill) for s in some]), "labels": torch.tensor([pad(s, "labels", -100) for s in some])}
+        if any(len(s["input_ids"]) < longest for s in some):
+            batch["attention_mask"] = torch.tensor([[1] * len(s["input_ids"]) + [0] * (longest - len(s["input_ids"])) for s in some])
+        out.append(batch)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------------------------- the run
+
+
+class Check(argparse.Action):
+    """Looks for the packages without loading them, which takes seconds."""
+
+    def __call__(self, *_):
+        lacking = [name for name in ("torch", "transformers", "safetensors", "numpy") if importlib.util.find_spec(name) is None]
+        if lacking:
+            emit("missing", python=sys.executable, what=" and no ".join(lacking))
+        else:
+            emit("done")
+        sys.exit(1 if lacking else 0)
+
+
+def arguments(argv):
+    p = argparse.ArgumentParser(prog="measure.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--check", action=Check, nargs=0, help="say whether everything that is needed is installed, and end")
+    p.add_argument("--model", required=True, metavar="DIR", help="a model as transformers saves it, in safetensors")
+    p.add_argument("--out", required=True, metavar="FOLDER", help="where everything is written")
+    p.add_argument("--texts", metavar="FILE", help="jsonl, parquet or text; without it tokens at random")
+    p.add_argument("--samples", type=int, default=128)
+    p.add_argument("--length", type=int, default=512, help="tokens of a sample at most")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16", "float64"])
+    p.add_argument("--batch", type=int, default=1, help="samples whose gradient is taken at once: magnitudes are then of means over a batch")
+    p.add_argument("--statistic", default="mean_abs_grad", choices=[*STATISTICS, "both"])
+    p.add_argument("--name", help="what the file calls the model")
+    p.add_argument("--digest", help="the digest that the file has of the model")
+    p.add_argument("--whole", action="store_true", help="run the model whole, whatever its layers")
+    return p.parse_args(argv)
+
+
+def measure(a):
+    torch.manual_seed(a.seed)
+    try:
+        torch.empty(1, device=a.device)
+    except Exception as e:
+        raise Unusable(f"--device {a.device}: {e}") from None
+    checkpoint = Checkpoint(a.model, a.dtype, a.device)
+    if a.texts:
+        samples = samples_from(a.texts, checkpoint, a)
+    elif checkpoint.model.main_input_name == "pixel_values":
+        samples = random_images(checkpoint, a)
+    elif checkpoint.model.main_input_name == "input_ids":
+        samples = random_tokens(checkpoint, a)
+    else:
+        raise Unusable(f"{type(checkpoint.model).__name__} reads {checkpoint.model.main_input_name}, for which there are no samples")
+    batches = batched(samples, a.batch, checkpoint.config)
+    tokens = sum(len(s.get("input_ids", ())) for s in samples)
+    said = {
+        "model": a.name or a.model, "digest": a.digest, "samples": len(samples), "tokens": tokens, "dtype": str(checkpoint.dtype).removeprefix("torch."), "batch": a.batch,
+        "texts": a.texts or "random", "length": a.length, "seed": a.seed, "torch": torch.__version__, "transformers": transformers.__version__,
+    }
+    statistics = STATISTICS if a.statistic == "both" else (a.statistic,)
+    m = Measurement(checkpoint, batches, a.out, statistics, {"weld.importance": json.dumps({k: v for k, v in said.items() if v is not None})})
+    if a.whole:
+        m.whole()
+    else:
+        m.run()
+    m.index()
+    emit("done", samples=len(samples), tokens=tokens, loss=sum(m.losses) / len(m.losses), dtype=said["dtype"])
+
+
+def main(argv):
+    global torch, transformers, safetensors
+    a = arguments(argv)
+    try:
+        import safetensors
+        import torch
+        import transformers
+    except ImportError as e:
+        emit("missing", python=sys.executable, what=e.name or str(e))
+        return 1
+    if int(transformers.__version__.split(".")[0]) < 5:
+        emit("missing", python=sys.executable, what=f"transformers 5 (it has {transformers.__version__})")
+        return 1
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        measure(a)
+    except Unusable as e:
+        emit("error", text=str(e))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

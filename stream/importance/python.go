@@ -1,0 +1,189 @@
+package importance
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"weld/stream"
+	"weld/stream/run"
+)
+
+// Script is the program that measures, in Python.
+//
+//go:embed measure.py
+var Script string
+
+// MissingError says that there is no Python that has what is needed.
+type MissingError struct {
+	Python string // "" if there is none
+	What   string // that it lacks
+}
+
+const packages = `torch "transformers>=5" safetensors numpy`
+
+func (e *MissingError) Error() string {
+	const uv = "\nor, where uv is installed: weld importance --python 'uv run' …"
+	if e.Python == "" {
+		return e.What + ": name one with --python" + uv
+	}
+	return fmt.Sprintf("%s has no %s, which measuring needs. This installs it:\n\n   %s -m pip install %s\n%s", e.Python, e.What, quoted(e.Python), packages, uv)
+}
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " '\"$") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
+}
+
+// python is a command that runs Python; arguments of it follow.
+type python []string
+
+// find looks for a Python that has what measuring needs.
+func find(ctx context.Context, name string) (python, error) {
+	p, err := named(name)
+	if err != nil {
+		return nil, err
+	}
+	var done Measured
+	return p, p.measure(ctx, []string{"--check"}, stream.Options{Progress: new(run.Progress)}, func(string) {}, &done)
+}
+
+// named is the command of --python.
+func named(name string) (python, error) {
+	words := strings.Fields(name)
+	switch {
+	case name == "":
+		for _, name := range []string{"python3", "python"} {
+			if path, err := exec.LookPath(name); err == nil {
+				return python{path}, nil
+			}
+		}
+		return nil, &MissingError{What: "there is no python3"}
+	case len(words) > 0 && strings.TrimSuffix(filepath.Base(words[0]), ".exe") == "uv":
+		if len(words) == 1 {
+			words = append(words, "run")
+		}
+		return append(words, "--no-project", "--with", "torch", "--with", "transformers>=5", "--with", "safetensors", "--with", "numpy", "python"), nil
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil, &MissingError{What: fmt.Sprintf("--python %s: %v", name, errors.Unwrap(err))}
+	}
+	return python{path}, nil
+}
+
+// patience is how long the program may take to end after it was asked to.
+const patience = 10 * time.Second
+
+// event is one line of what the program says.
+type event struct {
+	Event  string  `json:"event"`
+	Step   string  `json:"step"`
+	Index  int     `json:"index"`
+	Count  int     `json:"count"`
+	Bytes  int64   `json:"bytes"`
+	Text   string  `json:"text"`
+	Python string  `json:"python"`
+	What   string  `json:"what"`
+	Sample int     `json:"samples"`
+	Tokens int64   `json:"tokens"`
+	Loss   float64 `json:"loss"`
+	DType  string  `json:"dtype"`
+}
+
+// measure runs the program and follows what it says.
+func (p python) measure(ctx context.Context, args []string, o stream.Options, note func(string), done *Measured) error {
+	cmd := exec.CommandContext(ctx, p[0], append(append(p[1:len(p):len(p)], "-"), args...)...)
+	cmd.Stdin = strings.NewReader(Script)
+	cmd.Env = append(os.Environ(), "HF_HUB_OFFLINE=1", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUTF8=1", "TOKENIZERS_PARALLELISM=false")
+	if o.Threads > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("OMP_NUM_THREADS=%d", o.Threads))
+	}
+	var said tail
+	cmd.Stderr = &said
+	cmd.Cancel = func() error { return interrupt(cmd.Process) }
+	cmd.WaitDelay = patience
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return &MissingError{What: fmt.Sprintf("%s cannot be run: %v", p[0], err)}
+	}
+	finished, told := follow(bufio.NewReader(out), o.Progress, note, done)
+	err = cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case told != nil:
+		return told
+	case err == nil && finished:
+		return nil
+	case err == nil:
+		err = errors.New("it ended before it was done")
+	}
+	return fmt.Errorf("measuring with %s failed: %w%s", strings.Join(p, " "), err, said.text())
+}
+
+// follow reads events until there are no more. It returns whether the last said that all is done, or the error that one told.
+func follow(r *bufio.Reader, progress *run.Progress, note func(string), done *Measured) (finished bool, told error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			continue // what a library prints
+		}
+		switch e.Event {
+		case "begin":
+			progress.Begin(run.Phase{Name: e.Step, Index: e.Index, Count: e.Count, Bytes: e.Bytes})
+		case "advance":
+			progress.Advance(e.Bytes)
+		case "note":
+			note(e.Text)
+		case "missing":
+			told = &MissingError{Python: e.Python, What: e.What}
+		case "error":
+			told = errors.New(e.Text)
+		case "done":
+			finished = true
+			done.Samples, done.Tokens, done.Loss, done.DType = e.Sample, e.Tokens, e.Loss, e.DType
+		}
+	}
+	return finished, told
+}
+
+// tail keeps the end of what is written to it.
+type tail struct{ kept []byte }
+
+// tailBytes is what a message shows of it at most.
+const tailBytes = 2 << 10
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.kept = append(t.kept, b...)
+	if over := len(t.kept) - tailBytes; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	return len(b), nil
+}
+
+// text is what was kept, in lines of its own.
+func (t *tail) text() string {
+	kept := bytes.TrimSpace(t.kept)
+	if len(kept) == 0 {
+		return ""
+	}
+	return ":\n" + strings.ToValidUTF8(string(kept), "?")
+}
