@@ -97,6 +97,9 @@ func escaped(path string) string {
 	return string(out)
 }
 
+// script is where the program lies that works in the folder.
+func (f *folder) script() string { return filepath.Join(f.path, "measure.py") }
+
 func (f *folder) remove() error { return os.RemoveAll(f.path) }
 
 func (f *folder) release() { f.lock.Close() }

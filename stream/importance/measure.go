@@ -151,7 +151,10 @@ func (m *measurement) run(ctx context.Context) (*Measured, error) {
 	if done.Resumed {
 		m.Note("an earlier run of this measurement is gone on with")
 	}
-	if err := m.python.measure(ctx, m.arguments(model, digest), m.options, m.Note, done); err != nil {
+	if err := os.WriteFile(m.work.script(), []byte(Script), 0o666); err != nil {
+		return nil, err
+	}
+	if err := m.python.run(ctx, m.arguments(model, digest), m.options, m.Note, done); err != nil {
 		return nil, err
 	}
 	return done, m.assemble(ctx, done)
@@ -203,7 +206,7 @@ func asTransformersLoads(name string, p *plan.Plan) bool {
 
 // arguments are those of measure.py.
 func (m *measurement) arguments(model, digest string) []string {
-	args := []string{"--model", model, "--out", m.work.path, "--samples", fmt.Sprint(m.Samples), "--length", fmt.Sprint(m.Length), "--batch", fmt.Sprint(m.Batch),
+	args := []string{m.work.script(), "--model", model, "--out", m.work.path, "--samples", fmt.Sprint(m.Samples), "--length", fmt.Sprint(m.Length), "--batch", fmt.Sprint(m.Batch),
 		"--seed", fmt.Sprint(m.Seed), "--device", m.Device, "--dtype", m.DType, "--statistic", m.Statistic, "--name", m.Model, "--digest", digest}
 	if m.Texts != "" {
 		args = append(args, "--texts", m.Texts)

@@ -20,9 +20,9 @@ is run whole.
 """
 
 import argparse
+import collections
 import contextlib
 import hashlib
-import importlib.util
 import inspect
 import json
 import os
@@ -67,6 +67,10 @@ def advance(size, at_once=False):
 
 def note(text):
     emit("note", text=text)
+
+
+def some(count, thing):
+    return f"{count} {thing}" + ("s" if count != 1 else "")
 
 
 # ------------------------------------------------------------------------------------------------------------------------------- files
@@ -198,17 +202,21 @@ def unloaded():
         torch.nn.Module.register_parameter = register
 
 
+Stored = collections.namedtuple("Stored", "file shape dtype")  # a tensor of the files
+
+
 class Checkpoint:
     """A model on the disk, and the module of transformers that its tensors are loaded into, a part at a time."""
 
     def __init__(self, folder, dtype, device):
         self.folder, self.device = folder, torch.device(device)
-        self.slices = self.open(folder)
+        self.stored = self.list_stored(folder)
         self.config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self.dtype = self.choose(dtype)
         for config in [self.config, *[getattr(self.config, k, None) for k in self.config.sub_configs]]:
-            if config is not None and getattr(config, "output_router_logits", False):
-                config.output_router_logits = False  # the loss of the language alone
+            for key in ("output_router_logits", "use_cache"):  # the loss of the language alone, and nothing kept between layers
+                if getattr(config, key, False):
+                    setattr(config, key, False)
         cls = transformers_class(self.config)
         with unloaded():
             self.model = cls._from_config(self.config, dtype=self.dtype)
@@ -221,31 +229,39 @@ class Checkpoint:
         takes = inspect.signature(self.model.forward).parameters
         self.options = {"use_cache": False} if "use_cache" in takes else {}
 
-    def open(self, folder):
+    def list_stored(self, folder):
+        """What the files hold: file, shape and type of each tensor by name."""
         index = os.path.join(folder, "model.safetensors.index.json")
+        names = ["model.safetensors"]
         if os.path.exists(index):
             with open(index) as f:
                 names = sorted(set(json.load(f)["weight_map"].values()))
-        else:
-            names = ["model.safetensors"]
-        slices = {}
-        self.files = []
+        stored = {}
         for name in names:
-            file = safetensors.safe_open(os.path.join(folder, name), framework="pt", device="cpu")
-            self.files.append(file)
-            for key in file.keys():
-                slices[key] = file.get_slice(key)
-        return slices
+            with safetensors.safe_open(os.path.join(folder, name), framework="pt", device="cpu") as f:
+                for key in f.keys():
+                    s = f.get_slice(key)
+                    stored[key] = Stored(name, list(s.get_shape()), s.get_dtype())
+        return stored
+
+    @contextlib.contextmanager
+    def slices(self, keys):
+        """Maps the files of some tensors. Mappings that were left open would keep what was read in memory."""
+        with contextlib.ExitStack() as stack:
+            files = {}
+            for name in sorted({self.stored[k].file for k in keys}):
+                files[name] = stack.enter_context(safetensors.safe_open(os.path.join(self.folder, name), framework="pt", device="cpu"))
+            yield {k: files[self.stored[k].file].get_slice(k) for k in keys}
 
     def choose(self, dtype):
         """The type that is computed in: the one asked for, or that of most elements of the file."""
         if dtype != "auto":
             return getattr(torch, dtype)
         counts = {}
-        for s in self.slices.values():
-            kind = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}.get(s.get_dtype())
+        for s in self.stored.values():
+            kind = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}.get(s.dtype)
             if kind is not None:
-                counts[kind] = counts.get(kind, 0) + product(s.get_shape())
+                counts[kind] = counts.get(kind, 0) + product(s.shape)
         if not counts:
             raise Unusable(f"{self.folder}: its weights are stored in codes: decode them first, by weld convert --quantize none")
         return max(counts, key=counts.get)
@@ -261,7 +277,7 @@ class Checkpoint:
         state = self.model.state_dict()
         prefix = self.model.base_model_prefix
         self.direct, self.converted, self.foreign = {}, {}, []
-        for key in sorted(self.slices, key=dot_natural_key):
+        for key in sorted(self.stored, key=dot_natural_key):
             name, pattern = rename_source_key(key, renamings, converters, prefix, state)
             if name not in state and key in state:
                 name, pattern = rename_source_key(key, [], [], prefix, state)
@@ -291,11 +307,11 @@ class Checkpoint:
         self.aliases = {n: names for names in self.aliases.values() for n in names}
 
     def same(self, a, b):
-        a, b = self.slices[a], self.slices[b]
-        if a.get_shape() != b.get_shape() or a.get_dtype() != b.get_dtype():
+        """Whether two tensors of the files hold the same."""
+        if (self.stored[a].shape, self.stored[a].dtype) != (self.stored[b].shape, self.stored[b].dtype):
             return False
-        rows = a.get_shape()[0]
-        return all(torch.equal(a[i : i + 1024], b[i : i + 1024]) for i in range(0, rows, 1024))
+        with self.slices([a, b]) as s:
+            return all(torch.equal(s[a][i : i + 1024], s[b][i : i + 1024]) for i in range(0, self.stored[a].shape[0], 1024))
 
     def put(self, name, p):
         module, _, leaf = name.rpartition(".")
@@ -312,7 +328,8 @@ class Checkpoint:
 
         kept = self.model._weight_conversions
         config = LoadStateDictConfig(device_map={"": self.device}, dtype=self.dtype, dtype_plan=self.plan, weight_mapping=self.mapping)
-        info, _ = convert_and_load_state_dict_in_model(self.model, {k: self.slices[k] for k in self.keys(mine)}, config)
+        with self.slices(self.keys(mine)) as slices:
+            info, _ = convert_and_load_state_dict_in_model(self.model, slices, config)
         self.model._weight_conversions = kept
         if info.mismatched_keys:
             name, got, want = sorted(info.mismatched_keys, key=str)[0]
@@ -364,8 +381,8 @@ class Checkpoint:
             shape = self.shapes[name]
             if name in self.direct:
                 for key in self.direct[name]:
-                    if list(shape) != list(self.slices[key].get_shape()):
-                        raise Unusable(f"{self.folder}: {key} is {self.slices[key].get_shape()} in the files and {list(shape)} in transformers")
+                    if list(shape) != self.stored[key].shape:
+                        raise Unusable(f"{self.folder}: {key} is {self.stored[key].shape} in the files and {list(shape)} in transformers")
                     out[key] = zeros(shape, device) if total is None else total
             else:
                 state[name] = zeros(shape, device) if total is None else total.cpu()
@@ -373,16 +390,16 @@ class Checkpoint:
             if mine(name):
                 sources.update(keys)
         if not sources:
-            return {k: t for k, t in out.items() if floating(self.slices[k])}
+            return {k: t for k, t in out.items() if floating(self.stored[k])}
         turned = revert_weight_conversion(self.model, state)
         missing = sorted(sources - set(turned))
         if missing:
             raise Unusable(f"{self.folder}: transformers does not lead back to the names in the files: {missing[0]} is not among them")
         for key in sorted(sources):
-            if list(turned[key].shape) != list(self.slices[key].get_shape()):
-                raise Unusable(f"{self.folder}: {key} is {self.slices[key].get_shape()} in the files, and transformers leads back to {list(turned[key].shape)}")
+            if list(turned[key].shape) != self.stored[key].shape:
+                raise Unusable(f"{self.folder}: {key} is {self.stored[key].shape} in the files, and transformers leads back to {list(turned[key].shape)}")
             out[key] = turned[key]
-        return {k: t for k, t in out.items() if floating(self.slices[k])}
+        return {k: t for k, t in out.items() if floating(self.stored[k])}
 
 
 def product(shape):
@@ -397,7 +414,7 @@ def zeros(shape, device):
 
 
 def floating(s):
-    return s.get_dtype() in ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+    return s.dtype in ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
 # ------------------------------------------------------------------------------------------------------------------------------- sums
@@ -901,9 +918,9 @@ class Measurement:
                         names.update(dict.fromkeys(f.keys(), file))
             text = json.dumps({"metadata": {}, "weight_map": names})
             replace(os.path.join(folder, "model.safetensors.index.json"), lambda f: f.write(text.encode()))
-        lost = [k for k in self.checkpoint.foreign if floating(self.checkpoint.slices[k])]
+        lost = [k for k in self.checkpoint.foreign if floating(self.checkpoint.stored[k])]
         if lost:
-            note(f"{len(lost)} tensors of the files are none of the model's in transformers, and are left out: {', '.join(lost[:3])}")
+            note(f"left out: {some(len(lost), 'tensor')} of the files that transformers does not load: {', '.join(lost[:3])}" + (", …" if len(lost) > 3 else ""))
 
 
 def reached(roots, leaves):
@@ -1049,11 +1066,11 @@ def samples_from(path, checkpoint, a):
             continue
         out.append({"input_ids": ids, "labels": labels})
     if short:
-        note(f"{path}: {short} samples have nothing that the loss counts, and are passed over")
+        note(f"{path}: {some(short, 'sample')} with nothing that the loss counts: passed over")
     if not out:
         raise Unusable(f"{path} has no sample")
     if len(out) < a.samples:
-        note(f"{path} has {len(out)} samples of the {a.samples} asked for")
+        note(f"{path} has {some(len(out), 'sample')} of the {a.samples} asked for")
     return out
 
 
@@ -1113,21 +1130,8 @@ def batched(samples, size, config):
 # ---------------------------------------------------------------------------------------------------------------------------- the run
 
 
-class Check(argparse.Action):
-    """Looks for the packages without loading them, which takes seconds."""
-
-    def __call__(self, *_):
-        lacking = [name for name in ("torch", "transformers", "safetensors", "numpy") if importlib.util.find_spec(name) is None]
-        if lacking:
-            emit("missing", python=sys.executable, what=" and no ".join(lacking))
-        else:
-            emit("done")
-        sys.exit(1 if lacking else 0)
-
-
 def arguments(argv):
     p = argparse.ArgumentParser(prog="measure.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--check", action=Check, nargs=0, help="say whether everything that is needed is installed, and end")
     p.add_argument("--model", required=True, metavar="DIR", help="a model as transformers saves it, in safetensors")
     p.add_argument("--out", required=True, metavar="FOLDER", help="where everything is written")
     p.add_argument("--texts", metavar="FILE", help="jsonl, parquet or text; without it tokens at random")

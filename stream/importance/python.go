@@ -23,6 +23,11 @@ import (
 //go:embed measure.py
 var Script string
 
+// check is a program that says whether a Python has what Script needs.
+//
+//go:embed check.py
+var check string
+
 // MissingError says that there is no Python that has what is needed.
 type MissingError struct {
 	Python string // "" if there is none
@@ -32,11 +37,11 @@ type MissingError struct {
 const packages = `torch "transformers>=5" safetensors numpy`
 
 func (e *MissingError) Error() string {
-	const uv = "\nor, where uv is installed: weld importance --python 'uv run' …"
+	const other = "name another with --python; --python 'uv run' is one that uv fetches"
 	if e.Python == "" {
-		return e.What + ": name one with --python" + uv
+		return e.What + ": " + other
 	}
-	return fmt.Sprintf("%s has no %s, which measuring needs. This installs it:\n\n   %s -m pip install %s\n%s", e.Python, e.What, quoted(e.Python), packages, uv)
+	return fmt.Sprintf("%s has no %s, which measuring needs; this installs it:\n   %s -m pip install %s\nor %s", e.Python, e.What, quoted(e.Python), packages, other)
 }
 
 // quoted is a path as a shell takes it.
@@ -57,7 +62,7 @@ func find(ctx context.Context, name string) (python, error) {
 		return nil, err
 	}
 	var done Measured
-	return p, p.measure(ctx, []string{"--check"}, stream.Options{Progress: new(run.Progress)}, func(string) {}, &done)
+	return p, p.run(ctx, []string{"-c", check}, stream.Options{Progress: new(run.Progress)}, func(string) {}, &done)
 }
 
 // named is the command of --python.
@@ -70,7 +75,7 @@ func named(name string) (python, error) {
 				return python{path}, nil
 			}
 		}
-		return nil, &MissingError{What: "there is no python3"}
+		return nil, &MissingError{What: "there is no python3 in $PATH"}
 	case len(words) > 0 && strings.TrimSuffix(filepath.Base(words[0]), ".exe") == "uv":
 		if len(words) == 1 {
 			words = append(words, "run")
@@ -103,10 +108,9 @@ type event struct {
 	DType  string  `json:"dtype"`
 }
 
-// measure runs the program and follows what it says.
-func (p python) measure(ctx context.Context, args []string, o stream.Options, note func(string), done *Measured) error {
-	cmd := exec.CommandContext(ctx, p[0], append(append(p[1:len(p):len(p)], "-"), args...)...)
-	cmd.Stdin = strings.NewReader(Script)
+// run runs a program and follows what it says. The program is no input of Python's: a pipe that breaks would end weld as well.
+func (p python) run(ctx context.Context, args []string, o stream.Options, note func(string), done *Measured) error {
+	cmd := exec.CommandContext(ctx, p[0], append(p[1:len(p):len(p)], args...)...)
 	cmd.Env = append(os.Environ(), "HF_HUB_OFFLINE=1", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUTF8=1", "TOKENIZERS_PARALLELISM=false")
 	if o.Threads > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("OMP_NUM_THREADS=%d", o.Threads))

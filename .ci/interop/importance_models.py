@@ -1,0 +1,207 @@
+"""Holds measure.py to a plain forward and backward pass of transformers, for small random models of many architectures; and, with a weld, the way from a
+measurement to a merge for those whose names in memory are not those in their files.
+
+    python .ci/interop/importance_models.py [--weld ./weld] [KIND …]
+
+Needs torch 2.15 and transformers 5.23. Without KIND all architectures are tried, which takes some minutes.
+"""
+
+import argparse
+import logging
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+
+warnings.filterwarnings("ignore")
+logging.disable(logging.CRITICAL)
+os.environ["HF_HUB_OFFLINE"] = "1"
+import safetensors.torch
+import torch
+import transformers
+from transformers.core_model_loading import revert_weight_conversion
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "stream" / "importance"))
+sys.dont_write_bytecode = True
+import measure
+
+measure.torch, measure.transformers, measure.safetensors = torch, transformers, safetensors
+transformers.utils.logging.disable_progress_bar()
+
+TEXT = ("bloom cohere ernie4_5_moe exaone4 gemma gemma2 gemma3_text glm4 gpt2 gpt_bigcode gpt_neox gpt_oss granite helium llama mistral mixtral mpt nemotron_h olmo2 olmoe opt phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3 stablelm "
+        "starcoder2").split()
+OTHER = ["llava", "qwen2_5_vl", "gemma3", "vit"]
+RENAMED = ["mixtral", "qwen3_moe", "gpt_neox", "nemotron_h", *OTHER]  # other names in memory than in files
+TOLERANCE = 1e-5  # of a tensor's largest value
+
+SMALL = dict(hidden_size=16, intermediate_size=24, moe_intermediate_size=24, shared_expert_intermediate_size=24, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=64, head_dim=4,
+             max_position_embeddings=64, n_embd=16, n_layer=3, n_head=4, n_inner=24, d_model=16, pad_token_id=0, bos_token_id=1, eos_token_id=2, partial_rotary_factor=1.0, num_experts=4, num_local_experts=4,
+             n_routed_experts=4, num_experts_per_tok=2, n_group=1, topk_group=1, ffn_dim=24, num_layers=3, word_embed_proj_dim=16, sliding_window=4, n_shared_experts=1)
+EYES = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14, depth=2, num_heads=2, out_hidden_size=16, projection_dim=16, fullatt_block_indexes=[1], num_labels=5)
+PLACES = dict(image_token_id=60, image_token_index=60, video_token_id=61, vision_start_token_id=62, vision_end_token_id=63, boi_token_index=62, eoi_token_index=63)
+
+
+def shrink(config, sizes):
+    for key, value in sizes.items():
+        if hasattr(config, key):
+            setattr(config, key, value)
+
+
+def made(kind, tied):
+    """A small model with random weights."""
+    config = transformers.AutoConfig.for_model(kind)
+    text = config.get_text_config()
+    if kind == "vit":
+        shrink(config, EYES)
+        cls = transformers.AutoModelForImageClassification
+    else:
+        shrink(text, SMALL)
+        if getattr(text, "layer_types", None):
+            text.layer_types = ["sliding_attention" if "sliding_attention" in text.layer_types else "full_attention", "full_attention", "full_attention"]
+        cls = transformers.AutoModelForCausalLM
+    if kind in ("llava", "qwen2_5_vl", "gemma3"):
+        shrink(config.vision_config, EYES)
+        shrink(config, PLACES)
+        cls = transformers.AutoModelForImageTextToText
+    if kind == "qwen2_5_vl":
+        text.rope_parameters = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 0]}
+    if tied is not None:
+        config.tie_word_embeddings = tied
+    torch.manual_seed(0)
+    model = cls.from_config(config, dtype=torch.float32)
+    for p in model.parameters():
+        if p.dim() < 2:  # norms and biases that are not all alike
+            p.data += 0.1 * torch.randn_like(p)
+    return model
+
+
+def plain(folder, model, batches):
+    """The means of |g| and g² by a backward pass through the whole model, under the names of its files."""
+    model = type(model).from_pretrained(folder, dtype=torch.float32).eval()
+    tied = model.all_tied_weights_keys
+    named = [*model.named_parameters(), *model.state_dict().items()]
+    sums = {s: {tied.get(n, n): torch.zeros(p.shape) for n, p in named} for s in measure.STATISTICS}
+    for batch in batches:
+        model.zero_grad()
+        model(**batch).loss.backward()
+        for name, p in model.named_parameters():
+            if p.grad is not None:
+                sums["mean_abs_grad"][tied.get(name, name)] += p.grad.abs() / len(batches)
+                sums["mean_sq_grad"][tied.get(name, name)] += p.grad.square() / len(batches)
+    return {s: revert_weight_conversion(model, t) for s, t in sums.items()}
+
+
+def compare(root, kind, tied, batch):
+    """The largest difference, of a tensor's largest value, and what measure.py noted."""
+    folder = str(root / f"{kind}-{tied}")
+    model = made(kind, tied)
+    model.save_pretrained(folder)
+    notes = []
+    measure.emit = lambda event, **said: notes.append(said["text"]) if event == "note" else None
+    out = root / f"{kind}-{tied}-out"
+    out.mkdir()
+    asked = measure.arguments(["--model", folder, "--out", str(out), "--samples", "4", "--length", "12", "--statistic", "both", "--batch", str(batch)])
+    measure.measure(asked)
+    checkpoint = measure.Checkpoint(folder, "auto", "cpu")
+    samples = measure.random_images(checkpoint, asked) if kind == "vit" else measure.random_tokens(checkpoint, asked)
+    want = plain(folder, model, measure.batched(samples, batch, checkpoint.config))
+    stored = {n: t for n, t in safetensors.torch.load_file(folder + "/model.safetensors").items() if t.is_floating_point()}
+    worst = 0.0
+    for statistic in measure.STATISTICS:
+        got = {}
+        for part in (out / statistic).glob("*.safetensors"):
+            got.update(safetensors.torch.load_file(part))
+        if got.keys() != stored.keys():
+            raise AssertionError(f"{statistic}: other tensors than the model's files: {sorted(got.keys() ^ stored.keys())[:3]}")
+        for name, x in got.items():
+            if x.shape != stored[name].shape:
+                raise AssertionError(f"{statistic}: {name} is {list(x.shape)}, in the files {list(stored[name].shape)}")
+            y = want[statistic][name]
+            worst = max(worst, ((x - y).abs().max() / y.abs().max().clamp_min(1e-30)).item())
+    return worst, notes
+
+
+def resumed(root, kind, tied):
+    """A measurement that is ended anywhere, and begun again, gives the same bits."""
+    folder = str(root / f"{kind}-{tied}-again")
+    made(kind, tied).save_pretrained(folder)
+
+    def measured(out, steps):
+        left = [steps]
+
+        def advance(size, at_once=False):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+
+        measure.emit, measure.advance = lambda *a, **k: None, advance
+        os.makedirs(out, exist_ok=True)
+        measure.measure(measure.arguments(["--model", folder, "--out", out, "--samples", "3", "--length", "10"]))
+        return {k: t for part in (pathlib.Path(out) / "mean_abs_grad").glob("*.safetensors") for k, t in safetensors.torch.load_file(part).items()}
+
+    want = measured(folder + "-whole", 0)
+    for steps in (1, 5, 9, 10, 11, 13, 15, 17, 19, 21):
+        out = f"{folder}-{steps}"
+        try:
+            measured(out, steps)
+            raise AssertionError(f"it was through before step {steps}")
+        except KeyboardInterrupt:
+            got = measured(out, 0)
+        if got.keys() != want.keys() or not all(torch.equal(got[k], want[k]) for k in want):
+            raise AssertionError(f"ended at step {steps} and begun again, it gives something else")
+
+
+def merged(weld, root, kind):
+    """A measurement is taken by a merge."""
+    model = made(kind, None)
+    model.save_pretrained(root / "base")
+    for p in model.parameters():
+        p.data += 0.01 * torch.randn_like(p)
+    model.save_pretrained(root / "tuned")
+    run = lambda *args: subprocess.run([weld, *args, "--quiet", "--force"], cwd=root, check=True, capture_output=True, text=True)
+    run("importance", "tuned", "importance.safetensors", "--python", sys.executable, "--samples", "3", "--length", "12")
+    run("merge", "--method", "sta", "--base", "base", "--model", "tuned", "--importance", "importance.safetensors", "merged")
+    type(model).from_pretrained(root / "merged")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--weld")
+    p.add_argument("kinds", nargs="*", metavar="KIND")
+    a = p.parse_args()
+    failed = 0
+    root = pathlib.Path(tempfile.mkdtemp())
+    try:
+        for kind in a.kinds or TEXT + OTHER:
+            for tied, batch in ((False, 1), (True, 2)) if kind in TEXT else ((None, 1),):
+                try:
+                    worst, notes = compare(root, kind, tied, batch)
+                    whole = any("run whole" in n for n in notes)
+                    failed += worst > TOLERANCE or whole
+                    print("ok  " if worst <= TOLERANCE and not whole else "FAIL", kind, "tied" if tied else "", f"batch {batch}, {worst:.1e}", *notes, flush=True)
+                except Exception as e:
+                    failed += 1
+                    print("FAIL", kind, type(e).__name__, e, flush=True)
+        for kind, tied in (("mixtral", False), ("gemma3_text", True)):
+            if kind in (a.kinds or TEXT):
+                resumed(root, kind, tied)
+                print("ok   ended and begun again", kind, flush=True)
+        for kind in RENAMED if a.weld else ():
+            if kind in (a.kinds or RENAMED):
+                try:
+                    (root / f"{kind}-merge").mkdir()
+                    merged(os.path.abspath(a.weld), root / f"{kind}-merge", kind)
+                    print("ok   merge", kind, flush=True)
+                except subprocess.CalledProcessError as e:
+                    failed += 1
+                    print("FAIL merge", kind, e.stderr, flush=True)
+    finally:
+        shutil.rmtree(root)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
