@@ -500,8 +500,17 @@ def hub_environment(weld):
     expect(hub_cache.main() == 0, "other than in the table")
 
 
+def importance_measured(weld):
+    """weld importance gives what a backward pass through the whole model gives, under the names that merges want."""
+    script = pathlib.Path(__file__).with_name("importance_models.py")
+    done = subprocess.run([sys.executable, str(script), "--weld", str(weld.binary)], capture_output=True, text=True, timeout=4 * SCRIPT_SECONDS)
+    lines = done.stdout.splitlines()
+    expect(done.returncode == 0, "\n".join([x for x in lines if x.startswith("FAIL")] or [done.stderr[-1500:]]))
+    return f"{len(lines)} comparisons"
+
+
 CHECKS = [
     torch_load_file, *torch_files.CHECKS, *deepspeed_files.CHECKS, hub_environment,
-    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models, named_schemes,
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, importance_measured, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models, named_schemes,
                               gpt_oss_models, bitsandbytes_models, torchao_models, torchao_narrow)),
 ]
