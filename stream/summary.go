@@ -19,15 +19,17 @@ type Summary struct {
 	Passes    int            `json:"passes"`
 	ReadBytes int64          `json:"read_bytes"` // in the last pass
 	// AgainBytes are those of them that are gone through twice, as far as they are not kept within the memory.
-	AgainBytes int64    `json:"read_again_bytes,omitempty"`
-	Workers    int      `json:"workers"`
-	SpanBytes  int64    `json:"span_bytes"`
-	Memory     int64    `json:"memory_bytes"`
-	Held       int64    `json:"held_bytes"`   // of headers and plan, which count towards the memory up to half of it
-	Beyond     int64    `json:"beyond_bytes"` // what they take beside it
-	Kernels    string   `json:"kernels"`      // portable, avx2, avx512
-	Recipe     string   `json:"recipe"`
-	Notes      []string `json:"notes"`
+	AgainBytes int64  `json:"read_again_bytes,omitempty"`
+	Workers    int    `json:"workers"`
+	SpanBytes  int64  `json:"span_bytes"`
+	Memory     int64  `json:"memory_bytes"`
+	Held       int64  `json:"held_bytes"`   // of headers and plan, which count towards the memory up to half of it
+	Beyond     int64  `json:"beyond_bytes"` // what they take beside it
+	Kernels    string `json:"kernels"`      // portable, avx2, avx512
+	Recipe     string `json:"recipe"`
+	// Settings are what a method that weighs by importance is run with, and where each value comes from.
+	Settings []Setting `json:"settings"`
+	Notes    []string  `json:"notes"`
 	// Differences are where the recipe means something else than to mergekit: docs/mergekit.md.
 	Differences []string `json:"mergekit_differences"`
 }
@@ -56,7 +58,7 @@ func (p *Prepared) Summary() Summary {
 		Passes: p.Costs.Passes, ReadBytes: p.Costs.ReadBytes, AgainBytes: p.Costs.AgainBytes, Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
 		Memory: p.Budget.Memory, Held: p.Budget.Held, Beyond: p.Budget.Beyond, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()),
 		Carried: []string{}, Notes: append([]string{}, p.Notes...), // no null in JSON
-		Differences: append([]string{}, Differences(p.Recipe)...),
+		Differences: append([]string{}, Differences(p.Recipe)...), Settings: p.settings(),
 	}
 	for i := range p.Opened {
 		in := &p.Opened[i]
