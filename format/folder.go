@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"weld/mmapio"
 )
@@ -14,15 +16,16 @@ import (
 // is an [fs.FS] whose errors name the whole path, and that opens regular files only. The zero
 // Folder is none; it has no files.
 type Folder struct {
-	path string
-	fsys fs.FS
+	path   string
+	fsys   fs.FS
+	within string // where fsys is in the one that it was made of, by which some of its errors name files
 }
 
 // Directory is a directory's Folder.
-func Directory(path string) Folder { return Folder{path, mmapio.Files(path)} }
+func Directory(path string) Folder { return Folder{path: path, fsys: mmapio.Files(path)} }
 
 // FolderOf is the Folder of files that are found in a container.
-func FolderOf(container string, files fs.FS) Folder { return Folder{container, files} }
+func FolderOf(container string, files fs.FS) Folder { return Folder{path: container, fsys: files} }
 
 // Sub is the Folder of a directory in it, with slashes; "" is the Folder itself.
 func (f Folder) Sub(dir string) (Folder, error) {
@@ -30,7 +33,7 @@ func (f Folder) Sub(dir string) (Folder, error) {
 		return f, nil
 	}
 	sub, err := fs.Sub(f.fsys, dir)
-	return Folder{f.Join(dir), sub}, f.named(err)
+	return Folder{f.Join(dir), sub, path.Join(f.within, dir)}, f.named(err)
 }
 
 // Exists reports whether there is a Folder at all.
@@ -134,7 +137,7 @@ func (f Folder) named(err error) error {
 		return &fs.PathError{Op: e.Op, Path: f.Join(e.Path), Err: e.Err}
 	}
 	if e := (*mmapio.NotRegularError)(nil); errors.As(err, &e) {
-		return &mmapio.NotRegularError{Path: f.Join(e.Path), Mode: e.Mode}
+		return &mmapio.NotRegularError{Path: f.Join(strings.TrimPrefix(e.Path, f.within+"/")), Mode: e.Mode}
 	}
 	return err
 }

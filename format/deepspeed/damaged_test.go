@@ -132,6 +132,8 @@ func TestDamagedUniversal(t *testing.T) {
 		"a parameter missing":      {"universal2", gone("zero/down.weight"), format.KindMissing, `the parameter "down.weight" is in param_shapes, and there is no zero/down.weight/fp32.pt`},
 		"a parameter of another":   {"universal3", put("zero/embed.weight/fp32.pt", "zero/down.weight/fp32.pt"), format.KindSize, "it has the shape [5 9], and 35 elements are saved"},
 		"rows without shapes":      {"universal3", gone("zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_pp_rank_1_mp_rank_00_model_states.pt", "zero_pp_rank_2_mp_rank_00_model_states.pt"), format.KindShape, "no param_shapes say which shape it has"},
+		"a shape of another":       {"universal2", put("zero/embed.weight/fp32.pt", "zero/down.weight/fp32.pt"), format.KindShape, `"down.weight": its shape is [7 5], and [5 9] in param_shapes`},
+		"parts of the model":       {"universal2", put("mp_rank_00_model_states.pt", "mp_rank_01_model_states.pt"), format.KindUnsupported, "put the files *mp_rank_*_model_states.pt elsewhere, and parameters are taken as they are in zero"},
 		"a parameter of no tensor": {"universal2", put("mp_rank_00_model_states.pt", "zero/idle/fp32.pt"), format.KindKey, "there is no tensor under param in it"},
 		"a parameter cut":          {"universal2", func(dir string) error { return os.Truncate(filepath.Join(dir, "zero/idle/fp32.pt"), 900) }, format.KindTruncated, "zero/idle/fp32.pt"},
 		"frozen ranks missing":     {"universal3", gone("zero_pp_rank_1_mp_rank_00_model_states.pt"), format.KindMissing, "2 files of model states are there, and that of rank 1 is not"},

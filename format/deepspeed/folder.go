@@ -188,6 +188,9 @@ func (p *place) list() (files, error) {
 		case layerName.MatchString(name):
 			return f, p.fault(format.KindUnsupported, "layers of a pipeline are in files of their own (%s), whose parameters have numbers for names: load the checkpoint in its training, and save the model's state_dict", name)
 		case of != nil:
+			if n, _ := strconv.Atoi(of[2]); n != 0 && f.universal {
+				return f, p.fault(format.KindUnsupported, "%s is of another part of the model, by tensor or pipeline parallelism, and says nothing of whole parameters: put the files *mp_rank_*_model_states.pt elsewhere, and parameters are taken as they are in %s", name, universalFolder)
+			}
 			err = p.enter(f.model, name, of[1], of[2])
 		case m != nil:
 			err = p.enter(f.optim, name, m[1], m[2])
@@ -217,7 +220,7 @@ func (p *place) enter(list map[int]string, name, rank, part string) error {
 
 // universalCommand is what makes whole parameters of a checkpoint.
 func (p *place) universalCommand() string {
-	return fmt.Sprintf("python -m deepspeed.checkpoint.ds_to_universal --input_folder %s --output_folder %s, and take what it writes", format.Quoted(p.dir.Path()), format.Quoted(filepath.Clean(p.dir.Path())+"_universal"))
+	return fmt.Sprintf("python -m deepspeed.checkpoint.ds_to_universal --input_folder %s --output_folder %s, and take what it writes, without the files *_model_states.pt in it", format.Quoted(p.dir.Path()), format.Quoted(filepath.Clean(p.dir.Path())+"_universal"))
 }
 
 func (p *place) fault(kind format.Kind, text string, args ...any) error {

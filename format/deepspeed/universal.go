@@ -152,6 +152,9 @@ func (u *whole) tensor(s *saved, name string) (torch.Placed, error) {
 		if !ok {
 			return torch.Placed{}, s.fault(format.KindKey, name, "there is no tensor under param in it")
 		}
+		if x, known := u.shapes[name]; known && !slices.Equal(t.Shape, x.shape) {
+			return torch.Placed{}, s.fault(format.KindShape, name, "its shape is %v, and %v in param_shapes", t.Shape, x.shape)
+		}
 		return s.Placed(torch.Named{Name: name, Tensor: t}, s.source)
 	case *torch.Tensor:
 		f, err := s.row(name, v)
