@@ -176,7 +176,8 @@ class Family:
         for t in range(3):
             for what in ("models", "signed", "squares"):
                 path = self.directory / f"{what}-{t}.safetensors"
-                self.paths[what, t] = save(path, getattr(self, what)[t])
+                metadata = {"weld.statistic": "mean_grad"} if what == "signed" else None
+                self.paths[what, t] = save(path, getattr(self, what)[t], metadata)
 
     shapes = {
         "embed.weight": (97, 211),

@@ -108,6 +108,15 @@ def each(r, folder, _, ranks):
 
 
 def deepspeed_checkpoints_read(weld):
+    """Checkpoints in DeepSpeed's layout, read by weld and by zero_to_fp32. What stands for the package goes again: others look whether it is installed."""
+    try:
+        return checkpoints_read(weld)
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "deepspeed"]:
+            del sys.modules[name]
+
+
+def checkpoints_read(weld):
     """What weld makes of partitions of ZeRO is what DeepSpeed's zero_to_fp32 does."""
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", directory, PACKAGE]
