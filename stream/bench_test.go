@@ -32,7 +32,7 @@ func benchPlace(b *testing.B) savedFamily {
 	}
 	dir := b.TempDir()
 	p := savedFamily{dir: dir, base: filepath.Join(dir, "base")}
-	fill := func(path string, seed uint64) string {
+	fill := func(path string, seed uint64, importance bool) string {
 		var c checkpoint
 		for _, x := range benchTensors() {
 			base, own := random(0, x.Name), random(seed, x.Name)
@@ -42,6 +42,9 @@ func benchPlace(b *testing.B) savedFamily {
 				if seed > 0 && i%4 > 0 {
 					values[i] += (own.Float32() - 0.5) / 16
 				}
+				if importance {
+					values[i] = max(values[i], -values[i])
+				}
 			}
 			t := tensor{x, make([]byte, x.Bytes())}
 			format.Encode(format.BF16, t.data, values)
@@ -49,10 +52,10 @@ func benchPlace(b *testing.B) savedFamily {
 		}
 		return c.save(b, path)
 	}
-	fill(filepath.Join(p.base, "model.safetensors"), 0)
+	fill(filepath.Join(p.base, "model.safetensors"), 0, false)
 	for m := range uint64(2) {
-		p.models = append(p.models, fill(p.out(fmt.Sprintf("m%d.safetensors", m)), 1+m))
-		p.importance = append(p.importance, fill(p.out(fmt.Sprintf("g%d.safetensors", m)), 10+m))
+		p.models = append(p.models, fill(p.out(fmt.Sprintf("m%d.safetensors", m)), 1+m, false))
+		p.importance = append(p.importance, fill(p.out(fmt.Sprintf("g%d.safetensors", m)), 10+m, true))
 	}
 	return p
 }
