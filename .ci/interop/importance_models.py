@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 
 warnings.filterwarnings("ignore")
@@ -154,6 +155,19 @@ def resumed(root, kind, tied):
             raise AssertionError(f"ended at step {steps} and begun again, it gives something else")
 
 
+def left_alone(root, kind):
+    """The program ends when whoever began it has gone."""
+    folder = root / f"{kind}-alone"
+    made(kind, None).save_pretrained(folder)
+    command = [sys.executable, measure.__file__, "--model", folder, "--out", root / "alone", "--samples", "10000", "--with-parent"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    time.sleep(1)
+    if process.poll() is not None:
+        raise AssertionError("it ended by itself")
+    process.stdin.close()
+    process.wait(timeout=20)
+
+
 def merged(weld, root, kind):
     """A measurement is taken by a merge."""
     model = made(kind, None)
@@ -189,6 +203,7 @@ def main():
             if kind in (a.kinds or TEXT):
                 resumed(root, kind, tied)
                 print("ok   ended and begun again", kind, flush=True)
+        left_alone(root, "llama")
         for kind in RENAMED if a.weld else ():
             if kind in (a.kinds or RENAMED):
                 try:

@@ -289,6 +289,7 @@ The checkpoints are in %[1]s. The same by hand, and with your own models:
 
    weld diff %[1]s/base ./merged
 
-docs/importance.md shows how to write an importance file with 20 lines of PyTorch.
+weld importance MODEL TEXTS OUT measures importance files of language models; docs/importance.md
+has more of it, and 20 lines of PyTorch for any other model.
 `, d.dir, digits.MeanAbsGrad, digits.MeanSqGradBase)
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"weld/format"
 	"weld/stream"
 	"weld/stream/destination"
 	"weld/stream/plan"
@@ -127,9 +129,19 @@ func (q Request) check(force bool) error {
 	if q.Texts == "" {
 		return nil
 	}
-	info, err := os.Stat(q.Texts)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no file: texts are *.jsonl, *.parquet, or plain text", q.Texts)
+	switch info, err := os.Stat(q.Texts); {
+	case err != nil:
+		return &format.Error{Path: q.Texts, Kind: format.KindMissing, Detail: "the texts cannot be read", Err: pathless(err)}
+	case !info.Mode().IsRegular():
+		return &format.Error{Path: q.Texts, Kind: format.KindType, Detail: "no file: texts are *.jsonl, *.parquet, or plain text"}
+	}
+	return nil
+}
+
+// pathless is the cause of an error that names a path.
+func pathless(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err
 	}
 	return err
 }
@@ -207,7 +219,7 @@ func asTransformersLoads(name string, p *plan.Plan) bool {
 // arguments are those of measure.py.
 func (m *measurement) arguments(model, digest string) []string {
 	args := []string{m.work.script(), "--model", model, "--out", m.work.path, "--samples", fmt.Sprint(m.Samples), "--length", fmt.Sprint(m.Length), "--batch", fmt.Sprint(m.Batch),
-		"--seed", fmt.Sprint(m.Seed), "--device", m.Device, "--dtype", m.DType, "--statistic", m.Statistic, "--name", m.Model, "--digest", digest}
+		"--seed", fmt.Sprint(m.Seed), "--device", m.Device, "--dtype", m.DType, "--statistic", m.Statistic, "--name", m.Model, "--digest", digest, "--with-parent"}
 	if m.Texts != "" {
 		args = append(args, "--texts", m.Texts)
 	}

@@ -29,6 +29,7 @@ import os
 import random
 import re
 import sys
+import threading
 import time
 
 STATISTICS = ("mean_abs_grad", "mean_sq_grad")
@@ -1145,7 +1146,18 @@ def arguments(argv):
     p.add_argument("--name", help="what the file calls the model")
     p.add_argument("--digest", help="the digest that the file has of the model")
     p.add_argument("--whole", action="store_true", help="run the model whole, whatever its layers")
+    p.add_argument("--with-parent", action="store_true", help="end when standard input does, as it does when whoever began this has gone")
     return p.parse_args(argv)
+
+
+def end_with_parent():
+    """Ends the process, whatever it is at, when standard input ends."""
+
+    def wait():
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def measure(a):
@@ -1182,6 +1194,8 @@ def measure(a):
 def main(argv):
     global torch, transformers, safetensors
     a = arguments(argv)
+    if a.with_parent:
+        end_with_parent()
     try:
         import safetensors
         import torch

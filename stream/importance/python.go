@@ -123,6 +123,9 @@ func (p python) run(ctx context.Context, args []string, o stream.Options, note f
 	if err != nil {
 		return err
 	}
+	if _, err := cmd.StdinPipe(); err != nil { // ends when weld does, however that is, and the program with it
+		return err
+	}
 	if err := cmd.Start(); err != nil {
 		return &MissingError{What: fmt.Sprintf("%s cannot be run: %v", p[0], err)}
 	}
