@@ -1154,7 +1154,8 @@ def end_with_parent():
     """Ends the process, whatever it is at, when standard input ends."""
 
     def wait():
-        sys.stdin.buffer.read()
+        while os.read(0, 1 << 12):  # not sys.stdin: its lock would be held when the interpreter ends
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
