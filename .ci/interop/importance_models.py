@@ -7,6 +7,7 @@ Needs torch 2.15 and transformers 5.23. Without KIND all architectures are tried
 """
 
 import argparse
+import json
 import logging
 import os
 import pathlib
@@ -168,6 +169,82 @@ def left_alone(root, kind):
     process.wait(timeout=20)
 
 
+UNFIT = {  # what cannot be a sample, and what is said of it
+    b'{"text": "caf\xe9"}': "is no text in UTF-8",
+    b'{"text": "a \\ud800"}': "half of a surrogate pair",
+    b"[" * 100_000: "is no JSON",
+    b'{"text": "\xc3\xa9"}': "the tokenizer gives token 99, and the model has 64",
+    b'{"messages": [{"role": "assistant", "content": "a"}]}': "begins with an answer",
+}
+FIT = b'\xef\xbb\xbf{"text": "aaa", "input_ids": null, "messages": null}\n{"input_ids": [1, 2], "labels": null, "text": null}'
+
+
+def texts(root):
+    """Files of texts that are not as they should be are told for what they are; null is nothing, and a byte order mark is none of a text."""
+    from tokenizers import Tokenizer, models
+
+    folder, path = str(root / "texts"), str(root / "texts.jsonl")
+    made("gpt2", False).save_pretrained(folder)
+    tokenizer = Tokenizer(models.BPE(vocab={"a": 5, "\u00e9": 99, "?": 6}, merges=[], unk_token="?"))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template="{% for m in messages %}{{m.content}}{% endfor %}").save_pretrained(folder)
+    checkpoint = measure.Checkpoint(folder, "auto", "cpu")
+    notes = []
+    measure.emit = lambda event, **said: notes.append(said["text"]) if event == "note" else None
+
+    def of(content):
+        pathlib.Path(path).write_bytes(content)
+        return [s["input_ids"] for s in measure.samples_from(path, checkpoint, measure.arguments(["--model", folder, "--out", folder, "--samples", "2"]))]
+
+    assert of(FIT) == [[5, 5, 5], [1, 2]], of(FIT)
+    for content, says in UNFIT.items():
+        try:
+            raise AssertionError(f"{content[:60]} gives {of(content)}")
+        except measure.Unusable as e:
+            assert says in str(e), f"{content[:60]}: {e}"
+    (root / "texts-out").mkdir()
+    measure.measure(measure.arguments(["--model", folder, "--out", str(root / "texts-out"), "--samples", "1"]))
+    assert any("has 64 positions" in n for n in notes), notes  # of the 512 that are the default
+
+
+def refused(root):
+    """Models that cannot be measured, sums that are no numbers, and a disk that is full are told for what they are."""
+    events = []
+    measure.emit = lambda event, **said: events.append(said.get("text")) if event == "error" else None
+    out = root / "refused-out"
+    out.mkdir()
+    (out / "in-00000").symlink_to("/dev/full")
+
+    def said(change):
+        folder = root / "refused"
+        made("gpt2", False).save_pretrained(folder)
+        config = json.loads((folder / "config.json").read_text())
+        change(config)
+        (folder / "config.json").write_text(json.dumps(config)) if config else (folder / "config.json").unlink()
+        assert measure.main(["--model", str(folder), "--out", str(out), "--samples", "1", "--length", "8"]) == 1
+        return events.pop()
+
+    for says, change in {
+        "has no config.json": lambda c: c.clear(),
+        "does not take its config.json": lambda c: c.update(model_type="none such"),
+        "names none such, which transformers": lambda c: c.update(architectures=["none such"]),
+        "names logging, which transformers": lambda c: c.update(architectures=["logging"]),
+        "no causal language model": lambda c: c.update(architectures=None, model_type="vit"),
+        "No space left on device": lambda c: None,
+    }.items():
+        text = said(change)
+        assert says in text, text
+
+    sums, p = measure.Sums(measure.STATISTICS), torch.nn.Parameter(torch.ones(2))
+    for grad, dtype, says in ((1e30, torch.float32, "mean_sq_grad of w reaches inf: gradients are not finite, or too large"), (float("nan"), torch.bfloat16, "mean_abs_grad of w reaches nan; --dtype float32 may help")):
+        p.data = p.data.to(dtype)
+        p.grad = torch.full((2,), grad, dtype=dtype)
+        sums.take("w", p)
+        try:
+            raise AssertionError([sums.means(s, 1) for s in measure.STATISTICS])
+        except measure.Unusable as e:
+            assert str(e) == says, e
+
+
 def merged(weld, root, kind):
     """A measurement is taken by a merge."""
     model = made(kind, None)
@@ -204,6 +281,9 @@ def main():
                 resumed(root, kind, tied)
                 print("ok   ended and begun again", kind, flush=True)
         left_alone(root, "llama")
+        texts(root)
+        refused(root)
+        print("ok   texts, and what is refused", flush=True)
         for kind in RENAMED if a.weld else ():
             if kind in (a.kinds or RENAMED):
                 try:

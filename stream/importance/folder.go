@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"weld/mmapio"
+	"weld/stream/plan"
 )
 
 // folder is where a measurement works, beside its output: what goes in at layers, gradients, and the sums of finished layers. It has the request in it, by
@@ -105,17 +107,41 @@ func (f *folder) remove() error { return os.RemoveAll(f.path) }
 func (f *folder) release() { f.lock.Close() }
 
 // key is what two runs have in common if one can go on with the other's work.
-func (m *measurement) key(digest string) string {
+func (m *measurement) key(digest string, p *plan.Plan) string {
 	q := m.Request
-	texts, size := "", int64(0)
-	if info, err := os.Stat(q.Texts); err == nil {
-		texts, size = info.ModTime().UTC().String(), info.Size()
-	}
-	told, err := json.Marshal([]any{digest, q.Texts, texts, size, q.Samples, q.Length, q.Batch, q.Seed, q.Device, q.DType, q.Statistic, sum(Script)})
+	told, err := json.Marshal([]any{digest, q.Texts, versions(q.Texts), versions(filesOf(p)...), q.Samples, q.Length, q.Batch, q.Seed, q.Device, q.DType, q.Statistic, sum(Script)})
 	if err != nil {
 		panic(err) // texts and numbers
 	}
 	return fmt.Sprintf("{\"request\": %q}\n", sum(string(told)))
+}
+
+// versions say which of their contents files have, as far as size and time tell.
+func versions(paths ...string) (list []string) {
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			list = append(list, fmt.Sprint(path, info.Size(), info.ModTime().UTC()))
+		}
+	}
+	return list
+}
+
+// beside are the files that transformers reads beside a model's: how it computes, and how it reads texts. What else is there, such as a log, may change.
+var beside = []string{"config.json", "*token*.json", "vocab.*", "merges.txt", "*.model", "*.tiktoken", "chat_template*", "additional_chat_templates/*"}
+
+// filesOf are a model's files, and those beside them that it is read with.
+func filesOf(p *plan.Plan) (paths []string) {
+	for _, in := range p.Opened {
+		for _, f := range in.Files() {
+			paths = append(paths, f.Path)
+			for _, pattern := range beside {
+				found, _ := filepath.Glob(filepath.Join(escaped(filepath.Dir(f.Path)), pattern))
+				paths = append(paths, found...)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 func sum(text string) string {

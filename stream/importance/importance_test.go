@@ -2,12 +2,18 @@ package importance
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"weld/stream"
+	"weld/stream/plan"
 	"weld/stream/run"
 )
 
@@ -62,6 +68,76 @@ what a library prints
 	if finished || err == nil || err.Error() != "no" {
 		t.Errorf("%v, %v", finished, err)
 	}
+}
+
+// A program that prints a line without end is read to its end: it would wait forever for somebody to take it.
+func TestFollowReadsLongLines(t *testing.T) {
+	long := `{"event": "note", "text": "` + strings.Repeat("y", 10_000) + "\"}\n"
+	endless := strings.Repeat("x", 3<<20) + "\n"
+	in := strings.NewReader(long + endless + `{"event": "done", "samples": 2}`)
+	var noted int
+	var done Measured
+	finished, err := follow(bufio.NewReader(in), new(run.Progress), func(text string) { noted += len(text) }, &done)
+	if !finished || err != nil || done.Samples != 2 || noted != 10_000 || in.Len() > 0 {
+		t.Errorf("%v, %v, %d samples, %d noted, %d bytes left", finished, err, done.Samples, noted, in.Len())
+	}
+}
+
+func TestOutputInPlaceOfAnInput(t *testing.T) {
+	m, p := smallModel(t)
+	texts := filepath.Join(filepath.Dir(m.Model), "texts.weld")
+	if err := os.WriteFile(texts, []byte("a text"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	m.options.Force, m.Texts, m.Statistic = true, texts, Statistics[0]
+	for out, says := range map[string]string{m.Model: "is the place of the model", texts: "is the place of the texts", m.Model + ".weld": ""} {
+		m.Out = out
+		if err := m.checkInputs(p); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", out, err)
+		}
+	}
+}
+
+// Another run goes on with what is of the same model alone: as it is stored, as it is configured, as it reads texts.
+func TestKeyOfAChangedModel(t *testing.T) {
+	m, p := smallModel(t)
+	dir := filepath.Dir(m.Model)
+	before := m.key("", p)
+	if m.key("", p) != before {
+		t.Fatal("two keys of one request")
+	}
+	keyWith := func(name string) string {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("{}"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return m.key("", p)
+	}
+	if keyWith("log.json") != before {
+		t.Error("what is beside a model and no part of it makes another of it")
+	}
+	configured := keyWith("tokenizer.json")
+	if err := os.Chtimes(m.Model, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if written := m.key("", p); configured == before || written == configured {
+		t.Errorf("%s, another tokenizer %s, other weights %s", before, configured, written)
+	}
+}
+
+// smallModel is a file with one tensor, and the plan that reads it.
+func smallModel(t *testing.T) (*measurement, *plan.Plan) {
+	t.Helper()
+	header := `{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`
+	path := filepath.Join(t.TempDir(), "model.safetensors")
+	if err := os.WriteFile(path, append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header+"\x00\x00\x00\x00\x00\x00\x00\x00"...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p, err := stream.PrepareConversion(stream.Conversion{In: path}, path+".plain", stream.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return &measurement{Request: Request{Model: path}}, p.Plan
 }
 
 func TestTailKeepsTheEnd(t *testing.T) {

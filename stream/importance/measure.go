@@ -117,14 +117,8 @@ func (q Request) check(force bool) error {
 	case c != destination.SingleFile && c != destination.Compressed && c != destination.Pack:
 		return &destination.NameError{Output: q.Out, Reason: "an importance file is *.safetensors, *.safetensors.zst, or *.weld (a pack)"}
 	}
-	for _, out := range q.outputs() {
-		c, err := destination.ContainerOf(out)
-		if err != nil {
-			return err
-		}
-		if err := (destination.Candidate{Name: out, Kind: c.Kind(), Force: force}).Check(); err != nil {
-			return err
-		}
+	if err := q.checkPlaces(force, nil); err != nil {
+		return err
 	}
 	if q.Texts == "" {
 		return nil
@@ -144,6 +138,20 @@ func pathless(err error) error {
 		return e.Err
 	}
 	return err
+}
+
+// checkPlaces demands that the outputs can be put where they are wanted.
+func (q Request) checkPlaces(force bool, inputs []destination.InUse) error {
+	for _, out := range q.outputs() {
+		c, err := destination.ContainerOf(out)
+		if err != nil {
+			return err
+		}
+		if err := (destination.Candidate{Name: out, Kind: c.Kind(), Force: force, Inputs: inputs}).Check(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measurement is one run.
@@ -184,8 +192,11 @@ func (m *measurement) prepare(ctx context.Context) (dir, digest string, err erro
 		return "", "", err
 	}
 	defer p.Close()
+	if err := m.checkInputs(p.Plan); err != nil {
+		return "", "", err
+	}
 	digest = p.Models[0].Fingerprint()
-	if err := m.work.belong(m.key(digest)); err != nil {
+	if err := m.work.belong(m.key(digest, p.Plan)); err != nil {
 		return "", "", err
 	}
 	if asTransformersLoads(m.Model, p.Plan) {
@@ -199,6 +210,18 @@ func (m *measurement) prepare(ctx context.Context) (dir, digest string, err erro
 		return "", "", err
 	}
 	return plain, digest, nil
+}
+
+// checkInputs demands that no output takes the place of what is measured.
+func (m *measurement) checkInputs(p *plan.Plan) error {
+	var inputs []destination.InUse
+	for _, in := range p.Opened {
+		inputs = append(inputs, destination.InUse{Role: in.Role, Path: in.Path, Files: in.Files()})
+	}
+	if info, err := os.Stat(m.Texts); err == nil {
+		inputs = append(inputs, destination.InUse{Role: "texts", Path: m.Texts, Files: []format.InputFile{{Path: m.Texts, Info: info}}})
+	}
+	return m.checkPlaces(m.options.Force, inputs)
 }
 
 // asTransformersLoads reports whether a model is a directory of safetensors whose tensors are values.

@@ -22,9 +22,11 @@ is run whole.
 import argparse
 import collections
 import contextlib
+import errno
 import hashlib
 import inspect
 import json
+import math
 import os
 import random
 import re
@@ -68,6 +70,10 @@ def advance(size, at_once=False):
 
 def note(text):
     emit("note", text=text)
+
+
+def first_line(e):
+    return str(e).strip().partition("\n")[0] or type(e).__name__
 
 
 def some(count, thing):
@@ -176,9 +182,11 @@ def transformers_class(config):
     """The class that the model's configuration names, or that of causal language models."""
     for name in config.architectures or []:
         cls = getattr(transformers, name, None)
-        if cls is not None:
+        if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel):
             return cls
         raise Unusable(f"config.json names {name}, which transformers {transformers.__version__} does not have")
+    if type(config) not in transformers.AutoModelForCausalLM._model_mapping:
+        raise Unusable(f"config.json names no architecture, and {config.model_type} is no causal language model of transformers")
     return transformers.AutoModelForCausalLM._model_mapping[type(config)]
 
 
@@ -212,7 +220,12 @@ class Checkpoint:
     def __init__(self, folder, dtype, device):
         self.folder, self.device = folder, torch.device(device)
         self.stored = self.list_stored(folder)
-        self.config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if not os.path.exists(os.path.join(folder, "config.json")):
+            raise Unusable(f"{folder} has no config.json, which transformers needs")
+        try:
+            self.config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except Exception as e:
+            raise Unusable(f"{folder}: transformers {transformers.__version__} does not take its config.json: {first_line(e)}") from None
         self.dtype = self.choose(dtype)
         for config in [self.config, *[getattr(self.config, k, None) for k in self.config.sub_configs]]:
             for key in ("output_router_logits", "use_cache"):  # the loss of the language alone, and nothing kept between layers
@@ -426,6 +439,7 @@ class Sums:
 
     def __init__(self, statistics):
         self.statistics = statistics
+        self.narrow = False  # whether gradients are of a type with little range or precision
         self.tables = {s: {} for s in statistics}
 
     def take(self, name, p):
@@ -434,6 +448,7 @@ class Sums:
         if g is None:
             return
         g = g.to_dense() if g.is_sparse else g
+        self.narrow |= g.dtype in (torch.float16, torch.bfloat16)
         for statistic in self.statistics:
             table = self.tables[statistic]
             if name not in table:
@@ -449,7 +464,10 @@ class Sums:
             self.take(name, p)
 
     def means(self, statistic, count):
-        return {n: t.div_(count) for n, t in self.tables[statistic].items()}
+        for name, t in self.tables[statistic].items():
+            if t.numel() and not math.isfinite(most := float(t.div_(count).max())):
+                raise Unusable(f"{statistic} of {name} reaches {most}" + ("; --dtype float32 may help" if self.narrow else ": gradients are not finite, or too large"))
+        return self.tables[statistic]
 
 
 # ------------------------------------------------------------------------------------------------------------------------------ layers
@@ -955,11 +973,21 @@ def reservoir(rows, count, seed):
     return [row for _, row in sorted(held, key=lambda x: x[0])]
 
 
+@contextlib.contextmanager
+def utf8(path):
+    """Opens a file of texts."""
+    try:
+        with open(path, encoding="utf-8-sig") as f:
+            yield f
+    except UnicodeDecodeError as e:
+        raise Unusable(f"{path} is no text in UTF-8: {e.reason}, 0x{e.object[e.start]:02x}") from None
+
+
 def rows_of(path, length):
     """The samples in a file, each with where it is."""
     kind = os.path.splitext(path)[1].lower()
     if kind in (".jsonl", ".json", ".ndjson"):
-        with open(path, encoding="utf-8") as f:
+        with utf8(path) as f:
             for k, line in enumerate(f, 1):
                 if line.strip():
                     yield f"{path}: line {k}", line
@@ -977,11 +1005,20 @@ def rows_of(path, length):
                     yield f"{path}: row {k}", {c: v for c, v in row.items() if v is not None}
     else:
         size = 6 * length  # characters, of which a token takes fewer in nearly all texts
-        with open(path, encoding="utf-8") as f:
+        with utf8(path) as f:
             k = 0
             while piece := f.read(size):
                 k += 1
                 yield f"{path}: piece {k}", {"text": piece}
+
+
+def whole(where, text):
+    """Demands that a text has no half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:
+        raise Unusable(f"{where}: its text has U+{ord(text[e.start]):04X}, half of a surrogate pair") from None
+    return text
 
 
 class Samples:
@@ -1005,18 +1042,25 @@ class Samples:
         if isinstance(row, str):
             try:
                 row = json.loads(row)
-            except ValueError as e:
+            except (ValueError, RecursionError) as e:
                 raise Unusable(f"{where} is no JSON: {e}") from None
         if not isinstance(row, dict):
             raise Unusable(f"{where} is no object with text, input_ids or messages")
+        row = {k: v for k, v in row.items() if v is not None}
         if "input_ids" in row:
             return self.given(where, row)
         if "messages" in row:
             return self.chat(where, row["messages"])
         if not isinstance(row.get("text"), str):
             raise Unusable(f"{where} has none of text, input_ids and messages")
-        ids = self.tokenizer(row["text"], truncation=True, max_length=self.length)["input_ids"]
-        return ids, list(ids)
+        ids = self.tokenizer(whole(where, row["text"]), truncation=True, max_length=self.length)["input_ids"]
+        return self.known(where, ids), list(ids)
+
+    def known(self, where, ids):
+        """Demands that the model has what the tokenizer gives."""
+        if max(ids, default=0) >= self.vocabulary:
+            raise Unusable(f"{where}: the tokenizer gives token {max(ids)}, and the model has {self.vocabulary}")
+        return ids
 
     def given(self, where, row):
         ids = row["input_ids"]
@@ -1039,15 +1083,17 @@ class Samples:
 
     def answers(self, where, messages):
         write = lambda upto, prompt: self.tokenizer.apply_chat_template(messages[:upto], tokenize=False, add_generation_prompt=prompt)
-        text, spans = write(len(messages), False), []
+        text, spans = whole(where, write(len(messages), False)), []
         for k, m in enumerate(messages):
             if m["role"] == "assistant":
+                if k == 0:
+                    raise Unusable(f"{where} begins with an answer, before which the chat template has nothing to write; give input_ids and labels")
                 start, end = write(k, True), write(k + 1, False)
                 if not end.startswith(start) or not text.startswith(end):
                     raise Unusable(f"{where}: the chat template writes answer {k + 1} in another way when more follows; give input_ids and labels")
                 spans.append((len(start), len(end)))
         made = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        ids = made["input_ids"]
+        ids = self.known(where, made["input_ids"])
         labels = [t if any(a <= at < b for a, b in spans) else -100 for t, (at, _) in zip(ids, made["offset_mapping"])]
         return ids[: self.length], labels[: self.length]
 
@@ -1168,6 +1214,10 @@ def measure(a):
     except Exception as e:
         raise Unusable(f"--device {a.device}: {e}") from None
     checkpoint = Checkpoint(a.model, a.dtype, a.device)
+    places = getattr(checkpoint.config.get_text_config(), "max_position_embeddings", None)
+    if isinstance(places, int) and 2 <= places < a.length:
+        note(f"the model has {places} positions: samples are cut to as many tokens, in place of {a.length}")
+        a.length = places
     if a.texts:
         samples = samples_from(a.texts, checkpoint, a)
     elif checkpoint.model.main_input_name == "pixel_values":
@@ -1213,6 +1263,11 @@ def main(argv):
         measure(a)
     except Unusable as e:
         emit("error", text=str(e))
+        return 1
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        emit("error", text=f"{a.out}: {e.strerror}")
         return 1
     except KeyboardInterrupt:
         return 130

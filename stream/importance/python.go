@@ -144,13 +144,27 @@ func (p python) run(ctx context.Context, args []string, o stream.Options, note f
 	return fmt.Errorf("measuring with %s failed: %w%s", strings.Join(p, " "), err, said.text())
 }
 
+// longestLine is of how long a line more than its beginning counts.
+const longestLine = 1 << 20
+
 // follow reads events until there are no more. It returns whether the last said that all is done, or the error that one told.
 func follow(r *bufio.Reader, progress *run.Progress, note func(string), done *Measured) (finished bool, told error) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for {
+		line, err := r.ReadSlice('\n')
+		if err == bufio.ErrBufferFull {
+			line = bytes.Clone(line)
+		}
+		for err == bufio.ErrBufferFull { // all is read: a program whose output nobody takes would wait forever
+			var more []byte
+			if more, err = r.ReadSlice('\n'); len(line) < longestLine {
+				line = append(line, more...)
+			}
+		}
+		if err != nil && len(line) == 0 {
+			return finished, told
+		}
 		var e event
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
+		if json.Unmarshal(line, &e) != nil {
 			continue // what a library prints
 		}
 		switch e.Event {
@@ -169,7 +183,6 @@ func follow(r *bufio.Reader, progress *run.Progress, note func(string), done *Me
 			done.Samples, done.Tokens, done.Loss, done.DType = e.Sample, e.Tokens, e.Loss, e.DType
 		}
 	}
-	return finished, told
 }
 
 // tail keeps the end of what is written to it.
