@@ -74,6 +74,7 @@ func TestDamaged(t *testing.T) {
 		"no model states":           {"zero2", remove("mp_rank_00_model_states.pt"), format.KindMissing, "no model_states.pt"},
 		"model states of one rank":  {"zero3", both(remove(of(model, "1")), remove(of(model, "2"))), format.KindMissing, "3 partitions of stage 3 of ZeRO are there, with 1 files of model states"},
 		"model states of stage 2":   {"zero3", both(remove(of(model, "0")), remove(of(model, "1")), remove(of(model, "2")), taken("zero2/global_step3/mp_rank_00_model_states.pt", "mp_rank_00_model_states.pt")), format.KindMissing, "with 1 files of model states"},
+		"model states of stage 3":   {"zero2", both(remove("mp_rank_00_model_states.pt"), taken("zero3/global_step3/"+of(model, "0"), of(model, "0")), taken("zero3/global_step3/"+of(model, "1"), of(model, "1"))), format.KindMissing, "3 partitions of stage 2 of ZeRO are there, with 2 files of model states"},
 		"model states of both":      {"zero3", taken("zero2/global_step3/mp_rank_00_model_states.pt", "mp_rank_00_model_states.pt"), format.KindIndex, "one of them is of another checkpoint"},
 		"a rank twice":              {"zero3", taken("zero3/global_step3/"+of(optim, "1"), strings.TrimPrefix(of(optim, "1"), "bf16_")), format.KindIndex, "are both of rank 1"},
 		"a rank of another stage":   {"zero3", taken("zero2/global_step3/"+of(optim, "1"), of(optim, "1")), format.KindIndex, "it is of stage 2 of ZeRO, and that of rank 0 of stage 3"},
@@ -131,6 +132,7 @@ func TestDamagedUniversal(t *testing.T) {
 	}{
 		"a parameter missing":      {"universal2", gone("zero/down.weight"), format.KindMissing, `the parameter "down.weight" is in param_shapes, and there is no zero/down.weight/fp32.pt`},
 		"a parameter of another":   {"universal3", put("zero/embed.weight/fp32.pt", "zero/down.weight/fp32.pt"), format.KindSize, "it has the shape [5 9], and 35 elements are saved"},
+		"a parameter of a larger":  {"universal3", put("zero/down.weight/fp32.pt", "zero/embed.weight/fp32.pt"), format.KindSize, "it has the shape [7 5], and 45 elements are saved"},
 		"rows without shapes":      {"universal3", gone("zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_pp_rank_1_mp_rank_00_model_states.pt", "zero_pp_rank_2_mp_rank_00_model_states.pt"), format.KindShape, "no param_shapes say which shape it has"},
 		"a shape of another":       {"universal2", put("zero/embed.weight/fp32.pt", "zero/down.weight/fp32.pt"), format.KindShape, `"down.weight": its shape is [7 5], and [5 9] in param_shapes`},
 		"parts of the model":       {"universal2", put("mp_rank_00_model_states.pt", "mp_rank_01_model_states.pt"), format.KindUnsupported, "put the files *mp_rank_*_model_states.pt elsewhere, and parameters are taken as they are in zero"},

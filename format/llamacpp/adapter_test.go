@@ -79,6 +79,27 @@ func TestAdapters(t *testing.T) {
 	}
 }
 
+// Rows of b have the order of the tensor's, where that has one of its own; rows of a are the rank's.
+func TestOrderOfFactors(t *testing.T) {
+	for name, head := range map[string]int64{"llama3": 8, "qwen2": 0} {
+		of := []format.Tensor{factor("blk.0.attn_k.weight.lora_a", 8, 8), factor("blk.0.attn_k.weight.lora_b", 16, 8)}
+		file := adapterFile(t, asLora("lora", map[string]string{"llama3": "llama", "qwen2": "qwen2"}[name], 4), of...)
+		a, err := ForBase(file, file, hubBase(t, name, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range a.Checkpoint.(*view).parts {
+			want := order{}
+			if strings.HasSuffix(p.tensor.Name, peftB) && head > 0 {
+				want = order{head: head, toHub: true}
+			}
+			if p.order != want {
+				t.Errorf("%s: %s has rows in the order %v, want %v", name, p.tensor.Name, p.order, want)
+			}
+		}
+	}
+}
+
 // adapterFile writes an adapter of matrices of zeros: names and shapes.
 func adapterFile(t *testing.T, say func(p *gguf.Pairs), tensors ...format.Tensor) *gguf.Checkpoint {
 	t.Helper()
@@ -158,6 +179,7 @@ func TestAdaptersRefused(t *testing.T) {
 		{llama, lora, nil, format.KindNames, "it says that it is an adapter, and has no factors"},
 		{llama, lora, []format.Tensor{qa}, format.KindNames, `"blk.0.attn_q.weight.lora_a": the other factor for "blk.0.attn_q.weight" is not there`},
 		{llama, lora, []format.Tensor{qa, factor(qb.Name, 8, 3)}, format.KindShape, "its rank is 3, and that of the other factor 2"},
+		{llama, lora, []format.Tensor{qa, factor(qb.Name, 8, 1)}, format.KindShape, "its rank is 1, and that of the other factor 2"},
 		{llama, lora, []format.Tensor{qa, factor(qb.Name, 7, 2)}, format.KindShape, "7 rows are no whole heads of 2"},
 		{llama, lora, []format.Tensor{factor("blk.0.attn_norm.weight", 8)}, format.KindUnsupported, "an adapter's tensor that is no factor"},
 		{llama, lora, []format.Tensor{factor("blk.0.attn_q.bias.lora_a", 2, 8)}, format.KindShape, "and a factor for a matrix was expected"},
@@ -167,7 +189,7 @@ func TestAdaptersRefused(t *testing.T) {
 		{llama, lora, []format.Tensor{factor("token_embd.weight.lora_a", 73, 2)}, format.KindUnsupported, "an adapter for embeddings"},
 		{llama, lora, []format.Tensor{factor("blk.9.attn_q.weight.lora_a", 2, 8)}, format.KindNames, `no model of llama in the Hub has a matrix that "blk.9.attn_q.weight" is`},
 		{llama, lora, []format.Tensor{factor("blk.x.attn_q.weight.lora_a", 2, 8)}, format.KindNames, "blk.x.attn_q.weight"},
-		{llama, lora, []format.Tensor{factor("blk.0.attn_norm.weight.lora_a", 2, 8)}, format.KindNames, "blk.0.attn_norm.weight"},
+		{llama, lora, []format.Tensor{factor("blk.0.attn_norm.weight.lora_a", 2, 8)}, format.KindNames, `has a matrix that "blk.0.attn_norm.weight" is`},
 		{mixtral, lora, []format.Tensor{factor("blk.0.ffn_up_exps.weight.lora_a", 4, 2, 8)}, format.KindShape, "one factor for each of 3 experts was expected"},
 		{inGGUF, lora, []format.Tensor{factor("blk.0.ffn_up_exps.weight.lora_a", 4, 2, 8)}, format.KindUnsupported, "an adapter for stacked experts: weld convert the base into a directory"},
 		{hubBase(t, "llama", map[string]any{"model_type": "bert"}), lora, []format.Tensor{qa, qb}, format.KindUnsupported, `its model_type is "bert"`},

@@ -196,6 +196,7 @@ func TestConfigurationsRefused(t *testing.T) {
 		{"llama", map[string]any{"num_attention_heads": 0}, format.KindMetadata, "num_attention_heads is 0, and no size"},
 		{"llama", map[string]any{"num_key_value_heads": 3}, format.KindMetadata, "num_key_value_heads is 3, which does not divide 4 heads"},
 		{"llama", map[string]any{"num_key_value_heads": 4}, format.KindShape, "self_attn.k_proj.weight"},
+		{"llama", map[string]any{"num_key_value_heads": gone{}}, format.KindShape, "4 heads and 4 groups of 2"},
 		{"llama", map[string]any{"head_dim": 3}, format.KindMetadata, "heads have 3 rows, which are turned in pairs"},
 		{"llama", map[string]any{"vocab_size": 80}, format.KindShape, "model.embed_tokens.weight"},
 		{"llama", map[string]any{"hidden_act": "gelu"}, format.KindMetadata, "hidden_act is gelu, and llama.cpp computes with silu: a file in GGUF would be another model"},

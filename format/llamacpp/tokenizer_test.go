@@ -183,6 +183,29 @@ func TestTokensThatAreNone(t *testing.T) {
 	}
 }
 
+// Runs of spaces are spelt as the Hub has them, unless that is another token, or a single space.
+func TestRespelt(t *testing.T) {
+	l := &tokenList{texts: []string{"  ", "▁▁", "   ", " ", " a"}, ids: map[string]int32{"  ": 0, "▁▁": 1, "   ": 2, " ": 3, " a": 4}}
+	l.respell()
+	if want := []string{"  ", "▁▁", "▁▁▁", " ", " a"}; !slices.Equal(l.texts, want) || l.ids["▁▁"] != 1 || l.ids["▁▁▁"] != 2 || l.ids["  "] != 0 || len(l.ids) != 5 {
+		t.Errorf("%q, %v; want %q", l.texts, l.ids, want)
+	}
+}
+
+// A vocabulary of SentencePiece begins texts with a token where the file does not say, and the second of two texts is told from the first.
+func TestProcessors(t *testing.T) {
+	file := edited(t, "llama", map[string]any{addBOSKey: gone{}, addEOSKey: gone{}})
+	h, err := ToHub(file, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, _ := tokenizerOf(t, h)
+	const want = `"pair":[{"SpecialToken":{"id":"\u003cs\u003e","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"\u003cs\u003e","type_id":1}},{"Sequence":{"id":"B","type_id":1}}]`
+	if text, _ := json.Marshal(x.PostProcessor); !strings.Contains(string(text), want) {
+		t.Errorf("%s has no %s", text, want)
+	}
+}
+
 // Text is quoted as JSON.
 func TestQuoted(t *testing.T) {
 	for _, text := range []string{"", "a", `"\`, "\n\t\x00\x1f\x7f", "▁ä", "<&>"} {
