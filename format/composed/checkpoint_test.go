@@ -73,3 +73,81 @@ func TestNamesOfOthers(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// told is a checkpoint that says what it costs, and of what it is.
+type told struct {
+	held
+	cost int64
+	said map[string]string
+	as   format.DType
+}
+
+func (x told) ViewCost(n int64) int64      { return n + x.cost }
+func (x told) Metadata() map[string]string { return x.said }
+func (x told) Tensors() (list []format.Tensor) {
+	for _, t := range x.held.Tensors() {
+		t.Stored = x.as
+		list = append(list, t)
+	}
+	return list
+}
+
+// TestSaid asks all components: views cost what those of the costliest do, the first says what several say, and tensors that are stored in other types are others.
+func TestSaid(t *testing.T) {
+	closed := 0
+	of := func(second format.DType) *Checkpoint {
+		children := []Child{
+			child("a", held{[]string{"x"}, &closed}), child("b", held{[]string{"x"}, &closed}), child("c", held{[]string{"x"}, &closed}),
+		}
+		children[0].Checkpoint = told{children[0].Checkpoint.(held), 50, map[string]string{"k": "first"}, format.Invalid}
+		children[1].Checkpoint = told{children[1].Checkpoint.(held), 20, map[string]string{"k": "second", "l": "too"}, second}
+		c, err := New(format.Directory("p"), children, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := of(format.F16)
+	if got := c.ViewCost(100); got != 150 {
+		t.Errorf("a view of 100 bytes costs %d", got)
+	}
+	if got := c.Metadata(); len(got) != 2 || got["k"] != "first" || got["l"] != "too" {
+		t.Errorf("%v", got)
+	}
+	if !c.Share(of(format.F16)) || c.Share(of(format.BF16)) {
+		t.Error("lists of tensors that are stored otherwise are shared, or those of the same are not")
+	}
+}
+
+// TestEach shows the components again if any of them is shown otherwise.
+func TestEach(t *testing.T) {
+	closed := 0
+	c, err := New(format.Directory("p"), []Child{child("a", held{[]string{"x"}, &closed}), child("b", held{[]string{"y"}, &closed})}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range c.children { // which can be compared
+		h := c.children[k].Checkpoint.(held)
+		c.children[k].Checkpoint = &h
+	}
+	first := c.children[0].Checkpoint
+	as := func(instead format.Checkpoint) *Checkpoint {
+		k := 0
+		shown, err := c.Each(func(child format.Checkpoint) (format.Checkpoint, error) {
+			if k++; k == 1 {
+				return instead, nil
+			}
+			return child, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return shown
+	}
+	if as(first) != c {
+		t.Error("nothing is shown otherwise, and another checkpoint came back")
+	}
+	if shown := as(&told{held: held{[]string{"z"}, &closed}}); shown == c || shown.Tensors()[0].Name != "a/z" {
+		t.Error("the first is not shown as it should be")
+	}
+}

@@ -3,10 +3,14 @@ package dcp
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"weld/format"
+	"weld/format/safetensors"
+	"weld/format/torch"
+	"weld/mmapio"
 )
 
 // TestDamagedRanks opens files of ranks of which some are missing, or say what cannot be.
@@ -45,6 +49,7 @@ func TestDamagedRanks(t *testing.T) {
 		says  string
 	}{
 		"no rank 2":          {remove("shard-00002-model-00001-of-00002.safetensors", "shard-00002-model-00002-of-00002.safetensors"), format.KindMissing, "no file shard-00002-… is there, of 4 ranks or more"},
+		"no rank 1":          {remove(first, "shard-00001-model-00002-of-00002.safetensors"), format.KindMissing, "no file shard-00001-… is there, of 4 ranks or more"},
 		"no second file":     {remove("shard-00001-model-00002-of-00002.safetensors", "shard-00002-model-00002-of-00002.safetensors", "shard-00003-model-00002-of-00002.safetensors", last), format.KindMissing, "no file …-model-00002-of-00002 is there"},
 		"a file less":        {remove("shard-00003-model-00001-of-00002.safetensors"), format.KindShape, "are files of a rank missing?"},
 		"no last rank":       {remove("shard-00004-model-00001-of-00002.safetensors", last), format.KindShape, "9 of its elements are in no piece; are files of a rank missing?"},
@@ -75,6 +80,64 @@ func TestDamagedRanks(t *testing.T) {
 		if format.KindOf(err) != x.kind || !strings.Contains(err.Error(), x.says) || c != nil {
 			t.Errorf("%s: %s %v, want %s with %q", name, format.KindOf(err), err, x.kind, x.says)
 		}
+	}
+}
+
+// TestSpread puts tensors together of boxes that come in any order, and of no box that is not all of it.
+func TestSpread(t *testing.T) {
+	src, err := mmapio.Open("testdata/ranks/shard-00003-model-00001-of-00002.safetensors") // for its path
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &ranksReading{sources: []torch.Source{src}, at: make(map[string]int)}
+	defer r.close()
+	box := func(name string, d format.DType, begin int64, offset, shape []int64) error {
+		return r.box(0, safetensors.Entry{Tensor: format.Tensor{Name: name, DType: d, Shape: shape}}, begin, offset)
+	}
+	for _, err := range []error{
+		box("turned", format.F32, 32, []int64{2}, []int64{1}), box("turned", format.F32, 8, []int64{0}, []int64{2}),
+		box("part", format.F32, 8, []int64{2}, []int64{2}), box("part", format.F32, 8, []int64{0}, []int64{0}),
+		box("behind", format.F32, 8, []int64{1}, []int64{2}), box("halves", format.F4, 8, []int64{0}, []int64{2}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := r.tensors[r.at["turned"]].placed("p")
+	if err != nil || p.Begin != 8 || !slices.Equal(p.Layout.Pieces[0].Offset, []int64{0}) || !slices.Equal(p.Shape, []int64{3}) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if err := box("halves", format.F4, 8, []int64{2}, []int64{2}); format.KindOf(err) != format.KindDType {
+		t.Errorf("two boxes of elements that share bytes: %v", err)
+	}
+	for _, name := range []string{"part", "behind"} {
+		if p, err := r.tensors[r.at[name]].placed("p"); format.KindOf(err) != format.KindShape {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+}
+
+// TestPlacesOfBoxes tells checkpoints apart that have the same boxes in other places.
+func TestPlacesOfBoxes(t *testing.T) {
+	const name = "shard-00003-model-00001-of-00002.safetensors"
+	dir := t.TempDir()
+	data, err := os.ReadFile("testdata/ranks/" + name)
+	if err == nil {
+		err = os.WriteFile(dir+"/"+name, bytes.Replace(data, []byte("[5, 0]"), []byte("[6, 0]"), 1), 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := func(dir string) [32]byte {
+		r := &ranksReading{dir: format.Directory(dir), at: make(map[string]int)}
+		defer r.close()
+		if err := r.file(name, func(name string) (torch.Source, error) { return mmapio.Open(dir + "/" + name) }); err != nil {
+			t.Fatal(err)
+		}
+		return r.files[0].Digest
+	}
+	if digest(dir) == digest("testdata/ranks") {
+		t.Error("boxes in other places are taken for the same")
 	}
 }
 
