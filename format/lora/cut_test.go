@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,7 @@ func TestCutRefused(t *testing.T) {
 		"one of four is away":   {fluxOf(false), linear1, format.KindKey, "no module"},
 		"rows of four":          {with(fluxOf(false), "single_transformer_blocks.0.attn.to_v.weight", random(1, f32, 5, 4)), linear1, format.KindShape, "a product of shape [22 4], but of shape [23 4] is what the base has as 4 tensors"},
 		"columns of four":       {with(fluxOf(false), "single_transformer_blocks.0.attn.to_v.weight", random(1, f32, 4, 5)), linear1, format.KindShape, "none of the matrices"},
+		"columns of the last":   {with(with(fluxOf(false), "single_transformer_blocks.0.attn.to_v.weight", random(1, f32, 4, 4)), "single_transformer_blocks.0.proj_mlp.weight", random(1, f32, 10, 5)), factored("lora_unet_single_blocks_0_linear1", down, up, 2, 22, 5), format.KindShape, "none of the matrices"},
 		"no MLP":                {with(fluxOf(true), "single_blocks.0.linear1.weight", random(1, f32, 12, 4)), mlp, format.KindShape, "and of an MLP"},
 		"no columns":            {with(fluxOf(true), "single_blocks.0.linear1.weight", random(1, f32, 4, 22)), mlp, format.KindShape, "and of an MLP"},
 		"no thirds":             {with(fluxOf(true), "double_blocks.0.img_attn.qkv.weight", random(1, f32, 13, 4)), third, format.KindShape, "no tensor of queries, keys and values"},
@@ -136,5 +138,36 @@ func TestCutTwice(t *testing.T) {
 		if !errors.As(err, &e) || e.Kind != format.KindDuplicate || !strings.Contains(err.Error(), "changes the same tensor") {
 			t.Errorf("original %v: %v", original, err)
 		}
+	}
+}
+
+// Steps of a tensor are apart where their rows are.
+func TestApart(t *testing.T) {
+	rows := func(top, n int64) *band { return &band{inner: new(addition), top: top, rows: n} }
+	e := &edit{steps: []delta{rows(4, 4)}}
+	for _, x := range []struct {
+		step delta
+		want bool
+	}{{rows(0, 4), true}, {rows(8, 4), true}, {rows(4, 4), false}, {rows(6, 4), false}, {rows(0, 5), false}, {rows(5, 1), false}, {new(addition), false}} {
+		if got := e.apart(x.step); got != x.want {
+			t.Errorf("%+v: %v", x.step, got)
+		}
+	}
+}
+
+// The last block of Stable Diffusion 3 is the one without a projection of the context: of a model that is cut short, no block is.
+func TestLastBlock(t *testing.T) {
+	modules := []string{"x_embedder.proj", "final_layer.linear", "joint_blocks.0.context_block.attn.proj", "joint_blocks.1.x_block.attn.proj"}
+	there := make(map[string]bool)
+	for _, m := range modules {
+		there[m] = true
+	}
+	if last, ok := sd3.holds(0, modules, there); !ok || last != 1 {
+		t.Errorf("%d, %v", last, ok)
+	}
+	cut := append(slices.Clone(modules), "joint_blocks.1.context_block.attn.proj")
+	there[cut[len(cut)-1]] = true
+	if last, ok := sd3.holds(0, cut, there); ok {
+		t.Errorf("block %d is taken for the last", last)
 	}
 }
