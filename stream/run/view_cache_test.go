@@ -57,7 +57,18 @@ func TestResultsKeepTheirMemory(t *testing.T) {
 	if r := c.take(1, elements{0, 5}); r != first {
 		t.Fatal("other results came back")
 	}
+	if c.take(1, elements{0, 5}) != nil {
+		t.Error("results came back twice")
+	}
 	c.giveBack(first)
+	if !s.reserve(100) || s.free != 0 {
+		t.Errorf("memory that was idle was let go of, though there was enough; %d bytes are free", s.free)
+	}
+	if r := c.room(2, 200); r != first {
+		t.Error("memory for as much was not used again")
+	}
+	c.giveBack(first)
+	s.free = 100
 	if r := c.room(2, 190); r != first || len(r.outs[1]) != 190 || s.free != 100 {
 		t.Errorf("memory of results was not used again; %d bytes are free", s.free)
 	}
