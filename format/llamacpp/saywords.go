@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// parts are what single tokens stand for: the word in the Hub, and the key in GGUF.
+// partKeys are what single tokens stand for: the word in the Hub, and the key in GGUF.
 var partKeys = []struct{ hub, gguf string }{
 	{"bos", "bos_token_id"}, {"eos", "eos_token_id"}, {"unk", "unknown_token_id"}, {"sep", "seperator_token_id"}, {"pad", "padding_token_id"}, {"cls", "cls_token_id"}, {"mask", "mask_token_id"},
 }

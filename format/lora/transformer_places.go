@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// inNumbered is a module in a inNumbered block.
-var inNumbered = regexp.MustCompile(`^(\w+_blocks)\.(\d{1,3})\.(.+)$`)
+// blockModule is a module in a numbered block.
+var blockModule = regexp.MustCompile(`^(\w+_blocks)\.(\d{1,3})\.(.+)$`)
 
 // unnumbered is a module with # for the number of its block, which is -1 outside of blocks.
 func unnumbered(module string) (name string, block int) {
-	match := inNumbered.FindStringSubmatch(module)
+	match := blockModule.FindStringSubmatch(module)
 	if match == nil {
 		return module, -1
 	}

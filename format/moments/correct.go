@@ -61,7 +61,7 @@ func rounded(t format.DType, x float64) float64 {
 	return one[0]
 }
 
-// steps are how many a parameter has had.
+// stepsOf is how many steps a parameter has had: a number of Python, or a tensor.
 func (s *states) stepsOf(p param) (steps float64, known bool, err error) {
 	steps, known = s.steps[p.key]
 	i, ok := p.parts["step"]
