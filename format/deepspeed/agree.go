@@ -6,7 +6,6 @@ import (
 
 	"weld/format"
 	"weld/format/gather"
-	"weld/format/pickle"
 	"weld/format/torch"
 	"weld/mmapio"
 )
@@ -16,6 +15,11 @@ const sampled = 64
 
 // round is the most by which a weight may differ from the model's, as a part of itself: half a unit of bfloat16, and as much again.
 const round = 1.0 / 128
+
+// agreesInOrder holds the weights to the model's where param_slice_mappings are of another order, and param_shapes are followed.
+func (r *reading) agreesInOrder(m *modelStates) error {
+	return r.agree(m, "param_slice_mappings are not of the order of the partitions (round_robin_gradients), and param_shapes are followed")
+}
 
 // agree demands that the weights under some names are the model's, but for rounding, as far as their first elements tell. It is asked where files are
 // known to give parameters each other's names.
@@ -86,44 +90,4 @@ func (r *reading) first(t torch.Placed) ([]float64, error) {
 		format.Decode(t.DType, list, view.Data)
 		return nil
 	})
-}
-
-// number is a value that is a number or a tensor of one; ok is false for any other.
-func (r *reading) number(s *saved, v any) (x float64, ok bool, err error) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), true, nil
-	case float64:
-		return v, true, nil
-	case *torch.Tensor:
-		t, err := s.Placed(torch.Named{Name: "step", Tensor: v}, s.source)
-		if err != nil || t.Elements() != 1 || !t.Computable() {
-			return 0, false, err
-		}
-		list, err := r.first(t)
-		if err != nil {
-			return 0, false, err
-		}
-		return list[0], true, nil
-	}
-	return 0, false, nil
-}
-
-// beta2 is the second of a group's betas; 0 where it has none.
-func beta2(group *pickle.Dict) float64 {
-	v, _ := group.Get("betas")
-	var items []any
-	switch v := v.(type) {
-	case pickle.Tuple:
-		items = v
-	case *pickle.List:
-		items = v.Items
-	}
-	if len(items) != 2 {
-		return 0
-	}
-	if beta, _ := items[1].(float64); beta > 0 && beta < 1 {
-		return beta
-	}
-	return 0
 }

@@ -117,7 +117,7 @@ func (r *reading) weights() error {
 		}
 	}
 	if ms[0].misled {
-		if err := r.agree(ms[0], "param_slice_mappings are not of the order of the partitions (round_robin_gradients), and param_shapes are followed"); err != nil {
+		if err := r.agreesInOrder(ms[0]); err != nil {
 			return err
 		}
 		r.notes = append(r.notes, fmt.Sprintf("%s: its param_slice_mappings are not of the order of the partitions, as round_robin_gradients leaves them: param_shapes are followed, and the model's weights agree", r.dir.Path()))

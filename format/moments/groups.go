@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"weld/format/pickle"
+	"weld/format/torch"
 )
 
 // group is one of an optimizer's groups of parameters.
@@ -106,34 +107,14 @@ func (g *group) terms(d *pickle.Dict) {
 		}
 		return 0, false
 	}
-	g.decay = secondBeta(d)
+	g.decay = torch.SecondBeta(d)
 	for _, key := range []string{"alpha", "rho"} { // RMSprop's, Adadelta's
 		if decay, ok := number(key); ok && g.decay == 0 && decay > 0 && decay < 1 {
 			g.decay = decay
 		}
 	}
 	g.initial, _ = number("initial_accumulator_value") // Adagrad's
-	_, transformers := number("decay_rate")
-	_, torch := number("beta2_decay")
-	g.rising = transformers || torch // Adafactor's
-}
-
-// secondBeta is β₂ of a group: the second of its betas.
-func secondBeta(d *pickle.Dict) float64 {
-	value, _ := d.Get("betas")
-	var items []any
-	switch v := value.(type) {
-	case pickle.Tuple:
-		items = v
-	case *pickle.List:
-		items = v.Items
-	}
-	if len(items) < 2 {
-		return 0
-	}
-	beta, _ := items[1].(float64)
-	if beta > 0 && beta < 1 {
-		return beta
-	}
-	return 0
+	_, ofTransformers := number("decay_rate")
+	_, ofTorch := number("beta2_decay")
+	g.rising = ofTransformers || ofTorch // Adafactor's
 }

@@ -82,6 +82,17 @@ func Instance(class Global) Call {
 // SetState implements [Stateful]: attributes of a dictionary's kin (a state dict's _metadata) belong to no item.
 func (d *Dict) SetState(any) error { return nil }
 
+// Sequence is what a list or a tuple has; ok is false for any other value.
+func Sequence(v any) (items []any, ok bool) {
+	switch v := v.(type) {
+	case Tuple:
+		return v, true
+	case *List:
+		return v.Items, true
+	}
+	return nil, false
+}
+
 // Made is a value of a [Vocabulary] that says what it is.
 type Made interface{ Kind() string }
 

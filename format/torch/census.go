@@ -38,15 +38,11 @@ func (t tally) plus(o tally) tally {
 
 // members are the values of a collection with their keys, in order; ok is false for what is none.
 func members(v any) (items []pickle.Item, ok bool) {
-	var list []any
-	switch v := v.(type) {
-	case *pickle.Dict:
-		return v.Items, true
-	case *pickle.List:
-		list = v.Items
-	case pickle.Tuple:
-		list = v
-	default:
+	if d, isDict := v.(*pickle.Dict); isDict {
+		return d.Items, true
+	}
+	list, ok := pickle.Sequence(v)
+	if !ok {
 		return nil, false
 	}
 	items = make([]pickle.Item, len(list))

@@ -33,3 +33,16 @@ func Optimizer(value any, key string) (found *pickle.Dict, within string, ok boo
 	}
 	return found, within, found != nil
 }
+
+// SecondBeta is β₂ of one of an optimizer's param_groups: the second of its betas; 0 where it has none.
+func SecondBeta(group *pickle.Dict) float64 {
+	v, _ := group.Get("betas")
+	betas, _ := pickle.Sequence(v)
+	if len(betas) < 2 {
+		return 0
+	}
+	if beta, _ := betas[1].(float64); beta > 0 && beta < 1 {
+		return beta
+	}
+	return 0
+}

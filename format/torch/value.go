@@ -87,13 +87,8 @@ func (t *Tensor) inRow() bool { return gather.InRow(t.Shape, t.Strides) }
 
 // Sizes are the whole numbers of a tuple, a list, or a torch.Size.
 func Sizes(v any) ([]int64, error) {
-	var items []any
-	switch v := v.(type) {
-	case pickle.Tuple:
-		items = v
-	case *pickle.List:
-		items = v.Items
-	default:
+	items, ok := pickle.Sequence(v)
+	if !ok {
 		return nil, fmt.Errorf("%s in the place of a shape", pickle.Kind(v))
 	}
 	list := make([]int64, len(items))
