@@ -1,16 +1,14 @@
 package dcp
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"weld/format"
-	"weld/format/safetensors"
+	"weld/format/formattest"
 	"weld/format/torch"
 	"weld/mmapio"
 )
@@ -28,35 +26,12 @@ func opened(path string) (*torch.Checkpoint, error) {
 	return Open(dir, key, func(name string) (torch.Source, error) { return mmapio.Open(dir.Join(name)) })
 }
 
-// elements are the bytes of a tensor, lent in ranges of a size.
-func elements(t *testing.T, c format.Checkpoint, i int, size int64) (data []byte) {
-	t.Helper()
-	n := c.Tensors()[i].Bytes()
-	for off := int64(0); off < n; off += size {
-		v, err := c.View(i, off, min(size, n-off))
-		if err != nil {
-			t.Fatal(err)
-		}
-		data = append(data, v.Data...)
-		v.Release()
-	}
-	return data
-}
-
 func TestGoldens(t *testing.T) {
 	for name, want := range map[string]string{
 		"boxes": "boxes", "ranks": "ranks", "fsdp": "fsdp.model", "fsdp#model": "fsdp.model", "fsdp#.": "fsdp", "flat": "flat.app.model", "flat#app.model": "flat.app.model", "pair#ema": "pair.ema",
 	} {
 		t.Run(name, func(t *testing.T) {
-			file, err := mmapio.Open("testdata/" + want + ".want.safetensors")
-			if err != nil {
-				t.Fatal(err)
-			}
-			wanted, err := safetensors.OpenFile(file.Path(), file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer wanted.Close()
+			wanted := formattest.Golden(t, "testdata/"+want+".want.safetensors")
 			c, err := opened("testdata/" + name)
 			if err != nil {
 				t.Fatal(err)
@@ -65,27 +40,7 @@ func TestGoldens(t *testing.T) {
 			if len(c.Tensors()) != len(wanted.Tensors()) {
 				t.Errorf("%d tensors, want %d", len(c.Tensors()), len(wanted.Tensors()))
 			}
-			for i, w := range wanted.Tensors() {
-				j, ok := c.Find(w.Name)
-				if !ok {
-					t.Errorf("no tensor %q", w.Name)
-					continue
-				}
-				if got := c.Tensors()[j]; got.DType != w.DType || !slices.Equal(got.Shape, w.Shape) {
-					t.Errorf("%v, want %v", got, w)
-				}
-				for _, size := range []int64{1 << 20, 7} {
-					if got, want := elements(t, c, j, size), elements(t, wanted, i, 1<<20); !bytes.Equal(got, want) {
-						t.Errorf("%q in views of %d bytes: %x, want %x", w.Name, size, got, want)
-					}
-				}
-				if file, begin := c.Stored(j); file != nil {
-					data := make([]byte, w.Bytes())
-					if _, err := file.ReadAt(data, begin); err != nil || !bytes.Equal(data, elements(t, wanted, i, 1<<20)) {
-						t.Errorf("%q is said to be stored at byte %d of %s, %v", w.Name, begin, file.Path(), err)
-					}
-				}
-			}
+			formattest.Hold(t, c, wanted)
 		})
 	}
 }

@@ -3,9 +3,11 @@ package gguf
 import (
 	"encoding/binary"
 	"math"
+	"path/filepath"
 	"testing"
 
 	"weld/format"
+	"weld/format/formattest"
 )
 
 // All codes of binary16, against the decoder of tensors; what is no number stays none.
@@ -41,7 +43,7 @@ func TestWords(t *testing.T) {
 
 // Blocks are those of gguf-py to the byte.
 func TestEncode(t *testing.T) {
-	want := wanted(t, "encode.want.safetensors")
+	want := formattest.Golden(t, filepath.Join("testdata", "encode.want.safetensors"))
 	_, data := bytesOf(t, want, "values")
 	values := make([]float32, len(data)/4)
 	format.Decode(format.F32, values, data)

@@ -9,30 +9,13 @@ import (
 	"testing"
 
 	"weld/format"
-	"weld/format/safetensors"
-	"weld/mmapio"
+	"weld/format/formattest"
 )
 
 // opened opens a checkpoint that ends with the test.
 func opened(t testing.TB, name string) *Checkpoint {
 	t.Helper()
 	c, err := Open(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-// wanted opens what gguf-py made.
-func wanted(t testing.TB, name string) format.Checkpoint {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	file, err := mmapio.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := safetensors.OpenFile(path, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +40,7 @@ func bytesOf(t testing.TB, c format.Checkpoint, name string) (format.Tensor, []b
 
 // Values are those of gguf-py to the bit. What is no number is one NaN here.
 func TestTypes(t *testing.T) {
-	c, want := opened(t, "types.gguf"), wanted(t, "types.want.safetensors")
+	c, want := opened(t, "types.gguf"), formattest.Golden(t, filepath.Join("testdata", "types.want.safetensors"))
 	if len(c.Tensors()) != len(want.Tensors()) || len(c.Tensors()) != 24 {
 		t.Fatalf("%d tensors, want %d", len(c.Tensors()), len(want.Tensors()))
 	}

@@ -1,16 +1,14 @@
 package torch
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"weld/format"
-	"weld/format/safetensors"
+	"weld/format/formattest"
 	"weld/internal/torchsave"
 	"weld/mmapio"
 )
@@ -38,25 +36,6 @@ func opened(t *testing.T, name string) (*Checkpoint, error) {
 	return OpenFolder(dir, key, func(name string) (Source, error) { return mmapio.Open(dir.Join(name)) })
 }
 
-// elements are the bytes of a tensor, lent in ranges of a size.
-func elements(t *testing.T, c format.Checkpoint, i int, size int64) (data []byte) {
-	t.Helper()
-	n := c.Tensors()[i].Bytes()
-	for off := int64(0); off < n; off += size {
-		lend := c.View
-		if off/size%2 == 1 {
-			lend = func(i int, off, n int64) (mmapio.View, error) { return format.Read(c, i, off, n) }
-		}
-		v, err := lend(i, off, min(size, n-off))
-		if err != nil {
-			t.Fatal(err)
-		}
-		data = append(data, v.Data...)
-		v.Release()
-	}
-	return data
-}
-
 func TestGoldens(t *testing.T) {
 	for name, want := range map[string]string{
 		"dtypes.pt": "dtypes", "views.pt": "views", "trainer.pt": "trainer", "zip64.pt": "protocol2",
@@ -65,12 +44,7 @@ func TestGoldens(t *testing.T) {
 		"sharded": "sharded", "llama2": "llama", "llama3": "llama",
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := "testdata/" + want + ".want.safetensors"
-			wanted, err := safetensors.OpenFile(path, source(t, path))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer wanted.Close()
+			wanted := formattest.Golden(t, "testdata/"+want+".want.safetensors")
 			c, err := opened(t, name)
 			if err != nil {
 				t.Fatal(err)
@@ -79,27 +53,7 @@ func TestGoldens(t *testing.T) {
 			if len(c.Tensors()) != len(wanted.Tensors()) {
 				t.Errorf("%d tensors, want %d", len(c.Tensors()), len(wanted.Tensors()))
 			}
-			for i, w := range wanted.Tensors() {
-				j, ok := c.Find(w.Name)
-				if !ok {
-					t.Errorf("no tensor %q", w.Name)
-					continue
-				}
-				if got := c.Tensors()[j]; got.Name != w.Name || got.DType != w.DType || !slices.Equal(got.Shape, w.Shape) {
-					t.Errorf("%v, want %v", got, w)
-				}
-				for _, size := range []int64{1 << 20, 7} {
-					if got, want := elements(t, c, j, size), elements(t, wanted, i, 1<<20); !bytes.Equal(got, want) {
-						t.Errorf("%q in views of %d bytes: %x, want %x", w.Name, size, got, want)
-					}
-				}
-				if file, begin := c.Stored(j); file != nil {
-					data := make([]byte, w.Bytes())
-					if _, err := file.ReadAt(data, begin); err != nil || !bytes.Equal(data, elements(t, wanted, i, 1<<20)) {
-						t.Errorf("%q is said to be stored at byte %d of %s, %v", w.Name, begin, file.Path(), err)
-					}
-				}
-			}
+			formattest.Hold(t, c, wanted)
 		})
 	}
 }
