@@ -101,7 +101,7 @@ func component(dir format.Folder, x format.Component, source func(path string) (
 		return child, err
 	}
 	if c == nil {
-		return child, safetensors.LacksNothing(sub, x)
+		return child, safetensors.CheckWithoutWeights(sub, x)
 	}
 	child.Checkpoint, child.Stem = c, stem
 	return child, nil

@@ -23,7 +23,7 @@ func (c *Checkpoint) openComponents(components []format.Component, open func(nam
 			return err
 		}
 		if len(indexes)+len(files) == 0 {
-			if err := LacksNothing(dir, x); err != nil {
+			if err := CheckWithoutWeights(dir, x); err != nil {
 				return err
 			}
 			continue
@@ -87,9 +87,9 @@ func OpenComponent(dir format.Folder, open func(name string) (Source, error)) (c
 	return c, chosen.stem(), err
 }
 
-// LacksNothing refuses a component whose weights are there in a format that is not read, or are not there: a model of diffusers and transformers
+// CheckWithoutWeights refuses a component without safetensors whose weights are there in a format that is not read, or are not there: a model of diffusers and transformers
 // has a config.json, and nothing else has.
-func LacksNothing(dir format.Folder, c format.Component) error {
+func CheckWithoutWeights(dir format.Folder, c format.Component) error {
 	entries, err := dir.ReadDir(".")
 	if err != nil {
 		return err
