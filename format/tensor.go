@@ -1,6 +1,9 @@
 package format
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // MaxRank is the most dimensions that a reader lets a tensor have, as many as numpy and torch do.
 const MaxRank = 64
@@ -15,6 +18,11 @@ type Tensor struct {
 	// Calibrated is for what was found by running data through a model, and is none of its weights: it is taken from one model as it is, or left out.
 	Calibrated bool
 	Shape      []int64 // C order; rank 0 is a scalar
+}
+
+// Equal reports whether two tensors are described alike.
+func (t Tensor) Equal(o Tensor) bool {
+	return t.Name == o.Name && t.DType == o.DType && t.Stored == o.Stored && t.Calibrated == o.Calibrated && slices.Equal(t.Shape, o.Shape)
 }
 
 // StoredDType is the type that the model has the tensor in.

@@ -75,10 +75,7 @@ func (c *Checkpoint) Shards() []OpenShard {
 // Share implements [format.Sharer]: where another checkpoint lists the same tensors, the list is held once.
 func (c *Checkpoint) Share(other format.Checkpoint) bool {
 	o, ok := other.(*Checkpoint)
-	same := func(a, b format.Tensor) bool {
-		return a.Name == b.Name && a.DType == b.DType && a.Stored == b.Stored && slices.Equal(a.Shape, b.Shape)
-	}
-	if !ok || !slices.EqualFunc(c.tensors, o.tensors, same) {
+	if !ok || !slices.EqualFunc(c.tensors, o.tensors, format.Tensor.Equal) {
 		return false
 	}
 	c.tensors, c.table = o.tensors, o.table
