@@ -1,15 +1,10 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "groups_amd64.h"
 
 // DI is where to write, SI where to read, R8 the scales, R9 the offsets, R10 the elements of a group, a multiple of 16, CX those left behind
 // the group, DX those left of it. Each pass takes 16 elements, and reads and writes no more than theirs.
-
-#define NEXT_GROUP \
-	MOVQ    R10, DX; \
-	CMPQ    DX, CX;  \
-	CMOVQGT CX, DX;  \
-	SUBQ    DX, CX
 
 #define UNORDERED 3
 #define NAN32 0x7fc00000

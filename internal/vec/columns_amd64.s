@@ -1,6 +1,8 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "fill_amd64.h"
+#include "e2m1_amd64.h"
 
 // Eight columns are worked on at a time. TURN_4 turns four by four numbers of 32 bits in each half of A, B, C and D: of column 4·h + i in half h of the i-th, its k-th number comes to
 // half h of the k-th. Then a number of 32 bits is eight rows of a column, and a register has eight columns; it is its own way back.
@@ -69,15 +71,6 @@ columns:
 	VZEROUPPER
 	RET
 
-#define FILL_Y(bits, X, Y) MOVL $bits, AX; VMOVD AX, X; VPBROADCASTD X, Y
-
-// E2M1 is rounded as in groups_encode_amd64.s.
-#define MAGNITUDE 0x7fffffff
-#define SIX 0x40c00000
-#define EXPONENT 0x7f800000
-#define LEAST 0x3f800000 // 1
-#define CARRIER 0x0b000000 // 22 exponents
-#define SIGN_CODE 8
 #define PLAIN 0x7e7fffff // below 2^126
 #define HALF 0x00200000 // of one bit of mantissa
 #define OF_SIX 2
@@ -98,15 +91,7 @@ columns:
 	ADDQ    R8, DX;         \
 	VPSRLD  $4, CODES, CODES; \
 	VPAND   Y10, Y4, Y5;    \
-	VMINPS  Y9, Y5, Y5;     \
-	VPAND   Y8, Y5, Y6;     \
-	VPMAXUD Y7, Y6, Y6;     \
-	VPADDD  Y11, Y6, Y12;   \
-	VADDPS  Y12, Y5, Y5;    \
-	VPSUBD  Y12, Y5, Y5;    \
-	VPSUBD  Y7, Y6, Y6;     \
-	VPSRLD  $22, Y6, Y6;    \
-	VPADDD  Y6, Y5, Y5;     \
+	E2M1(VPAND, Y5, Y6, Y12, Y9, Y8, Y7, Y11); \
 	VPSLLD  $28, Y5, Y5;    \
 	VPANDN  Y4, Y10, Y4;    \
 	VPOR    Y4, Y5, Y5;     \

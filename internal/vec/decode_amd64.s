@@ -1,12 +1,10 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "fill_amd64.h"
 
 // Every loop: DI is where to write, SI where to read, CX the elements left, a
 // multiple of 32. All loads of a pass come before its stores.
-
-// FILL_Y sets each 32 bits of a register, given by its two names.
-#define FILL_Y(bits, X, Y) MOVL $bits, AX; VMOVD AX, X; VPBROADCASTD X, Y
 
 #define STORE_4Y(A, B, C, D) \
 	VMOVUPS A, (DI);   \

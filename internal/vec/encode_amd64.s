@@ -1,13 +1,11 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "fill_amd64.h"
 
 // Every loop: DI is where to write, SI where to read, CX the elements left, a
 // multiple of 32. All loads of a pass come before its stores.
 
-// FILL_Y sets each 32 bits of a register, given by its two names; FILL_Z as well.
-#define FILL_Y(bits, X, Y) MOVL $bits, AX; VMOVD AX, X; VPBROADCASTD X, Y
-#define FILL_Z(bits, Z) MOVL $bits, AX; VPBROADCASTD AX, Z
 #define FILL_Z64(bits, Z) MOVQ $bits, AX; VPBROADCASTQ AX, Z
 #define FILL_Y64(bits, X, Y) MOVQ $bits, AX; VMOVQ AX, X; VPBROADCASTQ X, Y
 

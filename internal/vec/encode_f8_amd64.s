@@ -1,13 +1,11 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "fill_amd64.h"
+#include "groups_amd64.h"
 
 // Every loop: DI is where to write, SI where to read, CX the elements left, a
 // multiple of 32. All loads of a pass come before its stores.
-
-// FILL_Y sets each 32 bits of a register, given by its two names; FILL_Z as well.
-#define FILL_Y(bits, X, Y) MOVL $bits, AX; VMOVD AX, X; VPBROADCASTD X, Y
-#define FILL_Z(bits, Z) MOVL $bits, AX; VPBROADCASTD AX, Z
 
 #define LOAD_4Y(A, B, C, D) \
 	VMOVUPS (SI), A;   \
@@ -243,11 +241,6 @@ loop:
 
 // In groups, elements are divided by the scale of theirs: R8 is where the scales are, R10 the elements of a group, a multiple of 32, CX those left
 // behind the group, DX those left of it.
-#define NEXT_GROUP \
-	MOVQ    R10, DX; \
-	CMPQ    DX, CX;  \
-	CMOVQGT CX, DX;  \
-	SUBQ    DX, CX
 
 #define NEXT_OF_GROUP \
 	ADDQ $32, DI;  \

@@ -1,19 +1,12 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "fill_amd64.h"
+#include "groups_amd64.h"
 
 // Every loop: DI is where to write, SI where to read, R8 the scales, R9 the zero points and R11 the bytes from one to the next (0 for one
 // that all groups have), R10 the elements of a group, a multiple of 16, CX those left behind the group, DX those left of it. Each
 // pass takes 16 elements, and reads and writes no more than theirs.
-
-#define FILL_Y(bits, X, Y) MOVL $bits, AX; VMOVD AX, X; VPBROADCASTD X, Y
-#define FILL_Z(bits, Z) MOVL $bits, AX; VPBROADCASTD AX, Z
-
-#define NEXT_GROUP \
-	MOVQ    R10, DX; \
-	CMPQ    DX, CX;  \
-	CMOVQGT CX, DX;  \
-	SUBQ    DX, CX
 
 #define UNORDERED 3
 #define NAN32 0x7fc00000

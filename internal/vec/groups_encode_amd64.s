@@ -1,17 +1,11 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "fill_amd64.h"
+#include "groups_amd64.h"
+#include "e2m1_amd64.h"
 
 // Registers are those of groups_amd64.s. Quotients that are NaN are marked in Y13, or in K2.
-
-#define FILL_Y(bits, X, Y) MOVL $bits, AX; VMOVD AX, X; VPBROADCASTD X, Y
-#define FILL_Z(bits, Z) MOVL $bits, AX; VPBROADCASTD AX, Z
-
-#define NEXT_GROUP \
-	MOVQ    R10, DX; \
-	CMPQ    DX, CX;  \
-	CMOVQGT CX, DX;  \
-	SUBQ    DX, CX
 
 #define UNORDERED 3
 #define MARK_Y(V, T) VCMPPS $UNORDERED, V, V, T; VORPS T, Y13, Y13
@@ -44,26 +38,10 @@ GLOBL pairsInOrder<>(SB), RODATA|NOPTR, $8
 	VPORQ   T, V, V;   \
 	VPMOVQB V, (DI)
 
-// E2M1 has places of 1/2 up to 2, of 1 up to 4, of 2 from there on. In a sum with a power of two the last place is as large as that; the
-// exponent, 2^0 at least, says which power. What the power is less is the code, but that each exponent has two codes.
-#define MAGNITUDE 0x7fffffff
-#define SIX 0x40c00000
-#define EXPONENT 0x7f800000
-#define LEAST 0x3f800000 // 1
-#define CARRIER 0x0b000000 // 22 exponents
-#define SIGN_CODE 8
-
+// E2M1_Y turns values V into their codes; M, E and C are scratch.
 #define E2M1_Y(V, M, E, C) \
 	VPAND   Y10, V, M;    \
-	VMINPS  Y9, M, M;     \
-	VPAND   Y8, M, E;     \
-	VPMAXUD Y7, E, E;     \
-	VPADDD  Y6, E, C;     \
-	VADDPS  C, M, M;      \
-	VPSUBD  C, M, M;      \
-	VPSUBD  Y7, E, E;     \
-	VPSRLD  $22, E, E;    \
-	VPADDD  E, M, M;      \
+	E2M1(VPAND, M, E, C, Y9, Y8, Y7, Y6); \
 	VPSRLD  $28, V, V;    \
 	VPAND   Y14, V, V;    \
 	VPOR    V, M, V
@@ -152,15 +130,7 @@ done:
 	SCALED  Z15, Z0, Z0;   \
 	MARK_Z(Z0);            \
 	VPANDD  Z10, Z0, Z1;   \
-	VMINPS  Z9, Z1, Z1;    \
-	VPANDD  Z8, Z1, Z2;    \
-	VPMAXUD Z7, Z2, Z2;    \
-	VPADDD  Z6, Z2, Z3;    \
-	VADDPS  Z3, Z1, Z1;    \
-	VPSUBD  Z3, Z1, Z1;    \
-	VPSUBD  Z7, Z2, Z2;    \
-	VPSRLD  $22, Z2, Z2;   \
-	VPADDD  Z2, Z1, Z1;    \
+	E2M1(VPANDD, Z1, Z2, Z3, Z9, Z8, Z7, Z6); \
 	VPSRLD  $28, Z0, Z0;   \
 	VPTERNLOGD $0xf8, Z11, Z0, Z1; \
 	PACK_Z(Z1, Z0);        \

@@ -369,6 +369,7 @@ sixteen:
 	VZEROUPPER
 	RET
 
+// CODES8 makes eight, with the same in Z11 to Z15.
 #define CODES8(VALUE, Z, Y) \
 	VCVTPS2PD  VALUE, Z;  \
 	VADDPD     Z14, Z, Z; \

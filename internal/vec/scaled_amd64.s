@@ -1,6 +1,8 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "fill_amd64.h"
+#include "groups_amd64.h"
 
 // Registers are those of groups_amd64.s; each pass takes 32 codes.
 
@@ -11,15 +13,6 @@
 #define E4M3_NAN 0x7f007f00 // shifted left by one, without sign
 #define F16_NAN 0x7e007e00
 #define FACTOR 0x43800000 // 2^8
-
-#define FILL_Y(bits, X, Y) MOVL $bits, AX; VMOVD AX, X; VPBROADCASTD X, Y
-#define FILL_Z(bits, Z) MOVL $bits, AX; VPBROADCASTD AX, Z
-
-#define NEXT_GROUP \
-	MOVQ    R10, DX; \
-	CMPQ    DX, CX;  \
-	CMOVQGT CX, DX;  \
-	SUBQ    DX, CX
 
 // F16_OF_E4M3 turns sign-extended words W into binary16; T is scratch.
 #define F16_OF_E4M3(W, T) \
