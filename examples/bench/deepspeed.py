@@ -9,13 +9,13 @@ process does not import, and for --zero-to-fp32 a Python that has deepspeed.
 """
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from process import run
 
 MAKE = """
 import collections, os, sys, torch
@@ -42,17 +42,6 @@ for rank in range(ranks):
                 "global_steps": 7, "mp_world_size": 1, "ds_version": "0.19.8"}, f"{tag}/zero_pp_rank_{rank}_mp_rank_00_model_states.pt")
 open(f"{place}/latest", "w").write("global_step7")
 """
-
-
-def run(command):
-    """Seconds, seconds of the processor, and the peak resident set in MiB of a program."""
-    begin = time.perf_counter()
-    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - begin
-    if status != 0:
-        raise SystemExit(f"status {status}: {' '.join(map(str, command))}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main():
@@ -87,7 +76,7 @@ def main():
             shutil.rmtree(args.dir / "theirs", ignore_errors=True)
     copy.unlink()
     for name, rows in figures.items():
-        seconds, processor, peak = zip(*rows)
+        seconds, processor, peak = zip(*((took.seconds, took.processor, took.peak) for took in rows))
         print(f"{name:32} {min(seconds):6.2f} {statistics.median(seconds):6.2f} s   {min(processor):6.2f} {statistics.median(processor):6.2f} s of the processor   {max(peak):7.0f} MiB")
 
 

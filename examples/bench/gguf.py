@@ -8,14 +8,14 @@ of the processor's seconds in the program, how many values a second that is, and
 """
 
 import argparse
-import os
 import shutil
 import statistics
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from process import run
 
 ROWS, COLUMNS = 8192, 4096
 
@@ -38,16 +38,6 @@ def make(path, size, seed):
         for _ in range(count):
             f.write(matrix)
     return count * ROWS * COLUMNS
-
-
-def run(command):
-    """Seconds, seconds of the processor in the program and in the system, and the peak resident set in MiB."""
-    begin = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        raise SystemExit(f"status {status}: {' '.join(map(str, command))}")
-    return time.perf_counter() - begin, usage.ru_utime, usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main():
@@ -93,7 +83,7 @@ def main():
             shutil.rmtree(args.out)
             args.out.mkdir()
     for name, rows in figures.items():
-        seconds, program, system, peak = zip(*rows)
+        seconds, program, system, peak, _ = zip(*rows)
         rate = elements / min(program) / 1e9 if min(program) > 0.05 else float("inf")
         print(f"{name:36} {min(seconds):6.2f} {statistics.median(seconds):6.2f} s   processor: program {min(program):5.2f} s ({rate:5.2f} G values/s), system {min(system):5.2f} s   {max(peak):5.0f} MiB", flush=True)
 

@@ -16,11 +16,10 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
+
+from process import Failed, run
 
 RECIPES = {  # method: its base, its models, what each model and what the whole has as parameters
     "linear": (None, ("base", "model-1", "model-2"), {"weight": 0.4}, {}),
@@ -48,14 +47,6 @@ DEFAULT = ("linear", "task_arithmetic", "slerp", "ties", "dare_ties", "breadcrum
 WRONG_RECIPE = 2  # weld's exit status
 
 
-class Failed(Exception):
-    """A run that did not end well: its status and what it said."""
-
-    def __init__(self, command, status, stderr):
-        super().__init__(f"exit {status}: {' '.join(map(str, command))}\n{stderr.strip()[-2000:]}")
-        self.status = status
-
-
 def recipe(method, directory):
     """The recipe as YAML, of which JSON is a part."""
     base, models, each, whole = RECIPES[method]
@@ -68,20 +59,6 @@ def recipe(method, directory):
     return json.dumps({**document, "dtype": "bfloat16"}, indent=2) + "\n"
 
 
-def run(command, env):
-    """Seconds of wall time, and the peak resident set in MiB."""
-    with tempfile.TemporaryFile("w+") as stderr:
-        start = time.perf_counter()
-        child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr)
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            stderr.seek(0)
-            raise Failed(command, child.returncode, stderr.read())
-    return seconds, usage.ru_maxrss / 1024
-
-
 def best(command, out, env, repeat):
     """The shortest of some runs, each into a place where nothing is, and the largest peak."""
     runs = []
@@ -89,7 +66,7 @@ def best(command, out, env, repeat):
         shutil.rmtree(out, ignore_errors=True)
         runs.append(run([*command, out], env))
     shutil.rmtree(out)
-    return min(seconds for seconds, _ in runs), max(peak for _, peak in runs)
+    return min(took.seconds for took in runs), max(took.peak for took in runs)
 
 
 def weld_runs(args, path, out):

@@ -9,12 +9,11 @@ the peak resident set that the system reports of the process (VmHWM), which coun
 import argparse
 import json
 import multiprocessing
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from mergekit import RECIPES, recipe
+from process import run
 
 NAME = "model.embed_tokens.weight"
 BLOCK = 1 << 22  # values that are drawn at a time, and repeated
@@ -22,7 +21,7 @@ BLOCK = 1 << 22  # values that are drawn at a time, and repeated
 
 def write(directory, rows, columns, seed):
     """Weights of a normal distribution, the same block over and over, with a change of its own in each model."""
-    import numpy as np  # here alone: see peak
+    import numpy as np  # here alone: see process.run
 
     directory.mkdir(parents=True)
     count = rows * columns
@@ -34,16 +33,6 @@ def write(directory, rows, columns, seed):
         f.write(len(header).to_bytes(8, "little") + header)
         for left in range(2 * count, 0, -len(block)):
             f.write(block[:left])
-
-
-def peak(command):
-    """The peak resident set of a program, in bytes. The system counts what this process has when it starts the other, so
-    that it has to be small."""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        raise SystemExit(f"status {status}: {' '.join(map(str, command))}")
-    return usage.ru_maxrss * 1024
 
 
 def main():
@@ -65,9 +54,9 @@ def main():
         path, out = directory / f"{method}.yml", directory / "merged"
         path.write_text(recipe(method, directory))
         shutil.rmtree(out, ignore_errors=True)
-        size = peak([args.weld, "merge", "--quiet", "--threads", str(args.threads), path, out])
+        took = run([args.weld, "merge", "--quiet", "--threads", str(args.threads), path, out])
         shutil.rmtree(out)
-        print(f"{method:18}{size / 2**20:6.0f} MiB", flush=True)
+        print(f"{method:18}{took.peak:6.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":

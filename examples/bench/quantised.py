@@ -11,16 +11,14 @@ Arguments behind -- are weld's. Needs numpy alone.
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import struct
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
+from process import run
 
 SIDE = 4096
 EXPERTS, HIDDEN = 4, 2880  # of gpt-oss
@@ -171,15 +169,6 @@ def weights_of(scheme, weights):
     return max(1, round(weights / SIDE**2)) * SIDE**2
 
 
-def timed(command):
-    start = time.perf_counter()
-    pid = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(pid.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(map(str, command))}: status {status}")
-    return time.perf_counter() - start, used.ru_utime + used.ru_stime
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=Path)
@@ -203,16 +192,16 @@ def main():
         for scheme, build in runs:
             shutil.rmtree(out, ignore_errors=True)
             models = [arg for model in "ab" for arg in ("--model", args.dir / scheme / model)]
-            more = [] if scheme == "plain" else more
-            runs[scheme, build].append(timed([builds[build], "merge", "-q", "--method", "linear", *models, *more, out]))
+            behind = [] if scheme == "plain" else more
+            runs[scheme, build].append(run([builds[build], "merge", "-q", "--method", "linear", *models, *behind, out]))
     shutil.rmtree(out, ignore_errors=True)
     print(f"{'':12} {'build':7} {'wall s':>13} {'ratio':>6} {'processor s':>13} {'ratio':>6} {'weights':>9}")
     for (scheme, build), times in runs.items():
         n, of = (weights_of(s, args.weights) for s in (scheme, "plain"))
         line = f"{scheme:12} {build:7}"
-        for k in 0, 1:
-            seconds = [run[k] for run in times]
-            ratio = statistics.median(p[k] / of / (t[k] / n) for p, t in zip(runs["plain", build], times))
+        for clock in "seconds", "processor":
+            plain, seconds = ([getattr(took, clock) for took in some] for some in (runs["plain", build], times))
+            ratio = statistics.median(p / of / (s / n) for p, s in zip(plain, seconds))
             line += f" {min(seconds):6.3f} {statistics.median(seconds):6.3f} {ratio:6.2f}"
         print(f"{line} {n / 1e6:7.0f} M")
 

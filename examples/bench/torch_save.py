@@ -9,12 +9,12 @@ it is started.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from process import run
 
 MAKE = """
 import sys, torch
@@ -35,18 +35,6 @@ begin, processor = time.perf_counter(), time.process_time()
 save_file(torch.load(sys.argv[1], map_location="cpu", weights_only=True%s), sys.argv[2], {"format": "pt"})
 print(time.perf_counter() - begin, time.process_time() - processor)
 """
-
-
-def run(command):
-    """Seconds, seconds of the processor, and the peak resident set in MiB of a program, and what it prints."""
-    begin = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    said = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - begin
-    if status != 0:
-        raise SystemExit(f"status {status}: {' '.join(map(str, command))}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said
 
 
 def main():
@@ -78,11 +66,11 @@ def main():
     figures = {name: [] for name in cases}
     for _ in range(args.rounds):
         for name, command in cases.items():
-            *row, said = run(command)
-            figures[name].append(row)
+            took = run(command)
+            figures[name].append((took.seconds, took.processor, took.peak))
             if command[0] == sys.executable:
-                seconds, processor = map(float, said.split())
-                figures.setdefault(f"… {name[6:]}, once torch is imported", []).append((seconds, processor, row[2]))
+                seconds, processor = map(float, took.said.split())
+                figures.setdefault(f"… {name[6:]}, once torch is imported", []).append((seconds, processor, took.peak))
             args.out.unlink()
     for name, rows in figures.items():
         seconds, processor, peak = zip(*rows)
