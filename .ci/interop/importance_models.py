@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -170,6 +171,12 @@ def left_alone(root, kind):
 
 
 UNFIT = {  # what cannot be a sample, and what is said of it
+    b'[\n{"text": "aaa"}\n]': "line 1 is no JSON: Expecting value, at character 3; rows are objects, one in each line",
+    b'{"text": ' + b"9" * 5000 + b"}": "is no JSON that can be read: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits",
+    b'{"text": "a"}': "has no sample: there are 1 row with less than two tokens, or none in the first 512 that the loss counts",
+    b'{"messages": [{"role": 1, "content": "a"}]}': "messages are no list of objects that each have a role, and content",
+    b'{"messages": []}': "messages are no list of objects",
+    b'{"messages": "a"}': "messages are no list of objects",
     b'{"text": "caf\xe9"}': "is no text in UTF-8",
     b'{"text": "a \\ud800"}': "half of a surrogate pair",
     b"[" * 100_000: "is no JSON",
@@ -196,7 +203,10 @@ def texts(root):
         return [s["input_ids"] for s in measure.samples_from(path, checkpoint, measure.arguments(["--model", folder, "--out", folder, "--samples", "2"]))]
 
     assert of(FIT) == [[5, 5, 5], [1, 2]], of(FIT)
-    for content, says in UNFIT.items():
+    assert of(b'{"text": "' + b"a" * 3_000_000 + b'"}') == [[5] * 512]  # in no time
+    most = measure.LONGEST
+    for content, says in {**UNFIT, b'{"text": "' + b"a" * 99 + b'"}': "line 1 has more than 99 characters"}.items():
+        measure.LONGEST = 99 if content.startswith(b'{"text": "aaa') else most
         try:
             raise AssertionError(f"{content[:60]} gives {of(content)}")
         except measure.Unusable as e:
@@ -204,12 +214,15 @@ def texts(root):
     (root / "texts-out").mkdir()
     measure.measure(measure.arguments(["--model", folder, "--out", str(root / "texts-out"), "--samples", "1"]))
     assert any("has 64 positions" in n for n in notes), notes  # of the 512 that are the default
+    with safetensors.safe_open(root / "texts-out" / "mean_abs_grad" / "layer-00001.safetensors", framework="pt") as f:
+        written = f.offset_keys()
+    assert written == [n for n in checkpoint.model.state_dict() if n in written], written  # in an order that is that of every run
 
 
 def refused(root):
     """Models that cannot be measured, sums that are no numbers, and a disk that is full are told for what they are."""
     events = []
-    measure.emit = lambda event, **said: events.append(said.get("text")) if event == "error" else None
+    measure.emit = lambda event, **said: events.append(said.get("text")) if event in ("error", "unusable", "note") else None
     out = root / "refused-out"
     out.mkdir()
     (out / "in-00000").symlink_to("/dev/full")
@@ -233,6 +246,22 @@ def refused(root):
     }.items():
         text = said(change)
         assert says in text, text
+
+    (out / "in-00000").unlink()
+    transformers.GPT2ForSequenceClassification(made("gpt2", False).config).save_pretrained(root / "classes")
+    asked = ["--model", str(root / "classes"), "--out", str(out), "--samples", "1", "--length", "8"]
+    assert measure.main(asked) == 1
+    assert re.match(r"GPT2ForSequenceClassification does not take samples of these: ValueError in \w+\.py, line \d+: ", events[-1]), events[-1]
+    measure.end_with_parent, tokens = lambda: None, measure.random_tokens
+    measure.random_tokens = lambda *args: {}["a fault of ours"]
+    assert measure.main([*asked, "--with-parent", "--name", "model"]) == 1
+    assert re.fullmatch(r"measuring model failed: KeyError in importance_models\.py, line \d+: 'a fault of ours'", events[-1]), events[-1]
+    measure.random_tokens = tokens
+    config = transformers.BertConfig(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, vocab_size=64)
+    transformers.BertForMaskedLM(config).save_pretrained(root / "masked")
+    assert measure.main(["--model", str(root / "masked"), *asked[2:]]) == 0
+    assert "BertForMaskedLM reads the tokens that it is to give" in events[-1], events[-1]
+    assert measure.zeros([], "cpu").shape == ()
 
     sums, p = measure.Sums(measure.STATISTICS), torch.nn.Parameter(torch.ones(2))
     for grad, dtype, says in ((1e30, torch.float32, "mean_sq_grad of w reaches inf: gradients are not finite, or too large"), (float("nan"), torch.bfloat16, "mean_abs_grad of w reaches nan; --dtype float32 may help")):

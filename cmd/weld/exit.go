@@ -11,6 +11,7 @@ import (
 	"weld/format"
 	"weld/mmapio"
 	"weld/stream/destination"
+	"weld/stream/importance"
 	"weld/stream/recipe"
 )
 
@@ -53,11 +54,12 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 		fault     *mmapio.FaultError
 		changed   *mmapio.ChangedError
 		irregular *mmapio.NotRegularError
+		unusable  *importance.UnusableError
 	)
 	switch {
 	case errors.As(err, &usage), errors.As(err, &problems), errors.As(err, &name):
 		return exitUsage
-	case errors.As(err, &found), errors.As(err, &damaged), errors.As(err, &fault), errors.As(err, &changed), errors.As(err, &irregular):
+	case errors.As(err, &found), errors.As(err, &damaged), errors.As(err, &fault), errors.As(err, &changed), errors.As(err, &irregular), errors.As(err, &unusable):
 		return exitDamaged
 	}
 	return exitFailed

@@ -33,12 +33,17 @@ import re
 import sys
 import threading
 import time
+import traceback
 
 STATISTICS = ("mean_abs_grad", "mean_sq_grad")
 
 
-class Unusable(Exception):
-    """What was given cannot be measured. Its text is for the user."""
+class Failed(Exception):
+    """What was asked for cannot be done here. Its text is for the user."""
+
+
+class Unusable(Failed):
+    """What was given, a model or texts, cannot be measured."""
 
 
 class NotStreamed(Exception):
@@ -74,6 +79,12 @@ def note(text):
 
 def first_line(e):
     return str(e).strip().partition("\n")[0] or type(e).__name__
+
+
+def told(e):
+    """An error that nothing here expects, in a line, with where it was raised."""
+    place = traceback.extract_tb(e.__traceback__)[-1]
+    return f"{type(e).__name__} in {os.path.basename(place.filename)}, line {place.lineno}: {first_line(e)}"
 
 
 def some(count, thing):
@@ -164,9 +175,11 @@ class Kept:
         t = torch.empty(shape, dtype=dtype)
         view = memoryview(t.reshape(-1).view(torch.uint8).numpy())
         f.seek(at)
-        got = f.readinto(view) if len(view) else 0
+        got = 0
+        while got < len(view) and (n := f.readinto(view[got:])):  # one read gives 2 GiB at most
+            got += n
         if got != len(view):
-            raise Unusable(f"{self.path} was cut")
+            raise Failed(f"{self.path} was cut: remove its folder, and begin anew")
         return t
 
     def remove(self):
@@ -301,7 +314,7 @@ class Checkpoint:
                 self.direct.setdefault(name, []).append(key)
             else:
                 self.converted.setdefault(name, []).append(key)
-        self.targets = set(state)
+        self.targets = list(state)  # in an order that is that of every run
         self.shapes = {n: t.shape for n, t in state.items()}
         self.model._weight_conversions = [m for m in self.mapping if m.was_used()]
         self.plan = self.model._get_dtype_plan(self.dtype)
@@ -325,6 +338,8 @@ class Checkpoint:
         if (self.stored[a].shape, self.stored[a].dtype) != (self.stored[b].shape, self.stored[b].dtype):
             return False
         with self.slices([a, b]) as s:
+            if not self.stored[a].shape:
+                return torch.equal(s[a][...], s[b][...])
             return all(torch.equal(s[a][i : i + 1024], s[b][i : i + 1024]) for i in range(0, self.stored[a].shape[0], 1024))
 
     def put(self, name, p):
@@ -424,7 +439,7 @@ def product(shape):
 
 
 def zeros(shape, device):
-    return torch.zeros(1, device=device).expand(list(shape)) if product(shape) else torch.zeros(list(shape), device=device)
+    return torch.zeros((), device=device).expand(list(shape)) if product(shape) else torch.zeros(list(shape), device=device)
 
 
 def floating(s):
@@ -588,7 +603,7 @@ class Layers:
                 self.run(batch, lambda i, form, leaves, flow: leaves[flow].view_as(leaves[flow]), halt=False)
                 self.position = self.position or 0
                 loss = self.run(batch, through, halt=False)
-            except Unusable:
+            except (Failed, MemoryError, torch.OutOfMemoryError):
                 raise
             except Exception as e:  # whatever the model says to what it was handed
                 why = e if why is None or isinstance(e, NotStreamed) else why
@@ -897,7 +912,12 @@ class Measurement:
         for name, p in check.parameters(everything).items():
             p.register_post_accumulate_grad_hook(lambda p, name=name: sums.take(name, p))
         for b, batch in enumerate(self.batches):
-            loss = self.loss(batch)
+            try:
+                loss = self.loss(batch)
+            except (Failed, MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as e:
+                raise Unusable(f"{type(self.model).__name__} does not take samples of these: {told(e)}") from None
             self.losses.append(self.finite(b, loss))
             loss.backward()
             advance(size / len(self.batches))
@@ -983,19 +1003,24 @@ def utf8(path):
         raise Unusable(f"{path} is no text in UTF-8: {e.reason}, 0x{e.object[e.start]:02x}") from None
 
 
+LONGEST = 1 << 26  # characters of a line
+
+
 def rows_of(path, length):
     """The samples in a file, each with where it is."""
     kind = os.path.splitext(path)[1].lower()
     if kind in (".jsonl", ".json", ".ndjson"):
         with utf8(path) as f:
-            for k, line in enumerate(f, 1):
+            for k, line in enumerate(iter(lambda: f.readline(LONGEST + 1), ""), 1):
+                if len(line) > LONGEST:
+                    raise Unusable(f"{path}: line {k} has more than {LONGEST:,} characters; a row of jsonl is one line")
                 if line.strip():
                     yield f"{path}: line {k}", line
     elif kind == ".parquet":
         try:
             import pyarrow.parquet
         except ImportError:
-            raise Unusable(f"{path}: reading parquet needs pyarrow: {sys.executable} -m pip install pyarrow") from None
+            raise Failed(f"{path}: reading parquet needs pyarrow: {sys.executable} -m pip install pyarrow") from None
         with pyarrow.parquet.ParquetFile(path) as f:
             known = [c for c in ("text", "input_ids", "labels", "messages") if c in f.schema_arrow.names]
             k = 0
@@ -1035,15 +1060,17 @@ class Samples:
             try:
                 self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
             except Exception as e:
-                raise Unusable(f"{self.folder} has no tokenizer that transformers can load, which texts need: {e}") from None
+                raise Unusable(f"{self.folder} has no tokenizer that transformers can load, which texts need: {first_line(e)}") from None
         return self._tokenizer
 
     def sample(self, where, row):
         if isinstance(row, str):
             try:
                 row = json.loads(row)
-            except (ValueError, RecursionError) as e:
-                raise Unusable(f"{where} is no JSON: {e}") from None
+            except json.JSONDecodeError as e:
+                raise Unusable(f"{where} is no JSON: {e.msg}, at character {e.pos + 1}; rows are objects, one in each line") from None
+            except (ValueError, RecursionError) as e:  # too many digits, or brackets
+                raise Unusable(f"{where} is no JSON that can be read: {first_line(e).partition(';')[0]}") from None
         if not isinstance(row, dict):
             raise Unusable(f"{where} is no object with text, input_ids or messages")
         row = {k: v for k, v in row.items() if v is not None}
@@ -1053,8 +1080,15 @@ class Samples:
             return self.chat(where, row["messages"])
         if not isinstance(row.get("text"), str):
             raise Unusable(f"{where} has none of text, input_ids and messages")
-        ids = self.tokenizer(whole(where, row["text"]), truncation=True, max_length=self.length)["input_ids"]
-        return self.known(where, ids), list(ids)
+        ids = self.known(where, self.first_tokens(whole(where, row["text"])))
+        return ids, list(ids)
+
+    def first_tokens(self, text):
+        """The tokens of a text's beginning, of which no more is read than they take."""
+        size = 16 * self.length  # characters
+        while size < len(text) and len(self.tokenizer(text[:size])["input_ids"]) < 2 * self.length:
+            size *= 2
+        return self.tokenizer(text[:size], truncation=True, max_length=self.length)["input_ids"]
 
     def known(self, where, ids):
         """Demands that the model has what the tokenizer gives."""
@@ -1074,12 +1108,14 @@ class Samples:
 
     def chat(self, where, messages):
         """A conversation as the model's template writes it, with the loss on what the assistant says alone."""
+        if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in messages):
+            raise Unusable(f"{where}: messages are no list of objects that each have a role, and content")
         try:
             return self.answers(where, messages)
         except Unusable:
             raise
         except Exception as e:  # templates raise what they like
-            raise Unusable(f"{where}: the chat template does not take these messages: {e}") from None
+            raise Unusable(f"{where}: the chat template does not take these messages: {first_line(e)}") from None
 
     def answers(self, where, messages):
         write = lambda upto, prompt: self.tokenizer.apply_chat_template(messages[:upto], tokenize=False, add_generation_prompt=prompt)
@@ -1112,10 +1148,11 @@ def samples_from(path, checkpoint, a):
             short += 1
             continue
         out.append({"input_ids": ids, "labels": labels})
-    if short:
-        note(f"{path}: {some(short, 'sample')} with nothing that the loss counts: passed over")
+    nothing = f"less than two tokens, or none in the first {a.length} that the loss counts"
     if not out:
-        raise Unusable(f"{path} has no sample")
+        raise Unusable(f"{path} has no sample" + (f": there are {some(short, 'row')} with {nothing}" if short else ""))
+    if short:
+        note(f"{path}: {some(short, 'sample')} with {nothing}: passed over")
     if len(out) < a.samples:
         note(f"{path} has {some(len(out), 'sample')} of the {a.samples} asked for")
     return out
@@ -1212,7 +1249,7 @@ def measure(a):
     try:
         torch.empty(1, device=a.device)
     except Exception as e:
-        raise Unusable(f"--device {a.device}: {e}") from None
+        raise Failed(f"--device {a.device}: {first_line(e)}") from None
     checkpoint = Checkpoint(a.model, a.dtype, a.device)
     places = getattr(checkpoint.config.get_text_config(), "max_position_embeddings", None)
     if isinstance(places, int) and 2 <= places < a.length:
@@ -1226,6 +1263,9 @@ def measure(a):
         samples = random_tokens(checkpoint, a)
     else:
         raise Unusable(f"{type(checkpoint.model).__name__} reads {checkpoint.model.main_input_name}, for which there are no samples")
+    name = type(checkpoint.model).__name__
+    if (name.endswith("ForMaskedLM") or checkpoint.config.is_encoder_decoder) and any(s["labels"] == s.get("input_ids") for s in samples):
+        note(f"{name} reads the tokens that it is to give, which is not how it was trained: rows of input_ids, with labels, can be")
     batches = batched(samples, a.batch, checkpoint.config)
     tokens = sum(len(s.get("input_ids", ())) for s in samples)
     said = {
@@ -1261,16 +1301,22 @@ def main(argv):
     transformers.utils.logging.disable_progress_bar()
     try:
         measure(a)
-    except Unusable as e:
-        emit("error", text=str(e))
+    except Failed as e:
+        emit("unusable" if isinstance(e, Unusable) else "error", text=str(e))
         return 1
-    except OSError as e:
-        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        emit("error", text=f"{a.out}: {e.strerror}")
+    except (MemoryError, torch.OutOfMemoryError) as e:
+        emit("error", text=f"measuring {a.name or a.model}: no memory is left: {first_line(e)}")
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as e:
+        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
+            emit("error", text=f"{a.out}: {e.strerror}")
+        elif not a.with_parent:
+            raise  # for whoever looks for the cause
+        else:
+            emit("error", text=f"measuring {a.name or a.model} failed: {told(e)}")
+        return 1
     return 0
 
 

@@ -34,6 +34,11 @@ type MissingError struct {
 	What   string // that it lacks
 }
 
+// UnusableError says what of a model or of texts cannot be measured.
+type UnusableError struct{ What string }
+
+func (e *UnusableError) Error() string { return e.What }
+
 const packages = `torch "transformers>=5" safetensors numpy`
 
 func (e *MissingError) Error() string {
@@ -178,6 +183,8 @@ func follow(r *bufio.Reader, progress *run.Progress, note func(string), done *Me
 			told = &MissingError{Python: e.Python, What: e.What}
 		case "error":
 			told = errors.New(e.Text)
+		case "unusable":
+			told = &UnusableError{e.Text}
 		case "done":
 			finished = true
 			done.Samples, done.Tokens, done.Loss, done.DType = e.Sample, e.Tokens, e.Loss, e.DType
