@@ -46,6 +46,7 @@ type NonfiniteError struct {
 	Model  int  // index in the recipe, of OfModel and OfImportance; else -1
 	Score  bool // it is the model's score that is not finite, not the result
 	Value  float64
+	Held   float64      // what the importance holds there, of OfImportance
 	DType  format.DType // of the output, which cannot hold a finite Value
 }
 
@@ -60,7 +61,11 @@ func (e *NonfiniteError) Error() string {
 	if e.Value-e.Value == 0 {
 		return fmt.Sprintf("tensor %q, element %d: %s is %v, too large for %v", e.Tensor, e.Index, what, e.Value, e.DType)
 	}
-	return fmt.Sprintf("tensor %q, element %d: %s is %v", e.Tensor, e.Index, what, e.Value)
+	text := fmt.Sprintf("tensor %q, element %d: %s is %v", e.Tensor, e.Index, what, e.Value)
+	if e.Held < 0 && e.Held-e.Held == 0 {
+		text += fmt.Sprintf(", and the importance %.6g: means of squares are not negative", e.Held)
+	}
+	return text
 }
 
 // Finisher turns finished tiles into output bytes.
@@ -154,7 +159,7 @@ func SameBits[T vec.Float](a, b T) bool {
 func (f Finisher) blame(sp *Span, t Tile, i int, value float64) *NonfiniteError {
 	e := &NonfiniteError{Tensor: f.Job.Name, Index: t.Lo + int64(i), Model: -1, Value: value, DType: sp.OutDType}
 	for m := range sp.Models {
-		if e.Whose = CulpritAt(sp, t, i, m); e.Whose == OfModel || e.Whose == OfImportance {
+		if e.Whose, e.Held = CulpritAt(sp, t, i, m, value); e.Whose == OfModel || e.Whose == OfImportance {
 			e.Model = m
 			return e
 		}
@@ -162,22 +167,28 @@ func (f Finisher) blame(sp *Span, t Tile, i int, value float64) *NonfiniteError 
 	return e
 }
 
-// CulpritAt finds a value at element i that is not finite, among those that model m is merged with.
-func CulpritAt(sp *Span, t Tile, i, m int) Culprit {
-	nonfinite := func(o Operand) bool {
+// CulpritAt finds whose value at element i, among those that model m is merged with, is not finite and makes an outcome that is not. An outcome of NaN, where
+// all are finite, is that of importance below zero, which has no root. held is the value of importance.
+func CulpritAt(sp *Span, t Tile, i, m int, outcome float64) (whose Culprit, held float64) {
+	at := func(o Operand) float64 {
 		if o.Data == nil {
-			return false
+			return 0
 		}
-		x := element[float64](o, t, i)
-		return x-x != 0
+		return element[float64](o, t, i)
+	}
+	nonfinite := func(x float64) bool { return x-x != 0 }
+	if m < len(sp.Importance) {
+		held = at(sp.Importance[m])
 	}
 	switch {
-	case nonfinite(sp.Models[m]):
-		return OfModel
-	case m < len(sp.Importance) && nonfinite(sp.Importance[m]):
-		return OfImportance
-	case nonfinite(sp.Base):
-		return OfBase
+	case nonfinite(at(sp.Models[m])):
+		return OfModel, 0
+	case nonfinite(held):
+		return OfImportance, held
+	case nonfinite(at(sp.Base)):
+		return OfBase, 0
+	case outcome != outcome && held < 0:
+		return OfImportance, held
 	}
-	return Arithmetic
+	return Arithmetic, 0
 }

@@ -33,7 +33,7 @@ func curvature[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t f
 			}
 		}
 	}
-	if err := x.judgeCurvature(t, m, a); err != nil {
+	if err := x.judgeCurvature(sp, t, m, a); err != nil {
 		return nil, err
 	}
 	weighed := fuse.Widened[T](s, a)
@@ -42,12 +42,16 @@ func curvature[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t f
 }
 
 // judgeCurvature stops the run at an a that is not finite, unless the user asked for something else.
-func (x *scoredTensor) judgeCurvature(t fuse.Tile, m int, a []float32) error {
+func (x *scoredTensor) judgeCurvature(sp *fuse.Span, t fuse.Tile, m int, a []float32) error {
 	i := vec.FirstNonFinite(a, infinity)
 	if i < 0 || x.Nonfinite != fuse.StopNonfinite {
 		return nil
 	}
-	return &fuse.NonfiniteError{Tensor: x.job.Name, Index: t.Lo + int64(i), Whose: fuse.OfImportance, Model: m, Score: true, Value: float64(a[i])}
+	e := &fuse.NonfiniteError{Tensor: x.job.Name, Index: t.Lo + int64(i), Whose: fuse.OfImportance, Model: m, Score: true, Value: float64(a[i])}
+	if whose, held := fuse.CulpritAt(sp, t, i, m, e.Value); whose == fuse.OfImportance {
+		e.Held = held
+	}
+	return e
 }
 
 // fillUnweighed gives elements of which no model's a says anything the plain mean of the models that are taken whole.

@@ -187,7 +187,7 @@ func (st *rowSums) Span(s *fuse.Scratch, sp *fuse.Span) error {
 func (st *rowSums) judge(sp *fuse.Span, t fuse.Tile, m int) error {
 	a := make([]float32, t.Len())
 	decodeImportance(st.scoredTensor, sp, t, m, a)
-	return st.judgeCurvature(t, m, a)
+	return st.judgeCurvature(sp, t, m, a)
 }
 
 // End chooses the units: powers of two that scale a column's elements to at most 1, or NaN where one is none.

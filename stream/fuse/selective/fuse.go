@@ -97,7 +97,6 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 		if err != nil {
 			return err
 		}
-		kept[m] += int64(n)
 		if r := T(st.models[m].ratio); r != 1 {
 			vec.Scale(v.delta, v.delta, r)
 		}
@@ -106,7 +105,11 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 			if c.scores, err = curvature(st.scoredTensor, s, sp, t, m, c); err != nil {
 				return err
 			}
+			if st.takenWhole(m) {
+				n = t.Len()
+			}
 		}
+		kept[m] += int64(n)
 		if st.Consensus {
 			vote.cast(s, c) // keeps its tiles until the count
 			continue
@@ -194,8 +197,8 @@ func judgeScores[T vec.Float](x *scoredTensor, t fuse.Tile, m, first int, sp *fu
 	compute(x, s, sp, t, m, raw, v)
 	for i := first; i < len(raw); i++ {
 		if !(raw[i] < infinity) && v.delta[i] != 0 {
-			e := &fuse.NonfiniteError{Tensor: x.job.Name, Index: t.Lo + int64(i), Whose: fuse.CulpritAt(sp, t, i, m), Model: m, Score: true, Value: float64(raw[i])}
-			if e.Whose == fuse.Arithmetic {
+			e := &fuse.NonfiniteError{Tensor: x.job.Name, Index: t.Lo + int64(i), Model: m, Score: true, Value: float64(raw[i])}
+			if e.Whose, e.Held = fuse.CulpritAt(sp, t, i, m, e.Value); e.Whose == fuse.Arithmetic {
 				e.Whose = fuse.OfModel // a product of finite numbers that overflows
 			}
 			return e

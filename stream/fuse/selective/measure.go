@@ -229,7 +229,7 @@ func (st *tallyStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 			s.Reset()
 			switch {
 			case k.role == dropped:
-			case k.role == whole, k.ranking.threshold.All:
+			case k.role == whole, k.ranking.threshold.All, st.Combine == ByCurvature && st.takenWhole(m):
 				kept += int64(t.Len())
 			default:
 				rank, bad := modelRanks[T](st.scoredTensor, s, sp, t, m)
