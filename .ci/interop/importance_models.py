@@ -157,6 +157,31 @@ def resumed(root, kind, tied):
             raise AssertionError(f"ended at step {steps} and begun again, it gives something else")
 
 
+def damaged(root, kind):
+    """What an earlier run left, and somebody damaged, is not taken."""
+    folder, out = str(root / f"{kind}-damaged"), root / "damaged"
+    made(kind, None).save_pretrained(folder)
+    measure.emit = lambda *a, **k: None
+    asked = measure.arguments(["--model", folder, "--out", str(out), "--samples", "2", "--length", "8"])
+
+    def again(says):
+        try:
+            measure.measure(asked)
+            raise AssertionError(f"nobody says: {says}")
+        except measure.Failed as e:
+            assert says in str(e), e
+
+    out.mkdir()
+    measure.measure(asked)
+    (out / "mean_abs_grad" / "layer-00001.safetensors").unlink()
+    again("has lost what was measured of model.layers.1.")
+    content = (out / "back-00000").read_bytes()
+    (out / "back-00000").write_bytes(content[:-1])
+    again("was cut: remove its folder, and begin anew")
+    (out / "turn.json").write_text("{")
+    again("turn.json is damaged: remove its folder, and begin anew")
+
+
 def left_alone(root, kind):
     """The program ends when whoever began it has gone."""
     folder = root / f"{kind}-alone"
@@ -310,6 +335,7 @@ def main():
                 resumed(root, kind, tied)
                 print("ok   ended and begun again", kind, flush=True)
         left_alone(root, "llama")
+        damaged(root, "llama")
         texts(root)
         refused(root)
         print("ok   texts, and what is refused", flush=True)

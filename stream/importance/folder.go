@@ -109,7 +109,7 @@ func (f *folder) release() { f.lock.Close() }
 // key is what two runs have in common if one can go on with the other's work.
 func (m *measurement) key(digest string, p *plan.Plan) string {
 	q := m.Request
-	told, err := json.Marshal([]any{digest, q.Texts, versions(q.Texts), versions(filesOf(p)...), q.Samples, q.Length, q.Batch, q.Seed, q.Device, q.DType, q.Statistic, sum(Script)})
+	told, err := json.Marshal([]any{digest, q.Texts, versions(q.Texts), versions(filesOf(p)...), q.Samples, q.Length, q.Batch, q.Seed, q.Device, q.DType, q.Statistic, m.versions, sum(Script)})
 	if err != nil {
 		panic(err) // texts and numbers
 	}

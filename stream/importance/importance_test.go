@@ -140,6 +140,30 @@ func smallModel(t *testing.T) (*measurement, *plan.Plan) {
 	return &measurement{Request: Request{Model: path}}, p.Plan
 }
 
+// What is not there is told, with what to do.
+func TestNothingInPath(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for name, says := range map[string]string{
+		"":          "there is no python3 in $PATH: name another with --python; ",
+		"python3.9": "--python python3.9: executable file not found in $PATH: name another with --python; ",
+		"uv":        "there is no uv in $PATH: install it, or name a Python with --python",
+	} {
+		_, _, err := find(t.Context(), name)
+		if missing := (*MissingError)(nil); !errors.As(err, &missing) || !strings.HasPrefix(err.Error(), says) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// What other versions computed is not gone on with.
+func TestKeyOfVersions(t *testing.T) {
+	m, p := smallModel(t)
+	before := m.key("", p)
+	if m.versions = "torch 3"; m.key("", p) == before {
+		t.Error("versions of torch make no difference")
+	}
+}
+
 func TestTailKeepsTheEnd(t *testing.T) {
 	var kept tail
 	for range 100 {

@@ -55,6 +55,8 @@ type Measured struct {
 	Written int64    `json:"written_bytes"`
 	Resumed bool     `json:"resumed,omitempty"` // an earlier run had begun it
 	Seconds float64  `json:"seconds"`
+
+	versions string // of torch and transformers
 }
 
 // outputs are where each statistic goes.
@@ -87,7 +89,7 @@ func Measure(ctx context.Context, q Request, o stream.Options) (*Measured, error
 	if err := q.check(o.Force); err != nil {
 		return nil, err
 	}
-	python, err := find(ctx, q.Python)
+	python, versions, err := find(ctx, q.Python)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +98,7 @@ func Measure(ctx context.Context, q Request, o stream.Options) (*Measured, error
 		return nil, err
 	}
 	defer work.release()
-	m := measurement{q, o, work, python}
+	m := measurement{q, o, work, python, versions}
 	done, err := m.run(ctx)
 	if err != nil {
 		if work.keeps() {
@@ -159,7 +161,9 @@ type measurement struct {
 	Request
 	options stream.Options
 	work    *folder
-	python  python
+
+	python   python
+	versions string // of what it computes with
 }
 
 func (m *measurement) run(ctx context.Context) (*Measured, error) {

@@ -128,6 +128,15 @@ def write_safetensors(path, tensors, metadata):
     replace(path, write)
 
 
+def recalled(path):
+    """What an earlier run wrote down as JSON."""
+    with open(path, "rb") as f:
+        try:
+            return json.load(f)
+        except ValueError:
+            raise Failed(f"{path} is damaged: remove its folder, and begin anew") from None
+
+
 class Kept:
     """Tensors of every sample in one file, written in the order of the samples and read in any."""
 
@@ -160,8 +169,7 @@ class Kept:
 
     @contextlib.contextmanager
     def reader(self, device):
-        with open(self.path + ".json", "rb") as f:
-            told = json.load(f)
+        told = recalled(self.path + ".json")
         self.index, self.said = told["index"], told["said"]
         with open(self.path, "rb", buffering=0) as f:
 
@@ -801,8 +809,7 @@ class Measurement:
         emit("begin", step="backward", index=2, count=2, bytes=check.size(layers.owns) + 2 * outer)
         path = os.path.join(self.folder, "turn.json")
         if os.path.exists(path):
-            with open(path) as f:
-                told = json.load(f)
+            told = recalled(path)
             self.behind, self.before, self.losses = set(told["behind"]), set(told["before"]), told["losses"]
             advance(outer)
             return
@@ -955,6 +962,10 @@ class Measurement:
                 if file.endswith(".safetensors"):
                     with safetensors.safe_open(os.path.join(folder, file), framework="pt") as f:
                         names.update(dict.fromkeys(f.keys(), file))
+            check = self.checkpoint
+            lost = [k for table in (check.direct, check.converted) for keys in table.values() for k in keys if floating(check.stored[k]) and k not in names]
+            if lost:
+                raise Failed(f"{folder} has lost what was measured of {lost[0]}: remove the folder that it is in, and begin anew")
             text = json.dumps({"metadata": {}, "weight_map": names})
             replace(os.path.join(folder, "model.safetensors.index.json"), lambda f: f.write(text.encode()))
         lost = [k for k in self.checkpoint.foreign if floating(self.checkpoint.stored[k])]

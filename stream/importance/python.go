@@ -32,6 +32,7 @@ var check string
 type MissingError struct {
 	Python string // "" if there is none
 	What   string // that it lacks
+	said   bool   // what to do
 }
 
 // UnusableError says what of a model or of texts cannot be measured.
@@ -43,6 +44,9 @@ const packages = `torch "transformers>=5" safetensors numpy`
 
 func (e *MissingError) Error() string {
 	const other = "name another with --python; --python 'uv run' is one that uv fetches"
+	if e.said {
+		return e.What
+	}
 	if e.Python == "" {
 		return e.What + ": " + other
 	}
@@ -60,14 +64,17 @@ func quoted(path string) string {
 // python is a command that runs Python; arguments of it follow.
 type python []string
 
-// find looks for a Python that has what measuring needs.
-func find(ctx context.Context, name string) (python, error) {
-	p, err := named(name)
-	if err != nil {
-		return nil, err
+// find looks for a Python that has what measuring needs, and says which versions of it.
+func find(ctx context.Context, name string) (p python, versions string, err error) {
+	if p, err = named(name); err != nil {
+		return nil, "", err
 	}
 	var done Measured
-	return p, p.run(ctx, []string{"-c", check}, stream.Options{Progress: new(run.Progress)}, func(string) {}, &done)
+	err = p.run(ctx, []string{"-c", check}, stream.Options{Progress: new(run.Progress)}, func(string) {}, &done)
+	if missing := (*MissingError)(nil); err != nil && ctx.Err() == nil && !errors.As(err, &missing) {
+		err = &MissingError{What: fmt.Sprintf("%s does not work as Python (%v)", strings.Join(p, " "), err)}
+	}
+	return p, done.versions, err
 }
 
 // named is the command of --python.
@@ -131,7 +138,10 @@ func (p python) run(ctx context.Context, args []string, o stream.Options, note f
 	if _, err := cmd.StdinPipe(); err != nil { // ends when weld does, however that is, and the program with it
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	switch err := cmd.Start(); {
+	case errors.Is(err, exec.ErrNotFound): // of uv: others were looked for
+		return &MissingError{What: fmt.Sprintf("there is no %s in $PATH: install it, or name a Python with --python", p[0]), said: true}
+	case err != nil:
 		return &MissingError{What: fmt.Sprintf("%s cannot be run: %v", p[0], err)}
 	}
 	finished, told := follow(bufio.NewReader(out), o.Progress, note, done)
@@ -187,7 +197,7 @@ func follow(r *bufio.Reader, progress *run.Progress, note func(string), done *Me
 			told = &UnusableError{e.Text}
 		case "done":
 			finished = true
-			done.Samples, done.Tokens, done.Loss, done.DType = e.Sample, e.Tokens, e.Loss, e.DType
+			done.Samples, done.Tokens, done.Loss, done.DType, done.versions = e.Sample, e.Tokens, e.Loss, e.DType, e.What
 		}
 	}
 }
