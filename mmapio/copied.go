@@ -18,10 +18,10 @@ func (c *copies) close() error { return c.file.Close() }
 
 // view reads a range into a buffer.
 func (c *copies) view(f *File, off, n int64) (View, error) {
-	buf := copied.Borrow(n)
-	if got, err := c.file.ReadAt(buf.Data, off); int64(got) < n {
-		buf.TakeBack(nil, 0)
-		return View{}, f.fault(off+int64(got), err)
-	}
-	return Lend(buf.Data, buf, off), nil
+	return copied.Lend(off, n, 1, func(data []byte, off int64) error {
+		if got, err := c.file.ReadAt(data, off); got < len(data) {
+			return f.fault(off+int64(got), err)
+		}
+		return nil
+	})
 }

@@ -3,7 +3,6 @@ package gguf
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -139,7 +138,7 @@ func (c *Checkpoint) FileOf(i int) int { return c.shardOf(i) }
 
 // View implements [format.Checkpoint].
 func (c *Checkpoint) View(i int, off, n int64) (mmapio.View, error) {
-	if err := c.covers(i, off, n); err != nil {
+	if err := format.CheckView(c, i, off, n); err != nil {
 		return mmapio.View{}, err
 	}
 	return c.shards[c.shardOf(i)].View(c.places[i].begin+off, n)
@@ -147,18 +146,10 @@ func (c *Checkpoint) View(i int, off, n int64) (mmapio.View, error) {
 
 // Read implements [format.Copied].
 func (c *Checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
-	if err := c.covers(i, off, n); err != nil {
+	if err := format.CheckView(c, i, off, n); err != nil {
 		return mmapio.View{}, err
 	}
 	return c.shards[c.shardOf(i)].Read(c.places[i].begin+off, n)
-}
-
-// covers refuses what reaches beyond tensor i.
-func (c *Checkpoint) covers(i int, off, n int64) error {
-	if size := c.tensors[i].Bytes(); off < 0 || n < 0 || off > size-n {
-		return fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", c.path, c.tensors[i].Name, off, off+n, size)
-	}
-	return nil
 }
 
 // Stored implements [format.Verbatim].

@@ -96,36 +96,29 @@ func (v *view) Read(i int, off, n int64) (mmapio.View, error) {
 // lend lends bytes of a tensor: from where they lie, or gathered.
 func (v *view) lend(i int, off, n int64, direct func(i int, off, n int64) (mmapio.View, error)) (mmapio.View, error) {
 	p, t := &v.parts[i], &v.tensors[i]
-	switch size := t.Bytes(); {
-	case off < 0 || n < 0 || off > size-n:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", v.Path(), t.Name, off, off+n, size)
-	case n > mmapio.MaxView:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", v.Path(), t.Name, n, int64(mmapio.MaxView))
-	case n == 0:
-		return mmapio.View{}, nil
+	if err := format.CheckView(v, i, off, n); err != nil || n == 0 {
+		return mmapio.View{}, err
+	}
+	switch {
 	case p.made != nil:
-		made := make([]byte, size)
+		made := make([]byte, t.Bytes())
 		format.Encode(format.F32, made, p.made)
 		return mmapio.View{Data: made[off:][:n:n]}, nil
 	case p.lies():
 		return direct(p.from[0], off+p.begin*v.width(p), n)
 	}
 	g := gathering{v, p, v.width(p)}
-	var begin int64
-	fill, size := g.fill, n
-	if p.wide { // whole elements, of which the first may be shown in part
-		begin = off % float32Bytes
-		off, size = off-begin, (begin+n+float32Bytes-1)/float32Bytes*float32Bytes
-		fill = g.widen
+	width, fill := int64(1), g.fill
+	if p.wide {
+		width, fill = float32Bytes, g.widen
 	} else if k := g.holding(off); p.order.head == 0 && off+n <= (k+1)*g.each() {
 		return direct(p.from[k], off-k*g.each(), n)
 	}
-	buf := v.lent.Borrow(size)
-	if err := fill(buf.Data[:size], off); err != nil {
-		buf.TakeBack(nil, 0)
+	view, err := v.lent.Lend(off, n, width, fill)
+	if err != nil {
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: %w", v.Path(), t.Name, err)
 	}
-	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
+	return view, nil
 }
 
 // gathering fills a buffer with what is shown of a tensor.
@@ -184,11 +177,11 @@ const float32Bytes = 4
 // pieceElements is how much is widened at a time.
 const pieceElements = 8 << 10
 
-// widen fills dst with float32 from byte off on, both multiples of four.
-func (g gathering) widen(dst []byte, off int64) error {
+// widen fills dst with float32 from the first on.
+func (g gathering) widen(dst []byte, first int64) error {
 	stored, floats := make([]byte, pieceElements*g.bytes), make([]float32, pieceElements)
 	dtype := g.Checkpoint.Tensors()[g.from[0]].DType
-	for first := off / float32Bytes; len(dst) > 0; {
+	for len(dst) > 0 {
 		n := min(len(dst)/float32Bytes, pieceElements)
 		if err := g.fill(stored[:int64(n)*g.bytes], first*g.bytes); err != nil {
 			return err

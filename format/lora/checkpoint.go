@@ -122,29 +122,19 @@ func (c *adapted) Read(i int, off, n int64) (mmapio.View, error) {
 // computed lends a buffer with the elements that bytes [off, off+n) have a part in.
 func (c *adapted) computed(i int, l *layer, off, n int64) (mmapio.View, error) {
 	t := &c.tensors[i]
-	switch size := t.Bytes(); {
-	case off < 0 || n < 0 || off > size-n:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", c.Path(), t.Name, off, off+n, size)
-	case n > mmapio.MaxView:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", c.Path(), t.Name, n, int64(mmapio.MaxView))
-	case n == 0:
-		return mmapio.View{}, nil
+	if err := format.CheckView(c, i, off, n); err != nil {
+		return mmapio.View{}, err
 	}
-	width := int64(l.shown.Bits() / 8)
-	lo, hi := off/width, (off+n+width-1)/width
-	buf := c.lent.Borrow((hi - lo) * width)
-	var err error
-	if l.shown == format.F64 {
-		err = compute(&c.doubles, l, buf.Data, lo)
-	} else {
-		err = compute(&c.singles, l, buf.Data, lo)
-	}
+	view, err := c.lent.Lend(off, n, int64(l.shown.Bits()/8), func(data []byte, first int64) error {
+		if l.shown == format.F64 {
+			return compute(&c.doubles, l, data, first)
+		}
+		return compute(&c.singles, l, data, first)
+	})
 	if err != nil {
-		buf.TakeBack(nil, 0)
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: apply the adapter: %w", c.Path(), t.Name, err)
 	}
-	begin := off - lo*width
-	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
+	return view, nil
 }
 
 // ViewCost implements [format.Costly]: what a sum takes, and what the views of both

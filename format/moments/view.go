@@ -166,20 +166,12 @@ func viewed(c format.Checkpoint) lender { return lender{c, c.View} }
 // computed lends a buffer with second moments.
 func (m *Moments) computed(from lender, i int, off, n int64) (mmapio.View, error) {
 	t := &m.tensors[i]
-	switch size := t.Bytes(); {
-	case off < 0 || n < 0 || off > size-n:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", m.Path(), t.Name, off, off+n, size)
-	case n > mmapio.MaxView:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", m.Path(), t.Name, n, int64(mmapio.MaxView))
-	case n == 0:
-		return mmapio.View{}, nil
+	if err := format.CheckView(m, i, off, n); err != nil {
+		return mmapio.View{}, err
 	}
-	lo, hi := off/width, (off+n+width-1)/width
-	buf := m.lent.Borrow((hi - lo) * width)
-	if err := m.fill(from, i, lo, buf.Data); err != nil {
-		buf.TakeBack(nil, 0)
+	view, err := m.lent.Lend(off, n, width, func(data []byte, first int64) error { return m.fill(from, i, first, data) })
+	if err != nil {
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: compute its second moments: %w", m.Path(), t.Name, err)
 	}
-	begin := off - lo*width
-	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
+	return view, nil
 }

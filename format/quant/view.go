@@ -233,22 +233,14 @@ const width = 4
 // decoded lends a buffer with the elements that bytes [off, off+n) have a part in.
 func (v *Decoded) decoded(i int, off, n int64) (mmapio.View, error) {
 	t := &v.tensors[i]
-	switch size := t.Bytes(); {
-	case off < 0 || n < 0 || off > size-n:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", v.Path(), t.Name, off, off+n, size)
-	case n > mmapio.MaxView:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", v.Path(), t.Name, n, int64(mmapio.MaxView))
-	case n == 0:
-		return mmapio.View{}, nil
+	if err := format.CheckView(v, i, off, n); err != nil {
+		return mmapio.View{}, err
 	}
-	lo, hi := off/width, (off+n+width-1)/width
-	buf := v.lent.Borrow((hi - lo) * width)
-	if err := v.decode(i, lo, buf.Data); err != nil {
-		buf.TakeBack(nil, 0)
+	view, err := v.lent.Lend(off, n, width, func(data []byte, first int64) error { return v.decode(i, first, data) })
+	if err != nil {
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: decode its values: %w", v.Path(), t.Name, err)
 	}
-	begin := off - lo*width
-	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
+	return view, nil
 }
 
 // decode fills out with the values of elements from lo on, piece by piece, and in place if it can.

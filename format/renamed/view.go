@@ -43,13 +43,8 @@ func (s *shownCheckpoint) lend(i int, off, n int64, copied bool) (mmapio.View, e
 		return from.lend(f.whole, off, n)
 	}
 	t := &s.tensors[i]
-	switch size := t.Bytes(); {
-	case off < 0 || n < 0 || off > size-n:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", s.Path(), t.Name, off, off+n, size)
-	case n > mmapio.MaxView:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", s.Path(), t.Name, n, int64(mmapio.MaxView))
-	case n == 0:
-		return mmapio.View{}, nil
+	if err := format.CheckView(s, i, off, n); err != nil || n == 0 {
+		return mmapio.View{}, err
 	}
 	g := gathering{shownFrom: f, width: s.width(i), from: from}
 	k := f.holding(off / g.width)
@@ -57,12 +52,11 @@ func (s *shownCheckpoint) lend(i int, off, n int64, copied bool) (mmapio.View, e
 	if p := f.pieces[k]; !p.Turned && off+n <= f.ends[k]*g.width {
 		return from.lend(p.Tensor, p.At*g.width+off-begin, n)
 	}
-	buf := s.lent.Borrow(n)
-	if err := g.fill(buf.Data, off, k); err != nil {
-		buf.TakeBack(nil, 0)
+	view, err := s.lent.Lend(off, n, 1, func(data []byte, off int64) error { return g.fill(data, off, k) })
+	if err != nil {
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: %w", s.Path(), t.Name, err)
 	}
-	return mmapio.Lend(buf.Data, buf, 0), nil
+	return view, nil
 }
 
 // holding is the piece that holds an element.

@@ -78,25 +78,19 @@ func (c *Checkpoint) Read(i int, off, n int64) (mmapio.View, error) {
 // lend lends bytes of a file, or a buffer with elements that are gathered.
 func (c *Checkpoint) lend(i int, off, n int64, from func(s Source, off, n int64) (mmapio.View, error)) (mmapio.View, error) {
 	t, p := &c.tensors[i], c.places[i]
-	switch size := t.Bytes(); {
-	case off < 0 || n < 0 || off > size-n:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", c.path, t.Name, off, off+n, size)
-	case p.layout == nil:
-		return from(c.sources[p.source], p.begin+off, n)
-	case n > mmapio.MaxView:
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", c.path, t.Name, n, int64(mmapio.MaxView))
-	case n == 0:
-		return mmapio.View{}, nil
+	if err := format.CheckView(c, i, off, n); err != nil {
+		return mmapio.View{}, err
 	}
-	width := p.layout.Width
-	lo, hi := off/width, (off+n+width-1)/width
-	buf := c.lent.Borrow((hi - lo) * width)
-	if err := p.layout.Read(buf.Data, lo, func(i int) gather.Source { return c.sources[i] }); err != nil {
-		buf.TakeBack(nil, 0)
+	if p.layout == nil {
+		return from(c.sources[p.source], p.begin+off, n)
+	}
+	view, err := c.lent.Lend(off, n, p.layout.Width, func(data []byte, first int64) error {
+		return p.layout.Read(data, first, func(i int) gather.Source { return c.sources[i] })
+	})
+	if err != nil {
 		return mmapio.View{}, fmt.Errorf("%s: tensor %q: gather its elements: %w", c.path, t.Name, err)
 	}
-	begin := off - lo*width
-	return mmapio.Lend(buf.Data[begin:begin+n:begin+n], buf, 0), nil
+	return view, nil
 }
 
 // ViewCost implements [format.Costly]: the elements at both ends whole, and a window of a file.

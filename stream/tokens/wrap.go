@@ -3,7 +3,6 @@ package tokens
 import (
 	"fmt"
 	"slices"
-	"sync"
 
 	"weld/format"
 	"weld/mmapio"
@@ -132,7 +131,7 @@ type gathered struct {
 	embeddings []*newEmbedding // nil for tensors that stay as they are
 	heads      []head          // the last tensors, which the checkpoint does not hold
 	overhead   int64           // bytes that a view takes beside what it shows
-	buffers    sync.Pool       // of *[]byte
+	lent       mmapio.Buffers
 }
 
 // Tensors implements [format.Checkpoint].
@@ -173,44 +172,21 @@ func (w *gathered) Read(i int, off, n int64) (mmapio.View, error) {
 	return w.gather(i, off, n, true)
 }
 
-// bufferStep is what the sizes of buffers are multiples of, so that one fits again.
-const bufferStep = 64 << 10
-
 func (w *gathered) gather(i int, off, n int64, copied bool) (mmapio.View, error) {
-	t := w.tensors[i]
-	if size := t.Bytes(); off < 0 || n < 0 || off > size-n {
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: bytes [%d, %d) are not inside its %d", w.Path(), t.Name, off, off+n, size)
+	t := &w.tensors[i]
+	if err := format.CheckView(w, i, off, n); err != nil {
+		return mmapio.View{}, err
 	}
-	if n > mmapio.MaxView {
-		return mmapio.View{}, fmt.Errorf("%s: tensor %q: a view of %d bytes is over the limit of %d", w.Path(), t.Name, n, int64(mmapio.MaxView))
-	}
-	if n == 0 {
-		return mmapio.View{}, nil
-	}
-	buffer, _ := w.buffers.Get().(*[]byte)
-	if buffer == nil || int64(cap(*buffer)) < n {
-		fresh := make([]byte, (n+bufferStep-1)/bufferStep*bufferStep)
-		buffer = &fresh
-	}
-	data := (*buffer)[:n:n]
-	if err := w.embeddings[i].read(data, off, copied); err != nil {
-		w.buffers.Put(buffer)
+	view, err := w.lent.Lend(off, n, 1, func(data []byte, off int64) error { return w.embeddings[i].read(data, off, copied) })
+	if err != nil {
 		return mmapio.View{}, &format.Error{Path: w.Path(), Tensor: t.Name, Kind: format.KindOf(err), Detail: "gather rows of the new vocabulary", Err: err}
 	}
-	return mmapio.Lend(data, &lentBuffer{w, buffer}, 0), nil
+	return view, nil
 }
-
-// lentBuffer takes one buffer back.
-type lentBuffer struct {
-	w      *gathered
-	buffer *[]byte
-}
-
-func (l *lentBuffer) TakeBack([]byte, int64) { l.w.buffers.Put(l.buffer) }
 
 // ViewCost implements [format.Costly].
 func (w *gathered) ViewCost(n int64) int64 {
-	return max(format.ViewCost(w.Checkpoint, n), n+bufferStep+w.overhead)
+	return max(format.ViewCost(w.Checkpoint, n), n+w.overhead)
 }
 
 // Advise implements [format.Advised]: it passes on what is said of the model's own
