@@ -167,7 +167,7 @@ func unplaced(values recipe.Values) recipe.Values {
 		if key == recipe.PresetKey {
 			continue
 		}
-		v.Where = recipe.Position{}
+		v.Where, v.Origin = recipe.Position{}, ""
 		bare[key] = v
 	}
 	return bare

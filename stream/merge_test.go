@@ -35,7 +35,7 @@ func TestSTAByHand(t *testing.T) {
 	// The 40% of 5 are 2. Model 0 keeps 1.5 and 1.5: δ = 0 and 1. Model 1 keeps 2 and 2:
 	// δ = −2 and 0. Weights 1 and 0.5, λ 2.
 	out := p.out("x.safetensors")
-	report := p.must(t, ask("sta", "statistic=mean_grad", "density=0.4", "lambda=2", "weights=1,0.5"), out, Options{})
+	report := p.must(t, ask("sta", "preset=paper", "statistic=mean_grad", "density=0.4", "lambda=2", "weights=1,0.5"), out, Options{})
 	got, _ := load(t, read(t, out))
 	if x := got.find("x").values(); !slices.Equal(x, []float64{-1, 1, 1}) {
 		t.Errorf("x = %v", x)
@@ -124,7 +124,7 @@ func TestSTAAgainstANaiveOne(t *testing.T) {
 	for _, dtype := range []format.DType{format.F32, format.BF16} {
 		want := naiveSTA(f, 0.3, []float32{1, -0.7, 0.3}, 0.9)
 		out := p.out("x.safetensors")
-		p.must(t, ask("sta", "statistic=mean_grad", "density=0.3", "weights=1,-0.7,0.3", "lambda=0.9", "dtype="+dtype.Torch()), out, Options{Force: true, Threads: 3})
+		p.must(t, ask("sta", "preset=paper", "statistic=mean_grad", "density=0.3", "weights=1,-0.7,0.3", "lambda=0.9", "dtype="+dtype.Torch()), out, Options{Force: true, Threads: 3})
 		got, _ := load(t, read(t, out))
 		for name, x := range want {
 			data := make([]byte, len(x)*dtype.Bits()/8)

@@ -15,7 +15,7 @@ import (
 func TestPlanLines(t *testing.T) {
 	f := newFamily(2, describe("w", format.F32, 3, 2), describe("ids", format.I64, 2))
 	p := f.save(t)
-	plan := p.plan(t, ask("sta", "density=0.25", "weights=1,0.5"), p.out("x.safetensors"), Options{})
+	plan := p.plan(t, ask("sta", "preset=paper", "density=0.25", "weights=1,0.5"), p.out("x.safetensors"), Options{})
 	defer plan.Close()
 	var text bytes.Buffer
 	if n, err := plan.WriteTo(&text); err != nil || n != int64(text.Len()) {

@@ -11,16 +11,18 @@ import (
 
 // Report is what a merge found out and did.
 type Report struct {
-	Method  string        `json:"method"`
-	Out     string        `json:"out,omitempty"`
-	Fused   int           `json:"fused"`
-	Copied  int           `json:"copied"`
-	Written int64         `json:"written_bytes"`          // before compression
-	Stored  int64         `json:"stored_bytes,omitempty"` // of an output that is compressed, on the disk
-	Passes  int           `json:"passes"`
-	Seconds float64       `json:"seconds"`
-	Models  []ModelReport `json:"models,omitempty"`
-	Tensors []TensorShare `json:"tensors,omitempty"`
+	Method  string  `json:"method"`
+	Out     string  `json:"out,omitempty"`
+	Fused   int     `json:"fused"`
+	Copied  int     `json:"copied"`
+	Written int64   `json:"written_bytes"`          // before compression
+	Stored  int64   `json:"stored_bytes,omitempty"` // of an output that is compressed, on the disk
+	Passes  int     `json:"passes"`
+	Seconds float64 `json:"seconds"`
+	// Settings are what a method that weighs by importance was run with, and where each value comes from.
+	Settings []Setting     `json:"settings,omitempty"`
+	Models   []ModelReport `json:"models,omitempty"`
+	Tensors  []TensorShare `json:"tensors,omitempty"`
 	// Nonfinite counts results that were let through or replaced; where nothing is
 	// written, scores that count as 0 because they are infinite or NaN.
 	Nonfinite int64 `json:"nonfinite"`
@@ -55,7 +57,7 @@ type TensorModelShare struct {
 
 // report says what became of a plan; results are what the method found out about each job.
 func report(p *plan.Plan, passes int, results []fuse.Result, took time.Duration) *Report {
-	r := &Report{Method: p.Recipe.Method.Name, Passes: passes, Seconds: took.Seconds(), Fused: p.Fused()}
+	r := &Report{Method: p.Recipe.Method.Name, Passes: passes, Seconds: took.Seconds(), Fused: p.Fused(), Settings: settings(p)}
 	r.Copied = p.Copied()
 	if out := p.Output; out != nil {
 		r.Out, r.Written, r.Stored = out.Path, out.Size, stored(out)

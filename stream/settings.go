@@ -1,9 +1,12 @@
 package stream
 
 import (
+	"slices"
+
 	"weld/format"
 	"weld/scoring"
 	"weld/stream/fuse/methods"
+	"weld/stream/plan"
 	"weld/stream/recipe"
 )
 
@@ -20,69 +23,86 @@ type Setting struct {
 	From string `json:"from"`
 	// Varies says that it depends on the tensor; Value is that of the first layer.
 	Varies bool `json:"varies,omitempty"`
+	// Usual says that it is the method's default, whoever said it.
+	Usual bool `json:"-"`
 }
 
-// settings lists the values of methods that may read importance, but for paths.
-func (p *Prepared) settings() []Setting {
+// settings lists the values of methods that may read importance, but for paths. What all models have in common stands there once.
+func settings(p *plan.Plan) []Setting {
 	list := []Setting{}
 	method, ok := methods.Find(p.Recipe.Method.Name)
 	if !ok || len(method.Presets) == 0 && !method.ReadsImportance(p.Recipe.Params) {
 		return list
 	}
 	for _, param := range method.Params {
-		if param.Kind == recipe.Path {
-			continue
-		}
-		if !param.PerModel {
-			list = p.appendSetting(list, param.Key, "", p.Recipe.Params)
-			continue
-		}
-		for i, m := range p.Recipe.Models {
-			if param.Key == "statistic" {
-				list = p.appendStatistic(list, i)
-			} else {
-				list = p.appendSetting(list, param.Key, m.Path, m.Params)
+		switch {
+		case param.Kind == recipe.Path:
+		case !param.PerModel:
+			if s, ok := setting(param, p.Recipe.Params); ok {
+				list = append(list, s)
 			}
+		default:
+			list = append(list, ofModels(p, param)...)
 		}
 	}
 	return list
 }
 
-// appendSetting appends a key that has a value.
-func (p *Prepared) appendSetting(list []Setting, key, model string, values recipe.Values) []Setting {
-	v, ok := values[key]
-	if !ok {
-		return list
+// ofModels are the values of a key that each model may have its own of: one if they are the same.
+func ofModels(p *plan.Plan, param recipe.Param) (each []Setting) {
+	own := false // values that vary, and are not said of all models
+	for i, m := range p.Recipe.Models {
+		s, ok := setting(param, m.Params)
+		if param.Key == "statistic" {
+			s, ok = statistic(p, i)
+		}
+		if !ok {
+			continue
+		}
+		own = own || s.Varies && m.Params[param.Key].Where.OfModel
+		s.Model = m.Path
+		each = append(each, s)
 	}
-	s := Setting{Key: key, Value: v.Text, Model: model, From: "default", Varies: v.Varies}
-	preset := p.Recipe.Params.Text(recipe.PresetKey)
-	if _, set := p.Recipe.Method.Presets[preset][key]; v.Where != (recipe.Position{}) {
-		s.From = said(v.Where)
-	} else if set {
-		s.From = "preset " + preset
+	differs := func(s Setting) bool {
+		return s.Value != each[0].Value || s.From != each[0].From || s.Varies != each[0].Varies
 	}
-	return append(list, s)
+	if own || len(each) < len(p.Recipe.Models) || slices.ContainsFunc(each, differs) {
+		return each
+	}
+	each[0].Model = ""
+	return each[:1]
 }
 
-// appendStatistic appends what a model's importance file holds, if it has one that is read.
-func (p *Prepared) appendStatistic(list []Setting, i int) []Setting {
+// setting is a key's value, if it has one.
+func setting(param recipe.Param, values recipe.Values) (Setting, bool) {
+	v, ok := values[param.Key]
+	return Setting{Key: param.Key, Value: v.Text, From: from(v), Varies: v.Varies, Usual: param.HasDefault(v)}, ok
+}
+
+// statistic is what a model's importance file holds, if it has one that is read.
+func statistic(p *plan.Plan, i int) (Setting, bool) {
 	file := p.Importance[i]
 	if file == nil {
-		return list
+		return Setting{}, false
 	}
-	s := Setting{Key: "statistic", Value: file.Statistic.String(), Model: p.Recipe.Models[i].Path, From: "default"}
+	s := Setting{Key: "statistic", Value: file.Statistic.String(), From: "default"}
 	if v, told := p.Recipe.Models[i].Params["statistic"]; told {
-		s.From = said(v.Where)
+		s.From = from(v)
 	} else if format.Metadata(file.Checkpoint)[scoring.StatisticKey] != "" {
 		s.From = "the file"
 	}
-	return append(list, s)
+	return s, true
 }
 
-// said is where a value was given.
-func said(where recipe.Position) string {
-	if where.Flag != "" {
-		return where.Flag
+// from is who gave a value, and where.
+func from(v recipe.Value) string {
+	switch {
+	case v.Where.Flag != "":
+		return v.Where.Flag
+	case v.Where.Line > 0:
+		return v.Where.String()
+	case v.Origin != "":
+		return v.Origin
 	}
-	return where.String()
+	return "the recipe" // of a program, which has no lines
 }

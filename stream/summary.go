@@ -58,7 +58,7 @@ func (p *Prepared) Summary() Summary {
 		Passes: p.Costs.Passes, ReadBytes: p.Costs.ReadBytes, AgainBytes: p.Costs.AgainBytes, Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
 		Memory: p.Budget.Memory, Held: p.Budget.Held, Beyond: p.Budget.Beyond, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()),
 		Carried: []string{}, Notes: append([]string{}, p.Notes...), // no null in JSON
-		Differences: append([]string{}, Differences(p.Recipe)...), Settings: p.settings(),
+		Differences: append([]string{}, Differences(p.Recipe)...), Settings: settings(p.Plan),
 	}
 	for i := range p.Opened {
 		in := &p.Opened[i]

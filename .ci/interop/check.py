@@ -300,7 +300,7 @@ class Case:
 
     def global_keys(self):
         o = self.options
-        keys = {"score": o.score, "normalize_scores": o.normalize_scores, "scope": o.scope, "granularity": o.granularity,
+        keys = {"preset": "paper", "score": o.score, "normalize_scores": o.normalize_scores, "scope": o.scope, "granularity": o.granularity,
                 "lambda": o.lam, "combine": o.combine, "consensus": o.consensus, "rescale": o.rescale}
         if o.contrast:
             keys["contrast"] = True
@@ -447,8 +447,9 @@ def sta_defaults(weld):
         for t in range(2):
             args += ["--model", kin.paths["models", t], "--importance", kin.paths["signed", t]]
         models = [sta.Model(kin.models[t], kin.signed[t]) for t in range(2)]
-        expect_equal(load(weld.merge(*args)), sta.merge(kin.base, models, sta.Options()), "defaults")
-        both = [*args, "--density", "0.4", "--weight", "0.5"]
+        for preset in ([], ["--preset", "paper"]):
+            expect_equal(load(weld.merge(*args, *preset)), sta.merge(kin.base, models, sta.Options()), f"defaults {preset}")
+        both = [*args, "--preset", "paper", "--density", "0.4", "--weight", "0.5"]
         models = [sta.Model(kin.models[t], kin.signed[t], 0.5, 0.4) for t in range(2)]
         expect_equal(load(weld.merge(*both)), sta.merge(kin.base, models, sta.Options()), "one density for all models")
 

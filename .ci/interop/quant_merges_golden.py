@@ -139,7 +139,7 @@ def sta(models, score, lam):
 
 
 for score in ("weight", "delta"):
-    case("sta-" + score, f"merge_method: sta\nbase_model: base\nout_dtype: float32\nparameters: {{score: {score}, lambda: 0.8}}\n" + MODELS % (0.7, ", density: 0.25", 1.3, ", density: 0.4"),
+    case("sta-" + score, f"merge_method: sta\nbase_model: base\nout_dtype: float32\nparameters: {{preset: paper, score: {score}, lambda: 0.8}}\n" + MODELS % (0.7, ", density: 0.25", 1.3, ", density: 0.4"),
          sta([(0.7, 0.25, a, of_a), (1.3, 0.4, b, of_b)], score, 0.8))
 
 # A sweep of the weight of b: one plan for each, and one walk over the inputs.

@@ -49,7 +49,7 @@ def numpy_state(model):
 def torch_load_file(weld):
     """safetensors.torch reads every output dtype with the values that numpy computes."""
     kin = Family(weld.place("-torch"), 61, dtype=bf16)
-    args = ["--method", "sta", "--base", kin.paths["base"]]
+    args = ["--method", "sta", "--preset", "paper", "--base", kin.paths["base"]]
     for t in range(2):
         args += ["--model", kin.paths["models", t], "--importance", kin.paths["signed", t]]
     models = [sta.Model(kin.models[t], kin.signed[t]) for t in range(2)]
@@ -118,7 +118,7 @@ def transformers_load(weld):
 
     (base, theta0), *tasks = tiny_llamas(weld)
     rng = np.random.default_rng(7)
-    args, models = ["--method", "sta", "--base", base, "--density", "0.3"], []
+    args, models = ["--method", "sta", "--preset", "paper", "--base", base, "--density", "0.3"], []
     for path, tensors in tasks:
         importance = {k: np.abs(rng.normal(size=x.shape)).astype(np.float32) for k, x in tensors.items()}
         args += ["--model", path, "--importance", save(weld.place(".safetensors"), importance)]
@@ -220,7 +220,7 @@ def page_gradients(weld):
     expect(not lacking, f"the file lacks {lacking[:5]}")
     moved = sum(bool(np.any(x.astype(np.float32) != 0)) for x in importance.values())
     expect(moved > len(importance) // 2, f"only {moved} of {len(importance)} tensors have a gradient")
-    out = weld.merge("--method", "sta", "--base", base, "--model", path, "--importance", written[0], "--out-dtype", "float32")
+    out = weld.merge("--method", "sta", "--preset", "paper", "--base", base, "--model", path, "--importance", written[0], "--out-dtype", "float32")
     want = sta.merge(theta0, [sta.Model(tensors, importance, statistic=statistic)], sta.Options(), "float32")
     expect_equal(load(out), want, "a merge with the script's file")
     return f"statistic {statistic}"

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -39,6 +41,12 @@ type merger struct {
 	params     map[string]string
 	models     []string // all tasks if nil
 }
+
+// The two that the demo ends with, as commands.
+var (
+	byDefault = merger{name: "STA, defaults", out: "sta", method: "sta", importance: digits.MeanAbsGrad}
+	weighted  = merger{name: "STA, preset: weighted", out: "sta-weighted", method: "sta", importance: digits.MeanSqGradBase, params: map[string]string{"preset": "weighted"}}
+)
 
 // lambdas are tried for task arithmetic.
 var lambdas = []string{"0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1"}
@@ -135,11 +143,10 @@ func (d *demonstration) run() (forget [3]demoRow, err error) {
 	if err := d.addBestLambda(); err != nil {
 		return forget, err
 	}
-	for _, m := range []merger{
-		{name: "STA, defaults", out: "sta", method: "sta", importance: digits.MeanAbsGrad},
-		{name: "STA, combine: importance", out: "sta-importance", method: "sta", importance: digits.MeanAbsGrad, params: map[string]string{"combine": "importance"}},
-		{name: "STA, preset: weighted", out: "sta-weighted", method: "sta", importance: digits.MeanSqGradBase, params: map[string]string{"preset": "weighted"}},
-	} {
+	for _, m := range []merger{byDefault, {
+		name: "STA, combine: importance", out: "sta-importance", method: "sta", importance: digits.MeanAbsGrad,
+		params: map[string]string{"preset": "paper", "combine": "importance"},
+	}, weighted} {
 		if err := d.add(m); err != nil {
 			return forget, err
 		}
@@ -222,7 +229,7 @@ func (d *demonstration) forget(base demoRow) ([3]demoRow, error) {
 		return [3]demoRow{}, err
 	}
 	selective, err := d.try(merger{name: "STA, score delta", out: "forget-sta", method: "sta", importance: digits.MeanSqGradBase,
-		models: []string{forgotten}, params: map[string]string{"weight": "-1", "lambda": forgetLambda, "score": "delta", "density": "0.3"}})
+		models: []string{forgotten}, params: map[string]string{"preset": "paper", "weight": "-1", "lambda": forgetLambda, "score": "delta", "density": "0.3"}})
 	return [3]demoRow{base, plain, selective}, err
 }
 
@@ -279,17 +286,26 @@ func (d *demonstration) print(w io.Writer, forget [3]demoRow) {
 	fmt.Fprintf(w, `
 The checkpoints are in %[1]s. The same by hand, and with your own models:
 
-   weld merge --method sta --base %[1]s/base \
-       --model %[1]s/plain   --importance %[1]s/plain/%[2]s \
-       --model %[1]s/rotated --importance %[1]s/rotated/%[2]s ./merged
-
-   weld merge --method sta --preset weighted --base %[1]s/base \
-       --model %[1]s/plain   --importance %[1]s/plain/%[3]s \
-       --model %[1]s/rotated --importance %[1]s/rotated/%[3]s ./merged-weighted
-
+%[2]s
+%[3]s
    weld diff %[1]s/base ./merged
 
 weld importance MODEL TEXTS OUT measures importance files of language models; docs/importance.md
 has more of it, and 20 lines of PyTorch for any other model.
-`, d.dir, digits.MeanAbsGrad, digits.MeanSqGradBase)
+`, d.dir, d.byHand(byDefault, "./merged"), d.byHand(weighted, "./merged-weighted"))
+}
+
+// byHand is the command line that merges two of the tasks as a row of the table does all.
+func (d *demonstration) byHand(m merger, out string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "   weld merge --method %s", m.method)
+	for _, key := range slices.Sorted(maps.Keys(m.params)) {
+		fmt.Fprintf(&b, " --%s %s", flagName(key), m.params[key])
+	}
+	fmt.Fprintf(&b, " --base %s/%s", d.dir, digits.Base)
+	for _, task := range d.tests.Tasks[:2] {
+		fmt.Fprintf(&b, " \\\n       --model %[1]s/%-7[2]s --importance %[1]s/%[2]s/%[3]s", d.dir, task, m.importance)
+	}
+	fmt.Fprintf(&b, " %s\n", out)
+	return b.String()
 }

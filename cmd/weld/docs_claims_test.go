@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"weld/format/quant"
+	"weld/stream"
 )
 
 // What pages mention, name and link to is there.
@@ -105,6 +106,46 @@ func TestNamedSchemesAreDocumented(t *testing.T) {
 		if row == nil || n.Group() > 0 && !bytes.Contains(row, fmt.Appendf(nil, " %d columns", n.Group())) {
 			t.Errorf("docs/quantised.md says of %s (%s): %s", n.Name, n.Help, row)
 		}
+	}
+}
+
+var (
+	namedPreset   = regexp.MustCompile("`preset: ([^`]*)`|--preset (\\S+)")
+	defaultPreset = regexp.MustCompile("`sta` without a preset is `preset: ([a-z]+)`")
+)
+
+// Presets that pages name are there, and one page says which of them is the default.
+func TestPresetsOfPages(t *testing.T) {
+	schema := stream.Schema()
+	sta, _ := schema.Find("sta")
+	var byDefault []string
+	named := 0
+	for _, name := range pages(t) {
+		data, err := os.ReadFile(filepath.Join(repository, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range namedPreset.FindAllStringSubmatch(string(data), -1) {
+			named++
+			if known := m[1] + m[2]; !slices.Contains(sta.PresetNames(), known) {
+				t.Errorf("%s names preset %q, which sta has not", name, known)
+			}
+		}
+		for _, m := range defaultPreset.FindAllStringSubmatch(string(data), -1) {
+			byDefault = append(byDefault, m[1])
+		}
+	}
+	if named < 10 {
+		t.Errorf("only %d presets are named: are they still found?", named)
+	}
+	var is []string
+	for _, name := range sta.PresetNames() {
+		if sta.IsDefault(name) {
+			is = append(is, name)
+		}
+	}
+	if !slices.Equal(byDefault, is) {
+		t.Errorf("pages say that sta is %q without a preset, once; it is %q", byDefault, is)
 	}
 }
 

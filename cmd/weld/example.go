@@ -51,30 +51,34 @@ func exampleOf(m *recipe.MethodSchema, importance bool) example {
 	if m.BaseIs == recipe.BaseFirst {
 		paths = append([]string{exampleBase}, paths[:1]...)
 	}
+	merged := recipe.Occasion{Models: len(paths)}
+	if importance {
+		merged.Informed = len(paths)
+	}
 	for _, path := range paths {
 		model := exampleModel{path: path}
 		for _, p := range m.Params {
-			if value := exampleValue(p, path, importance); p.PerModel && value != "" {
+			if value := exampleValue(p, path, merged); p.PerModel && value != "" {
 				model.keys = append(model.keys, exampleKey{p, value})
 			}
 		}
 		e.models = append(e.models, model)
 	}
 	for _, p := range m.Params {
-		if value := exampleValue(p, "", false); !p.PerModel && value != "" {
+		if value := exampleValue(p, "", merged); !p.PerModel && value != "" {
 			e.shared = append(e.shared, exampleKey{p, value})
 		}
 	}
 	return e
 }
 
-// exampleValue is what an example says of a key; "" for nothing.
-func exampleValue(p recipe.Param, model string, importance bool) string {
+// exampleValue is what an example says of a key, of a model or of all; "" for nothing.
+func exampleValue(p recipe.Param, model string, merged recipe.Occasion) string {
 	switch {
-	case p.Key == recipe.ImportanceKey && importance:
+	case p.Key == recipe.ImportanceKey && model != "" && merged.Informed > 0:
 		return model + "-grad.safetensors"
 	case p.Kind == recipe.Number || p.Required:
-		return cmp.Or(p.Example, p.Default)
+		return cmp.Or(p.Example, p.DefaultFor(merged))
 	}
 	return p.Example
 }

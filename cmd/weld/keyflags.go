@@ -75,7 +75,7 @@ func modelsUsage(m *recipe.MethodSchema) string {
 func keyFlags(in invocation) (flags []cli.Flag) {
 	if in.method != nil {
 		for _, p := range in.method.Params {
-			flags = append(flags, keyFlag(p, keyUsage(p), p.Default, false))
+			flags = append(flags, keyFlag(p, keyUsage(p), p.Defaults(), false))
 		}
 	}
 	for _, k := range allKeys() {
@@ -111,7 +111,7 @@ func keyUsage(p recipe.Param) string {
 	case low != nil || high != nil:
 		usage += "; " + p.Allowed()
 	}
-	if p.Kind == recipe.Bool && p.Default == "true" {
+	if p.Kind == recipe.Bool && strings.Contains(p.Defaults(), "true") {
 		usage += switchedOff(p)
 	}
 	if p.PerModel {
@@ -148,7 +148,7 @@ func allKeys() (keys []sharedKey) {
 			}
 			k := &keys[i]
 			k.methods = append(k.methods, m.Name)
-			k.same = k.same && k.Default == p.Default && keyUsage(k.Param) == keyUsage(p)
+			k.same = k.same && k.Defaults() == p.Defaults() && keyUsage(k.Param) == keyUsage(p)
 			k.mixed = k.mixed || p.Kind != k.Kind
 			if p.Kind == recipe.Bool {
 				k.Kind = recipe.Bool
@@ -180,5 +180,5 @@ func (k sharedKey) sharedDefault() string {
 	if !k.same {
 		return ""
 	}
-	return k.Default
+	return k.Defaults()
 }

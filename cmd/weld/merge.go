@@ -89,6 +89,7 @@ func outputName(c *cli.Context, rest []string) (string, error) {
 
 // printReport says in a few lines what a merge did.
 func printReport(w io.Writer, r *stream.Report) {
+	printBrief(w, r.Method, r.Settings)
 	if len(r.Models) > 0 {
 		var rows [][]string
 		for _, m := range r.Models {

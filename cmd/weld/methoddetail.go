@@ -30,17 +30,25 @@ type methodDetail struct {
 
 // keyDetail is a key of a method: its JSON.
 type keyDetail struct {
-	Key      string   `json:"key"`
-	Flag     string   `json:"flag"`
-	Type     string   `json:"type"`
-	Help     string   `json:"help"`
-	PerModel bool     `json:"per_model"`
-	Varies   bool     `json:"varies"`
-	Required bool     `json:"required"`
-	Default  *string  `json:"default,omitempty"`
-	Min      *float64 `json:"min,omitempty"`
-	Max      *float64 `json:"max,omitempty"`
-	Choices  []string `json:"choices,omitempty"`
+	Key      string  `json:"key"`
+	Flag     string  `json:"flag"`
+	Type     string  `json:"type"`
+	Help     string  `json:"help"`
+	PerModel bool    `json:"per_model"`
+	Varies   bool    `json:"varies"`
+	Required bool    `json:"required"`
+	Default  *string `json:"default,omitempty"`
+	// DefaultFor are defaults that hold in some merges; the first that fits counts.
+	DefaultFor []defaultDetail `json:"default_for,omitempty"`
+	Min        *float64        `json:"min,omitempty"`
+	Max        *float64        `json:"max,omitempty"`
+	Choices    []string        `json:"choices,omitempty"`
+}
+
+// defaultDetail is a default that holds in some merges: its JSON.
+type defaultDetail struct {
+	When    string `json:"when"`
+	Default string `json:"default"`
 }
 
 // needWords says whether something has to be there.
@@ -102,6 +110,9 @@ func keyOf(p recipe.Param) keyDetail {
 	}
 	if p.Default != "" {
 		k.Default = &p.Default
+	}
+	for _, c := range p.Cases {
+		k.DefaultFor = append(k.DefaultFor, defaultDetail{c.String(), c.Text})
 	}
 	if p.Integer {
 		k.Type = "integer"

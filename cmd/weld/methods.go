@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"strings"
+	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,7 +18,7 @@ func methodsCommand() *cli.Command {
 		Description: "Without METHOD, lists all. Of a METHOD it prints the formula, the source, every key that a\nrecipe may give it (as a flag, - stands for _), and a recipe that runs.\n\n" +
 			"--json prints a list of objects with name, summary, source, own (not one of mergekit's\nmethods), base (optional or required) and base_role (reference, model, first, donor),\nmin_models, max_models (0: any number), and importance (none, optional, required: in a merge\n" +
 			"that leaves the other keys at their defaults). With METHOD it prints one such object, which\nalso has formula, keys, presets (name → key → value) and example, the text of a recipe. A key\nhas key, flag, type (number, integer, boolean, choice, path), help, per_model, varies (by\n" +
-			"gradients and filters), required, and, where they exist, default (as text), min, max,\nchoices. Fields may be added; none changes its meaning.\n\n" +
+			"gradients and filters), required, and, where they exist, default (as text), default_for\n(what is the default in some merges: when, default), min, max, choices. Fields may be added; none changes its meaning.\n\n" +
 			"Examples:\n\n   weld methods\n   weld methods ties\n   weld methods sta --json\n\n" + exitHelp,
 		Flags:        []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}},
 		Action:       methods,
@@ -96,7 +96,7 @@ func describeMethod(c *cli.Context, m *recipe.MethodSchema) error {
 		say(w, "   %s: %s\n", p.Key, keyFacts(p))
 		lines(w, "       ", wrapped(p.Help, helpWidth))
 	}
-	printPresets(c, m)
+	printPresets(w, m)
 	say(w, "\nA recipe, to be run with weld merge recipe.yml %s:\n\n", exampleOut)
 	lines(w, "   ", d.Example)
 	say(w, "\nThe same by flags:\n\n")
@@ -111,7 +111,7 @@ func keyFacts(p recipe.Param) string {
 	case p.Required:
 		facts += "; required"
 	case p.Default != "":
-		facts += "; default " + p.Default
+		facts += "; default " + p.Defaults()
 	}
 	if p.PerModel {
 		facts += "; for each model"
@@ -123,19 +123,19 @@ func keyFacts(p recipe.Param) string {
 }
 
 // printPresets says what each preset puts in place of defaults, in the order of the keys.
-func printPresets(c *cli.Context, m *recipe.MethodSchema) {
-	for _, p := range m.Params {
-		if p.Key != recipe.PresetKey {
-			continue
-		}
-		for _, name := range p.Choices {
-			var sets []string
-			for _, q := range m.Params {
-				if value, ok := m.Presets[name][q.Key]; ok {
-					sets = append(sets, q.Key+" "+value)
-				}
+func printPresets(w io.Writer, m *recipe.MethodSchema) {
+	for _, name := range m.PresetNames() {
+		var sets []string
+		for _, p := range m.Params {
+			if value, ok := m.Presets[name][p.Key]; ok {
+				sets = append(sets, p.Key+" "+value)
 			}
-			say(c.App.Writer, "\npreset %s has other defaults: %s\n", name, strings.Join(sets, ", "))
 		}
+		is := ""
+		if m.IsDefault(name) {
+			is = ", which is the default"
+		}
+		say(w, "\npreset %s%s:\n\n", name, is)
+		lines(w, "   ", wrappedItems(sets, ",", helpWidth))
 	}
 }

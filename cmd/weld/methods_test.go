@@ -72,7 +72,7 @@ func TestHelpOfMethods(t *testing.T) {
 		for _, command := range []string{"merge", "plan", "score"} {
 			help := weld(t, command, "--method", m.Name, "--help")
 			for _, p := range m.Params {
-				if line := flagLine(help, p.Key); !strings.Contains(line, p.Help) || p.Default != "" && !strings.HasSuffix(line, "(default: "+p.Default+")") {
+				if line := flagLine(help, p.Key); !strings.Contains(line, p.Help) || p.Default != "" && !strings.HasSuffix(line, "(default: "+p.Defaults()+")") {
 					t.Errorf("%s: %s says of %s: %q", m.Name, command, p.Key, line)
 				}
 			}

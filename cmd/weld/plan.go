@@ -45,16 +45,7 @@ func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 	for _, in := range summary.Inputs {
 		say(w, "  %-10s %s  %s, %s\n", in.Role, in.Path, decimal(in.Bytes), some(in.Tensors, "tensor"))
 	}
-	for _, s := range summary.Settings {
-		of, varies := "", ""
-		if s.Model != "" {
-			of = " of " + s.Model
-		}
-		if s.Varies {
-			varies = ", and others"
-		}
-		say(w, "  %s%s: %s%s (%s)\n", s.Key, of, s.Value, varies, s.From)
-	}
+	printSettings(w, summary.Settings)
 	say(w, "%s\n", summary.Out)
 	for _, f := range summary.Files {
 		say(w, "  %s  %s, %s\n", f.Name, decimal(f.Bytes), some(f.Tensors, "tensor"))

@@ -21,11 +21,17 @@ func wrappedLines(text string, width int) string {
 }
 
 // wrapped breaks a text into lines.
-func wrapped(text string, width int) string {
+func wrapped(text string, width int) string { return wrappedItems(strings.Fields(text), "", width) }
+
+// wrappedItems joins items with a separator, and breaks lines between them alone.
+func wrappedItems(items []string, separator string, width int) string {
 	var b strings.Builder
 	at := 0
-	for i, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
+	for i, item := range items {
+		if i < len(items)-1 {
+			item += separator
+		}
+		n := utf8.RuneCountInString(item)
 		switch {
 		case i == 0:
 		case at+1+n > width:
@@ -35,7 +41,7 @@ func wrapped(text string, width int) string {
 			b.WriteByte(' ')
 			at++
 		}
-		b.WriteString(word)
+		b.WriteString(item)
 		at += n
 	}
 	return b.String()

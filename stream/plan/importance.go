@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 
 	"weld/format"
 	"weld/format/open"
@@ -33,6 +34,7 @@ func statisticOf(s *Input, told string) (scoring.Statistic, error) {
 
 // checkImportance refuses what is no importance, as far as what is known of an input tells.
 func (p *planner) checkImportance() (problems []error) {
+	var silent []string
 	for i, file := range p.Importance {
 		if file == nil || format.Metadata(file.stored)[scoring.StatisticKey] != "" {
 			continue
@@ -41,10 +43,27 @@ func (p *planner) checkImportance() (problems []error) {
 		if err := p.noWeights(file, told); err != nil {
 			problems = append(problems, err)
 		} else if told == "" {
-			p.Notes = appendNew(p.Notes, []string{fmt.Sprintf("%s: nothing in it says what it holds (%s): taken for %v; the parameter statistic says otherwise", file.Path, scoring.StatisticKey, file.Statistic)})
+			silent = appendNew(silent, []string{file.Path})
 		}
 	}
+	p.noteSilent(silent)
 	return problems
+}
+
+// noteSilent says once for what importance files are taken that do not say what they hold.
+func (p *planner) noteSilent(paths []string) {
+	const named = 3
+	files, says := strings.Join(paths[:min(len(paths), named)], ", "), "it says what it holds"
+	switch n := len(paths) - named; {
+	case len(paths) == 0:
+		return
+	case n > 0:
+		files += fmt.Sprintf(" and %d more", n)
+	}
+	if len(paths) > 1 {
+		says = "them says what they hold"
+	}
+	p.Notes = append(p.Notes, fmt.Sprintf("%s: nothing in %s (%s): taken for %v; the parameter statistic says otherwise", files, says, scoring.StatisticKey, scoring.MeanAbsGrad))
 }
 
 // noWeights refuses the weights that are merged, unless the recipe says that they are scores, and values below zero where nobody says what

@@ -150,34 +150,3 @@ const (
 	PresetKey     = "preset"     // names a preset
 	ImportanceKey = "importance" // of a model: its importance file
 )
-
-// preset reads the values that a preset puts in place of defaults.
-func (r *resolver) preset(m *MethodSchema, global scopeRules) scopeRules {
-	chosen, ok := global[PresetKey]
-	if !ok {
-		return nil
-	}
-	name := chosen[0].values[0]
-	values := make(scopeRules)
-	for key, text := range m.Presets[name.Text] {
-		p, _ := m.param(key)
-		v, err := p.parse(text)
-		if err != nil {
-			r.report(name.Where, "preset %s: %s: %v", name.Text, key, err)
-		}
-		values[key] = rules{{values: gradient{v}}}
-	}
-	return values
-}
-
-// defaults are what holds where nothing is said.
-func (m *MethodSchema) defaults() scopeRules {
-	values := make(scopeRules)
-	for _, p := range m.Params {
-		if p.Default != "" {
-			v, _ := p.parse(p.Default)
-			values[p.Key] = rules{{values: gradient{v}, unsaid: true}}
-		}
-	}
-	return values
-}

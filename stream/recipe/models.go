@@ -24,6 +24,7 @@ func (b *builder) models() {
 	default:
 		b.count(n, b.draft.Method.Where, all[max(0, min(n-1, b.method.MaxModels))].where, "")
 	}
+	b.defaults = b.method.defaults(b.occasion(all))
 	in := scopedParams{shared: b.paramSet(false)}
 	for _, m := range all {
 		e := b.paramSet(true, m.own)

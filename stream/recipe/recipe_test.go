@@ -100,7 +100,9 @@ func TestPresets(t *testing.T) {
 		name, global, model string
 		want                map[string]string // of "key" globally, of "model.key" for the model
 	}{
-		{"none", "", "", map[string]string{"combine": "sum", "score": "weight", "lambda": "1", "model.density": "0.2"}},
+		{"paper", "preset: paper", "", map[string]string{"combine": "sum", "score": "weight", "lambda": "1", "model.density": "0.2"}},
+		{"paper, and a key", "preset: paper, combine: mean", "density: 0.3", map[string]string{"combine": "mean", "score": "weight", "model.density": "0.3"}},
+		{"a threshold in place of the preset's density", "preset: paper, threshold: 2", "", map[string]string{"model.threshold": "2", "model.density": ""}},
 		{"weighted", weighted, "", map[string]string{"combine": "importance", "score": "fisher", "lambda": "1", "model.density": "1"}},
 		{"global key", weighted + ", score: delta", "", map[string]string{"combine": "importance", "score": "delta", "model.density": "1"}},
 		{"key before the preset", "lambda: 0.7, " + weighted, "", map[string]string{"lambda": "0.7", "combine": "importance"}},
@@ -243,7 +245,7 @@ func TestProblemsOfFlags(t *testing.T) {
 		{"unknown method", recipe.Draft{Method: set("method", "stq")}, []string{`--method: unknown merge method "stq" (did you mean sta?)`}},
 		{"range", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("density", "1.5"), set("importance", "g")}},
 			[]string{`--density: "1.5" is not a number from 0 to 1`}},
-		{"no importance", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}},
+		{"no importance", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("preset", "paper")}},
 			[]string{"--model: score weight needs an importance file for a; without one, score magnitude ranks by the size of the update"}},
 		{"needed", recipe.Draft{Method: set("method", "slerp"), Base: set("base", "b"), Models: []recipe.DraftModel{model}}, []string{"--method: slerp needs --t: a number"}},
 		{"another method's key", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("scale", "2"), set("importance", "g")}},
@@ -300,7 +302,7 @@ func unplaced(values recipe.Values) recipe.Values {
 	bare := make(recipe.Values)
 	for key, v := range values {
 		if key != recipe.PresetKey {
-			v.Where = recipe.Position{}
+			v.Where, v.Origin = recipe.Position{}, ""
 			bare[key] = v
 		}
 	}

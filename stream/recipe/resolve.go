@@ -87,7 +87,7 @@ func newBuilder(r *resolver, m *MethodSchema, d *Draft) *builder {
 		}
 	}
 	b.preset = r.preset(m, named)
-	b.defaults = m.defaults()
+	b.defaults = m.defaults(Occasion{})
 	return b
 }
 

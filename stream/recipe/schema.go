@@ -57,12 +57,13 @@ type Param struct {
 	Key      string
 	PerModel bool // stands among a model's parameters; among the global ones it serves all models
 	Kind     ValueKind
-	Choices  []string // of a Choice
-	Min, Max float64  // of a Number, both included
-	Integer  bool     // a Number without a fraction, which cannot run through a gradient
-	Default  string   // as it would be written; "" for none
-	Required bool     // must be given, having no default
-	Example  string   // what an example says where the default would show nothing; "" for the default
+	Choices  []string      // of a Choice
+	Min, Max float64       // of a Number, both included
+	Integer  bool          // a Number without a fraction, which cannot run through a gradient
+	Default  string        // as it would be written; "" for none
+	Cases    []DefaultCase // in place of Default for some merges: the first that holds counts
+	Required bool          // must be given, having no default
+	Example  string        // what an example says where the default would show nothing; "" for the default
 	// Explicit keys need a value for every tensor where they have filters: mergekit has no default for
 	// them. Of others the default counts where no filter matches, and a note says so.
 	Explicit bool

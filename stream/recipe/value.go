@@ -18,7 +18,8 @@ type Value struct {
 	Text   string
 	Number float64
 	Bool   bool
-	Where  Position // zero for a default
+	Where  Position // zero where nobody said it
+	Origin string   // of what nobody said: a preset, or a default
 	// Varies says that the value depends on the tensor or the slice; what stands here is
 	// that of the first layer where no filter matches. [Recipe.At] has the others.
 	Varies bool

@@ -48,7 +48,15 @@ func TestKeysAreDocumented(t *testing.T) {
 func keyTables() string {
 	var b strings.Builder
 	var family Family = -1
+	var presets string // of a family, behind its keys
 	for i, m := range registry {
+		if m.Family != family {
+			b.WriteString(presets)
+			presets = ""
+		}
+		if len(m.Presets) > 0 {
+			presets += presetTable(m)
+		}
 		if i > 0 && sameKeys(registry[i-1], m) {
 			continue
 		}
@@ -74,7 +82,33 @@ func keyTables() string {
 			fmt.Fprintf(&b, "| %s | – | | | | |\n", name)
 		}
 	}
+	b.WriteString(presets)
 	return strings.TrimPrefix(b.String(), "\n") + "\n"
+}
+
+// presetTable has what a method's presets set, beside the defaults.
+func presetTable(m *Method) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n### Presets of %s\n\n| | default |", m.Name)
+	names := m.PresetNames()
+	for _, name := range names {
+		fmt.Fprintf(&b, " `preset: %s` |", name)
+	}
+	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(names)) + "\n")
+	for _, p := range m.Params {
+		row, set := fmt.Sprintf("| `%s` | %s |", p.Key, defaultOf(p)), false
+		for _, name := range names {
+			value, ok := m.Presets[name][p.Key]
+			if ok {
+				value, set = "`"+value+"`", true
+			}
+			row += " " + value + " |"
+		}
+		if set {
+			b.WriteString(row + "\n")
+		}
+	}
+	return b.String()
 }
 
 func sameKeys(a, b *Method) bool {
@@ -106,5 +140,9 @@ func defaultOf(p recipe.Param) string {
 	case p.Default == "":
 		return "–"
 	}
-	return "`" + p.Default + "`"
+	text := "`" + p.Default + "`"
+	for _, c := range p.Cases {
+		text += ", or `" + c.Text + "` " + c.String()
+	}
+	return text
 }

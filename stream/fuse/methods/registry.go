@@ -116,7 +116,8 @@ func Schema() recipe.Schema {
 type definition[All, Each any] struct {
 	recipe.MethodSchema // without Params
 	family              Family
-	defaults            map[string]string // in place of those in the tags, where methods share a struct
+	defaults            map[string]string // in place of those in the tags: where methods share a struct, or have them in one place
+	cases               []defaultCase     // defaults for some merges alone; of several for one key the first that holds counts
 	deviations          []Deviation
 	exact               bool // see [Method.Exact]
 	elementwise         bool // see [Method.Elementwise]
@@ -151,7 +152,7 @@ func (d definition[All, Each]) method() (m *Method, err error) {
 	if m.each, err = fieldsOf(reflect.TypeFor[Each](), true, d.defaults); err != nil {
 		return nil, err
 	}
-	if err := m.complete(d.defaults); err != nil {
+	if err := m.complete(d.defaults, d.cases); err != nil {
 		return nil, err
 	}
 	if _, twice := Find(m.Name); twice {
@@ -189,7 +190,7 @@ func (d definition[All, Each]) untype(m *Method) {
 }
 
 // complete puts the parameters together, and checks what can be checked of a method before it is used.
-func (m *Method) complete(defaults map[string]string) error {
+func (m *Method) complete(defaults map[string]string, cases []defaultCase) error {
 	m.Params = append(slices.Clone(m.each.params), m.all.params...)
 	if m.param(nonfiniteKey) < 0 {
 		all, err := fieldsOf(reflect.TypeFor[common](), false, nil)
@@ -208,12 +209,8 @@ func (m *Method) complete(defaults map[string]string) error {
 			return fmt.Errorf("default of %q, which it has not", key)
 		}
 	}
-	for name, preset := range m.Presets {
-		for key := range preset {
-			if m.param(key) < 0 {
-				return fmt.Errorf("preset %s sets %q, which it has not", name, key)
-			}
-		}
+	if err := errors.Join(m.addCases(cases), m.checkPresets()); err != nil {
+		return err
 	}
 	switch {
 	case m.Name == "":

@@ -20,7 +20,7 @@ import (
 // may be left out, and is nil then; so may a path, which is "". Its tags are
 //
 //	key      as recipes write it
-//	default  as it would be written; of a bool "false", of a choice its first
+//	default  as it would be written; of a bool "false", of a choice its first; a definition's defaults go before it
 //	example  what the recipe of "weld methods" says, where there is no default or it would show nothing
 //	min, max of a number, both included; without them it has no limits
 //	choices  names of a choice, apart by spaces
@@ -42,14 +42,11 @@ func fieldsOf(t reflect.Type, perModel bool, defaults map[string]string) (*param
 		if x.Anonymous {
 			continue
 		}
-		p, err := paramOf(x)
+		p, err := paramOf(x, defaults)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", x.Name, err)
 		}
 		p.PerModel = perModel
-		if text, ok := defaults[p.Key]; ok {
-			p.Default = text
-		}
 		if err := errors.Join(checkText(p, "default", p.Default), checkText(p, "example", p.Example)); err != nil {
 			return nil, fmt.Errorf("field %s: %w", x.Name, err)
 		}
@@ -58,8 +55,8 @@ func fieldsOf(t reflect.Type, perModel bool, defaults map[string]string) (*param
 	return f, nil
 }
 
-// paramOf makes a parameter of a field.
-func paramOf(x reflect.StructField) (recipe.Param, error) {
+// paramOf makes a parameter of a field; defaults go before those of tags and types.
+func paramOf(x reflect.StructField, defaults map[string]string) (recipe.Param, error) {
 	for _, tag := range strings.Fields(tagNames(x.Tag)) {
 		if !slices.Contains([]string{"key", "default", "example", "min", "max", "choices", "flags", "help"}, tag) {
 			return recipe.Param{}, fmt.Errorf("unknown tag %q", tag)
@@ -72,6 +69,9 @@ func paramOf(x reflect.StructField) (recipe.Param, error) {
 	var optional bool
 	var err error
 	p.Default, optional = x.Tag.Lookup("default")
+	if text, ok := defaults[p.Key]; ok {
+		p.Default, optional = text, true
+	}
 	t := x.Type
 	if t.Kind() == reflect.Pointer {
 		t, optional = t.Elem(), true

@@ -74,12 +74,41 @@ type number struct {
 	Number float64 `key:"number" default:"1" help:"a number"`
 }
 
+// preset has one that is to be set.
+type preset struct {
+	number
+	Preset *uint8 `key:"preset" choices:"p" help:"a preset"`
+}
+
+// Cases of defaults become part of the parameters, in their order, and leave the struct's alone.
+func TestCasesOfDefaults(t *testing.T) {
+	when := []recipe.When{recipe.SeveralModels}
+	m, err := definition[number, none]{
+		MethodSchema: recipe.MethodSchema{Name: "x", Summary: "what it does", Formula: "θ"},
+		defaults:     map[string]string{"number": "3"},
+		cases:        []defaultCase{{when, map[string]string{"number": "2"}}, {[]recipe.When{recipe.OneModel}, map[string]string{"number": "5"}}},
+		merge:        func(Setup, fuse.Nonfinite, *number, []*none) fuse.Method { return nil },
+	}.method()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := m.Params[m.param("number")]
+	if got, want := p.Defaults(), "3, or 2 with several models, or 5 with one model"; got != want {
+		t.Errorf("defaults %q, want %q", got, want)
+	}
+}
+
 // Registrations that are wrong are reported, and the method is not there.
 func TestWrongRegistrations(t *testing.T) {
 	before := slices.Clone(registry)
 	t.Cleanup(func() { registry, problems = before, nil })
 	method := func(name string) recipe.MethodSchema {
 		return recipe.MethodSchema{Name: name, Summary: "what it does", Formula: "θ"}
+	}
+	presets := func(key, value string) recipe.MethodSchema {
+		m := method("x")
+		m.Presets = map[string]map[string]string{"p": {key: value}}
+		return m
 	}
 	for want, try := range map[string]func(){
 		"registered twice":              func() { register(definition[none, none]{MethodSchema: method(before[0].Name)}) },
@@ -95,9 +124,23 @@ func TestWrongRegistrations(t *testing.T) {
 			register(definition[number, none]{MethodSchema: method("x"), defaults: map[string]string{"number": "two"}})
 		},
 		`preset p sets "nothing"`: func() {
-			m := method("x")
-			m.Presets = map[string]map[string]string{"p": {"nothing": "1"}}
-			register(definition[number, none]{MethodSchema: m})
+			register(definition[preset, none]{MethodSchema: presets("nothing", "1")})
+		},
+		`preset p: number: value "two" is not`: func() {
+			register(definition[preset, none]{MethodSchema: presets("number", "two")})
+		},
+		`preset p is no choice of the key "preset"`: func() {
+			register(definition[number, none]{MethodSchema: presets("number", "2")})
+		},
+		"preset p sets nothing": func() { register(definition[preset, none]{MethodSchema: method("x")}) },
+		`default of "numbr" in some merges`: func() {
+			register(definition[number, none]{MethodSchema: method("x"), cases: []defaultCase{{[]recipe.When{recipe.OneModel}, map[string]string{"numbr": "2"}}}})
+		},
+		`number: default "two" is not`: func() {
+			register(definition[number, none]{MethodSchema: method("x"), cases: []defaultCase{{[]recipe.When{recipe.OneModel}, map[string]string{"number": "two"}}}})
+		},
+		"for no kind of merge": func() {
+			register(definition[number, none]{MethodSchema: method("x"), cases: []defaultCase{{nil, map[string]string{"number": "2"}}}})
 		},
 		"field X: needs a default": func() {
 			register(definition[struct {

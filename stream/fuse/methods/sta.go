@@ -25,12 +25,12 @@ score: fisher      (|δₜ|·a)²
 score: importance  a
 score: magnitude   |δₜ|, without an importance file`,
 			Base: recipe.Required, MinModels: 1,
-			Presets: map[string]map[string]string{
-				"weighted": {"combine": "importance", "score": "fisher", "density": "1", "lambda": "1"},
-			},
-			Check: checkSTA,
+			Presets: staPresets,
+			Check:   checkSTA,
 		},
 		family:          selecting,
+		defaults:        staDefaults,
+		cases:           staCases,
 		readsImportance: func(all *staParams) bool { return all.Score.NeedsImportance() },
 		notes: func(all *staParams) []string {
 			if all.Granularity == scoring.ByTensor && all.Normalization == scoring.ByMean {
@@ -42,8 +42,33 @@ score: magnitude   |δₜ|, without an importance file`,
 	})
 }
 
+// What sta does where a recipe is silent, and its presets. Nothing else says so: flags, help, weld methods, plans, summaries and the tables
+// of docs/methods.md follow from here (go generate ./stream/fuse/methods).
+
+// staDefaults hold where neither a recipe nor a preset says anything.
+var staDefaults = staPaper
+
+// staCases are defaults for some merges alone, by the number of models and whether they have importance files, in place of staDefaults.
+// There are none: one form serves all.
+var staCases []defaultCase
+
+// staPresets set every key that decides what is kept and how it is put together: they stay what they are when defaults change.
+var staPresets = map[string]map[string]string{"paper": staPaper, "weighted": staWeighted}
+
+// staPaper is the form of arXiv 2411.16139: the highest fifth of each model's elements, added as they are.
+var staPaper = map[string]string{
+	"score": "weight", "normalize_scores": "mean", "scope": "model", "granularity": "element", "density": "0.2", "contrast": "false",
+	"lambda": "1", "combine": "sum", "consensus": "none", "rescale": "none",
+}
+
+// staWeighted is the mean of the task vectors, each element weighted by its squared importance.
+var staWeighted = map[string]string{
+	"score": "fisher", "normalize_scores": "mean", "scope": "model", "granularity": "element", "density": "1", "contrast": "false",
+	"lambda": "1", "combine": "importance", "consensus": "none", "rescale": "none",
+}
+
 type staParams struct {
-	Lambda        float64               `key:"lambda" default:"1" flags:"fixed" help:"scale of the merged task vector"`
+	Lambda        float64               `key:"lambda" flags:"fixed" help:"scale of the merged task vector"`
 	Score         scoring.Score         `key:"score" help:"formula of the importance score"`
 	Normalization scoring.Normalization `key:"normalize_scores" help:"what a tensor's scores are divided by before they are compared"`
 	Scope         scoring.Scope         `key:"scope" help:"rank over the whole model, or within each tensor"`
@@ -54,12 +79,12 @@ type staParams struct {
 	Contrast      bool                  `key:"contrast" flags:"fixed" help:"rank by the score over the mean of the other models' scores"`
 	Missing       missingVector         `key:"missing_importance" choices:"error drop keep" help:"a tensor without importance: stop, leave its task vector out, or take it whole"`
 	common
-	Preset *uint8 `key:"preset" choices:"weighted" help:"weighted: no mask, each element weighted by its squared importance; for files that hold the mean of g² at the base weights"`
+	Preset *uint8 `key:"preset" choices:"paper weighted" help:"paper: the form of the paper, a mask by |θ|·a and a plain sum, for the mean of |g| at the fine-tuned weights; weighted: no mask, each element weighted by its squared importance, for the mean of g² at the base weights"`
 }
 
 type staModel struct {
 	Weight    float64  `key:"weight" default:"1" flags:"explicit fixed" help:"weight of the model; a negative one forgets its task"`
-	Density   float64  `key:"density" default:"0.2" min:"0" max:"1" flags:"fixed" help:"share of the model's elements to keep, those with the highest scores"`
+	Density   float64  `key:"density" min:"0" max:"1" flags:"fixed" help:"share of the model's elements to keep, those with the highest scores"`
 	Threshold *float32 `key:"threshold" min:"0" max:"3.4e38" flags:"fixed" help:"keep scores of at least this, instead of a density"`
 	informed
 }
