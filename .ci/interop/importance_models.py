@@ -198,7 +198,7 @@ def left_alone(root, kind):
 UNFIT = {  # what cannot be a sample, and what is said of it
     b'[\n{"text": "aaa"}\n]': "line 1 is no JSON: Expecting value, at character 3; rows are objects, one in each line",
     b'{"text": ' + b"9" * 5000 + b"}": "is no JSON that can be read: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits",
-    b'{"text": "a"}': "has no sample: there are 1 row with less than two tokens, or none in the first 512 that the loss counts",
+    b'{"text": "a"}': "has no sample: 1 row with less than two tokens, or none in the first 512 that the loss counts",
     b'{"messages": [{"role": 1, "content": "a"}]}': "messages are no list of objects that each have a role, and content",
     b'{"messages": []}': "messages are no list of objects",
     b'{"messages": "a"}': "messages are no list of objects",
@@ -267,6 +267,9 @@ def refused(root):
         "names none such, which transformers": lambda c: c.update(architectures=["none such"]),
         "names logging, which transformers": lambda c: c.update(architectures=["logging"]),
         "no causal language model": lambda c: c.update(architectures=None, model_type="vit"),
+        "architectures are no list of names": lambda c: c.update(architectures="GPT2LMHeadModel"),
+        "'n_embd': TypeError: Field 'n_embd' expected int, got str": lambda c: c.update(n_embd="wide"),
+        "makes no GPT2LMHeadModel of its config.json: KeyError in activations.py": lambda c: c.update(activation_function="none such"),
         "No space left on device": lambda c: None,
     }.items():
         text = said(change)
@@ -287,6 +290,15 @@ def refused(root):
     assert measure.main(["--model", str(root / "masked"), *asked[2:]]) == 0
     assert "BertForMaskedLM reads the tokens that it is to give" in events[-1], events[-1]
     assert measure.zeros([], "cpu").shape == ()
+
+    weights = safetensors.torch.load_file(root / "refused" / "model.safetensors")
+    weights["transformer.ln_f.weight"] *= float("nan")
+    safetensors.torch.save_file(weights, root / "refused" / "model.safetensors", {"format": "pt"})
+    (root / "nan").mkdir()
+    assert measure.main(["--model", str(root / "refused"), "--out", str(root / "nan"), "--samples", "1", "--length", "8"]) == 1
+    assert events[-1] == f"{root / 'refused'}: the loss of sample 1 is nan", events[-1]
+    assert measure.main([*asked, "--device", "meta"]) == 1
+    assert events[-1].startswith("--device meta: "), events[-1]
 
     sums, p = measure.Sums(measure.STATISTICS), torch.nn.Parameter(torch.ones(2))
     for grad, dtype, says in ((1e30, torch.float32, "mean_sq_grad of w reaches inf: gradients are not finite, or too large"), (float("nan"), torch.bfloat16, "mean_abs_grad of w reaches nan; --dtype float32 may help")):

@@ -78,7 +78,9 @@ def note(text):
 
 
 def first_line(e):
-    return str(e).strip().partition("\n")[0] or type(e).__name__
+    """What an error says first, with what a colon announces."""
+    lines = [line.strip() for line in str(e).strip().splitlines()] or [type(e).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def told(e):
@@ -201,7 +203,10 @@ class Kept:
 
 def transformers_class(config):
     """The class that the model's configuration names, or that of causal language models."""
-    for name in config.architectures or []:
+    names = config.architectures or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Unusable("config.json: architectures are no list of names")
+    for name in names:
         cls = getattr(transformers, name, None)
         if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel):
             return cls
@@ -253,8 +258,11 @@ class Checkpoint:
                 if getattr(config, key, False):
                     setattr(config, key, False)
         cls = transformers_class(self.config)
-        with unloaded():
-            self.model = cls._from_config(self.config, dtype=self.dtype)
+        try:
+            with unloaded():
+                self.model = cls._from_config(self.config, dtype=self.dtype)
+        except Exception as e:
+            raise Unusable(f"{folder}: transformers {transformers.__version__} makes no {cls.__name__} of its config.json: {told(e)}") from None
         self.model.eval()
         self.match()
         self.tie()
@@ -762,8 +770,9 @@ class Measurement:
         return out.loss
 
     def finite(self, b, loss):
+        loss = loss.detach()
         if not torch.isfinite(loss):
-            raise Unusable(f"the loss of sample {b + 1} is {float(loss)}" + ("; --dtype float32 may help" if self.checkpoint.dtype != torch.float32 else ""))
+            raise Unusable(f"{self.checkpoint.folder}: the loss of sample {b + 1} is {float(loss)}" + ("; --dtype float32 may help" if self.checkpoint.dtype != torch.float32 else ""))
         return float(loss)
 
     # The sweeps
@@ -1161,7 +1170,7 @@ def samples_from(path, checkpoint, a):
         out.append({"input_ids": ids, "labels": labels})
     nothing = f"less than two tokens, or none in the first {a.length} that the loss counts"
     if not out:
-        raise Unusable(f"{path} has no sample" + (f": there are {some(short, 'row')} with {nothing}" if short else ""))
+        raise Unusable(f"{path} has no sample" + (f": {some(short, 'row')} with {nothing}" if short else ""))
     if short:
         note(f"{path}: {some(short, 'sample')} with {nothing}: passed over")
     if len(out) < a.samples:
@@ -1258,7 +1267,7 @@ def end_with_parent():
 def measure(a):
     torch.manual_seed(a.seed)
     try:
-        torch.empty(1, device=a.device)
+        float(torch.ones(1, device=a.device))
     except Exception as e:
         raise Failed(f"--device {a.device}: {first_line(e)}") from None
     checkpoint = Checkpoint(a.model, a.dtype, a.device)
