@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/urfave/cli/v2"
 
@@ -87,17 +88,25 @@ func outputName(c *cli.Context, rest []string) (string, error) {
 	return rest[0], nil
 }
 
+// thresholdOf is the least score that is kept of a model.
+func thresholdOf(m stream.ModelReport) string {
+	switch t := m.Threshold; {
+	case t == nil:
+		return "per tensor"
+	case *t == math.MaxFloat32: // the report's word for no score at all
+		return "beyond all"
+	default:
+		return fmt.Sprintf("%.6g", *t)
+	}
+}
+
 // printReport says in a few lines what a merge did.
 func printReport(w io.Writer, r *stream.Report) {
 	printBrief(w, r.Method, r.Settings)
 	if len(r.Models) > 0 {
 		var rows [][]string
 		for _, m := range r.Models {
-			threshold := "per tensor"
-			if m.Threshold != nil {
-				threshold = fmt.Sprintf("%.6g", *m.Threshold)
-			}
-			rows = append(rows, []string{m.Path, count(m.Kept), count(m.Elements), percent(m.Density), threshold})
+			rows = append(rows, []string{m.Path, count(m.Kept), count(m.Elements), percent(m.Density), thresholdOf(m)})
 		}
 		table(w, "model|kept|of|density|threshold", rows)
 	}
