@@ -6,13 +6,7 @@ import (
 	"weld/internal/vec"
 )
 
-// Find finds the k-th largest of scores that are all in memory, 1 ≤ k ≤ their number, and how many equal it. It takes
-// [FindBytes] beside them.
-func Find(scores []float32, k int64) (float32, Ties) {
-	return new(KthFinder).Find(scores, k)
-}
-
-// FindBytes bounds the memory of a search among scores in memory.
+// FindBytes bounds the memory of a [KthFinder].
 const FindBytes = 4*mostBins + 4*findBuffer
 
 // Figures of a search among scores in memory.
@@ -23,19 +17,19 @@ const (
 	findBuffer = 3 * findTile
 )
 
-// KthFinder searches by histograms, as [Quantile] does. It can be used again, with the memory that it has. The zero
+// KthFinder searches scores that are all in memory by histograms, as [Quantile] does. It can be used again, with the memory that it has. The zero
 // value is ready.
 type KthFinder struct {
 	bins   []uint32
 	buffer []float32
 }
 
-// Find is [Find].
+// Find finds the k-th largest of scores, 1 ≤ k ≤ their number, and how many equal it.
 func (f *KthFinder) Find(scores []float32, k int64) (float32, Ties) {
 	return f.find(scores, 0, infinityBits, k)
 }
 
-// find is [Find] among scores whose bits are in [lo, hi).
+// find is [KthFinder.Find] among scores whose bits are in [lo, hi).
 func (f *KthFinder) find(scores []float32, lo, hi uint32, k int64) (float32, Ties) {
 	all, ours := true, false // scores are all inside the interval; they lie in the buffer
 	f.fit(len(scores))

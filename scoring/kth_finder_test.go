@@ -41,7 +41,7 @@ func TestFind(t *testing.T) {
 				if got, found := f.find(scores, 0, infinityBits, int64(k)); got != want || found != ties {
 					t.Fatalf("%s: %d of %d is %v, %+v; want %v, %+v", name, k, n, got, found, want, ties)
 				}
-				if got, found := Find(scores, int64(k)); got != want || found != ties {
+				if got, found := new(KthFinder).Find(scores, int64(k)); got != want || found != ties {
 					t.Fatalf("%s: %d of %d is %v, %+v in new memory; want %v, %+v", name, k, n, got, found, want, ties)
 				}
 			}

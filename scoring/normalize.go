@@ -2,7 +2,6 @@ package scoring
 
 import (
 	"math"
-	"slices"
 
 	"weld/internal/vec"
 )
@@ -25,14 +24,6 @@ const (
 )
 
 var normalizationNames = []string{"mean", "none", "max", "minmax", "l2"}
-
-// NormalizationNames lists what [ParseNormalization] accepts.
-func NormalizationNames() []string { return slices.Clone(normalizationNames) }
-
-// ParseNormalization finds a normalisation by name.
-func ParseNormalization(name string) (Normalization, error) {
-	return parse[Normalization]("normalize_scores", normalizationNames, name)
-}
 
 func (n Normalization) String() string { return normalizationNames[n] }
 

@@ -27,9 +27,6 @@ const (
 
 var scoreNames = []string{"weight", "delta", "fisher", "importance", "magnitude"}
 
-// ScoreNames lists what [ParseScore] accepts.
-func ScoreNames() []string { return slices.Clone(scoreNames) }
-
 // ParseScore finds a score by name.
 func ParseScore(name string) (Score, error) { return parse[Score]("score", scoreNames, name) }
 

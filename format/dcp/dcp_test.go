@@ -31,7 +31,7 @@ func TestGoldens(t *testing.T) {
 		"boxes": "boxes", "ranks": "ranks", "fsdp": "fsdp.model", "fsdp#model": "fsdp.model", "fsdp#.": "fsdp", "flat": "flat.app.model", "flat#app.model": "flat.app.model", "pair#ema": "pair.ema",
 	} {
 		t.Run(name, func(t *testing.T) {
-			wanted := formattest.Golden(t, "testdata/"+want+".want.safetensors")
+			wanted := formattest.Open(t, "testdata/"+want+".want.safetensors")
 			c, err := opened("testdata/" + name)
 			if err != nil {
 				t.Fatal(err)

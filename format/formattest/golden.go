@@ -13,8 +13,8 @@ import (
 	"weld/mmapio"
 )
 
-// Golden opens a file of safetensors for as long as the test.
-func Golden(t testing.TB, path string) format.Checkpoint {
+// Open opens a file of safetensors, as goldens are, for as long as the test.
+func Open(t testing.TB, path string) format.Checkpoint {
 	t.Helper()
 	file, err := mmapio.Open(path)
 	if err != nil {

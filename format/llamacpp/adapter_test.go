@@ -10,9 +10,8 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/format/formattest"
 	"weld/format/gguf"
-	"weld/format/safetensors"
-	"weld/mmapio"
 )
 
 // inFolder is a checkpoint with files beside it.
@@ -41,16 +40,7 @@ func TestAdapters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("testdata", name+".lora.safetensors")
-		src, err := mmapio.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := safetensors.OpenFile(path, src)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer want.Close()
+		want := formattest.Open(t, filepath.Join("testdata", name+".lora.safetensors"))
 		if len(want.Tensors()) != len(a.Checkpoint.Tensors()) || len(want.Tensors()) < 20 {
 			t.Errorf("%s: %d tensors, want %d", name, len(a.Checkpoint.Tensors()), len(want.Tensors()))
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/format/formattest"
 	"weld/format/safetensors"
 	"weld/mmapio"
 )
@@ -69,16 +70,7 @@ func (a arrays) open(t testing.TB, name string, metadata map[string]string) form
 	if err := os.WriteFile(path, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	file, err := mmapio.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := safetensors.OpenFile(path, file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
+	return formattest.Open(t, path)
 }
 
 // settings make a configuration; their order is Go's, of the keys.

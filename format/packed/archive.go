@@ -1,7 +1,6 @@
 package packed
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -374,10 +373,3 @@ func Unopened(path string, err error) error {
 
 // IsName reports whether a file name is that of a pack.
 func IsName(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".weld") }
-
-// Is reports whether a file begins as a pack or a patch does.
-func Is(r io.ReaderAt) bool {
-	var head [len(magic)]byte
-	_, err := r.ReadAt(head[:], 0)
-	return err == nil && bytes.Equal(head[:], []byte(magic))
-}

@@ -44,7 +44,7 @@ func TestGoldens(t *testing.T) {
 		"sharded": "sharded", "llama2": "llama", "llama3": "llama",
 	} {
 		t.Run(name, func(t *testing.T) {
-			wanted := formattest.Golden(t, "testdata/"+want+".want.safetensors")
+			wanted := formattest.Open(t, "testdata/"+want+".want.safetensors")
 			c, err := opened(t, name)
 			if err != nil {
 				t.Fatal(err)
