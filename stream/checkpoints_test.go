@@ -54,10 +54,12 @@ func (c checkpoint) file(metadata map[string]string) []byte {
 	for i, t := range c {
 		tensors[i] = t.Tensor
 	}
-	entries, order := safetensors.Arrange(tensors)
-	h := safetensors.Header{Tensors: entries, Metadata: metadata}
-	data := h.AppendFile(nil)
-	for _, i := range order {
+	layout, err := safetensors.NewLayout(tensors, metadata, safetensors.OneShard)
+	if err != nil {
+		panic(err)
+	}
+	data := layout.Header(0)
+	for _, i := range layout.Order() {
 		data = append(data, c[i].data...)
 	}
 	return data

@@ -55,13 +55,14 @@ func TestNoSpace(t *testing.T) {
 func sparse(t *testing.T, dir string, size int64) (path string) {
 	t.Helper()
 	path = filepath.Join(dir, fmt.Sprint(size, ".safetensors"))
-	entries, _ := safetensors.Arrange([]format.Tensor{{Name: "w", DType: format.U8, Shape: []int64{size}}})
-	header := safetensors.Header{Tensors: entries}
-	raw := header.AppendFile(nil)
-	if err := os.WriteFile(path, raw, 0o666); err != nil {
+	layout, err := safetensors.NewLayout([]format.Tensor{{Name: "w", DType: format.U8, Shape: []int64{size}}}, nil, safetensors.OneShard)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(path, int64(len(raw))+entries[0].End); err != nil {
+	if err := os.WriteFile(path, layout.Header(0), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, layout.Size()); err != nil {
 		t.Skip(err) // no sparse files of that size
 	}
 	return path
@@ -87,10 +88,9 @@ func TestNoSpaceForWhatIsCarried(t *testing.T) {
 	if !ok {
 		t.Skip("the system does not say what space is free")
 	}
-	entries, _ := safetensors.Arrange([]format.Tensor{{Name: "w", DType: format.U8, Shape: []int64{8}}})
-	header := safetensors.Header{Tensors: entries}
+	whole := checkpoint{raw("w", format.U8, make([]byte, 8), 8)}
 	model, words := filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "vocab.txt")
-	if err := errors.Join(os.WriteFile(model, append(header.AppendFile(nil), make([]byte, 8)...), 0o666), os.WriteFile(words, nil, 0o666)); err != nil {
+	if err := errors.Join(os.WriteFile(model, whole.file(nil), 0o666), os.WriteFile(words, nil, 0o666)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Truncate(words, 2*free+1<<30); err != nil {

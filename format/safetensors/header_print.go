@@ -1,13 +1,10 @@
 package safetensors
 
 import (
-	"cmp"
 	"encoding/binary"
 	"maps"
 	"slices"
 	"strconv"
-
-	"weld/format"
 )
 
 // Append prints the header's JSON: compact, the metadata first with its keys
@@ -84,24 +81,4 @@ func appendInts(dst []byte, list ...int64) []byte {
 		dst = strconv.AppendInt(dst, n, 10)
 	}
 	return append(dst, ']')
-}
-
-// Arrange places tensors one after the other in one file: those with the larger
-// elements first, and otherwise as they are given, so that every tensor is aligned
-// to its elements. Entry k is tensor order[k].
-func Arrange(tensors []format.Tensor) (entries []Entry, order []int) {
-	order = make([]int, len(tensors))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(tensors[b].DType.Align(), tensors[a].DType.Align())
-	})
-	entries = make([]Entry, len(tensors))
-	end := int64(0)
-	for k, i := range order {
-		entries[k] = Entry{Tensor: tensors[i], Begin: end, End: end + tensors[i].Bytes()}
-		end = entries[k].End
-	}
-	return entries, order
 }
