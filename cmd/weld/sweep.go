@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -91,6 +93,19 @@ func label(settings []recipe.Setting) string {
 	return b.String()
 }
 
+// ofCombination is the error of a combination: where it names another place than the flag's value, it says which it is of.
+func ofCombination(settings []recipe.Setting, err error) error {
+	problems := recipe.Problems(nil)
+	if !errors.As(err, &problems) || slices.ContainsFunc(problems, func(p recipe.Problem) bool { return p.Flag == "--sweep" }) {
+		return err
+	}
+	of := ""
+	for _, s := range settings {
+		of += fmt.Sprintf(" %s=%s", s.Key, s.Text)
+	}
+	return fmt.Errorf("--sweep%s: %w", of, err)
+}
+
 // mergeSweep writes an output for each combination.
 func mergeSweep(c *cli.Context) error {
 	combinations, err := sweeps(c)
@@ -110,7 +125,7 @@ func mergeSweep(c *cli.Context) error {
 	for _, settings := range combinations {
 		r, err := resolve(settings...)
 		if err != nil {
-			return err
+			return ofCombination(settings, err)
 		}
 		out, err := outputName(c, rest)
 		if err != nil {
