@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,7 +74,7 @@ func (p savedFamily) recipe(t testing.TB, q request) *recipe.Recipe {
 	if method.BaseIs == recipe.BaseFirst {
 		d.Models = d.Models[:method.MaxModels-1] // beside the base
 	}
-	importance := q.method == "sta" || q.method == "ota" || q.method == "fisher"
+	importance := slices.Contains([]string{"sta", "ota", "perta", "fisher", "fisher_arithmetic"}, q.method)
 	for _, s := range q.settings {
 		key, value, _ := strings.Cut(s, "=")
 		switch key {

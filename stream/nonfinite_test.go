@@ -129,7 +129,7 @@ func (o oddPlace) try(t *testing.T, p savedFamily, q request, value float64) {
 	for i, s := range q.settings {
 		q.settings[i] = strings.Replace(s, "BASE", p.base, 1)
 	}
-	if o.importance >= 0 && (q.method != "sta" && q.method != "fisher" || slices.Contains(q.settings, "score=magnitude")) {
+	if o.importance >= 0 && (!slices.Contains([]string{"sta", "perta", "fisher", "fisher_arithmetic"}, q.method) || slices.Contains(q.settings, "score=magnitude")) {
 		return // none is read
 	}
 	for _, policy := range fuse.StopNonfinite.Choices() {

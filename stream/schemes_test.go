@@ -119,7 +119,7 @@ func TestNoMethodComputesWithCodes(t *testing.T) {
 		}
 		for _, model := range models {
 			text += "  - model: " + model + "\n"
-			if m.Name == "fisher" || m.Name == "ota" {
+			if slices.Contains([]string{"fisher", "fisher_arithmetic", "ota", "perta"}, m.Name) {
 				text += "    parameters: {importance: other-plain}\n"
 			}
 		}

@@ -26,7 +26,7 @@ func scene(t *testing.T, dir string) {
 	for i, name := range []string{"base", "math", "code", "chat", "chat-toxic"} {
 		sceneModel(t, filepath.Join(dir, name), i)
 	}
-	for i, name := range []string{"math", "code", "toxic"} {
+	for i, name := range []string{"math", "code", "toxic", "retain"} {
 		sceneImportance(t, filepath.Join(dir, name+"-importance.safetensors"), "mean_abs_grad", i)
 		sceneImportance(t, filepath.Join(dir, name+"-fisher.safetensors"), "mean_sq_grad", i)
 	}

@@ -21,6 +21,7 @@ func (l List) Job(i int) Job { return l[i] }
 // Job is one output tensor as a method sees it.
 type Job struct {
 	Name   string
+	Layer  string // the name up to the number of the layer that the tensor is in; "" for none
 	Shape  []int64
 	DType  format.DType // of the output
 	Wide   bool         // combine in float64

@@ -5,6 +5,7 @@ import (
 	"weld/scoring"
 	"weld/stream/fuse"
 	"weld/stream/fuse/methods"
+	"weld/stream/layers"
 )
 
 // NewMethod begins the merge by the recipe's method. It may take so many bytes for tables that save walks.
@@ -46,7 +47,7 @@ func (p *jobs) Job(i int) fuse.Job {
 	t := p.Made(i)
 	values := t.Values()
 	j := fuse.Job{
-		Name: t.Name, Shape: values.Shape, DType: values.DType,
+		Name: t.Name, Layer: layerOf(t.Name), Shape: values.Shape, DType: values.DType,
 		Tiling: fuse.NewTiling(values.Elements(), values.RowLen()),
 		Wide:   t.Base >= 0 && t.Reference.Tensors()[t.Base].DType == format.F64,
 		Based:  t.Base >= 0, Unasked: t.unknown, Params: p.params.All(t.Shared),
@@ -60,4 +61,13 @@ func (p *jobs) Job(i int) fuse.Job {
 		})
 	}
 	return j
+}
+
+// layerOf is a tensor's name up to the number of its layer; "" where it is in none.
+func layerOf(name string) string {
+	_, index, suffix := layers.Split(name)
+	if index < 0 {
+		return ""
+	}
+	return name[:len(name)-len(suffix)]
 }

@@ -52,7 +52,7 @@ func (b *builder) listedModels(models []DraftModel) (all []listedModel) {
 // withBase puts the base where the method wants it.
 func (b *builder) withBase(all []listedModel) []listedModel {
 	isBase := func(m listedModel) bool { return b.isBase(m.reference, b.base) }
-	if b.base.path == "" || len(all) == 0 {
+	if b.base.path == "" || len(all) == 0 || b.method.BaseToo {
 		return all
 	}
 	base := listedModel{b.base, nil, b.draft.Base.Where}

@@ -18,6 +18,7 @@ type MethodSchema struct {
 	Formula   string // in plain text, of several lines without indentation; the symbols are those of docs/methods.md
 	Base      Need
 	BaseIs    BaseRole
+	BaseToo   bool // the base is a model too where it is listed among them: one that changes nothing, and has parameters that count
 	Own       bool // weld's, not one of mergekit's methods
 	MinModels int  // without the base, where that is a reference
 	MaxModels int  // 0: any number

@@ -175,10 +175,14 @@ func (in *Merge) FuseOnce(m fuse.Method) ([]float64, error) {
 			if err := st.Span(new(fuse.Scratch), in.Span(0, st.Reads(), 0, 1, nil)); err != nil {
 				return nil, err
 			}
-			st.End()
+			if err := st.End(); err != nil {
+				return nil, err
+			}
 		}
 		if pass.End != nil {
-			pass.End()
+			if err := pass.End(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	out := make([]byte, len(in.Base[0].Data))
@@ -189,7 +193,9 @@ func (in *Merge) FuseOnce(m fuse.Method) ([]float64, error) {
 		if err := st.Span(new(fuse.Scratch), in.Span(0, st.Reads(), 0, 1, out)); err != nil {
 			return nil, err
 		}
-		st.End()
+		if err := st.End(); err != nil {
+			return nil, err
+		}
 	}
 	return Unpack(fuse.Operand{DType: in.Jobs[0].DType, Data: out}), nil
 }

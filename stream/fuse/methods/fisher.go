@@ -50,17 +50,11 @@ const dropMissing missingPart = 1
 // A model whose importance file lacks the tensor has no part in it, if missing_importance says so. Where
 // no file has it, all models have.
 func fisher[T vec.Float](f *fused[fisherParams, fisherModel]) []fuse.Stage {
-	taken, known := withImportance(f.Job)
-	if f.all.Missing != dropMissing && !f.Unasked && (!known || len(taken) < f.Count()) {
-		return fuse.Fails(fmt.Errorf("tensor %q: an importance file lacks it", f.Name))
+	models, known, err := takingPart(f.Fusion, f.all.Missing)
+	if err != nil {
+		return fuse.Fails(err)
 	}
 	w := weights(f.each)
-	var models []int // of those that have the tensor
-	for k, m := range f.Present {
-		if slices.Contains(taken, m) {
-			models = append(models, k)
-		}
-	}
 	return []fuse.Stage{fuse.Produce(f.Fusion, func(in fuse.Operands[T]) []T {
 		merged, fisher := in.Buffer(), in.Buffer()
 		vec.Fill(merged, 0)
@@ -84,6 +78,20 @@ func fisher[T vec.Float](f *fused[fisherParams, fisherModel]) []fuse.Stage {
 		}
 		return merged
 	})}
+}
+
+// takingPart are those of the models that have the tensor which [withImportance] names, as the tensor's operands are counted.
+func takingPart(f *fuse.Fusion, missing missingPart) (models []int, known bool, err error) {
+	taken, known := withImportance(f.Job)
+	if missing != dropMissing && !f.Unasked && (!known || len(taken) < f.Count()) {
+		return nil, false, fmt.Errorf("tensor %q: an importance file lacks it", f.Name)
+	}
+	for k, m := range f.Present {
+		if slices.Contains(taken, m) {
+			models = append(models, k)
+		}
+	}
+	return models, known, nil
 }
 
 // withImportance are the models whose importance files have the tensor, or, where none does, all that

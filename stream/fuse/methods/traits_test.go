@@ -18,7 +18,7 @@ func text(pairs ...string) recipe.Values {
 
 // What is asked of a method beside its merge depends on values, and most methods have nothing to say.
 func TestTraits(t *testing.T) {
-	reads := map[string]map[string]bool{"sta": {"weight": true, "delta": true, "magnitude": false}, "fisher": {"": true}, "ota": {"": true}}
+	reads := map[string]map[string]bool{"sta": {"weight": true, "delta": true, "magnitude": false}, "fisher": {"": true}, "ota": {"": true}, "perta": {"": true}, "fisher_arithmetic": {"": true}}
 	for _, m := range All() {
 		for _, score := range []string{"", "weight", "delta", "magnitude"} {
 			want, said := reads[m.Name][score]
