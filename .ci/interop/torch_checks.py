@@ -509,8 +509,30 @@ def importance_measured(weld):
     return f"{len(lines)} comparisons"
 
 
+def language_lab(weld):
+    """examples/language, reduced: a base of two layers, two domains, every kind of merge and of importance file."""
+    lab = pathlib.Path(__file__).parents[2] / "examples" / "language"
+    out = weld.place()
+    rows = ["linear", "task arithmetic", "ties 0.5", "sta paper", "sta contrast, optimizer", "preset weighted, at the base", "preset weighted, optimizer", "preset weighted, tokens"]
+    command = [sys.executable, lab / "lab.py", out, "--weld", weld.binary, "--base", "tiny", "--domains", "2", "--seeds", "1", "--steps", "20", "--samples", "2", "--rows", *rows]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=SCRIPT_SECONDS)
+    expect(done.returncode == 0, done.stderr[-1500:])
+    losses = {r["label"]: r["loss"] for r in map(json.loads, (out / "results-tiny.jsonl").read_text().splitlines()) if "loss" in r}
+    for domain in losses["base"]:
+        expect(losses[f"own {domain}"][domain] < losses["base"][domain], f"training on {domain} does not help it")
+    mean = {label: sum(loss.values()) / len(loss) for label, loss in losses.items()}
+    for row in rows:
+        found = [label for label in mean if label.startswith(row)]
+        expect(found, f"no merge is called {row}")
+    for row in "linear", "preset weighted, optimizer":
+        expect(mean[row] < mean["base"], f"{row} is worse than the base")
+    table = subprocess.run([sys.executable, lab / "table.py", out / "results-tiny.jsonl"], capture_output=True, text=True)
+    expect(table.returncode == 0 and table.stdout.count("\n| ") > len(losses) - 2 * len(losses["base"]), table.stderr[-1500:] or table.stdout)
+    return f"{len(losses)} models"
+
+
 CHECKS = [
     torch_load_file, *torch_files.CHECKS, *deepspeed_files.CHECKS, hub_environment,
-    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, importance_measured, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models, named_schemes,
+    *map(needs_transformers, (transformers_load, sharded_by_transformers, chat_templates_loaded, page_gradients, importance_measured, language_lab, layer_stacks, names_in_memory, fp8_models, fp8_converted, compressed_models, named_schemes,
                               gpt_oss_models, bitsandbytes_models, torchao_models, torchao_narrow)),
 ]
