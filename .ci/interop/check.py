@@ -441,14 +441,14 @@ def sta_grid(score):
 
 
 def sta_defaults(weld):
-    """Nothing but paths: weights 1, density 0.2, λ 1, the paper's score, the base's dtype."""
+    """Nothing but paths: weights 1, density 0.2, λ 1, a mean weighted by |δ|·a, the base's dtype; and the paper's preset."""
     for kin in (plain_family(weld), half_family(weld)):
         args = ["--method", "sta", "--base", kin.paths["base"]]
         for t in range(2):
             args += ["--model", kin.paths["models", t], "--importance", kin.paths["signed", t]]
         models = [sta.Model(kin.models[t], kin.signed[t]) for t in range(2)]
-        for preset in ([], ["--preset", "paper"]):
-            expect_equal(load(weld.merge(*args, *preset)), sta.merge(kin.base, models, sta.Options()), f"defaults {preset}")
+        for preset, options in ([], sta.Options(score="delta", combine="importance")), (["--preset", "paper"], sta.Options()):
+            expect_equal(load(weld.merge(*args, *preset)), sta.merge(kin.base, models, options), f"defaults {preset}")
         both = [*args, "--preset", "paper", "--density", "0.4", "--weight", "0.5"]
         models = [sta.Model(kin.models[t], kin.signed[t], 0.5, 0.4) for t in range(2)]
         expect_equal(load(weld.merge(*both)), sta.merge(kin.base, models, sta.Options()), "one density for all models")

@@ -143,10 +143,8 @@ func (d *demonstration) run() (forget [3]demoRow, err error) {
 	if err := d.addBestLambda(); err != nil {
 		return forget, err
 	}
-	for _, m := range []merger{byDefault, {
-		name: "STA, combine: importance", out: "sta-importance", method: "sta", importance: digits.MeanAbsGrad,
-		params: map[string]string{"preset": "paper", "combine": "importance"},
-	}, weighted} {
+	paper := merger{name: "STA, preset: paper", out: "sta-paper", method: "sta", importance: digits.MeanAbsGrad, params: map[string]string{"preset": "paper"}}
+	for _, m := range []merger{paper, byDefault, weighted} {
 		if err := d.add(m); err != nil {
 			return forget, err
 		}

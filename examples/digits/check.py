@@ -78,7 +78,7 @@ def task_vector_sum(demo):
 
 
 def selected_sum(demo, density=0.2):
-    """The defaults: score |theta| mean|g|, mean-normalised, the highest fifth kept."""
+    """preset paper: score |theta| mean|g|, mean-normalised, the highest fifth kept."""
     parts = []
     for name in demo.names:
         model, a = demo.models[name], demo.abs_tuned[name]
@@ -87,17 +87,28 @@ def selected_sum(demo, density=0.2):
     return sum_of(parts)
 
 
-def weighted_mean(demo):
-    """preset weighted: sum s delta / sum s, s = delta^2 mean g^2, over s != 0."""
+def mean_by_score(demo, scores, density):
+    """sum s delta / sum s over the models that keep an element; 0 where none does."""
     above = {k: np.zeros_like(w) for k, w in demo.base.items()}
     below = {k: np.zeros_like(w) for k, w in demo.base.items()}
     for name in demo.names:
-        delta, square = demo.deltas[name], demo.sq_base[name]
-        score = normalized({k: d * d * square[k] for k, d in delta.items()})
-        for k, d in delta.items():
-            above[k] += score[k] * d
-            below[k] += score[k]
+        mask = keep_highest(scores[name], density)
+        for k, d in demo.deltas[name].items():
+            above[k] += mask[k] * scores[name][k] * d
+            below[k] += mask[k] * scores[name][k]
     return {k: np.divide(above[k], b, out=np.zeros_like(b), where=b > 0) for k, b in below.items()}
+
+
+def selected_mean(demo, density=0.2):
+    """The defaults: score |delta| mean|g|, mean-normalised; the highest fifth kept, and weighted by it."""
+    scores = {name: normalized({k: np.abs(d) * demo.abs_tuned[name][k] for k, d in demo.deltas[name].items()}) for name in demo.names}
+    return mean_by_score(demo, scores, density)
+
+
+def weighted_mean(demo):
+    """preset weighted: all elements, weighted by s = delta^2 mean g^2."""
+    scores = {name: normalized({k: d * d * demo.sq_base[name][k] for k, d in demo.deltas[name].items()}) for name in demo.names}
+    return mean_by_score(demo, scores, 1)
 
 
 def random_sum(demo, density=0.3, seed=0):
@@ -179,7 +190,8 @@ def print_merges(demo):
     for label, direction in (
         ("task arithmetic", plain),
         ("random mask, density 0.3", random_sum(demo)),
-        ("STA, defaults", selected_sum(demo)),
+        ("STA, preset paper", selected_sum(demo)),
+        ("STA, defaults", selected_mean(demo)),
         ("STA, preset weighted", weighted_mean(demo)),
     ):
         rows.append((f"{label}, lambda 1", direction, 1.0))

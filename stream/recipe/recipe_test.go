@@ -58,8 +58,8 @@ models:
       importance: ga
 `)
 	want := map[string]string{
-		"score": "weight", "normalize_scores": "mean", "scope": "model", "granularity": "element",
-		"lambda": "1", "combine": "sum", "consensus": "none", "rescale": "none",
+		"score": "delta", "normalize_scores": "mean", "scope": "model", "granularity": "element",
+		"lambda": "1", "combine": "importance", "consensus": "none", "rescale": "none",
 		"contrast": "false", "missing_importance": "error", "nonfinite": "error", "missing": "error",
 	}
 	if got := texts(r.Params); !maps.Equal(got, want) {

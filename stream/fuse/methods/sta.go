@@ -45,12 +45,15 @@ score: magnitude   |δₜ|, without an importance file`,
 // What sta does where a recipe is silent, and its presets. Nothing else says so: flags, help, weld methods, plans, summaries and the tables
 // of docs/methods.md follow from here (go generate ./stream/fuse/methods).
 
-// staDefaults hold where neither a recipe nor a preset says anything.
-var staDefaults = staPaper
+// staDefaults hold where neither a recipe nor a preset says anything: the masked form that measured best untuned, on language models and on images
+// (examples/language, examples/digits). Where several models keep an element it is a mean of them, so that the sum of many is not too long a step.
+var staDefaults = map[string]string{
+	"score": "delta", "normalize_scores": "mean", "scope": "model", "granularity": "element", "density": "0.2", "contrast": "false",
+	"lambda": "1", "combine": "importance", "consensus": "none", "rescale": "none",
+}
 
 // staCases are defaults for some merges alone, by the number of models and whether they have importance files, in place of staDefaults.
-// There are none: one form serves all.
-var staCases []defaultCase
+var staCases = []defaultCase{{[]recipe.When{recipe.WithoutImportance}, map[string]string{"score": "magnitude"}}}
 
 // staPresets set every key that decides what is kept and how it is put together: they stay what they are when defaults change.
 var staPresets = map[string]map[string]string{"paper": staPaper, "weighted": staWeighted}
