@@ -35,6 +35,7 @@ class Lab:
         self.results = a.dir / f"results-{a.base}.jsonl"
         self.base = self.dir / "base"
         self.domains = self.prepared()
+        self.target = next(iter(self.domains))
         lines = self.results.read_text().splitlines() if self.results.exists() else []
         self.done = {(r["seed"], r["label"]) for r in map(json.loads, lines)}
 
@@ -125,6 +126,8 @@ class Lab:
             arguments += ["--model", self.dir / f"seed-{seed}" / domain]
             if merge.files:
                 arguments += ["--importance", self.file(seed, domain, merge.files)]
+            if merge.others is not None:
+                arguments += ["--weight", -1 if domain == self.target else merge.others]
         seconds = self.weld(*arguments, out / "m")
         for label, name in rows.items():
             self.record(seed, label, loss=held_out.loss(out / name / "model.safetensors"), seconds=seconds)
@@ -142,7 +145,7 @@ class Lab:
             for merge in MERGES:
                 self.merge(seed, merge, self.domains, held_out)
             for merge in FORGET:
-                self.merge(seed, merge, list(self.domains)[:1], held_out)
+                self.merge(seed, merge, [self.target] if merge.others is None else self.domains, held_out)
             if not self.a.keep:
                 shutil.rmtree(self.dir / f"seed-{seed}")
 

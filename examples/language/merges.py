@@ -5,11 +5,11 @@ class Merge:
     """A merge of all fine-tunes: a label, flags of weld merge, and which importance files it takes.
 
     files: None; "optimizer"; or STATISTIC at "base", "own" (the fine-tune) or "random" (the fine-tune, tokens at random).
-    sweep: weld writes one output for each value.
+    sweep: weld writes one output for each value. others: their weight, where the first domain's is -1.
     """
 
-    def __init__(self, label, flags, files=None, sweep=None, base=True):
-        self.label, self.flags, self.files, self.sweep, self.base = label, flags.split(), files, sweep, base
+    def __init__(self, label, flags, files=None, sweep=None, base=True, others=None):
+        self.label, self.flags, self.files, self.sweep, self.base, self.others = label, flags.split(), files, sweep, base, others
 
 
 ABS, SQ = "mean_abs_grad", "mean_sq_grad"
@@ -50,10 +50,11 @@ MERGES = [
     Merge("preset weighted by magnitude, no files", "--method sta --preset weighted --score magnitude"),
 ]
 
-# The task to forget is the first domain: its fine-tune with a negative weight, on the base.
+# The task to forget is the first domain: its fine-tune with a negative weight, on the base. The others say with weight 0 what is to be kept.
 FORGET = [
     Merge("forget: task arithmetic", "--method task_arithmetic --weight -1", sweep="lambda=0.3,0.6,1"),
-    Merge("forget: sta paper", "--method sta --preset paper --weight -1", (ABS, "own"), sweep="lambda=0.6,1,2"),
-    Merge("forget: sta delta 0.3, at the base", "--method sta --preset paper --score delta --density 0.3 --weight -1", (ABS, "base"), sweep="lambda=0.6,1,2"),
-    Merge("forget: sta magnitude", "--method sta --preset paper --score magnitude --weight -1", sweep="lambda=0.6,1,2"),
+    Merge("forget: sta paper", "--method sta --preset paper --weight -1", (ABS, "own"), sweep="lambda=0.3,0.6,1"),
+    Merge("forget: sta delta 0.3, optimizer", "--method sta --score delta --density 0.3 --weight -1", "optimizer", sweep="lambda=0.3,0.6,1"),
+    Merge("forget: sta contrast 0.3, optimizer", "--method sta --score delta --density 0.3 --contrast", "optimizer", sweep="lambda=0.3,0.6,1", others=0),
+    Merge("forget: perta, optimizer", "--method perta", "optimizer", sweep="lambda=0.3,0.6,1", others=0),
 ]
