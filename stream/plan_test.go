@@ -135,6 +135,70 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// A file says what it was measured on. The model that it is used for and the base are both right, in whatever container and type they are now.
+func TestNotesOfWhatWasMeasured(t *testing.T) {
+	f := newFamily(2, describe("a", format.BF16, 40, 30), describe("b", format.F16, 7), describe("ids", format.I64, 3))
+	p := f.save(t)
+	digest := func(path string) string {
+		plan, err := PrepareConversion(Conversion{In: path}, "", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer plan.Close()
+		text, err := plan.Models[0].Weights()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	notes := func(measured string) string {
+		write(t, p.importance[0], f.importance[0].file(map[string]string{"weld.statistic": "mean_sq_grad", "weld.importance": measured}))
+		plan := p.plan(t, ask("sta", "statistic=mean_sq_grad"), "", Options{})
+		defer plan.Close()
+		return strings.Join(plan.Notes, "\n")
+	}
+	measured := func(name, digest string) string {
+		return fmt.Sprintf(`{"model": %q, "digest": %q, "samples": 3}`, name, digest)
+	}
+
+	wide, shards := slices.Clone(f.models[0]), p.out("shards")
+	rounded := slices.Clone(f.models[0])
+	b := f.models[0].find("b")
+	values := make([]float64, b.Elements())
+	format.Decode(b.DType, values, b.data)
+	*rounded.find("b") = floats("b", format.BF16, values, b.Shape...)
+	for i, x := range wide {
+		if x.DType.Computable() {
+			values := make([]float64, x.Elements())
+			format.Decode(x.DType, values, x.data)
+			wide[i] = floats(x.Name, format.F32, values, x.Shape...)
+		}
+	}
+	for name, told := range map[string]string{
+		"the model": measured("x", digest(p.models[0])), "the base": measured("x", digest(p.base)),
+		"in float32":  measured("x", digest(wide.save(t, p.out("wide.safetensors")))),
+		"rounded":     measured("x", digest(rounded.save(t, p.out("rounded.safetensors")))),
+		"in shards":   measured("x", digest(f.models[0].saveShards(t, shards, 1))),
+		"no digest":   `{"model": "x"}`,
+		"no JSON":     "x",
+		"other types": `{"model": 1, "digest": 2}`,
+	} {
+		if got := notes(told); strings.Contains(got, "measured on") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	other := digest(p.models[1])
+	for name, want := range map[string]string{
+		"./elsewhere": "g0.safetensors: measured on ./elsewhere, whose weights are not those of " + p.models[0] + " nor of " + p.base + " (weld.importance)",
+		p.models[0]:   "g0.safetensors: measured on " + p.models[0] + ", whose weights have changed since (weld.importance)",
+		p.base:        "g0.safetensors: measured on " + p.base + ", whose weights have changed since (weld.importance)",
+	} {
+		if got := notes(measured(name, other)); !strings.Contains(got, want) || strings.Count(got, "measured on") != 1 {
+			t.Errorf("no note says %s:\n%s", want, got)
+		}
+	}
+}
+
 // Tensors that are copied from the base may differ elsewhere; small ones are compared.
 func TestNotesOfCopiedTensors(t *testing.T) {
 	f := newFamily(2, describe("a", format.F32, 3), describe("mask", format.Bool, 1000), describe("huge", format.I32, 300_000), describe("none", format.I64, 0))

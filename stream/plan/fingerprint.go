@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"slices"
+	"strings"
 
 	"weld/format"
 	"weld/mmapio"
@@ -33,6 +35,51 @@ func fingerprint(s *Input) (string, error) {
 		}
 	}
 	return hex.EncodeToString(digest.Sum(nil)), nil
+}
+
+// weightsDigest identifies an input's values by some of them: SHA-256 over the middle of some of its floating tensors, in the order of their names. Unlike a
+// fingerprint it is the same for a model in another container, other shards, a wider type, or codes and what they are decoded to: values count as they are
+// when they are rounded to bfloat16, which most decoded models are.
+func weightsDigest(s *Input) (string, error) {
+	tensors := s.Tensors()
+	var floating []int
+	for i, t := range tensors {
+		if t.Computable() && t.Bytes() > 0 {
+			floating = append(floating, i)
+		}
+	}
+	slices.SortFunc(floating, func(a, b int) int { return strings.Compare(tensors[a].Name, tensors[b].Name) })
+	digest := sha256.New()
+	n := len(floating)
+	samples := min(n, fingerprintTensors)
+	for k := range samples {
+		values, err := middle(s.Checkpoint, floating[k*n/samples])
+		if err != nil {
+			return "", fmt.Errorf("values of %s %s: %w", s.Role, s.Path, err)
+		}
+		rounded := make([]byte, 2*len(values))
+		format.Encode(format.BF16, rounded, values)
+		digest.Write(rounded)
+	}
+	return hex.EncodeToString(digest.Sum(nil)), nil
+}
+
+// middle is what some elements in the middle of a tensor hold, as many of any type.
+func middle(c format.Checkpoint, i int) ([]float64, error) {
+	t := c.Tensors()[i]
+	width := int64(t.DType.Bits() / 8)
+	n := min(t.Elements(), fingerprintBytes/8)
+	view, err := c.View(i, (t.Elements()-n)/2*width, n*width)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Release()
+	values := make([]float64, n)
+	err = mmapio.Guard([]mmapio.View{view}, func() error {
+		format.Decode(t.DType, values, view.Data)
+		return nil
+	})
+	return values, err
 }
 
 // sample adds the middle of a tensor's bytes.

@@ -9,7 +9,6 @@ import (
 
 	"weld/format"
 	"weld/format/open"
-	"weld/mmapio"
 	"weld/scoring"
 )
 
@@ -129,25 +128,11 @@ func negative(c format.Checkpoint) (tensor string, x float64, err error) {
 
 // negativeIn is the first value below zero in the middle of a tensor; 0 for none.
 func negativeIn(c format.Checkpoint, i int) (float64, error) {
-	t := c.Tensors()[i]
-	width := int64(t.DType.Bits() / 8)
-	n := min(t.Elements(), fingerprintBytes/width)
-	view, err := c.View(i, (t.Elements()-n)/2*width, n*width)
-	if err != nil {
-		return 0, err
-	}
-	defer view.Release()
-	values := make([]float64, n)
-	if err := mmapio.Guard([]mmapio.View{view}, func() error {
-		format.Decode(t.DType, values, view.Data)
-		return nil
-	}); err != nil {
-		return 0, err
-	}
+	values, err := middle(c, i)
 	for _, x := range values {
 		if x < 0 && !math.IsInf(x, -1) { // what is not finite is told of by itself
-			return x, nil
+			return x, err
 		}
 	}
-	return 0, nil
+	return 0, err
 }

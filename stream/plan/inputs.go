@@ -33,6 +33,7 @@ type Input struct {
 
 	stored      format.Checkpoint // as it was opened, which its fingerprint is of
 	fingerprint string            // "" where nothing is written
+	weights     string            // [weightsDigest], "" until somebody asks
 
 	terms   string        // all that is declared of it
 	decoded []string      // schemes that its values are decoded from
@@ -44,6 +45,9 @@ type Input struct {
 
 // Fingerprint identifies the input where something is written; without an output it is "".
 func (s *Input) Fingerprint() string { return s.fingerprint }
+
+// Weights identifies the input's values, in whatever container and type they are.
+func (s *Input) Weights() (string, error) { return weightsDigest(s) }
 
 // roleImportance is the role of an importance file.
 const roleImportance = "importance"

@@ -81,7 +81,7 @@ func New(r *recipe.Recipe, out string, o Options) (*Plan, error) {
 		}
 	}
 	if len(problems) == 0 {
-		problems = p.checkImportance()
+		problems = append(p.checkImportance(), p.noteMeasured()...)
 	}
 	var strange []error
 	if len(problems) == 0 {
