@@ -1,10 +1,10 @@
 """Measures importance beside a plain pass: time, and peak resident memory.
 
-    python importance.py DIR --weld ./weld [--layers 8 32 128] [--width 512] [--samples 2] [--length 32] [--threads 1]
+    python importance.py DIR --weld ./weld [--layers 8 32 128] [--width 512] [--samples 2] [--length 32] [--threads 1] [--rounds 1]
 
 DIR gets random Llamas in float32, of one width and of each number of layers, unless they are there. Both sides measure mean |g| of as many samples of tokens at random: weld layer by layer, the plain
-pass with the whole model and its gradient in memory, as the script of docs/importance.md does. Each is a process of its own, start-up of torch included. Needs torch, transformers 5
-and safetensors, in the Python that this runs in.
+pass with the whole model and its gradient in memory, as the script of docs/importance.md does. Each is a process of its own, start-up of torch included, with the settings of malloc that weld gives its Python. Of several rounds, in which the two take turns, the least times and the
+largest peaks count. Needs torch, transformers 5 and safetensors, in the Python that this runs in.
 """
 
 import argparse
@@ -39,6 +39,8 @@ for _ in range(samples):
 save_file({name: x / samples for name, x in sums.items()}, out)
 """
 
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
+
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -49,8 +51,9 @@ def main():
     p.add_argument("--samples", type=int, default=2)
     p.add_argument("--length", type=int, default=32)
     p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--rounds", type=int, default=1)
     a = p.parse_args()
-    environment = os.environ | {"OMP_NUM_THREADS": str(a.threads), "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | MALLOC | {"OMP_NUM_THREADS": str(a.threads), "HF_HUB_OFFLINE": "1"}
     a.dir.mkdir(parents=True, exist_ok=True)
     print(f"{'layers':>6} {'':6} {'wall s':>7} {'processor s':>11} {'peak MiB':>8}")
     for layers in a.layers:
@@ -59,9 +62,9 @@ def main():
             run([sys.executable, "-c", MAKE, model, a.width, layers], environment)
         weld = [a.weld.resolve(), "importance", "-q", "--force", "--threads", a.threads, "--python", sys.executable, "--samples", a.samples, "--length", a.length, model, out]
         plain = [sys.executable, "-c", PLAIN, model, out, a.samples, a.length]
-        for name, command in ("weld", weld), ("plain", plain):
-            took = run(command, environment)
-            print(f"{layers:6} {name:6} {took.seconds:7.1f} {took.processor:11.1f} {took.peak:8.0f}", flush=True)
+        took = [(run(weld, environment), run(plain, environment)) for _ in range(a.rounds)]
+        for name, runs in zip(("weld", "plain"), zip(*took)):
+            print(f"{layers:6} {name:6} {min(r.seconds for r in runs):7.1f} {min(r.processor for r in runs):11.1f} {max(r.peak for r in runs):8.0f}", flush=True)
         out.unlink()
 
 

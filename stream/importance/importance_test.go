@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"weld/format"
 	"weld/stream"
 	"weld/stream/plan"
 	"weld/stream/run"
@@ -43,6 +44,52 @@ func TestNamedByUV(t *testing.T) {
 	var missing *MissingError
 	if _, err := named("no such program"); !errors.As(err, &missing) {
 		t.Errorf("a program that is not there: %v", err)
+	}
+}
+
+func TestSpace(t *testing.T) {
+	m, p := smallModel(t)
+	m.work = &folder{path: filepath.Dir(m.Model)}
+	huge := []format.Tensor{{Name: "w", DType: format.BF16, Shape: []int64{1 << 30, 1 << 20}}, {Name: "n", DType: format.I8, Shape: []int64{1 << 60}}}
+	m.Out, m.Statistic = "out.safetensors", Statistics[0]
+	if err := m.checkSpace(p.Models[0].Tensors()); err != nil {
+		t.Error(err)
+	}
+	for out, needed := range map[string]string{"out.safetensors": "9.0 PB", "out.safetensors.zst": "6.8 PB", "out.weld": "5.6 PB"} {
+		m.Out = out
+		if err := m.checkSpace(huge); err == nil || !strings.HasPrefix(err.Error(), "output "+out+": "+needed+" are needed, for it and for the working folder beside it, ") {
+			t.Errorf("%s: %v", out, err)
+		}
+	}
+	m.Out, m.Statistic = "out.weld", both
+	if err := m.checkSpace(huge); err == nil || !strings.Contains(err.Error(), "11 PB") {
+		t.Errorf("of both: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(m.work.path, "in-00001.json"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.checkSpace(huge); err != nil {
+		t.Errorf("of a run that is gone on with: %v", err)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for _, x := range []struct {
+		user []string
+		keep bool
+	}{
+		{[]string{"HOME=/root"}, true},
+		{[]string{"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F"}, true},
+		{[]string{"MALLOC_ARENA_MAX=2"}, false},
+		{[]string{"GLIBC_TUNABLES=glibc.cpu.x86_shstk=off:glibc.malloc.trim_threshold=1"}, false},
+	} {
+		got := environment(x.user, 3)
+		if slices.Contains(got, keepMemory[0]) != x.keep || slices.Contains(got, keepMemory[1]) != x.keep || !slices.Contains(got, "OMP_NUM_THREADS=3") || got[0] != x.user[0] {
+			t.Errorf("%q: %q", x.user, got)
+		}
+	}
+	if got := environment(nil, 0); slices.ContainsFunc(got, func(v string) bool { return strings.HasPrefix(v, "OMP_") }) {
+		t.Errorf("threads: %q", got)
 	}
 }
 
@@ -148,7 +195,7 @@ func TestNothingInPath(t *testing.T) {
 		"python3.9": "--python python3.9: executable file not found in $PATH: name another with --python; ",
 		"uv":        "there is no uv in $PATH: install it, or name a Python with --python",
 	} {
-		_, _, err := find(t.Context(), name)
+		_, _, err := find(t.Context(), name, func(text string) { t.Error(text) })
 		if missing := (*MissingError)(nil); !errors.As(err, &missing) || !strings.HasPrefix(err.Error(), says) {
 			t.Errorf("%q: %v", name, err)
 		}

@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"weld/format"
+	"weld/mmapio"
 	"weld/stream"
 	"weld/stream/destination"
 	"weld/stream/plan"
@@ -89,7 +92,7 @@ func Measure(ctx context.Context, q Request, o stream.Options) (*Measured, error
 	if err := q.check(o.Force); err != nil {
 		return nil, err
 	}
-	python, versions, err := find(ctx, q.Python)
+	python, versions, err := find(ctx, q.Python, q.Note)
 	if err != nil {
 		return nil, err
 	}
@@ -199,21 +202,34 @@ func (m *measurement) prepare(ctx context.Context) (dir, digest string, err erro
 	if err := m.checkInputs(p.Plan); err != nil {
 		return "", "", err
 	}
-	digest = p.Models[0].Fingerprint()
-	if err := m.work.belong(m.key(digest, p.Plan)); err != nil {
+	if err := m.work.belong(m.key(p.Models[0].Fingerprint(), p.Plan)); err != nil {
+		return "", "", err
+	}
+	if err := m.checkSpace(p.Models[0].Tensors()); err != nil {
 		return "", "", err
 	}
 	if asTransformersLoads(m.Model, p.Plan) {
-		return m.Model, digest, nil
+		digest, err = p.Models[0].Weights()
+		return m.Model, digest, err
 	}
-	if _, err := os.Stat(plain); err == nil { // it appears when it is complete
-		return plain, digest, nil
+	if _, err := os.Stat(plain); err != nil { // it appears when it is complete
+		m.Note(fmt.Sprintf("%s is written plainly to %s first, for transformers to load", m.Model, plain))
+		if _, err := p.Convert(ctx); err != nil {
+			return "", "", err
+		}
 	}
-	m.Note(fmt.Sprintf("%s is written plainly to %s first, for transformers to load", m.Model, plain))
-	if _, err := p.Convert(ctx); err != nil {
-		return "", "", err
+	digest, err = weightsOf(plain)
+	return plain, digest, err
+}
+
+// weightsOf identifies the values of a model that was written plainly: of one in GGUF they are in another order.
+func weightsOf(path string) (digest string, err error) {
+	p, err := stream.PrepareConversion(stream.Conversion{In: path}, "", stream.Options{})
+	if err != nil {
+		return "", err
 	}
-	return plain, digest, nil
+	defer p.Close()
+	return p.Models[0].Weights()
 }
 
 // checkInputs demands that no output takes the place of what is measured.
@@ -226,6 +242,31 @@ func (m *measurement) checkInputs(p *plan.Plan) error {
 		inputs = append(inputs, destination.InUse{Role: "texts", Path: m.Texts, Files: []format.InputFile{{Path: m.Texts, Info: info}}})
 	}
 	return m.checkPlaces(m.options.Force, inputs)
+}
+
+// checkSpace demands that the disk can hold sums, and the outputs that are made of them. What a run that was ended has written of them is there already.
+func (m *measurement) checkSpace(tensors []format.Tensor) error {
+	if m.work.keeps() {
+		return nil
+	}
+	var sums int64 // in float32
+	for _, t := range tensors {
+		if t.Computable() {
+			sums += 4 * t.Elements()
+		}
+	}
+	sums *= int64(len(m.outputs()))
+	needed := sums + sums/4 // a pack may take so little
+	switch c, _ := destination.ContainerOf(m.Out); c {
+	case destination.SingleFile:
+		needed = sums + sums
+	case destination.Compressed:
+		needed = sums + sums/2
+	}
+	if free, ok := mmapio.FreeSpace(m.work.path); ok && free < needed {
+		return fmt.Errorf("output %s: %s are needed, for it and for the working folder beside it, %s are free in %s", m.Out, humanize.Bytes(uint64(needed)), humanize.Bytes(uint64(free)), filepath.Dir(m.Out))
+	}
+	return nil
 }
 
 // asTransformersLoads reports whether a model is a directory of safetensors whose tensors are values.

@@ -21,8 +21,10 @@ is run whole.
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import errno
+import functools
 import hashlib
 import inspect
 import json
@@ -30,6 +32,7 @@ import math
 import os
 import random
 import re
+import shutil
 import sys
 import threading
 import time
@@ -77,6 +80,11 @@ def note(text):
     emit("note", text=text)
 
 
+def digits(size):
+    """Of a number of gigabytes, so that it is not 0."""
+    return 1 if size >= 1e8 else 6
+
+
 def first_line(e):
     """What an error says first, with what a colon announces."""
     lines = [line.strip() for line in str(e).strip().splitlines()] or [type(e).__name__]
@@ -96,13 +104,48 @@ def some(count, thing):
 # ------------------------------------------------------------------------------------------------------------------------------- files
 
 
+def lasting(path):
+    """Has a file survive a loss of power."""
+    with open(path, "rb+") as f:
+        os.fsync(f.fileno())
+
+
 def replace(path, write):
     """Writes a file that is there as a whole or not at all."""
     with open(path + ".tmp", "wb") as f:
         write(f)
-        f.flush()
-        os.fsync(f.fileno())
+    lasting(path + ".tmp")
     os.replace(path + ".tmp", path)
+
+
+class Disk:
+    """Does what waits for the disk one after the other, while the next layer is computed."""
+
+    AHEAD = 4  # tasks that may wait: what they remove takes place
+
+    def __init__(self):
+        self.worker = concurrent.futures.ThreadPoolExecutor(1)
+        self.waiting = collections.deque()
+
+    def then(self, task, *args):
+        """Does a task when those before are done. What went wrong with one of them is raised."""
+        while len(self.waiting) >= self.AHEAD:
+            self.waiting.popleft().result()
+        self.waiting.append(self.worker.submit(task, *args))
+
+    def wait(self):
+        while self.waiting:
+            self.waiting.popleft().result()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self.worker.shutdown()
 
 
 def raw(tensor):
@@ -110,8 +153,8 @@ def raw(tensor):
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
-def write_safetensors(path, tensors, metadata):
-    """Writes float32 tensors, in constant memory beside them."""
+def write_safetensors(path, tensors, metadata, disk):
+    """Writes float32 tensors, in constant memory beside them. The file has its name when the disk comes to it."""
     header, at = {"__metadata__": metadata}, 0
     for name, t in tensors.items():
         size = 4 * t.numel()
@@ -120,14 +163,14 @@ def write_safetensors(path, tensors, metadata):
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
 
-    def write(f):
+    with open(path + ".tmp", "wb") as f:
         f.write(len(text).to_bytes(8, "little"))
         f.write(text)
         for t in tensors.values():
             for piece in t.reshape(-1).split(1 << 24):
                 f.write(raw(piece.float()))
-
-    replace(path, write)
+    disk.then(lasting, path + ".tmp")
+    disk.then(os.replace, path + ".tmp", path)
 
 
 def recalled(path):
@@ -140,20 +183,25 @@ def recalled(path):
 
 
 class Kept:
-    """Tensors of every sample in one file, written in the order of the samples and read in any."""
+    """Tensors of every sample in one file, written in the order of the samples and read in any.
+
+    A second file has the index. It is written when the first is on the disk.
+    """
 
     def __init__(self, folder, name):
         self.path = os.path.join(folder, name)
-        self.index = []
-        self.said = {}
+        self.index = None
 
     def there(self):
-        return os.path.exists(self.path + ".json")
+        """Whether all samples are kept."""
+        if self.index is None and os.path.exists(self.path + ".json"):
+            self.index = recalled(self.path + ".json")["index"]
+        return self.index is not None
 
     @contextlib.contextmanager
-    def written(self):
-        """Yields what appends the tensors of the next sample; the file counts when all have come."""
-        self.index = []
+    def written(self, disk):
+        """Yields what appends the tensors of the next sample."""
+        index = []
         with open(self.path, "wb") as f:
 
             def append(*tensors):
@@ -162,17 +210,17 @@ class Kept:
                     entries.append(None if t is None else [str(t.dtype).removeprefix("torch."), list(t.shape), f.tell()])
                     if t is not None:
                         f.write(raw(t))
-                self.index.append(entries)
+                index.append(entries)
 
             yield append
-            f.flush()
-            os.fsync(f.fileno())
-        replace(self.path + ".json", lambda f: f.write(json.dumps({"index": self.index, "said": self.said}).encode()))
+        self.index = index
+        disk.then(lasting, self.path)
+        disk.then(replace, self.path + ".json", lambda f: f.write(json.dumps({"index": index}).encode()))
 
     @contextlib.contextmanager
     def reader(self, device):
-        told = recalled(self.path + ".json")
-        self.index, self.said = told["index"], told["said"]
+        if not self.there():
+            raise Failed(f"{self.path}.json is no longer there: remove its folder, and begin anew")
         with open(self.path, "rb", buffering=0) as f:
 
             def read(sample):
@@ -237,7 +285,28 @@ def unloaded():
         torch.nn.Module.register_parameter = register
 
 
-Stored = collections.namedtuple("Stored", "file shape dtype")  # a tensor of the files
+Stored = collections.namedtuple("Stored", "file shape dtype place")  # a tensor of the files, and from where to where it lies in one
+
+
+class Part:
+    """Parameters and buffers that are loaded together.
+
+    A model of many layers has many names: to look through all of them for each layer would take longer than the layer.
+    """
+
+    def __init__(self):
+        self.state = {}  # what the model's state has of it, by name, without values
+        self.empty = {}  # its parameters without values, by name; of those that are tied all names
+        self.converted = {}  # the tensors of the files that become a parameter by a conversion, by the parameter's name
+        self.direct = {}  # those that are one as they are
+
+    def keys(self):
+        """Its tensors in the files."""
+        return [k for table in (self.direct, self.converted) for keys in table.values() for k in keys]
+
+    def size(self):
+        """Bytes in memory."""
+        return sum(p.numel() * p.element_size() for p in self.empty.values())
 
 
 class Checkpoint:
@@ -267,6 +336,7 @@ class Checkpoint:
         self.match()
         self.tie()
         self.empty = {n: p for n, p in self.model.named_parameters(remove_duplicate=False)}
+        self.state = self.model.state_dict()
         for b in self.model.buffers():
             b.data = b.data.to(self.device)
         takes = inspect.signature(self.model.forward).parameters
@@ -281,11 +351,24 @@ class Checkpoint:
                 names = sorted(set(json.load(f)["weight_map"].values()))
         stored = {}
         for name in names:
-            with safetensors.safe_open(os.path.join(folder, name), framework="pt", device="cpu") as f:
-                for key in f.keys():
-                    s = f.get_slice(key)
-                    stored[key] = Stored(name, list(s.get_shape()), s.get_dtype())
+            with open(os.path.join(folder, name), "rb") as f:
+                size = int.from_bytes(f.read(8), "little")
+                header = json.loads(f.read(size))
+            for key, t in header.items():
+                if key != "__metadata__":
+                    stored[key] = Stored(name, t["shape"], t["dtype"], [8 + size + at for at in t["data_offsets"]])
         return stored
+
+    def ahead(self, part):
+        """Has the system read a part's tensors, while another is computed."""
+        if not hasattr(os, "posix_fadvise"):
+            return
+        with contextlib.ExitStack() as stack:
+            files = {}
+            for s in (self.stored[k] for k in part.keys()):
+                if s.file not in files:
+                    files[s.file] = stack.enter_context(open(os.path.join(self.folder, s.file), "rb"))
+                os.posix_fadvise(files[s.file].fileno(), s.place[0], s.place[1] - s.place[0], os.POSIX_FADV_WILLNEED)
 
     @contextlib.contextmanager
     def slices(self, keys):
@@ -330,8 +413,6 @@ class Checkpoint:
                 self.direct.setdefault(name, []).append(key)
             else:
                 self.converted.setdefault(name, []).append(key)
-        self.targets = list(state)  # in an order that is that of every run
-        self.shapes = {n: t.shape for n, t in state.items()}
         self.model._weight_conversions = [m for m in self.mapping if m.was_used()]
         self.plan = self.model._get_dtype_plan(self.dtype)
 
@@ -362,18 +443,36 @@ class Checkpoint:
         module, _, leaf = name.rpartition(".")
         setattr(self.model.get_submodule(module), leaf, p)
 
-    def keys(self, mine):
-        """The tensors of the files that become parameters and buffers whose names are mine."""
-        return [k for table in (self.direct, self.converted) for name, keys in table.items() if mine(name) for k in keys]
+    def parts(self, of):
+        """The model's parts, by what of says of each name."""
+        found = collections.defaultdict(Part)
+        for table in ("state", "empty", "direct", "converted"):
+            for name, value in getattr(self, table).items():
+                getattr(found[of(name)], table)[name] = value
+        return found
 
-    def load(self, mine):
+    def part(self, mine):
+        """The part of the model whose names are mine."""
+        return self.parts(lambda name: bool(mine(name)))[True]
+
+    @contextlib.contextmanager
+    def seen_as(self, part):
+        """Has the model seem to have this part's names alone, to what looks through all of them."""
+        self.model.state_dict = lambda: part.state
+        self.model.named_buffers = lambda: iter(())  # which matter where some are to be on a disk
+        try:
+            yield
+        finally:
+            del self.model.state_dict, self.model.named_buffers
+
+    def load(self, part):
         """Loads a part of the model, as transformers does."""
         from transformers.core_model_loading import convert_and_load_state_dict_in_model
         from transformers.modeling_utils import LoadStateDictConfig
 
         kept = self.model._weight_conversions
         config = LoadStateDictConfig(device_map={"": self.device}, dtype=self.dtype, dtype_plan=self.plan, weight_mapping=self.mapping)
-        with self.slices(self.keys(mine)) as slices:
+        with self.slices(part.keys()) as slices, self.seen_as(part):
             info, _ = convert_and_load_state_dict_in_model(self.model, slices, config)
         self.model._weight_conversions = kept
         if info.mismatched_keys:
@@ -383,8 +482,8 @@ class Checkpoint:
             name, why = next(iter(info.conversion_errors.items()))
             raise Unusable(f"{self.folder}: transformers cannot convert {name}: {why}")
         done = set()
-        for name in self.empty:
-            if mine(name) and name not in done:
+        for name in part.empty:
+            if name not in done:
                 done.update(self.aliases[name])
                 self.join(self.aliases[name])
 
@@ -397,43 +496,33 @@ class Checkpoint:
         for n in names:
             self.put(n, there[0])
 
-    def unload(self, mine):
-        for name, p in self.empty.items():
-            if mine(name):
-                self.put(name, p)
+    def unload(self, part):
+        for name, p in part.empty.items():
+            self.put(name, p)
 
-    def parameters(self, mine):
+    def parameters(self, part):
         """The parameters of a part by name, one name of each, in the order of the model."""
-        return {n: p for n, p in self.model.named_parameters() if mine(n)}
+        return {n: self.model.get_parameter(n) for n in part.empty if self.aliases[n][0] == n}
 
-    def size(self, mine):
-        """Bytes of a part in memory."""
-        return sum(p.numel() * p.element_size() for n, p in self.empty.items() if mine(n))
-
-    def check(self, mine):
+    def check(self, part):
         """Demands that a part leads back to the names and shapes of the files."""
-        self.as_stored(mine, {}, device="meta")
+        self.as_stored(part, {}, device="meta")
 
-    def as_stored(self, mine, sums, device="cpu"):
+    def as_stored(self, part, sums, device="cpu"):
         """Sums of a part under the names and in the layout of the files. Parameters that no sample reached are zero."""
         from transformers.core_model_loading import revert_weight_conversion
 
-        out, state, sources = {}, {}, set()
-        for name in self.targets:
-            if not mine(name):
-                continue
+        out, state, sources = {}, {}, {k for keys in part.converted.values() for k in keys}
+        for name, empty in part.state.items():
             total = next((sums[a] for a in self.aliases.get(name, [name]) if a in sums), None)
-            shape = self.shapes[name]
-            if name in self.direct:
-                for key in self.direct[name]:
+            shape = empty.shape
+            if name in part.direct:
+                for key in part.direct[name]:
                     if list(shape) != self.stored[key].shape:
                         raise Unusable(f"{self.folder}: {key} is {self.stored[key].shape} in the files and {list(shape)} in transformers")
                     out[key] = zeros(shape, device) if total is None else total
             else:
                 state[name] = zeros(shape, device) if total is None else total.cpu()
-        for name, keys in self.converted.items():
-            if mine(name):
-                sources.update(keys)
         if not sources:
             return {k: t for k, t in out.items() if floating(self.stored[k])}
         turned = revert_weight_conversion(self.model, state)
@@ -473,26 +562,28 @@ class Sums:
         self.narrow = False  # whether gradients are of a type with little range or precision
         self.tables = {s: {} for s in statistics}
 
+    def watch(self, parameters):
+        """Takes gradients in a backward pass, each as soon as it is complete."""
+        for name, p in parameters.items():
+            if p.requires_grad:
+                p.register_post_accumulate_grad_hook(functools.partial(self.take, name))
+
     def take(self, name, p):
         """Adds a parameter's gradient and frees it."""
         g, p.grad = p.grad, None
-        if g is None:
-            return
         g = g.to_dense() if g.is_sparse else g
         self.narrow |= g.dtype in (torch.float16, torch.bfloat16)
-        for statistic in self.statistics:
-            table = self.tables[statistic]
-            if name not in table:
-                table[name] = torch.zeros(g.shape, dtype=torch.float32, device=g.device)
-        if "mean_sq_grad" in self.statistics:
+        if (table := self.tables.get("mean_sq_grad")) is not None:
             f = g.float()
-            self.tables["mean_sq_grad"][name].addcmul_(f, f)
-        if "mean_abs_grad" in self.statistics:
-            self.tables["mean_abs_grad"][name].add_(g.abs_())
-
-    def take_all(self, parameters):
-        for name, p in parameters.items():
-            self.take(name, p)
+            if name in table:
+                table[name].addcmul_(f, f)
+            else:
+                table[name] = f * f
+        if (table := self.tables.get("mean_abs_grad")) is not None:
+            if name in table:
+                table[name].add_(g.abs_())
+            else:
+                table[name] = g.abs().float()  # of its own: gradients may share memory
 
     def means(self, statistic, count):
         for name, t in self.tables[statistic].items():
@@ -528,11 +619,12 @@ class Layers:
         for m in self.modules:
             del m.forward
 
-    def prefix(self, i):
-        return f"{self.name}.{i}."
-
     def owns(self, name):
         return name.startswith(self.name + ".")
+
+    def of(self, name):
+        """Which layer a name belongs to."""
+        return int(name[len(self.name) + 1 :].partition(".")[0]) if self.owns(name) else None
 
     def stand_in(self, i):
         def forward(*args, **kwargs):
@@ -690,21 +782,25 @@ class Tape:
 class Measurement:
     """One measurement: a model, its batches, and the folder that it works in."""
 
-    def __init__(self, checkpoint, batches, folder, statistics, metadata):
-        self.checkpoint, self.model = checkpoint, checkpoint.model
+    def __init__(self, checkpoint, batches, folder, statistics, metadata, disk):
+        self.checkpoint, self.model, self.disk = checkpoint, checkpoint.model, disk
         self.batches, self.folder, self.statistics, self.metadata = batches, folder, statistics, metadata
         self.towers = {}  # submodels that have no layer in them, by name: loaded when they are called
         self.losses = []
 
     def run(self):
-        self.checkpoint.check(lambda name: True)
+        check = self.checkpoint
+        check.check(check.part(lambda name: True))
         layers, why = self.find_layers()
         if layers is None:
             note(f"{why}; the model is run whole: all of its weights and sums are in memory, and it cannot go on where it was ended")
             return self.whole()
         self.layers = layers
-        for i in range(len(layers.modules)):
-            self.checkpoint.check(lambda name: name.startswith(layers.prefix(i)))
+        parts = check.parts(layers.of)
+        self.parts = [parts[i] for i in range(len(layers.modules))]
+        for part in self.parts:
+            check.check(part)
+        self.inner = sum(part.size() for part in self.parts)
         self.forward()
         self.turn()
         self.backward()
@@ -712,9 +808,12 @@ class Measurement:
 
     # The parts
 
-    def outer(self, name):
-        """Whether a parameter is in what is before and behind the layers, as far as it is called."""
-        return not self.layers.owns(name) and not any(name.startswith(t + ".") for t in self.towers)
+    def outer(self):
+        """What is before and behind the layers, as far as it is called."""
+        return self.checkpoint.part(lambda name: not self.layers.owns(name) and not self.in_towers(name))
+
+    def in_towers(self, name):
+        return any(name.startswith(t + ".") for t in self.towers)
 
     def find_layers(self):
         """The list of layers with the most weights that stands alone."""
@@ -730,14 +829,14 @@ class Measurement:
                 if any(layers.owns(n) and not layers.owns(a) for n, all in self.checkpoint.aliases.items() for a in all):
                     raise NotStreamed(f"weights of {name} are tied to others")
                 self.find_towers()
-                self.checkpoint.load(self.outer)
+                self.checkpoint.load(self.outer())
                 layers.probe(self.batches[0])
                 return layers, None
             except NotStreamed as e:
                 why = str(e) if k == 0 else why
             layers.restore()
             self.unwatch()
-            self.checkpoint.unload(lambda name: True)
+            self.checkpoint.unload(self.checkpoint.part(lambda name: True))
         return None, why
 
     def find_towers(self):
@@ -753,7 +852,7 @@ class Measurement:
     def called(self, name):
         def hook(module, args):
             if self.towers.pop(name, None) is not None:
-                self.checkpoint.load(lambda n: n.startswith(name + "."))
+                self.checkpoint.load(self.checkpoint.part(lambda n: n.startswith(name + ".")))
 
         return hook
 
@@ -777,79 +876,101 @@ class Measurement:
 
     # The sweeps
 
+    def kept(self, kind, i):
+        return Kept(self.folder, f"{kind}-{i:05}")
+
     def forward(self):
         """Keeps what goes in at every layer."""
         check, layers, count = self.checkpoint, self.layers, len(self.layers.modules)
-        emit("begin", step="forward", index=1, count=2, bytes=check.size(layers.owns))
+        emit("begin", step="forward", index=1, count=2, bytes=self.inner)
         self.tape = Tape()
-        kept = Kept(self.folder, "in-00000")
-        done = max([i for i in range(count + 1) if Kept(self.folder, f"in-{i:05}").there()], default=-1)
         turned = os.path.exists(os.path.join(self.folder, "turn.json"))
-        with kept.written() if done < 0 and not turned else contextlib.nullcontext(lambda t: None) as append:
+        done = count if turned else max((i for i in range(count + 1) if self.kept("in", i).there()), default=-1)
+        into = self.kept("in", max(done, 0))
+        with into.written(self.disk) if done < 0 else contextlib.nullcontext(lambda t: None) as append:
             for batch in self.batches:
                 append(self.tape.record(layers, batch)[0][0])
-        check.unload(self.outer)
-        for i in range(count):
-            size = check.size(lambda n: n.startswith(layers.prefix(i)))
-            if i < done or turned:
-                advance(size)
+        check.unload(self.outer())
+        if not turned:
+            self.check_space(os.path.getsize(into.path) * (count - max(done, 0) + 1))
+        for i, part in enumerate(self.parts):
+            if i < done:
+                advance(part.size())
                 continue
-            with self.loaded(i):
-                into, out = Kept(self.folder, f"in-{i:05}"), Kept(self.folder, f"in-{i + 1:05}")
-                with torch.no_grad(), into.reader(check.device) as read, out.written() as append:
-                    for b in range(len(self.batches)):
-                        form, leaves = self.tape.leaves(b, i, read(b)[0], self.tape.sides[b])
-                        append(layers.call(i, form, leaves))
-                        advance(size / len(self.batches))
+            out = self.kept("in", i + 1)
+            with self.loaded(i, then=i + 1), torch.no_grad(), into.reader(check.device) as read, out.written(self.disk) as append:
+                for b in range(len(self.batches)):
+                    form, leaves = self.tape.leaves(b, i, read(b)[0], self.tape.sides[b])
+                    append(layers.call(i, form, leaves))
+                    advance(part.size() / len(self.batches))
+            into = out
+        self.disk.wait()
         advance(0, at_once=True)
 
+    def check_space(self, size):
+        """Demands that the disk can hold what goes in at the layers that are left."""
+        free = shutil.disk_usage(self.folder).free
+        if free < size:
+            raise Failed(f"{self.folder}: what goes in at {some(len(self.parts), 'layer')} takes {size / 1e9:.{digits(free)}f} GB more, of which {free / 1e9:.{digits(free)}f} are free: free some, or measure on fewer or shorter samples (--samples, --length)")
+
     @contextlib.contextmanager
-    def loaded(self, i):
-        """Has one layer in memory."""
-        mine = lambda name: name.startswith(self.layers.prefix(i))
-        self.checkpoint.load(mine)
+    def loaded(self, i, then):
+        """Has one layer in memory, and says which comes then."""
+        self.checkpoint.load(self.parts[i])
+        if 0 <= then < len(self.parts):
+            self.checkpoint.ahead(self.parts[then])
         yield
-        self.checkpoint.unload(mine)
+        self.checkpoint.unload(self.parts[i])
 
     def turn(self):
         """Takes the loss of every batch, its gradient with respect to what the last layer gave, and with respect to the weights behind."""
         check, layers, count = self.checkpoint, self.layers, len(self.layers.modules)
-        outer = check.size(self.outer)
-        emit("begin", step="backward", index=2, count=2, bytes=check.size(layers.owns) + 2 * outer)
+        part = self.outer()
+        outer = part.size()
+        emit("begin", step="backward", index=2, count=2, bytes=self.inner + 2 * outer)
         path = os.path.join(self.folder, "turn.json")
         if os.path.exists(path):
             told = recalled(path)
             self.behind, self.before, self.losses = set(told["behind"]), set(told["before"]), told["losses"]
             advance(outer)
             return
-        check.load(self.outer)
-        sums, back = Sums(self.statistics), Kept(self.folder, f"back-{count:05}")
-        with Kept(self.folder, f"in-{count:05}").reader(check.device) as read, back.written() as append:
-            self.divide(read(0)[0])
-            mine = check.parameters(lambda n: n in self.behind and n not in self.before)
-            for n, p in check.parameters(self.outer).items():
-                p.requires_grad_(n in mine)
+        check.load(part)
+        sums, back = Sums(self.statistics), self.kept("back", count)
+        with self.kept("in", count).reader(check.device) as read, back.written(self.disk) as append:
+            self.divide(part, read(0)[0])
+            mine = {n: p for n, p in check.parameters(part).items() if n in self.behind and n not in self.before}
+            self.asked(part, mine)
+            sums.watch(mine)
             for b, batch in enumerate(self.batches):
                 flow = read(b)[0].requires_grad_()
                 loss = layers.run(batch, self.behind_of(flow), halt=False)
                 self.losses.append(self.finite(b, loss))
                 loss.backward()
-                sums.take_all(mine)
                 append(flow.grad, *[None] * len(self.tape.sides[b]))
                 advance(outer / len(self.batches))
-        check.unload(self.outer)
-        self.write("behind", lambda n: n in mine, sums)
+        check.unload(part)
+        self.write("behind", self.part_behind(), sums)
+        self.disk.wait()
         told = {"behind": sorted(self.behind), "before": sorted(self.before), "losses": self.losses}
         replace(path, lambda f: f.write(json.dumps(told).encode()))
+
+    def part_behind(self):
+        """The weights that are behind the layers alone."""
+        return self.checkpoint.part(lambda n: self.checkpoint.aliases.get(n, [n])[0] in self.behind - self.before)
+
+    def asked(self, part, mine):
+        """Asks for the gradients of some of a part's parameters."""
+        for n, p in self.checkpoint.parameters(part).items():
+            p.requires_grad_(n in mine)
 
     def behind_of(self, flow):
         """Stand-ins that pass on, the last of them what the last layer gave."""
         last = len(self.layers.modules) - 1
         return lambda i, form, leaves, at: flow if i == last else leaves[at].detach()
 
-    def divide(self, flow):
+    def divide(self, part, flow):
         """Finds which weights are behind and which before the layers, on one batch. Tied ones are both."""
-        parameters = self.checkpoint.parameters(self.outer)
+        parameters = self.checkpoint.parameters(part)
         flow = flow.detach().requires_grad_()
         loss = self.layers.run(self.batches[0], self.behind_of(flow), halt=False)
         self.behind = reached([loss], parameters)
@@ -859,26 +980,27 @@ class Measurement:
 
     def backward(self):
         """Adds the gradients of the layers' weights, the last layer first."""
-        check, layers, count = self.checkpoint, self.layers, len(self.layers.modules)
+        check, count = self.checkpoint, len(self.layers.modules)
+        done = min(i for i in range(count + 1) if self.kept("back", i).there())
+        out = self.kept("back", done)
         for i in reversed(range(count)):
-            mine = lambda name: name.startswith(layers.prefix(i))
-            size = check.size(mine)
-            back = Kept(self.folder, f"back-{i:05}")
-            if back.there() or any(Kept(self.folder, f"back-{k:05}").there() for k in range(i)):
-                advance(size)
+            part = self.parts[i]
+            if i >= done:
+                advance(part.size())
                 continue
-            with self.loaded(i):
-                sums, parameters = Sums(self.statistics), check.parameters(mine)
-                into, out = Kept(self.folder, f"in-{i:05}"), Kept(self.folder, f"back-{i + 1:05}")
-                with into.reader(check.device) as read, out.reader(check.device) as gradients, back.written() as append:
+            sums, back = Sums(self.statistics), self.kept("back", i)
+            with self.loaded(i, then=i - 1):
+                sums.watch(check.parameters(part))
+                with self.kept("in", i).reader(check.device) as read, out.reader(check.device) as gradients, back.written(self.disk) as append:
                     for b in range(len(self.batches)):
                         append(*self.back(i, b, read(b)[0], gradients(b)))
-                        sums.take_all(parameters)
-                        advance(size / len(self.batches))
-                    self.write(f"layer-{i:05}", mine, sums)
-            out.remove()
+                        advance(part.size() / len(self.batches))
+                    self.write(f"layer-{i:05}", part, sums)
+            self.disk.then(out.remove)
             if i + 1 < count or not self.before & self.behind:
-                Kept(self.folder, f"in-{i + 1:05}").remove()
+                self.disk.then(self.kept("in", i + 1).remove)
+            out = back
+        self.disk.wait()
 
     def back(self, i, b, flow, gradients):
         """Runs a layer again, and leads the gradient of what it gave back to what went in."""
@@ -893,40 +1015,36 @@ class Measurement:
 
     def end(self):
         """Adds the gradients of the weights before the layers; where some are behind as well, both at once."""
-        check, layers = self.checkpoint, self.layers
-        check.load(self.outer)
-        parameters = check.parameters(self.outer)
-        mine = {n: p for n, p in parameters.items() if n in self.before}
-        for n, p in parameters.items():
-            p.requires_grad_(n in mine)
+        check, layers, part = self.checkpoint, self.layers, self.outer()
+        check.load(part)
+        mine = {n: p for n, p in check.parameters(part).items() if n in self.before}
+        self.asked(part, mine)
         shared = bool(self.before & self.behind)
-        outer = check.size(self.outer)
-        sums, back = Sums(self.statistics), Kept(self.folder, "back-00000")
-        last = Kept(self.folder, f"in-{len(layers.modules):05}")
-        with back.reader(check.device) as gradients, last.reader(check.device) if shared else contextlib.nullcontext() as read:
+        outer = part.size()
+        sums, last = Sums(self.statistics), self.kept("in", len(layers.modules))
+        sums.watch(mine)
+        with self.kept("back", 0).reader(check.device) as gradients, last.reader(check.device) if shared else contextlib.nullcontext() as read:
             for b, batch in enumerate(self.batches if mine else []):
                 roots, loss = Tape().record(layers, batch, read(b)[0] if shared else None)
                 led = [(t, g) for t, g in zip(roots, gradients(b)) if g is not None and t.requires_grad]
                 led += [(loss, None)] if shared else []
                 torch.autograd.backward([t for t, _ in led], [g for _, g in led])
-                sums.take_all(mine)
                 advance(outer / len(self.batches))
-        check.unload(self.outer)
-        done = lambda n: n in self.behind and n not in self.before
-        self.write("outer", lambda n: self.outer(n) and not done(n), sums)
+        check.unload(part)
+        done = self.part_behind().state
+        self.write("outer", check.part(lambda n: n in part.state and n not in done), sums)
         self.write_untouched()
         advance(0, at_once=True)
 
     def whole(self):
         """Runs a model that has no layers to be taken one by one."""
         check = self.checkpoint
-        everything = lambda name: True
+        everything = check.part(lambda name: True)
         check.load(everything)
-        size = check.size(everything)
+        size = everything.size()
         emit("begin", step="whole", index=1, count=1, bytes=size)
         sums = Sums(self.statistics)
-        for name, p in check.parameters(everything).items():
-            p.register_post_accumulate_grad_hook(lambda p, name=name: sums.take(name, p))
+        sums.watch(check.parameters(everything))
         for b, batch in enumerate(self.batches):
             try:
                 loss = self.loss(batch)
@@ -943,17 +1061,17 @@ class Measurement:
 
     # What is written
 
-    def write(self, part, mine, sums):
+    def write(self, name, part, sums):
         """Writes the means of a part, in one file for each statistic."""
         for statistic in self.statistics:
-            tensors = self.checkpoint.as_stored(mine, sums.means(statistic, len(self.batches)))
+            tensors = self.checkpoint.as_stored(part, sums.means(statistic, len(self.batches)))
             if tensors:
-                self.put(statistic, part, tensors)
+                self.put(statistic, name, tensors)
 
-    def put(self, statistic, part, tensors):
+    def put(self, statistic, name, tensors):
         folder = os.path.join(self.folder, statistic)
         os.makedirs(folder, exist_ok=True)
-        write_safetensors(os.path.join(folder, part + ".safetensors"), tensors, {"weld.statistic": statistic, **self.metadata})
+        write_safetensors(os.path.join(folder, name + ".safetensors"), tensors, {"weld.statistic": statistic, **self.metadata}, self.disk)
 
     def write_untouched(self):
         """Writes zeros for submodels that no sample went through."""
@@ -961,10 +1079,11 @@ class Measurement:
             return
         note(f"no sample went through {', '.join(sorted(self.towers))}: the importance of these weights is 0")
         for statistic in self.statistics:
-            self.put(statistic, "untouched", self.checkpoint.as_stored(lambda n: any(n.startswith(t + ".") for t in self.towers), {}))
+            self.put(statistic, "untouched", self.checkpoint.as_stored(self.checkpoint.part(self.in_towers), {}))
 
     def index(self):
         """Writes the index of what was measured."""
+        self.disk.wait()
         for statistic in self.statistics:
             folder, names = os.path.join(self.folder, statistic), {}
             for file in sorted(os.listdir(folder)):
@@ -1037,17 +1156,8 @@ def rows_of(path, length):
                 if line.strip():
                     yield f"{path}: line {k}", line
     elif kind == ".parquet":
-        try:
-            import pyarrow.parquet
-        except ImportError:
-            raise Failed(f"{path}: reading parquet needs pyarrow: {sys.executable} -m pip install pyarrow") from None
-        with pyarrow.parquet.ParquetFile(path) as f:
-            known = [c for c in ("text", "input_ids", "labels", "messages") if c in f.schema_arrow.names]
-            k = 0
-            for batch in f.iter_batches(batch_size=64, columns=known):
-                for row in batch.to_pylist():
-                    k += 1
-                    yield f"{path}: row {k}", {c: v for c, v in row.items() if v is not None}
+        for k, row in enumerate(parquet_rows(path), 1):
+            yield f"{path}: row {k}", row
     else:
         size = 6 * length  # characters, of which a token takes fewer in nearly all texts
         with utf8(path) as f:
@@ -1055,6 +1165,34 @@ def rows_of(path, length):
             while piece := f.read(size):
                 k += 1
                 yield f"{path}: piece {k}", {"text": piece}
+
+
+def parquet_rows(path):
+    """The rows of a parquet file, a few in memory at a time, whatever the size of its row groups."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise Failed(f"{path}: reading parquet needs pyarrow: {sys.executable} -m pip install pyarrow") from None
+    try:
+        with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20) as f:
+            there = f.schema_arrow.names
+            known = [c for c in ("text", "input_ids", "labels", "messages") if c in there]
+            if not set(known) - {"labels"}:
+                raise Unusable(f"{path} has none of the columns text, input_ids and messages: it has {', '.join(there[:8])}" + (", …" if len(there) > 8 else ""))
+            for batch in f.iter_batches(batch_size=64, columns=known):
+                for row in batch.to_pylist():
+                    row["messages"] = without_none(row.get("messages"))
+                    yield row
+    except (pyarrow.ArrowException, OSError) as e:
+        raise Unusable(f"{path} cannot be read as parquet: {first_line(e)}") from None
+
+
+def without_none(x):
+    """Messages without keys that only others have: in a column all have the same."""
+    if isinstance(x, list):
+        return [without_none(y) for y in x]
+    return {k: without_none(v) for k, v in x.items() if v is not None} if isinstance(x, dict) else x
 
 
 def whole(where, text):
@@ -1099,7 +1237,7 @@ class Samples:
         if "messages" in row:
             return self.chat(where, row["messages"])
         if not isinstance(row.get("text"), str):
-            raise Unusable(f"{where} has none of text, input_ids and messages")
+            raise Unusable(f"{where} has none of text, input_ids and messages" if "text" not in row else f"{where}: text is a {type(row['text']).__name__}, and no string")
         ids = self.known(where, self.first_tokens(whole(where, row["text"])))
         return ids, list(ids)
 
@@ -1293,12 +1431,14 @@ def measure(a):
         "texts": a.texts or "random", "length": a.length, "seed": a.seed, "torch": torch.__version__, "transformers": transformers.__version__,
     }
     statistics = STATISTICS if a.statistic == "both" else (a.statistic,)
-    m = Measurement(checkpoint, batches, a.out, statistics, {"weld.importance": json.dumps({k: v for k, v in said.items() if v is not None})})
-    if a.whole:
-        m.whole()
-    else:
-        m.run()
-    m.index()
+    metadata = {"weld.importance": json.dumps({k: v for k, v in said.items() if v is not None})}
+    with Disk() as disk:
+        m = Measurement(checkpoint, batches, a.out, statistics, metadata, disk)
+        if a.whole:
+            m.whole()
+        else:
+            m.run()
+        m.index()
     emit("done", samples=len(samples), tokens=tokens, loss=sum(m.losses) / len(m.losses), dtype=said["dtype"])
 
 
