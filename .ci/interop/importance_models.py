@@ -3,12 +3,11 @@ measurement to a merge for those whose names in memory are not those in their fi
 
     python .ci/interop/importance_models.py [--weld ./weld] [KIND …]
 
-Needs torch 2.15 and transformers 5.23. Without KIND all architectures are tried, which takes some minutes.
+Needs torch 2.15 and transformers 5.23. Without KIND all architectures are tried, and what importance_texts.py and importance_forms.py have.
 """
 
 import argparse
 import json
-import logging
 import os
 import pathlib
 import re
@@ -17,68 +16,20 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
+import types
+from unittest import mock
 
-warnings.filterwarnings("ignore")
-logging.disable(logging.CRITICAL)
-os.environ["HF_HUB_OFFLINE"] = "1"
+import importance_forms
+import importance_texts
 import safetensors.torch
-import torch
 import transformers
+from importance_small import heard, made, measure, measured, tensors_of, torch
 from transformers.core_model_loading import revert_weight_conversion
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "stream" / "importance"))
-sys.dont_write_bytecode = True
-import measure
-
-measure.torch, measure.transformers, measure.safetensors = torch, transformers, safetensors
-transformers.utils.logging.disable_progress_bar()
 
 TEXT = ("bloom cohere ernie4_5_moe exaone4 gemma gemma2 gemma3_text glm4 gpt2 gpt_bigcode gpt_neox gpt_oss granite helium llama mistral mixtral mpt nemotron_h olmo2 olmoe opt phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3 stablelm "
         "starcoder2").split()
 OTHER = ["llava", "qwen2_5_vl", "gemma3", "vit"]
-RENAMED = ["mixtral", "qwen3_moe", "gpt_neox", "nemotron_h", *OTHER]  # other names in memory than in files
 TOLERANCE = 1e-5  # of a tensor's largest value
-
-SMALL = dict(hidden_size=16, intermediate_size=24, moe_intermediate_size=24, shared_expert_intermediate_size=24, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=64, head_dim=4,
-             max_position_embeddings=64, n_embd=16, n_layer=3, n_head=4, n_inner=24, d_model=16, pad_token_id=0, bos_token_id=1, eos_token_id=2, partial_rotary_factor=1.0, num_experts=4, num_local_experts=4,
-             n_routed_experts=4, num_experts_per_tok=2, n_group=1, topk_group=1, ffn_dim=24, num_layers=3, word_embed_proj_dim=16, sliding_window=4, n_shared_experts=1)
-EYES = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14, depth=2, num_heads=2, out_hidden_size=16, projection_dim=16, fullatt_block_indexes=[1], num_labels=5)
-PLACES = dict(image_token_id=60, image_token_index=60, video_token_id=61, vision_start_token_id=62, vision_end_token_id=63, boi_token_index=62, eoi_token_index=63)
-
-
-def shrink(config, sizes):
-    for key, value in sizes.items():
-        if hasattr(config, key):
-            setattr(config, key, value)
-
-
-def made(kind, tied):
-    """A small model with random weights."""
-    config = transformers.AutoConfig.for_model(kind)
-    text = config.get_text_config()
-    if kind == "vit":
-        shrink(config, EYES)
-        cls = transformers.AutoModelForImageClassification
-    else:
-        shrink(text, SMALL)
-        if getattr(text, "layer_types", None):
-            text.layer_types = ["sliding_attention" if "sliding_attention" in text.layer_types else "full_attention", "full_attention", "full_attention"]
-        cls = transformers.AutoModelForCausalLM
-    if kind in ("llava", "qwen2_5_vl", "gemma3"):
-        shrink(config.vision_config, EYES)
-        shrink(config, PLACES)
-        cls = transformers.AutoModelForImageTextToText
-    if kind == "qwen2_5_vl":
-        text.rope_parameters = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 0]}
-    if tied is not None:
-        config.tie_word_embeddings = tied
-    torch.manual_seed(0)
-    model = cls.from_config(config, dtype=torch.float32)
-    for p in model.parameters():
-        if p.dim() < 2:  # norms and biases that are not all alike
-            p.data += 0.1 * torch.randn_like(p)
-    return model
 
 
 def plain(folder, model, batches):
@@ -97,26 +48,20 @@ def plain(folder, model, batches):
     return {s: revert_weight_conversion(model, t) for s, t in sums.items()}
 
 
-def compare(root, kind, tied, batch):
-    """The largest difference, of a tensor's largest value, and what measure.py noted."""
-    folder = str(root / f"{kind}-{tied}")
+def equal(root, kind, tied, batch):
+    """A measurement gives what a plain pass gives, layer by layer. Returns the largest difference, of a tensor's largest value, and what was noted."""
+    folder, out = root / f"{kind}-{tied}", root / f"{kind}-{tied}-out"
     model = made(kind, tied)
     model.save_pretrained(folder)
-    notes = []
-    measure.emit = lambda event, **said: notes.append(said["text"]) if event == "note" else None
-    out = root / f"{kind}-{tied}-out"
-    out.mkdir()
-    asked = measure.arguments(["--model", folder, "--out", str(out), "--samples", "4", "--length", "12", "--statistic", "both", "--batch", str(batch)])
-    measure.measure(asked)
-    checkpoint = measure.Checkpoint(folder, "auto", "cpu")
-    samples = measure.random_images(checkpoint, asked) if kind == "vit" else measure.random_tokens(checkpoint, asked)
-    want = plain(folder, model, measure.batched(samples, batch, checkpoint.config))
-    stored = {n: t for n, t in safetensors.torch.load_file(folder + "/model.safetensors").items() if t.is_floating_point()}
+    args = ["--samples", "4", "--length", "12", "--statistic", "both", "--batch", str(batch)]
+    notes = measured(folder, out, *args)
+    asked = measure.arguments(["--model", "", "--out", "", *args])
+    drawn = (measure.random_images if kind == "vit" else measure.random_tokens)(types.SimpleNamespace(config=model.config, dtype=torch.float32), asked)
+    want = plain(folder, model, measure.batched(drawn, batch, model.config))
+    stored = {n: t for n, t in tensors_of(folder).items() if t.is_floating_point()}
     worst = 0.0
     for statistic in measure.STATISTICS:
-        got = {}
-        for part in (out / statistic).glob("*.safetensors"):
-            got.update(safetensors.torch.load_file(part))
+        got = tensors_of(out / statistic)
         if got.keys() != stored.keys():
             raise AssertionError(f"{statistic}: other tensors than the model's files: {sorted(got.keys() ^ stored.keys())[:3]}")
         for name, x in got.items():
@@ -124,15 +69,17 @@ def compare(root, kind, tied, batch):
                 raise AssertionError(f"{statistic}: {name} is {list(x.shape)}, in the files {list(stored[name].shape)}")
             y = want[statistic][name]
             worst = max(worst, ((x - y).abs().max() / y.abs().max().clamp_min(1e-30)).item())
-    return worst, notes
+    if worst > TOLERANCE or any("run whole" in n for n in notes):
+        raise AssertionError(f"{worst:.1e} {notes}")
+    return f"{worst:.1e}", *notes
 
 
 def resumed(root, kind, tied):
     """A measurement that is ended anywhere, and begun again, gives the same bits."""
-    folder = str(root / f"{kind}-{tied}-again")
+    folder = root / f"{kind}-{tied}-again"
     made(kind, tied).save_pretrained(folder)
 
-    def measured(out, steps):
+    def run(out, steps):
         left = [steps]
 
         def advance(size, at_once=False):
@@ -140,39 +87,36 @@ def resumed(root, kind, tied):
             if left[0] == 0:
                 raise KeyboardInterrupt
 
-        measure.emit, measure.advance = lambda *a, **k: None, advance
-        os.makedirs(out, exist_ok=True)
-        measure.measure(measure.arguments(["--model", folder, "--out", out, "--samples", "3", "--length", "10"]))
-        return {k: t for part in (pathlib.Path(out) / "mean_abs_grad").glob("*.safetensors") for k, t in safetensors.torch.load_file(part).items()}
+        with mock.patch.object(measure, "advance", advance):
+            measured(folder, out, "--samples", 3, "--length", 10)
+        return tensors_of(out / "mean_abs_grad")
 
-    want = measured(folder + "-whole", 0)
+    want = run(root / f"{folder.name}-whole", 0)
     for steps in (1, 5, 9, 10, 11, 13, 15, 17, 19, 21):
-        out = f"{folder}-{steps}"
+        out = root / f"{folder.name}-{steps}"
         try:
-            measured(out, steps)
+            run(out, steps)
             raise AssertionError(f"it was through before step {steps}")
         except KeyboardInterrupt:
-            got = measured(out, 0)
+            got = run(out, 0)
         if got.keys() != want.keys() or not all(torch.equal(got[k], want[k]) for k in want):
             raise AssertionError(f"ended at step {steps} and begun again, it gives something else")
 
 
-def damaged(root, kind):
+def damaged(root):
     """What an earlier run left, and somebody damaged, is not taken."""
-    folder, out = str(root / f"{kind}-damaged"), root / "damaged"
-    made(kind, None).save_pretrained(folder)
-    measure.emit = lambda *a, **k: None
-    asked = measure.arguments(["--model", folder, "--out", str(out), "--samples", "2", "--length", "8"])
+    folder, out = root / "damaged", root / "damaged-out"
+    made("llama", None).save_pretrained(folder)
 
     def again(says):
         try:
-            measure.measure(asked)
-            raise AssertionError(f"nobody says: {says}")
+            measured(folder, out, "--samples", 2, "--length", 8)
         except measure.Failed as e:
             assert says in str(e), e
+        else:
+            raise AssertionError(f"nobody says: {says}")
 
-    out.mkdir()
-    measure.measure(asked)
+    measured(folder, out, "--samples", 2, "--length", 8)
     (out / "mean_abs_grad" / "layer-00001.safetensors").unlink()
     again("has lost what was measured of model.layers.1.")
     content = (out / "back-00000").read_bytes()
@@ -182,11 +126,11 @@ def damaged(root, kind):
     again("turn.json is damaged: remove its folder, and begin anew")
 
 
-def left_alone(root, kind):
+def left_alone(root):
     """The program ends when whoever began it has gone."""
-    folder = root / f"{kind}-alone"
-    made(kind, None).save_pretrained(folder)
-    command = [sys.executable, measure.__file__, "--model", folder, "--out", root / "alone", "--samples", "10000", "--with-parent"]
+    folder = root / "alone"
+    made("llama", None).save_pretrained(folder)
+    command = [sys.executable, measure.__file__, "--model", folder, "--out", root / "alone-out", "--samples", "10000", "--with-parent"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     time.sleep(1)
     if process.poll() is not None:
@@ -195,59 +139,18 @@ def left_alone(root, kind):
     process.wait(timeout=20)
 
 
-UNFIT = {  # what cannot be a sample, and what is said of it
-    b'[\n{"text": "aaa"}\n]': "line 1 is no JSON: Expecting value, at character 3; rows are objects, one in each line",
-    b'{"text": ' + b"9" * 5000 + b"}": "is no JSON that can be read: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits",
-    b'{"text": "a"}': "has no sample: 1 row with less than two tokens, or none in the first 512 that the loss counts",
-    b'{"messages": [{"role": 1, "content": "a"}]}': "messages are no list of objects that each have a role, and content",
-    b'{"messages": []}': "messages are no list of objects",
-    b'{"messages": "a"}': "messages are no list of objects",
-    b'{"text": "caf\xe9"}': "is no text in UTF-8",
-    b'{"text": "a \\ud800"}': "half of a surrogate pair",
-    b"[" * 100_000: "is no JSON",
-    b'{"text": "\xc3\xa9"}': "the tokenizer gives token 99, and the model has 64",
-    b'{"messages": [{"role": "assistant", "content": "a"}]}': "begins with an answer",
-}
-FIT = b'\xef\xbb\xbf{"text": "aaa", "input_ids": null, "messages": null}\n{"input_ids": [1, 2], "labels": null, "text": null}'
-
-
-def texts(root):
-    """Files of texts that are not as they should be are told for what they are; null is nothing, and a byte order mark is none of a text."""
-    from tokenizers import Tokenizer, models
-
-    folder, path = str(root / "texts"), str(root / "texts.jsonl")
-    made("gpt2", False).save_pretrained(folder)
-    tokenizer = Tokenizer(models.BPE(vocab={"a": 5, "\u00e9": 99, "?": 6}, merges=[], unk_token="?"))
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template="{% for m in messages %}{{m.content}}{% endfor %}").save_pretrained(folder)
-    checkpoint = measure.Checkpoint(folder, "auto", "cpu")
-    notes = []
-    measure.emit = lambda event, **said: notes.append(said["text"]) if event == "note" else None
-
-    def of(content):
-        pathlib.Path(path).write_bytes(content)
-        return [s["input_ids"] for s in measure.samples_from(path, checkpoint, measure.arguments(["--model", folder, "--out", folder, "--samples", "2"]))]
-
-    assert of(FIT) == [[5, 5, 5], [1, 2]], of(FIT)
-    assert of(b'{"text": "' + b"a" * 3_000_000 + b'"}') == [[5] * 512]  # in no time
-    most = measure.LONGEST
-    for content, says in {**UNFIT, b'{"text": "' + b"a" * 99 + b'"}': "line 1 has more than 99 characters"}.items():
-        measure.LONGEST = 99 if content.startswith(b'{"text": "aaa') else most
-        try:
-            raise AssertionError(f"{content[:60]} gives {of(content)}")
-        except measure.Unusable as e:
-            assert says in str(e), f"{content[:60]}: {e}"
-    (root / "texts-out").mkdir()
-    measure.measure(measure.arguments(["--model", folder, "--out", str(root / "texts-out"), "--samples", "1"]))
+def noted(root):
+    """A model that takes less than was asked for is noted; files have one order in every run."""
+    made("gpt2", False).save_pretrained(root / "noted")
+    notes = measured(root / "noted", root / "noted-out", "--samples", 1)
     assert any("has 64 positions" in n for n in notes), notes  # of the 512 that are the default
-    with safetensors.safe_open(root / "texts-out" / "mean_abs_grad" / "layer-00001.safetensors", framework="pt") as f:
+    with safetensors.safe_open(root / "noted-out" / "mean_abs_grad" / "layer-00001.safetensors", framework="pt") as f:
         written = f.offset_keys()
-    assert written == [n for n in checkpoint.model.state_dict() if n in written], written  # in an order that is that of every run
+    assert written == [n for n in made("gpt2", False).state_dict() if n in written], written
 
 
 def refused(root):
     """Models that cannot be measured, sums that are no numbers, and a disk that is full are told for what they are."""
-    events = []
-    measure.emit = lambda event, **said: events.append(said.get("text")) if event in ("error", "unusable", "note") else None
     out = root / "refused-out"
     out.mkdir()
     (out / "in-00000").symlink_to("/dev/full")
@@ -258,8 +161,9 @@ def refused(root):
         config = json.loads((folder / "config.json").read_text())
         change(config)
         (folder / "config.json").write_text(json.dumps(config)) if config else (folder / "config.json").unlink()
-        assert measure.main(["--model", str(folder), "--out", str(out), "--samples", "1", "--length", "8"]) == 1
-        return events.pop()
+        with heard() as events:
+            assert measure.main(["--model", str(folder), "--out", str(out), "--samples", "1", "--length", "8"]) == 1
+        return events[-1][1]["text"]
 
     for says, change in {
         "has no config.json": lambda c: c.clear(),
@@ -278,27 +182,32 @@ def refused(root):
     (out / "in-00000").unlink()
     transformers.GPT2ForSequenceClassification(made("gpt2", False).config).save_pretrained(root / "classes")
     asked = ["--model", str(root / "classes"), "--out", str(out), "--samples", "1", "--length", "8"]
-    assert measure.main(asked) == 1
-    assert re.match(r"GPT2ForSequenceClassification does not take samples of these: ValueError in \w+\.py, line \d+: ", events[-1]), events[-1]
-    measure.end_with_parent, tokens = lambda: None, measure.random_tokens
-    measure.random_tokens = lambda *args: {}["a fault of ours"]
-    assert measure.main([*asked, "--with-parent", "--name", "model"]) == 1
-    assert re.fullmatch(r"measuring model failed: KeyError in importance_models\.py, line \d+: 'a fault of ours'", events[-1]), events[-1]
-    measure.random_tokens = tokens
+
+    def ends(status, args, says):
+        with heard() as events:
+            assert measure.main(args) == status
+        texts = [said["text"] for event, said in events if "text" in said]
+        assert re.match(says, texts[-1]), texts
+
+    ends(1, asked, r"GPT2ForSequenceClassification does not take samples of these: ValueError in \w+\.py, line \d+: ")
+    with mock.patch.object(measure, "end_with_parent", lambda: None), mock.patch.object(measure, "random_tokens", lambda *args: {}["a fault of ours"]):
+        ends(1, [*asked, "--with-parent", "--name", "model"], r"measuring model failed: KeyError in importance_models\.py, line \d+: 'a fault of ours'$")
     config = transformers.BertConfig(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, vocab_size=64)
     transformers.BertForMaskedLM(config).save_pretrained(root / "masked")
-    assert measure.main(["--model", str(root / "masked"), *asked[2:]]) == 0
-    assert "BertForMaskedLM reads the tokens that it is to give" in events[-1], events[-1]
+    ends(0, ["--model", str(root / "masked"), *asked[2:]], "BertForMaskedLM reads the tokens that it is to give")
     assert measure.zeros([], "cpu").shape == ()
+    with mock.patch.object(measure.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=1000)):
+        try:
+            raise AssertionError(measured(root / "refused", root / "refused-space", "--samples", 4, "--length", 8))
+        except measure.Failed as e:  # 8 tokens of 16 values in float32, 4 samples: at 3 layers, and one gradient
+            assert "what goes in at 3 layers takes 0.000008 GB more, of which 0.000001 are free" in str(e), e
 
-    weights = safetensors.torch.load_file(root / "refused" / "model.safetensors")
+    weights = tensors_of(root / "refused")
     weights["transformer.ln_f.weight"] *= float("nan")
     safetensors.torch.save_file(weights, root / "refused" / "model.safetensors", {"format": "pt"})
     (root / "nan").mkdir()
-    assert measure.main(["--model", str(root / "refused"), "--out", str(root / "nan"), "--samples", "1", "--length", "8"]) == 1
-    assert events[-1] == f"{root / 'refused'}: the loss of sample 1 is nan", events[-1]
-    assert measure.main([*asked, "--device", "meta"]) == 1
-    assert events[-1].startswith("--device meta: "), events[-1]
+    ends(1, ["--model", str(root / "refused"), "--out", str(root / "nan"), "--samples", "1", "--length", "8"], re.escape(f"{root / 'refused'}: the loss of sample 1 is nan") + "$")
+    ends(1, [*asked, "--device", "meta"], "--device meta: ")
 
     sums, p = measure.Sums(measure.STATISTICS), torch.nn.Parameter(torch.ones(2))
     for grad, dtype, says in ((1e30, torch.float32, "mean_sq_grad of w reaches inf: gradients are not finite, or too large"), (float("nan"), torch.bfloat16, "mean_abs_grad of w reaches nan; --dtype float32 may help")):
@@ -311,55 +220,36 @@ def refused(root):
             assert str(e) == says, e
 
 
-def merged(weld, root, kind):
-    """A measurement is taken by a merge."""
-    model = made(kind, None)
-    model.save_pretrained(root / "base")
-    for p in model.parameters():
-        p.data += 0.01 * torch.randn_like(p)
-    model.save_pretrained(root / "tuned")
-    run = lambda *args: subprocess.run([weld, *args, "--quiet", "--force"], cwd=root, check=True, capture_output=True, text=True)
-    run("importance", "tuned", "importance.safetensors", "--python", sys.executable, "--samples", "3", "--length", "12")
-    run("merge", "--method", "sta", "--base", "base", "--model", "tuned", "--importance", "importance.safetensors", "merged")
-    type(model).from_pretrained(root / "merged")
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--weld")
     p.add_argument("kinds", nargs="*", metavar="KIND")
     a = p.parse_args()
     failed = 0
-    root = pathlib.Path(tempfile.mkdtemp())
+    memory = pathlib.Path("/dev/shm")
+    root = pathlib.Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
+
+    def check(name, what, *args):
+        nonlocal failed
+        try:
+            print("ok  ", name, *what(*args) or (), flush=True)
+        except Exception as e:
+            failed += 1
+            print("FAIL", name, getattr(e, "stderr", None) or f"{type(e).__name__}: {e}", flush=True)
+
     try:
         for kind in a.kinds or TEXT + OTHER:
             for tied, batch in ((False, 1), (True, 2)) if kind in TEXT else ((None, 1),):
-                try:
-                    worst, notes = compare(root, kind, tied, batch)
-                    whole = any("run whole" in n for n in notes)
-                    failed += worst > TOLERANCE or whole
-                    print("ok  " if worst <= TOLERANCE and not whole else "FAIL", kind, "tied" if tied else "", f"batch {batch}, {worst:.1e}", *notes, flush=True)
-                except Exception as e:
-                    failed += 1
-                    print("FAIL", kind, type(e).__name__, e, flush=True)
+                check(f"{kind}{' tied' if tied else ''}, batch {batch}", equal, root, kind, tied, batch)
         for kind, tied in (("mixtral", False), ("gemma3_text", True)):
             if kind in (a.kinds or TEXT):
-                resumed(root, kind, tied)
-                print("ok   ended and begun again", kind, flush=True)
-        left_alone(root, "llama")
-        damaged(root, "llama")
-        texts(root)
-        refused(root)
-        print("ok   texts, and what is refused", flush=True)
-        for kind in RENAMED if a.weld else ():
-            if kind in (a.kinds or RENAMED):
-                try:
-                    (root / f"{kind}-merge").mkdir()
-                    merged(os.path.abspath(a.weld), root / f"{kind}-merge", kind)
-                    print("ok   merge", kind, flush=True)
-                except subprocess.CalledProcessError as e:
-                    failed += 1
-                    print("FAIL merge", kind, e.stderr, flush=True)
+                check(f"{kind}, ended and begun again", resumed, root, kind, tied)
+        for what in left_alone, damaged, refused, noted:
+            check(what.__name__.replace("_", " "), what, root)
+        for name, what in importance_texts.CHECKS:
+            check(name, what, root)
+        for name, what in importance_forms.checks(os.path.abspath(a.weld), a.kinds) if a.weld else ():
+            check(name, what, root)
     finally:
         shutil.rmtree(root)
     sys.exit(1 if failed else 0)
