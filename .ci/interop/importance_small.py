@@ -81,5 +81,11 @@ def measured(folder, out, *args):
 
 
 def tensors_of(folder):
-    """The tensors in a directory's files."""
-    return {k: t for part in pathlib.Path(folder).glob("*.safetensors") for k, t in safetensors.torch.load_file(part).items()}
+    """The tensors in a directory's files, each of which is in one."""
+    found = {}
+    for part in pathlib.Path(folder).glob("*.safetensors"):
+        tensors = safetensors.torch.load_file(part)
+        if twice := found.keys() & tensors.keys():
+            raise AssertionError(f"{part}: others have {sorted(twice)[0]} as well")
+        found.update(tensors)
+    return found

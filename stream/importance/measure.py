@@ -1175,24 +1175,15 @@ def parquet_rows(path):
     except ImportError:
         raise Failed(f"{path}: reading parquet needs pyarrow: {sys.executable} -m pip install pyarrow") from None
     try:
-        with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20) as f:
+        with pyarrow.parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as f:
             there = f.schema_arrow.names
             known = [c for c in ("text", "input_ids", "labels", "messages") if c in there]
             if not set(known) - {"labels"}:
                 raise Unusable(f"{path} has none of the columns text, input_ids and messages: it has {', '.join(there[:8])}" + (", …" if len(there) > 8 else ""))
             for batch in f.iter_batches(batch_size=64, columns=known):
-                for row in batch.to_pylist():
-                    row["messages"] = without_none(row.get("messages"))
-                    yield row
+                yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError) as e:
         raise Unusable(f"{path} cannot be read as parquet: {first_line(e)}") from None
-
-
-def without_none(x):
-    """Messages without keys that only others have: in a column all have the same."""
-    if isinstance(x, list):
-        return [without_none(y) for y in x]
-    return {k: without_none(v) for k, v in x.items() if v is not None} if isinstance(x, dict) else x
 
 
 def whole(where, text):
