@@ -110,18 +110,20 @@ class Lab:
             self.importance(seed, f"importance of {domain} by tokens at random", self.dir / f"seed-{seed}" / domain, domain, out, statistic, random_tokens=True)
         return f"{out}-{statistic}.safetensors"
 
-    def merge(self, seed, merge, domains, held_out):
+    def rows(self, seed, merge):
+        """What is left to be measured of a merge: labels, and what weld calls each output."""
         key, values = merge.sweep.split("=") if merge.sweep else (None, "")
         rows = {f"{merge.label}, {'λ ' if key == 'lambda' else ''}{v}": f"m-{key}={v}" for v in values.split(",")} if key else {merge.label: "m"}
-        rows = {label: name for label, name in rows.items() if (seed, label) not in self.done and (not self.a.rows or any(row in label for row in self.a.rows))}
-        if not rows:
-            return
+        return {label: name for label, name in rows.items() if (seed, label) not in self.done and (not self.a.rows or any(row in label for row in self.a.rows))}
+
+    def merge(self, seed, merge, domains, held_out):
+        rows = self.rows(seed, merge)
         out = self.dir / f"seed-{seed}" / "merged"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         arguments = ["merge", "-q", "--threads", self.a.threads, *merge.flags, *(["--base", self.base] if merge.base else [])]
-        if key:
-            arguments += ["--sweep", f"{key}={','.join(name.rpartition('=')[2] for name in rows.values())}"]
+        if merge.sweep:
+            arguments += ["--sweep", f"{merge.sweep.split('=')[0]}={','.join(name.rpartition('=')[2] for name in rows.values())}"]
         for domain in domains:
             arguments += ["--model", self.dir / f"seed-{seed}" / domain]
             if merge.files:
@@ -138,14 +140,15 @@ class Lab:
         if (0, "base") not in self.done:
             self.record(0, "base", loss=held_out.loss(self.base / "model.safetensors"))
         for seed in self.a.seeds:
+            left = [merge for merge in MERGES + FORGET if self.rows(seed, merge)]
+            if not left and all((seed, f"own {domain}") in self.done for domain in self.domains):
+                continue
             for domain in self.domains:
                 model = self.fine_tune(seed, domain)
                 if (seed, f"own {domain}") not in self.done:
                     self.record(seed, f"own {domain}", loss=held_out.loss(model / "model.safetensors"))
-            for merge in MERGES:
-                self.merge(seed, merge, self.domains, held_out)
-            for merge in FORGET:
-                self.merge(seed, merge, [self.target] if merge.others is None else self.domains, held_out)
+            for merge in left:
+                self.merge(seed, merge, [self.target] if merge in FORGET and merge.others is None else self.domains, held_out)
             if not self.a.keep:
                 shutil.rmtree(self.dir / f"seed-{seed}")
 
