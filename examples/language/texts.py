@@ -82,7 +82,7 @@ def stretches(root):
 def at_hand():
     """Three domains that need no network: Python's library, and this repository's documents and program."""
     root = pathlib.Path(__file__).parents[2]
-    files = {"go": root.glob("s*/**/*.go"), "markdown": root.glob("**/*.md")}
+    files = {"go": root.glob("s*/**/*.go"), "markdown": [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("examples/**/*.md")]}
     return {"python": modules()} | {domain: {str(f): f.read_text() for f in sorted(found)} for domain, found in files.items()}
 
 
