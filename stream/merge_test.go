@@ -213,14 +213,14 @@ func TestNonfinite(t *testing.T) {
 	theta[12345] = math.Inf(1)
 	*f.models[1].find("x") = floats("x", format.F32, theta, 3, 9000)
 	p := f.save(t)
-	q := ask("sta", "density=1")
+	q := ask("sta", "preset=paper", "density=1")
 	_, err := p.merge(t, context.Background(), q, p.out("x.safetensors"), Options{})
 	if err == nil || !strings.HasPrefix(err.Error(), p.models[1]+`: tensor "x", element 12345: `) {
 		t.Error(err)
 	}
 	nothingAt(t, p.out("x.safetensors"))
 	for policy, want := range map[string]float64{"propagate": math.Inf(1), "base": f.base[0].values()[12345]} {
-		q.settings = []string{"density=1", "nonfinite=" + policy}
+		q.settings = []string{"preset=paper", "density=1", "nonfinite=" + policy}
 		report := p.must(t, q, p.out("x.safetensors"), Options{Force: true})
 		got, _ := load(t, read(t, p.out("x.safetensors")))
 		if x := got.find("x").values()[12345]; x != want || report.Nonfinite != 1 {

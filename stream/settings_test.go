@@ -18,7 +18,7 @@ func TestSettings(t *testing.T) {
 		want                        []string
 	}{
 		{"defaults", "", "", "", []string{"weight 1 default usual", "statistic mean_abs_grad default", "missing_importance error default usual"}},
-		{"a preset, and a key", "preset: weighted, lambda: 0.5", "", "", []string{"density 1 preset weighted", "lambda 0.5 on line 8", "combine importance preset weighted", "preset weighted on line 8"}},
+		{"a preset, and a key", "preset: weighted, lambda: 0.5", "", "", []string{"density 1 preset weighted", "lambda 0.5 on line 8", "combine importance preset weighted usual", "preset weighted on line 8"}},
 		{"the default, said", "weight: 1.0", "", "", []string{"weight 1.0 on line 8 usual"}},
 		{"alike, on other lines", "", ", density: 0.3", ", density: 0.3", []string{"density 0.3 of 0 on line 5", "density 0.3 of 1 on line 7"}},
 		{"one's own", "density: 0.5", ", density: 0.3", "", []string{"density 0.3 of 0 on line 5", "density 0.5 of 1 on line 8"}},
