@@ -240,7 +240,7 @@ func TestProblemsOfFlags(t *testing.T) {
 		draft recipe.Draft
 		want  []string
 	}{
-		{"nothing", recipe.Draft{Method: set("method", "")}, []string{"--method: no merge method is given: choose from ota, sta, "}},
+		{"nothing", recipe.Draft{Method: set("method", "")}, []string{"--method: no merge method is given: choose from ota, perta, sta, "}},
 		{"method only", recipe.Draft{Method: sta}, []string{"--method: sta needs a base model (--base PATH)", "--method: no model is given (--model PATH)"}},
 		{"unknown method", recipe.Draft{Method: set("method", "stq")}, []string{`--method: unknown merge method "stq" (did you mean sta?)`}},
 		{"range", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("density", "1.5"), set("importance", "g")}},
