@@ -298,7 +298,7 @@ func (m *matcher) addContributions(out *Tensor, t format.Tensor, s request) (rec
 		if file := m.Importance[in.model]; file != nil {
 			if _, known := file.Find(in.name); !known && index == supplied {
 				out.unknown = true
-			} else if importance, err = m.locateImportance(file, in.name, t); err != nil {
+			} else if importance, err = m.locateImportance(file, in.name, t, s); err != nil {
 				m.fail(err)
 			}
 		}
@@ -345,7 +345,7 @@ func locate(s *Input, j int, ok bool, name string, like format.Tensor) (int, err
 
 // locateImportance finds a tensor in an importance file, where it may be missing if
 // the recipe says so.
-func (p *planner) locateImportance(s *Input, name string, like format.Tensor) (int, error) {
+func (m *matcher) locateImportance(s *Input, name string, like format.Tensor, of request) (int, error) {
 	if s.strange {
 		return -1, nil
 	}
@@ -354,18 +354,34 @@ func (p *planner) locateImportance(s *Input, name string, like format.Tensor) (i
 	if err == nil {
 		return j, nil
 	}
-	switch p.Recipe.Params.Text("missing_importance") {
+	switch m.Recipe.Params.Text("missing_importance") {
 	case "drop":
-		p.noteProblem(fmt.Errorf("%w: its task vector is left out", err))
+		m.noteProblem(fmt.Errorf("%w: %s", err, m.withoutPart(of, like)))
 		return -1, nil
 	case "keep":
-		p.noteProblem(fmt.Errorf("%w: its task vector is taken whole", err))
+		m.noteProblem(fmt.Errorf("%w: its task vector is taken whole", err))
 		return -1, nil
 	}
 	if _, ofOptimizer := s.stored.(*moments.Moments); ofOptimizer && !ok {
 		err = fmt.Errorf("%w: the optimizer has no second moment of it, as of parameters that were frozen", err)
 	}
-	return -1, fmt.Errorf("%w (set missing_importance to %s to go on without%s)", err, p.withoutImportance(), s.foreign)
+	return -1, fmt.Errorf("%w (set missing_importance to %s to go on without%s)", err, m.withoutImportance(), s.foreign)
+}
+
+// withoutPart is what becomes of a model in a tensor that its importance file lacks.
+func (m *matcher) withoutPart(of request, like format.Tensor) string {
+	if !m.Recipe.Method.Unasking {
+		return "its task vector is left out"
+	}
+	for _, in := range of.inputs {
+		if file := m.Importance[in.model]; file != nil {
+			j, ok := file.Find(in.name)
+			if _, err := locate(file, j, ok, in.name, like); err == nil {
+				return "the model has no part in it"
+			}
+		}
+	}
+	return "no file has it, and all models are merged by their weights alone"
 }
 
 // withoutImportance is what can be said of tensors without importance, but for the default.

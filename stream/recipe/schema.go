@@ -20,6 +20,7 @@ type MethodSchema struct {
 	BaseIs    BaseRole
 	BaseToo   bool // the base is a model too where it is listed among them: one that changes nothing, and has parameters that count
 	Own       bool // weld's, not one of mergekit's methods
+	Unasking  bool // a tensor that no importance file has is merged by weights alone; other methods leave it as it is
 	MinModels int  // without the base, where that is a reference
 	MaxModels int  // 0: any number
 	Params    []Param

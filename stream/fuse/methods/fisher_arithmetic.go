@@ -22,7 +22,8 @@ per: tensor  Fₜ = Σ aₜ² over the tensor
 the paper has one task vector, and coefficients from F‖δ‖² by a logarithm and a
 sigmoid: shares among several models are weld's`,
 			Base: recipe.Required, MinModels: 2,
-			Check: checkFisherArithmetic,
+			Check:    checkFisherArithmetic,
+			Unasking: true,
 		},
 		family:          arithmetic,
 		readsImportance: func(*layerParams) bool { return true },
