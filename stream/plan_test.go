@@ -197,6 +197,14 @@ func TestNotesOfWhatWasMeasured(t *testing.T) {
 			t.Errorf("no note says %s:\n%s", want, got)
 		}
 	}
+
+	p.models[1] = p.base // a model may be the base itself, which is named once
+	write(t, p.importance[1], f.importance[1].file(map[string]string{"weld.statistic": "mean_sq_grad", "weld.importance": measured("./elsewhere", other)}))
+	plan := p.plan(t, ask("perta", "statistic=mean_sq_grad"), "", Options{})
+	defer plan.Close()
+	if got, want := strings.Join(plan.Notes, "\n"), "g1.safetensors: measured on ./elsewhere, whose weights are not those of "+p.base+" (weld.importance)"; !strings.Contains(got, want) {
+		t.Errorf("no note says %s:\n%s", want, got)
+	}
 }
 
 // Tensors that are copied from the base may differ elsewhere; small ones are compared.

@@ -50,7 +50,7 @@ func (p *planner) otherModel(file, name, digest string, model *Input) (note stri
 		if in.weights == digest {
 			return "", nil
 		}
-		paths = append(paths, in.Path)
+		paths = appendNew(paths, []string{in.Path}) // a model may be the base itself
 	}
 	if slices.Contains(paths, name) {
 		return fmt.Sprintf("%s: measured on %s, whose weights have changed since (%s)", file, name, measuredKey), nil
