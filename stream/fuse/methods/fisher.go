@@ -158,9 +158,5 @@ func checkFisher(r *recipe.Recipe, report func(recipe.Position, string)) {
 	if weights == 0 {
 		report(r.Models[0].Where, "the weights add up to 0, and where no model has importance there is nothing to divide by")
 	}
-	for _, m := range r.Models {
-		if !m.Params.Has("importance") {
-			report(m.Where, "fisher weighs each element by its importance: give an importance file for "+m.Path)
-		}
-	}
+	demandImportance(r, report, "fisher weighs each element by its importance")
 }

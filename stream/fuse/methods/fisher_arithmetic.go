@@ -200,9 +200,5 @@ func (s *fisherSums) end() error {
 
 // checkFisherArithmetic demands an importance file of every model.
 func checkFisherArithmetic(r *recipe.Recipe, report func(recipe.Position, string)) {
-	for _, m := range r.Models {
-		if !m.Params.Has("importance") {
-			report(m.Where, "fisher_arithmetic shares each layer by importance: give an importance file for "+m.Path)
-		}
-	}
+	demandImportance(r, report, "fisher_arithmetic shares each layer by importance")
 }

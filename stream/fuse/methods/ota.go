@@ -61,16 +61,8 @@ func mergeOTA(s Setup, nonfinite fuse.Nonfinite, all *otaParams, each []*otaMode
 func checkOTA(r *recipe.Recipe, report func(recipe.Position, string)) {
 	if r.Slices != nil {
 		report(r.Slices[0].Where, "ota ranks over whole models, which slices and modules are not: merge first, and put layers or modules of the result together with passthrough")
+		return
 	}
-	some := false
-	for _, m := range r.Models {
-		w := m.Params["weight"]
-		some = some || w.Number != 0 || w.Varies
-		if !m.Params.Has("importance") {
-			report(m.Where, "ota weighs each element by its second moment: give an importance file for "+m.Path)
-		}
-	}
-	if !some && len(r.Models) > 0 {
-		report(r.Models[0].Where, "all weights are 0, and there is nothing to divide by")
-	}
+	demandImportance(r, report, "ota weighs each element by its second moment")
+	demandWeight(r, report, "there is nothing to divide by")
 }

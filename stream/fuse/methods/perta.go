@@ -136,16 +136,8 @@ func shareOf(own, others float64) float64 {
 func checkPerTA(r *recipe.Recipe, report func(recipe.Position, string)) {
 	if r.Slices != nil { // in which the base stands among the sources to be compared with, and not for what is retained
 		report(r.Slices[0].Where, "perta compares whole models, which slices and modules are not: merge first, and put layers or modules of the result together with passthrough")
+		return
 	}
-	some := false
-	for _, m := range r.Models {
-		w := m.Params["weight"]
-		some = some || w.Number != 0 || w.Varies
-		if !m.Params.Has("importance") {
-			report(m.Where, "perta divides each element by importance: give an importance file for "+m.Path)
-		}
-	}
-	if !some && len(r.Models) > 0 {
-		report(r.Models[0].Where, "all weights are 0, and nothing would be added to the base")
-	}
+	demandImportance(r, report, "perta divides each element by importance")
+	demandWeight(r, report, "nothing would be added to the base")
 }

@@ -70,6 +70,27 @@ type informed struct {
 	Statistic  *scoring.Statistic `key:"statistic" help:"what the importance file holds; without it the file's own metadata decides, then mean_abs_grad"`
 }
 
+// demandImportance reports the models without an importance file, which a method that does this to them needs.
+func demandImportance(r *recipe.Recipe, report func(recipe.Position, string), does string) {
+	for _, m := range r.Models {
+		if !m.Params.Has("importance") {
+			report(m.Where, does+": give an importance file for "+m.Path)
+		}
+	}
+}
+
+// demandWeight reports a recipe whose models all have the weight 0, with what comes of that.
+func demandWeight(r *recipe.Recipe, report func(recipe.Position, string), result string) {
+	for _, m := range r.Models {
+		if w := m.Params["weight"]; w.Number != 0 || w.Varies {
+			return
+		}
+	}
+	if len(r.Models) > 0 {
+		report(r.Models[0].Where, "all weights are 0, and "+result)
+	}
+}
+
 // outputType is a difference of methods whose output mergekit writes in float32.
 var outputType = Deviation{"output-dtype", "the output has the base's type, where mergekit writes float32",
 	func(r *recipe.Recipe) bool { return r.OutDType == 0 }}
