@@ -14,14 +14,6 @@ func blocks(n int) int {
 	return n &^ (block - 1)
 }
 
-func decodeBF16SIMD(dst []float32, src []byte) int {
-	n := blocks(len(dst))
-	if n > 0 {
-		decodeBF16AVX2(&dst[0], &src[0], n)
-	}
-	return n
-}
-
 func decodeF16SIMD(dst []float32, src []byte) int {
 	n := blocks(len(dst))
 	if n > 0 {
@@ -68,9 +60,6 @@ func narrowSIMD(dst []float32, src []float64) int {
 
 // n is a multiple of block and not 0. Those without AVX-512 were not faster with
 // it where operands sit in L2; in L1 bfloat16 and binary16 were, by a tenth.
-
-//go:noescape
-func decodeBF16AVX2(dst *float32, src *byte, n int)
 
 //go:noescape
 func decodeF16AVX2(dst *float32, src *byte, n int)

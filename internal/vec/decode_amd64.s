@@ -17,29 +17,6 @@
 	ADDQ $(elements*from), SI;  \
 	SUBQ $elements, CX
 
-// bfloat16 is the leading half of float32.
-
-// func decodeBF16AVX2(dst *float32, src *byte, n int)
-TEXT ·decodeBF16AVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-
-loop:
-	VPMOVZXWD (SI), Y0
-	VPMOVZXWD 16(SI), Y1
-	VPMOVZXWD 32(SI), Y2
-	VPMOVZXWD 48(SI), Y3
-	VPSLLD    $16, Y0, Y0
-	VPSLLD    $16, Y1, Y1
-	VPSLLD    $16, Y2, Y2
-	VPSLLD    $16, Y3, Y3
-	STORE_4Y(Y0, Y1, Y2, Y3)
-	NEXT(32, 4, 2)
-	JNZ       loop
-	VZEROUPPER
-	RET
-
 // binary16 has an instruction, which heeds no flush-to-zero flag.
 
 // func decodeF16AVX2(dst *float32, src *byte, n int)
