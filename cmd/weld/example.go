@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"weld/stream"
 	"weld/stream/recipe"
 )
 
@@ -81,14 +80,6 @@ func exampleValue(p recipe.Param, model string, merged recipe.Occasion) string {
 		return cmp.Or(p.Example, p.DefaultFor(merged))
 	}
 	return p.Example
-}
-
-// needsImportance reports a method that refuses a merge without importance files, as long as its other keys have
-// their defaults.
-func needsImportance(m *recipe.MethodSchema) bool {
-	_, without := stream.Schema().Parse("", []byte(exampleOf(m, false).yaml()))
-	_, with := stream.Schema().Parse("", []byte(exampleOf(m, true).yaml()))
-	return without != nil && with == nil
 }
 
 // yaml is the recipe of an example.

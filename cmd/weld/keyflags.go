@@ -28,7 +28,7 @@ func (in invocation) help(command, does, examples string) string {
 	if command == "score" {
 		out = ""
 	}
-	example := strings.ReplaceAll(exampleOf(m, needsImportance(m)).command(command, out), "\n", "\n   ")
+	example := strings.ReplaceAll(exampleOf(m, takesImportance(m)).command(command, out), "\n", "\n   ")
 	return fmt.Sprintf("%s: %s.\nweld methods %s has its formula and a recipe.\n\n%s\n\nExamples:\n\n   %s\n\n%s", m.Name, m.Summary, m.Name, does, example, exitHelp)
 }
 

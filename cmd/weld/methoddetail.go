@@ -1,6 +1,9 @@
 package main
 
 import (
+	"slices"
+
+	"weld/stream"
 	"weld/stream/recipe"
 )
 
@@ -75,7 +78,7 @@ func summarize(m *recipe.MethodSchema) methodSummary {
 // importanceOf says whether a method needs importance files.
 func importanceOf(m *recipe.MethodSchema) string {
 	switch {
-	case !takes(m, recipe.ImportanceKey):
+	case !takesImportance(m):
 		return "none"
 	case needsImportance(m):
 		return needWords[recipe.Required]
@@ -83,17 +86,21 @@ func importanceOf(m *recipe.MethodSchema) string {
 	return needWords[recipe.Optional]
 }
 
-func takes(m *recipe.MethodSchema, key string) bool {
-	for _, p := range m.Params {
-		if p.Key == key {
-			return true
-		}
-	}
-	return false
+// takesImportance reports a method that has importance files, whether it needs them or not.
+func takesImportance(m *recipe.MethodSchema) bool {
+	return slices.ContainsFunc(m.Params, func(p recipe.Param) bool { return p.Key == recipe.ImportanceKey })
+}
+
+// needsImportance reports a method that refuses a merge without importance files, as long as its other keys have
+// their defaults.
+func needsImportance(m *recipe.MethodSchema) bool {
+	_, without := stream.Schema().Parse("", []byte(exampleOf(m, false).yaml()))
+	_, with := stream.Schema().Parse("", []byte(exampleOf(m, true).yaml()))
+	return without != nil && with == nil
 }
 
 func detail(m *recipe.MethodSchema) methodDetail {
-	d := methodDetail{methodSummary: summarize(m), Formula: m.Formula, Keys: []keyDetail{}, Presets: m.Presets, Example: exampleOf(m, needsImportance(m)).yaml()}
+	d := methodDetail{methodSummary: summarize(m), Formula: m.Formula, Keys: []keyDetail{}, Presets: m.Presets, Example: exampleOf(m, takesImportance(m)).yaml()}
 	if d.Presets == nil {
 		d.Presets = map[string]map[string]string{}
 	}

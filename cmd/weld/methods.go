@@ -100,7 +100,7 @@ func describeMethod(c *cli.Context, m *recipe.MethodSchema) error {
 	say(w, "\nA recipe, to be run with weld merge recipe.yml %s:\n\n", exampleOut)
 	lines(w, "   ", d.Example)
 	say(w, "\nThe same by flags:\n\n")
-	lines(w, "   ", exampleOf(m, needsImportance(m)).command("merge", exampleOut))
+	lines(w, "   ", exampleOf(m, takesImportance(m)).command("merge", exampleOut))
 	return nil
 }
 

@@ -28,7 +28,7 @@ func TestExamplesRun(t *testing.T) {
 	}
 	for _, m := range stream.Schema() {
 		t.Run(m.Name, func(t *testing.T) {
-			e := exampleOf(&m, needsImportance(&m))
+			e := exampleOf(&m, takesImportance(&m))
 			if err := os.WriteFile("recipe.yml", []byte(e.yaml()), 0o666); err != nil {
 				t.Fatal(err)
 			}
@@ -47,11 +47,26 @@ func TestExamplesRun(t *testing.T) {
 // TestExamplesShow demands that an example has all that is required, and every number that has a default.
 func TestExamplesShow(t *testing.T) {
 	for _, m := range stream.Schema() {
-		text := exampleOf(&m, needsImportance(&m)).yaml()
+		text := exampleOf(&m, takesImportance(&m)).yaml()
 		for _, p := range m.Params {
 			if (p.Required || p.Kind == recipe.Number && p.Default != "") && !strings.Contains(text, p.Key+": ") {
 				t.Errorf("%s: the example lacks %s:\n%s", m.Name, p.Key, text)
 			}
+		}
+	}
+}
+
+// TestImportanceOfMethods tells those that need importance files from those that may do without. The examples of both have them.
+func TestImportanceOfMethods(t *testing.T) {
+	want := map[string]string{"sta": "optional", "ota": "required", "perta": "required", "fisher": "required", "fisher_arithmetic": "required"}
+	for _, m := range stream.Schema() {
+		d, importance := detail(&m), want[m.Name]
+		if importance == "" {
+			importance = "none"
+		}
+		shown := strings.Count(d.Example, recipe.ImportanceKey+": ")
+		if d.Importance != importance || shown != strings.Count(weld(t, "methods", m.Name), " --importance ") || (shown > 0) != (importance != "none") {
+			t.Errorf("%s: importance is %s, want %s, and the example has %d files:\n%s", m.Name, d.Importance, importance, shown, d.Example)
 		}
 	}
 }
