@@ -130,11 +130,16 @@ func spread(settings []stream.Setting) string {
 	return fmt.Sprintf("%g to %g", low, high)
 }
 
-// sources are those who said values: the first, if there are several.
+// sources are those who said values: two by name, of more the first.
 func sources(settings []stream.Setting) string {
-	from := settings[0].From
-	if slices.ContainsFunc(settings, func(s stream.Setting) bool { return s.From != from }) {
-		from += " and elsewhere"
+	var from []string
+	for _, s := range settings {
+		if !slices.Contains(from, s.From) {
+			from = append(from, s.From)
+		}
 	}
-	return from
+	if len(from) > 2 {
+		return from[0] + " and others"
+	}
+	return strings.Join(from, ", ")
 }

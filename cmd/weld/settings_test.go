@@ -35,10 +35,10 @@ func TestBrief(t *testing.T) {
 		{"two models", []stream.Setting{of(all("density", "0.1", "on line 2"), "a"), of(all("density", "0.3", "on line 4"), "b"), usual(all("lambda", "1", "default"))},
 			"sta: lambda 1 (default); density 0.1 of a (on line 2), 0.3 of b (on line 4)\n"},
 		{"alike, but for the line", []stream.Setting{of(all("density", "0.1", "on line 2"), "a"), of(all("density", "0.3", "on line 4"), "b"), of(all("density", "0.1", "on line 6"), "c")},
-			"sta: density 0.1 of a and 1 more (on line 2 and elsewhere), 0.3 of b (on line 4)\n"},
+			"sta: density 0.1 of a and 1 more (on line 2, on line 6), 0.3 of b (on line 4)\n"},
 		{"one has another", []stream.Setting{usual(of(all("weight", "1", "default"), "a")), of(all("weight", "2", "on line 4"), "b")},
 			"sta: weight 1 of a (default), 2 of b (on line 4)\n"},
-		{"many", many, "sta: weight 0.5 to 4.5 of 40 models (on line 0 and elsewhere)\n"},
+		{"many", many, "sta: weight 0.5 to 4.5 of 40 models (on line 0 and others)\n"},
 		{"a name with a line's end", []stream.Setting{of(all("density", "0.1", "default"), "a\n\x1b[2J"), of(all("density", "0.2", "default"), "b")},
 			`sta: density 0.1 of a\n\x1b[2J (default), 0.2 of b (default)` + "\n"},
 	} {
