@@ -46,7 +46,21 @@ func (p *planner) checkImportance() (problems []error) {
 		}
 	}
 	p.noteSilent(silent)
+	p.noteShared()
 	return problems
+}
+
+// noteShared says that one importance file, given once, serves several models: it may be that of one, and the others' forgotten.
+func (p *planner) noteShared() {
+	if len(p.Models) < 2 || slices.Contains(p.Importance, nil) {
+		return
+	}
+	for _, m := range p.Recipe.Models {
+		if m.Params["importance"].Where.OfModel || m.Params.Text("importance") != p.Recipe.Models[0].Params.Text("importance") {
+			return
+		}
+	}
+	p.Notes = append(p.Notes, fmt.Sprintf("%s: given once, it is the importance of all %d models; if each has a file of its own, give one for each, in the order of the models", p.Importance[0].Path, len(p.Models)))
 }
 
 // noteSilent says once for what importance files are taken that do not say what they hold.
