@@ -246,7 +246,7 @@ func TestProblemsOfFlags(t *testing.T) {
 		{"range", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("density", "1.5"), set("importance", "g")}},
 			[]string{`--density: "1.5" is not a number from 0 to 1`}},
 		{"no importance", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("preset", "paper")}},
-			[]string{"--model: score weight needs an importance file for a; without one, score magnitude ranks by the size of the update"}},
+			[]string{"--model: score weight needs an importance file: give one for a, or score magnitude, which ranks by the size of the update without one"}},
 		{"needed", recipe.Draft{Method: set("method", "slerp"), Base: set("base", "b"), Models: []recipe.DraftModel{model}}, []string{"--method: slerp needs --t: a number"}},
 		{"another method's key", recipe.Draft{Method: sta, Base: set("base", "b"), Models: []recipe.DraftModel{model}, Params: []recipe.Setting{set("scale", "2"), set("importance", "g")}},
 			[]string{`--scale: sta has no parameter "scale"; methods that have it: passthrough`}},

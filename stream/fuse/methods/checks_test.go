@@ -33,7 +33,7 @@ func TestDemandsOfImportance(t *testing.T) {
 		holdProblems(t, method, models+"[0, 1]}}", "weight: 0")
 	}
 	holdProblems(t, "perta", "models:\n  - "+informed+"\n  - {model: b, parameters: {importance: gb, weight: -1}}", "weight: 0")
-	for method, does := range map[string]string{"ota": "ranks over", "perta": "compares"} { // and nothing of what the base lacks
+	for method, does := range map[string]string{"ota": "ranks over", "perta": "compares", "sta": "ranks over"} { // and nothing of what the base lacks
 		holdProblems(t, method, "slices:\n  - "+stacked, "", "r.yml:4: "+method+" "+does+" whole models, which slices and modules are not: merge first, and put layers or modules of the result together with passthrough")
 	}
 	for _, method := range []string{"perta", "fisher_arithmetic"} { // a single one has no others to be compared with

@@ -121,11 +121,12 @@ func mergeSTA(s Setup, nonfinite fuse.Nonfinite, all *staParams, each []*staMode
 func checkSTA(r *recipe.Recipe, report func(recipe.Position, string)) {
 	if r.Slices != nil {
 		report(r.Slices[0].Where, "sta ranks over whole models, which slices and modules are not: merge first, and put layers or modules of the result together with passthrough")
+		return
 	}
 	score, _ := scoring.ParseScore(r.Params.Text("score"))
 	for _, m := range r.Models {
 		if score.NeedsImportance() && !m.Params.Has("importance") {
-			report(m.Where, "score "+score.String()+" needs an importance file for "+m.Path+"; without one, score magnitude ranks by the size of the update")
+			report(m.Where, "score "+score.String()+" needs an importance file: give one for "+m.Path+", or score magnitude, which ranks by the size of the update without one")
 		}
 		t, d := m.Params["threshold"], m.Params["density"]
 		switch given := d.Where != (recipe.Position{}); {
