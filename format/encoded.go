@@ -99,6 +99,26 @@ func AxpyDelta[T Float](d DType, acc []T, w T, src []byte, base, buffer []T) {
 	vec.Axpy(acc, w, buffer)
 }
 
+// Sum fills dst with Σ w·x over several models, all of type d: [Scale] of the first, then [Axpy] of the others. It reports false, and does
+// nothing, if that is no faster than one by one.
+func Sum[T Float](d DType, dst []T, x [][]byte, w []T) bool {
+	singles, ok := direct(d, dst)
+	if ok {
+		vec.SumBF16(singles, x, any(w).([]float32))
+	}
+	return ok
+}
+
+// AddDeltas fills dst with base + λ·Σ w·(x − base) over several models, which are of type d as the base is: [AxpyDelta] of each to a sum that begins with 0,
+// which is multiplied and added. It reports false, and does nothing, if that is no faster than one by one.
+func AddDeltas[T Float](d DType, dst []T, base []byte, lambda T, x [][]byte, w []T) bool {
+	singles, ok := direct(d, dst)
+	if ok {
+		vec.AddDeltasBF16(singles, base, float32(lambda), x, any(w).([]float32))
+	}
+	return ok
+}
+
 // Gram returns the inner products ⟨a,a⟩, ⟨a,b⟩ and ⟨b,b⟩ of elements in T. Where they have to be
 // decoded, that is in bufferA and bufferB, which have as many elements.
 func Gram[T Float](da DType, a []byte, db DType, b []byte, bufferA, bufferB []T) (aa, ab, bb float64) {
@@ -128,6 +148,26 @@ func MulAbs(dst []float32, dx DType, x []byte, da DType, a []byte, buffer []floa
 	Decode(dx, dst, x)
 	Abs(da, buffer, a)
 	vec.MulAbs(dst, dst, buffer)
+}
+
+// MulAbsBy fills dst with |x|·|a|. Where a has to be decoded, that is in buffer, which has as many elements.
+func MulAbsBy(dst, x []float32, da DType, a []byte, buffer []float32) {
+	if da == BF16 {
+		vec.MulAbsByBF16(dst, x, a)
+		return
+	}
+	Abs(da, buffer, a)
+	vec.MulAbs(dst, x, buffer)
+}
+
+// MulAbsDelta fills dst with |x − base|·|a|, the difference 0 where both have the same bits, if all three are of type d: [Delta], then [MulAbsBy]. It
+// reports false, and does nothing, if that is no faster than one after the other.
+func MulAbsDelta(d DType, dst []float32, x, base, a []byte) bool {
+	if d != BF16 {
+		return false
+	}
+	vec.MulAbsDeltaBF16(dst, x, base, a)
+	return true
 }
 
 // EncodeFinite is [Encode], and reports whether all that it wrote is finite.

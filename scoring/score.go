@@ -51,11 +51,18 @@ func (s Score) Compute(dst, theta, delta, a []float32) {
 		vec.MulAbs(dst, delta, a)
 	case Fisher:
 		vec.MulAbs(dst, delta, a)
-		vec.Square(dst, dst)
+		s.Sharpen(dst)
 	case Importance:
 		copy(dst, a)
 	case Magnitude:
 		vec.Abs(dst, delta)
+	}
+}
+
+// Sharpen makes scores of |δ|·a.
+func (s Score) Sharpen(x []float32) {
+	if s == Fisher {
+		vec.Square(x, x)
 	}
 }
 

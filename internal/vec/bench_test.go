@@ -61,6 +61,9 @@ func kernels(n int) []kernel {
 	Exponentials(p64, x, 1)
 	Exponentials(q64, y, 1)
 	tallies := make([]int64, 4)
+	bf16z := make([]byte, 2*n)
+	EncodeBF16(bf16z, score)
+	bf16Models := [][]byte{bf16x, bf16y, bf16z}
 	models, weights := [][]float32{x, y}, []float32{0.3, 0.7}
 	var result struct { // stored to, so that no kernel is optimised away
 		sum   float64
@@ -116,6 +119,10 @@ func kernels(n int) []kernel {
 		{"DistanceBF16", 8 * n, func() { DistanceBF16(dst, bf16x, bf16y) }},
 		{"AxpyDeltaBF16", 14 * n, func() { AxpyDeltaBF16(dst, 0.3, bf16x, y) }},
 		{"MulAbsBF16", 8 * n, func() { MulAbsBF16(dst, bf16x, bf16y) }},
+		{"MulAbsByBF16", 10 * n, func() { MulAbsByBF16(dst, x, bf16y) }},
+		{"MulAbsDeltaBF16", 10 * n, func() { MulAbsDeltaBF16(dst, bf16x, bf16y, bf16z) }},
+		{"SumBF16", 8 * n, func() { SumBF16(dst, bf16Models[:2], weights) }},
+		{"AddDeltasBF16", 10 * n, func() { AddDeltasBF16(dst, bf16z, 0.9, bf16Models[:2], weights) }},
 		{"MulAxpy", 16 * n, func() { MulAxpy(dst, 0.3, x, y) }},
 		{"Add", 12 * n, func() { Add(dst, x) }},
 		{"Div", 8 * n, func() { Div(dst, x, 0.3) }},

@@ -104,3 +104,13 @@ func MulAbsBF16(dst []float32, x, a []byte) {
 		dst[i] = abs(fromBF16(x, i)) * abs(fromBF16(a, i))
 	}
 }
+
+// MulAbsByBF16 computes dst = |x|·|a|, a being decoded from bytes: [DecodeBF16] and [Abs] of a, then [MulAbs].
+func MulAbsByBF16(dst, x []float32, a []byte) {
+	x, a = x[:len(dst)], a[:2*len(dst)]
+	n := mulAbsByBF16SIMD(dst, x, a)
+	dst, x, a = dst[n:], x[n:], a[2*n:]
+	for i := range dst {
+		dst[i] = abs(x[i]) * abs(fromBF16(a, i))
+	}
+}

@@ -52,6 +52,46 @@ var bf16Kernels = []bf16Kernel{
 		}, false},
 	{"MulAbsBF16", func(o bf16Operands) { MulAbsBF16(o.dst, o.x, o.a) },
 		func(o bf16Operands, x, a []float32) { Abs(a, a); MulAbs(o.dst, x, a) }, false},
+	{"MulAbsByBF16", func(o bf16Operands) { MulAbsByBF16(o.dst, o.base, o.x) },
+		func(o bf16Operands, x, _ []float32) { Abs(x, x); MulAbs(o.dst, o.base, x) }, false},
+	{"MulAbsDeltaBF16", func(o bf16Operands) { MulAbsDeltaBF16(o.dst, o.x, o.a, o.third()) },
+		func(o bf16Operands, x, a []float32) { Delta(x, x, a); MulAbsByBF16(o.dst, x, o.third()) }, false},
+	{"SumBF16 of one", func(o bf16Operands) { SumBF16(o.dst, [][]byte{o.x}, []float32{o.w}) },
+		func(o bf16Operands, x, _ []float32) { Scale(o.dst, x, o.w) }, false},
+	{"SumBF16 of three", func(o bf16Operands) {
+		SumBF16(o.dst, [][]byte{o.x, o.a, o.third()}, []float32{o.w, 0.3, -1.7})
+	}, func(o bf16Operands, x, a []float32) {
+		third := o.third()
+		Scale(o.dst, x, o.w)
+		Axpy(o.dst, 0.3, a)
+		AxpyBF16(o.dst, -1.7, third)
+	}, false},
+	{"AddDeltasBF16 of one", func(o bf16Operands) { AddDeltasBF16(o.dst, o.a, 0.9, [][]byte{o.x}, []float32{o.w}) },
+		func(o bf16Operands, x, a []float32) {
+			Delta(x, x, a)
+			Fill(o.dst, 0)
+			Axpy(o.dst, o.w, x)
+			Apply(o.dst, a, 0.9, o.dst)
+		}, false},
+	{"AddDeltasBF16 of two", func(o bf16Operands) {
+		AddDeltasBF16(o.dst, o.a, o.w, [][]byte{o.x, o.third()}, []float32{0.3, -1.7})
+	}, func(o bf16Operands, x, a []float32) {
+		third := o.third()
+		Fill(o.dst, 0)
+		Delta(x, x, a)
+		Axpy(o.dst, 0.3, x)
+		AxpyDeltaBF16(o.dst, -1.7, third, a)
+		Apply(o.dst, a, o.w, o.dst)
+	}, false},
+}
+
+// third is base as a third operand in bfloat16: the leading halves of its first elements.
+func (o bf16Operands) third() []byte {
+	b := make([]byte, 2*len(o.dst))
+	for i := range o.dst {
+		copy(b[2*i:2*i+2], memory(o.base[i : i+1])[2:])
+	}
+	return b
 }
 
 // compare demands that the kernel makes of dst what the portable kernels make of a
@@ -201,6 +241,16 @@ func TestBF16ShortOperands(t *testing.T) {
 		"AxpyDeltaBF16 base": func() { AxpyDeltaBF16(dst, 1, fits, dst[:n-1:n-1]) },
 		"MulAbsBF16 x":       func() { MulAbsBF16(dst, short, fits) },
 		"MulAbsBF16 a":       func() { MulAbsBF16(dst, fits, short) },
+		"MulAbsByBF16 x":     func() { MulAbsByBF16(dst, dst[:n-1:n-1], fits) },
+		"MulAbsByBF16 a":     func() { MulAbsByBF16(dst, dst, short) },
+		"MulAbsDelta x":      func() { MulAbsDeltaBF16(dst, short, fits, fits) },
+		"MulAbsDelta base":   func() { MulAbsDeltaBF16(dst, fits, short, fits) },
+		"MulAbsDelta a":      func() { MulAbsDeltaBF16(dst, fits, fits, short) },
+		"SumBF16":            func() { SumBF16(dst, [][]byte{fits, short}, dst) },
+		"SumBF16 w":          func() { SumBF16(dst, [][]byte{fits, fits}, dst[:1:1]) },
+		"AddDeltasBF16 base": func() { AddDeltasBF16(dst, short, 1, [][]byte{fits}, dst) },
+		"AddDeltasBF16 x":    func() { AddDeltasBF16(dst, fits, 1, [][]byte{fits, short}, dst) },
+		"AddDeltasBF16 w":    func() { AddDeltasBF16(dst, fits, 1, [][]byte{fits, fits}, dst[:1:1]) },
 	} {
 		func() {
 			defer func() {

@@ -57,28 +57,62 @@ func BenchmarkLevelsMemory(b *testing.B) {
 		b.Skip("no AVX-512")
 	}
 	const tile, size, calls = 8192, 1 << 28, 64
-	x, a := make([]byte, size), make([]byte, size)
-	for i := range x { // from 2^-14 to 2^-2
-		x[i], a[i] = byte(i>>3)&3|0x3c, byte(i>>5)&3|0x3c
-	}
-	o := bf16Operands{dst: make([]float32, tile), base: make([]float32, tile), w: 0.3}
-	copied := make([]byte, 2*tile)
-	list := append([]bf16Kernel{{name: "copy", kernel: func(o bf16Operands) { copy(copied, o.x) }}}, bf16Kernels...)
-	for _, k := range list {
-		operands := 1
-		if k.name == "DistanceBF16" || k.name == "MulAbsBF16" {
-			operands = 2
+	var all, now [3][]byte
+	for k := range all {
+		all[k] = make([]byte, size)
+		for i := range all[k] { // from 2^-14 to 2^-2
+			all[k][i] = byte(i>>(3+k))&3 | 0x3c
 		}
+	}
+	dst, base, copied, w := make([]float32, tile), make([]float32, tile), make([]byte, 2*tile), []float32{0.3, 0.7}
+	for _, k := range []struct {
+		name     string
+		operands int
+		call     func()
+	}{
+		{"copy", 1, func() { copy(copied, now[0]) }},
+		{"DecodeBF16", 1, func() { DecodeBF16(dst, now[0]) }},
+		{"AbsBF16", 1, func() { AbsBF16(dst, now[0]) }},
+		{"ScaleBF16", 1, func() { ScaleBF16(dst, now[0], 0.3) }},
+		{"AxpyBF16", 1, func() { AxpyBF16(dst, 0.3, now[0]) }},
+		{"DeltaBF16", 1, func() { DeltaBF16(dst, now[0], base) }},
+		{"AxpyDeltaBF16", 1, func() { AxpyDeltaBF16(dst, 0.3, now[0], base) }},
+		{"DistanceBF16", 2, func() { DistanceBF16(dst, now[0], now[1]) }},
+		{"MulAbsBF16", 2, func() { MulAbsBF16(dst, now[0], now[1]) }},
+		{"GramBF16", 2, func() { GramBF16(now[0], now[1]) }},
+		{"MulAbsDeltaBF16", 3, func() { MulAbsDeltaBF16(dst, now[0], now[1], now[2]) }},
+		{"MulAbsDeltaBF16/steps", 3, func() {
+			DecodeBF16(base, now[1])
+			DeltaBF16(base, now[0], base)
+			AbsBF16(dst, now[2])
+			MulAbs(dst, base, dst)
+		}},
+		{"SumBF16", 2, func() { SumBF16(dst, now[:2], w) }},
+		{"SumBF16/steps", 2, func() {
+			ScaleBF16(dst, now[0], 0.3)
+			AxpyBF16(dst, 0.7, now[1])
+		}},
+		{"AddDeltasBF16", 3, func() { AddDeltasBF16(dst, now[2], 0.9, now[:2], w) }},
+		{"AddDeltasBF16/steps", 3, func() {
+			DecodeBF16(base, now[2])
+			Fill(dst, 0)
+			AxpyDeltaBF16(dst, 0.3, now[0], base)
+			AxpyDeltaBF16(dst, 0.7, now[1], base)
+			Apply(dst, base, 0.9, dst)
+		}},
+	} {
 		b.Run(k.name, func(b *testing.B) {
 			offset := 0
 			times := batches(b, func() {
 				for range calls {
-					o.x, o.a = x[offset:][:2*tile], a[offset:][:2*tile]
-					k.kernel(o)
+					for i := range now {
+						now[i] = all[i][offset:][:2*tile]
+					}
+					k.call()
 					offset = (offset + 2*tile) % size
 				}
 			})
-			reportLevels(b, operands*calls*2*tile, times[0][len(times[0])/2], times[1][len(times[1])/2])
+			reportLevels(b, k.operands*calls*2*tile, times[0][len(times[0])/2], times[1][len(times[1])/2])
 		})
 	}
 }

@@ -43,8 +43,33 @@ func (in Operands[T]) EncodedPart(k, lo, hi int) (format.DType, []byte) {
 	return d, data[lo*size : hi*size]
 }
 
+// alike appends the bytes of all models' elements [lo, hi) of the tile to data, if all are of one type.
+func (in Operands[T]) alike(data [][]byte, lo, hi int) (d format.DType, _ [][]byte, ok bool) {
+	for k := range in.Count() {
+		own, bytes := in.EncodedPart(k, lo, hi)
+		if k > 0 && own != d {
+			return d, nil, false
+		}
+		d, data = own, append(data, bytes)
+	}
+	return d, data, len(data) > 0
+}
+
+// AddDeltas fills out with θ₀ + λ·Σ wₖ(θₖ − θ₀) in one pass over all models. It reports false if they, or the base, are stored otherwise
+// than that is written for.
+func (in Operands[T]) AddDeltas(out []T, lambda T, w []T) bool {
+	var few [8][]byte
+	d, data, ok := in.alike(few[:0], 0, in.Len())
+	base := in.Span.Base
+	return ok && d == base.DType && format.AddDeltas(d, out, base.Of(in.Tile), lambda, data, w)
+}
+
 // Combine fills out with Σ wₖθₖ, of the tile's elements from lo on.
 func (in Operands[T]) Combine(out, w []T, lo int) {
+	var few [8][]byte
+	if d, data, ok := in.alike(few[:0], lo, lo+len(out)); ok && format.Sum(d, out, data, w) {
+		return
+	}
 	height := in.Scratch.Mark()
 	buffer := in.Buffer()[:len(out)]
 	for k := in.combineTwo(out, w, lo); k < len(w); k++ {

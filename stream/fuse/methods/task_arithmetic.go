@@ -30,13 +30,17 @@ func taskArithmetic[T vec.Float](f *fused[arithmeticParams, weighted]) []fuse.St
 	if f.all.Normalize {
 		divisor = sparsify.WeightSum(w)
 	}
-	lambda := T(f.all.Lambda)
+	lambda, rounded := T(f.all.Lambda), rounded[T](w)
 	return []fuse.Stage{fuse.Produce(f.Fusion, func(in fuse.Operands[T]) []T {
-		base, acc, buffer := in.Base(), in.Result(), in.Buffer()
+		acc := in.Result()
+		if divisor == 1 && in.AddDeltas(acc, lambda, rounded) {
+			return acc
+		}
+		base, buffer := in.Base(), in.Buffer()
 		vec.Fill(acc, 0)
-		for k := range w {
+		for k, w := range rounded {
 			d, data := in.Encoded(k)
-			format.AxpyDelta(d, acc, T(w[k]), data, base, buffer)
+			format.AxpyDelta(d, acc, w, data, base, buffer)
 		}
 		divide(acc, T(divisor))
 		vec.Apply(acc, base, lambda, acc)

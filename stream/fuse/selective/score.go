@@ -39,14 +39,24 @@ func (x *merge) rawReads() fuse.Reads {
 	}
 }
 
-// loadFor decodes what the scores of model m need.
+// loadFor decodes what the scores of model m need beside what they are computed from as it is stored.
 func loadFor[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int) values[T] {
 	var v values[T]
 	reads := x.rawReads()
-	if reads.Base {
+	if reads.Base && (x.Contrast || !x.weighsDelta(m) || !alike(sp.Base, sp.Models[m], sp.Importance[m])) {
 		v = loadModel(s, sp, t, m, fuse.DecodeBase[T](s, sp, t))
 	}
 	return v
+}
+
+// weighsDelta reports whether the scores of model m are made of |δ|·|a|, a being what its importance file holds.
+func (x *scoredTensor) weighsDelta(m int) bool {
+	return !x.job.Wide && x.Score.NeedsDelta() && x.Score.NeedsImportance() && x.Models[m].Statistic.IsMagnitude() && x.models[m].factors == nil
+}
+
+// alike reports whether [format.MulAbsDelta] takes the three.
+func alike(base, model, importance fuse.Operand) bool {
+	return model.DType == base.DType && importance.DType == base.DType && format.MulAbsDelta(base.DType, nil, nil, nil, nil)
 }
 
 // unusable says which scores of a tile are not finite.
@@ -84,6 +94,16 @@ func compute[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fus
 		wide := fuse.Take[T](s, t.Len())
 		format.Decode(o.DType, wide, o.Of(t))
 		theta = fuse.Narrowed(s, wide)
+	}
+	if x.weighsDelta(m) {
+		importance := sp.Importance[m]
+		if v.delta == nil {
+			format.MulAbsDelta(importance.DType, scores, sp.Models[m].Of(t), sp.Base.Of(t), importance.Of(t))
+		} else {
+			format.MulAbsBy(scores, fuse.Narrowed(s, v.delta), importance.DType, importance.Of(t), a)
+		}
+		x.Score.Sharpen(scores)
+		return
 	}
 	if a != nil {
 		decodeImportance(x, sp, t, m, a)
