@@ -48,7 +48,8 @@ type Reads struct{ Base, Models, Importance bool }
 
 // Method is one merge in progress. The engine calls Next until it returns nil,
 // walking the model once for each pass, and then walks it with Fuse. Methods keep
-// the figures between passes; none of these calls is concurrent with another.
+// the figures between passes. None of these calls is concurrent with another, but for Fuse, a
+// pass's Chain and Cost's Job: many goroutines ask for the stages of different jobs at once, and no lock is held meanwhile.
 type Method interface {
 	// Next returns the next measuring pass, or nil when everything is known.
 	Next() *Pass

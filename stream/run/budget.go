@@ -13,9 +13,10 @@ const DefaultMemory = 192 << 20
 
 // Figures of the budget, in bytes.
 const (
-	runtimeMemory = 24 << 20 // program, runtime
-	bestSpan      = 8 << 20  // operands and output of a span; more brings nothing
-	pageSlack     = 8 << 10  // pages at both ends of a view that belong to others
+	runtimeMemory = 24 << 20  // program, runtime
+	bestSpan      = 8 << 20   // operands and output of a span; more brings nothing
+	smallSpan     = 256 << 10 // takes a tenth more processor time than the best
+	pageSlack     = 8 << 10   // pages at both ends of a view that belong to others
 )
 
 // Budget is how the memory of a run is divided.
@@ -58,7 +59,7 @@ func Divide(d Demand, memory int64, threads int, cache Cache) (Budget, error) {
 		}
 		worker := d.Cost.Scratch + b.ViewCost
 		free := memory - fixed - int64(b.Workers)*worker
-		b.Jobs = max(job, free/8)
+		b.Jobs = max(job, free/8, together(b.Workers, job, free))
 		b.Span = min((free-b.Jobs)/int64(b.Workers), bestSpan)
 		b.Views = max(0, free-b.Jobs-int64(b.Workers)*b.Span-memory/8) // an eighth is for what nobody counts
 		if b.Span >= span && free > 0 {
@@ -93,4 +94,15 @@ func (d Demand) viewCost() (n int64) {
 		n += format.ViewCost(in, 0) + pageSlack
 	}
 	return n
+}
+
+// together is the memory of as many of the most demanding tensors as should be in progress at once: while workers wait for the last
+// item of one's stage, there is work in others. The more workers, the sooner they are through with a tensor, and the more of them wait
+// for whoever ends its stage. Half of the memory is left for spans, or less where small ones do with less.
+func together(workers int, job, free int64) int64 {
+	if job == 0 {
+		return 0
+	}
+	most := max(free/2, free-int64(workers)*smallSpan)
+	return min(most/job, int64(2+workers/8)) * job
 }

@@ -176,10 +176,22 @@ func (s *scheduler) begin() bool {
 	s.next += max(1, size.batch)
 	if t != nil {
 		t.cost = size.cost
+		t.tiles = s.cut(t.tiles, t.cost)
 		s.used += size.cost
 		s.begun = append(s.begun, t)
 	}
 	return true
+}
+
+// cut shows fewer tiles at once to the stages of a tensor where so few tensors fit that workers would be left without any. All stages
+// of a task with the same tiles are cut alike: what one leaves for the next is found by its item.
+func (s *scheduler) cut(of tiles, cost int64) tiles {
+	together := int64(s.ahead)
+	if cost > 0 {
+		together = max(1, min(together, s.memory/cost))
+	}
+	of.per = max(1, min(of.per, of.tiling.Count()*together/int64(s.ahead)))
+	return of
 }
 
 // taskSize is what is known of a task before it begins.
@@ -231,7 +243,7 @@ func (s *scheduler) done(it item) error {
 	if last {
 		s.tasks.Closed(t)
 	} else {
-		of = s.tasks.Enter(t, next)
+		of = s.cut(s.tasks.Enter(t, next), t.cost)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

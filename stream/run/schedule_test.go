@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -125,16 +127,17 @@ func (w *madeUpWalk) available() (items []item) {
 	}
 }
 
-// Nothing is asked of the walk while the scheduler holds its mutex.
+// Nothing is asked of the walk or of a stage while the scheduler holds its mutex: not their making, not their end.
 func TestScheduleCallsUnlocked(t *testing.T) {
-	w := newWalk([]madeUp{{1, 2, 0}, {1, 0, 0}, {1, -1, 0}}, 0, 1, true)
-	watched := &unlockedTasks{tasks: w, t: t, mu: &w.mu}
+	w := newWalk([]madeUp{{1, 2, 0}, {1, 0, 0}, {1, -1, 0}, {1, 3, 0}}, 0, 1, true)
+	watched := &unlockedTasks{tasks: w, t: t, mu: &w.mu, calls: make(map[string]int)}
 	w.tasks = watched
 	for items := w.available(); len(items) > 0; items = w.available() {
 		w.finishAll(t, items)
 	}
-	if watched.calls < 12 {
-		t.Errorf("only %d calls", watched.calls)
+	want := map[string]int{"Batch": 4, "Cost": 4, "Open": 4, "Enter": 1, "Skip": 2, "End": 3, "Skipped": 1, "Closed": 3}
+	if !maps.Equal(watched.calls, want) {
+		t.Errorf("called %v, want %v", watched.calls, want)
 	}
 }
 
@@ -143,24 +146,56 @@ type unlockedTasks struct {
 	tasks
 	t     *testing.T
 	mu    *sync.Mutex
-	calls int
+	calls map[string]int
 }
 
-func (u *unlockedTasks) look() {
-	u.calls++
+func (u *unlockedTasks) look(call string) {
+	u.calls[call]++
 	if !u.mu.TryLock() {
-		u.t.Error("called with the mutex held")
+		u.t.Error(call, "is called with the mutex held")
 		return
 	}
 	u.mu.Unlock()
 }
 
-func (u *unlockedTasks) Batch(i int) int                { u.look(); return u.tasks.Batch(i) }
-func (u *unlockedTasks) Cost(i int) int64               { u.look(); return u.tasks.Cost(i) }
-func (u *unlockedTasks) Open(i int) *task               { u.look(); return u.tasks.Open(i) }
-func (u *unlockedTasks) Enter(t *task, stage int) tiles { u.look(); return u.tasks.Enter(t, stage) }
-func (u *unlockedTasks) Skipped(t *task)                { u.look(); u.tasks.Skipped(t) }
-func (u *unlockedTasks) Closed(t *task)                 { u.look(); u.tasks.Closed(t) }
+func (u *unlockedTasks) Batch(i int) int  { u.look("Batch"); return u.tasks.Batch(i) }
+func (u *unlockedTasks) Cost(i int) int64 { u.look("Cost"); return u.tasks.Cost(i) }
+func (u *unlockedTasks) Skipped(t *task)  { u.look("Skipped"); u.tasks.Skipped(t) }
+func (u *unlockedTasks) Closed(t *task)   { u.look("Closed"); u.tasks.Closed(t) }
+
+func (u *unlockedTasks) Enter(t *task, stage int) tiles {
+	u.look("Enter")
+	return u.tasks.Enter(t, stage)
+}
+
+// Open has the stages watched, too. Of a tensor with three, the two last are passed over.
+func (u *unlockedTasks) Open(i int) *task {
+	u.look("Open")
+	t := u.tasks.Open(i)
+	if t == nil {
+		return nil
+	}
+	for k := range t.stages {
+		t.stages[k] = unlockedStage{t.stages[k], u}
+		if len(t.stages) == 3 && k > 0 {
+			t.stages[k] = unlockedOptional{t.stages[k].(unlockedStage)}
+		}
+	}
+	return t
+}
+
+// unlockedStage is a stage that is watched.
+type unlockedStage struct {
+	fuse.Stage
+	by *unlockedTasks
+}
+
+func (s unlockedStage) End() error { s.by.look("End"); return s.Stage.End() }
+
+// unlockedOptional has nothing to do.
+type unlockedOptional struct{ unlockedStage }
+
+func (s unlockedOptional) Skip() bool { s.by.look("Skip"); return true }
 
 // text lists items as tensor.stage:first-last.
 func text(items []item) (s string) {
@@ -256,6 +291,21 @@ func TestScheduleMemory(t *testing.T) {
 	if w.used != 0 || len(w.begun) != 0 {
 		t.Errorf("%d bytes in %d tensors are left", w.used, len(w.begun))
 	}
+}
+
+// Where few tensors fit into memory at once, their spans are cut so that each has some for many workers, and all its stages alike: what
+// one keeps for the next is found by its span.
+func TestScheduleCutsSpans(t *testing.T) {
+	w := newWalk([]madeUp{{12, 2, 10}, {12, 2, 1}, {3, 1, 10}}, 20, 24, false)
+	spans := w.available() // the first takes half of the memory: two such tensors could have spans of one tile for 24 workers
+	w.want(t, spans[:12], " 0.0:0-1 0.0:1-2 0.0:2-3 0.0:3-4 0.0:4-5 0.0:5-6 0.0:6-7 0.0:7-8 0.0:8-9 0.0:9-10 0.0:10-11 0.0:11-12")
+	w.want(t, spans[12:], " 1.0:0-2 1.0:2-4 1.0:4-6 1.0:6-8 1.0:8-10 1.0:10-12") // of these there is room for many
+	first := text(spans)
+	w.finishAll(t, spans)
+	next := w.available()
+	w.want(t, next, strings.ReplaceAll(first, ".0:", ".1:"))
+	w.finishAll(t, next)
+	w.want(t, w.available(), " 2.0:0-1 2.0:1-2 2.0:2-3")
 }
 
 // An End that fails is the error of whoever ran it, and nothing goes on from there.

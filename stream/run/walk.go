@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"weld/stream/fuse"
@@ -20,7 +19,6 @@ type walk struct {
 	ahead   readAhead
 	views   viewCache
 	results resultCache
-	opening sync.Mutex   // held while the method is asked for a chain: one at a time
 	sized   Tensor       // whose size is looked at
 	begun   atomic.Int32 // workers of the runner that have begun
 }
@@ -91,9 +89,7 @@ func (w *walk) open(t *task, tensor int) bool {
 		return false
 	}
 	if fused {
-		w.opening.Lock()
 		t.stages = w.chain(job)
-		w.opening.Unlock()
 		if len(t.stages) == 0 {
 			return false
 		}
