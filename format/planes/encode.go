@@ -2,14 +2,12 @@ package planes
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"encoding/binary"
-	"errors"
 
 	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/huff0"
 
 	"weld/format"
+	"weld/internal/huffman"
 	"weld/internal/vec"
 )
 
@@ -21,7 +19,8 @@ type Encoder struct {
 	escapes                                    []byte
 	choice                                     []byte    // a coding on trial
 	sample                                     [2][]byte // of a block and its base
-	huff                                       huff0.Scratch
+	code                                       huffman.Code
+	counts                                     huffman.Counts // of a chunk
 	flate                                      *flate.Writer
 }
 
@@ -81,49 +80,6 @@ func (e *Encoder) opaque(dst, content []byte) ([]byte, Coding) {
 		return append(dst, content...), Stored
 	}
 	return e.deflate(dst, content), Deflated
-}
-
-// glance is what a sample of a block says.
-type glance struct{ elements, zeros, pairs, repeated int }
-
-// Figures of a glance.
-const (
-	glancePart  = 64 // elements
-	glanceParts = 32
-)
-
-func (g glance) share(n, of int) float64 { return float64(n) / float64(max(1, of)) }
-
-// look samples a block.
-func look(content []byte, width int) (g glance) {
-	n := len(content) / width
-	if n <= glancePart*glanceParts {
-		g.add(content, width)
-		return g
-	}
-	for i := range glanceParts {
-		at := (n - glancePart) / (glanceParts - 1) * i
-		g.add(content[at*width:(at+glancePart)*width], width)
-	}
-	return g
-}
-
-func (g *glance) add(content []byte, width int) {
-	before := uint64(0)
-	for at := 0; at < len(content); at += width {
-		v := word(content[at:], width)
-		g.elements++
-		if v == 0 {
-			g.zeros++
-		}
-		if at > 0 {
-			g.pairs++
-			if v == before {
-				g.repeated++
-			}
-		}
-		before = v
-	}
 }
 
 // split codes all planes of elements.
@@ -190,7 +146,7 @@ func (h *histogram) codes() (c vec.Codes, values []byte, covered float64) {
 			return vec.Escape
 		}
 		values = append(values, v)
-		count += h.counts[v]
+		count += int(h.counts[v])
 		return byte(len(values) - 1)
 	}
 	if float64(h.counts[0]) > zeroShare*float64(h.n) {
@@ -213,21 +169,35 @@ const zeroShare = 0.001
 func (e *Encoder) huffman(dst, src []byte) []byte {
 	for len(src) > 0 {
 		n := min(len(src), chunk)
-		part := src[:n]
+		dst = e.chunk(dst, src[:n])
 		src = src[n:]
-		e.huff.Reuse = huff0.ReusePolicyNone
-		coded, _, err := huff0.Compress4X(part, &e.huff)
-		kind := uint32(chunkHuffman)
-		switch {
-		case errors.Is(err, huff0.ErrUseRLE):
-			coded, kind = part[:1], chunkConstant
-		case err != nil || len(coded) >= n:
-			coded, kind = part, chunkStored
-		}
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(coded))<<2|kind)
-		dst = append(dst, coded...)
 	}
 	return dst
+}
+
+// chunk codes one chunk.
+func (e *Encoder) chunk(dst, src []byte) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, chunkHead)...)
+	coded, kind := e.codeChunk(dst, src)
+	binary.LittleEndian.PutUint32(coded[at:], uint32(len(coded)-len(dst))<<2|kind)
+	return coded
+}
+
+func (e *Encoder) codeChunk(dst, src []byte) (coded []byte, kind uint32) {
+	e.counts = huffman.Counts{}
+	e.counts.Add(src)
+	if int(e.counts[src[0]]) == len(src) {
+		return append(dst, src[0]), chunkConstant
+	}
+	if len(src) >= leastChunk && e.code.Build(&e.counts) && e.code.Bits(&e.counts)/8 < int64(len(src)) {
+		coded = e.code.AppendStreams(append(dst, e.code.Description()...), src)
+		if len(coded)-len(dst) < len(src) {
+			return coded, chunkHuffman
+		}
+		dst = coded[:len(dst)]
+	}
+	return append(dst, src...), chunkStored
 }
 
 // deflate appends the DEFLATE form of src.
@@ -241,138 +211,4 @@ func (e *Encoder) deflate(dst, src []byte) []byte {
 	e.flate.Write(src) // a buffer takes everything
 	e.flate.Close()
 	return out.Bytes()
-}
-
-// AppendRelative codes a block by a base of the same length, or without it, whatever makes a sample of it
-// smallest.
-func (e *Encoder) AppendRelative(dst []byte, t format.DType, content, base []byte) ([]byte, Coding) {
-	if bytes.Equal(content, base) {
-		return dst, Unchanged
-	}
-	w := shapeOf(t).width
-	if len(content)%w != 0 {
-		w = 1
-	}
-	at := len(dst)
-	if coding := e.choose(t, content, base, w); coding.Relative() {
-		if dst = e.relative(dst, coding, t, content, base, w); len(dst)-at < len(content) {
-			return dst, coding
-		}
-		dst = dst[:at]
-	}
-	return e.Append(dst, t, content)
-}
-
-// Figures of the sample that a choice is made by.
-const (
-	choicePart  = 2 << 10 // bytes
-	choiceParts = 16
-)
-
-// choose finds the coding that makes a sample smallest; [Stored] stands for one without the base.
-func (e *Encoder) choose(t format.DType, content, base []byte, w int) (best Coding) {
-	if len(content) > choicePart*choiceParts {
-		e.sample[0], e.sample[1] = e.sample[0][:0], e.sample[1][:0]
-		for i := range choiceParts {
-			at := (len(content) - choicePart) / (choiceParts - 1) * i / w * w
-			e.sample[0] = append(e.sample[0], content[at:at+choicePart]...)
-			e.sample[1] = append(e.sample[1], base[at:at+choicePart]...)
-		}
-		content, base = e.sample[0], e.sample[1]
-	}
-	e.choice, _ = e.Append(e.choice[:0], t, content)
-	least := len(e.choice)
-	for _, c := range []Coding{Difference, Xor, Replaced} {
-		if e.choice = e.relative(e.choice[:0], c, t, content, base, w); len(e.choice) < least {
-			least, best = len(e.choice), c
-		}
-	}
-	return best
-}
-
-// relative codes a block by a base.
-func (e *Encoder) relative(dst []byte, c Coding, t format.DType, content, base []byte, w int) []byte {
-	values := grown(&e.values, len(content))
-	if c == Replaced { // a mask of what differs, and that
-		mask := grown(&e.mask, (len(content)/w+7)/8)
-		n := maskElements(mask, values, content, base, w)
-		values = values[:n*w]
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
-		dst = e.simplePlane(dst, mask)
-	} else {
-		transform(values, content, base, w, c)
-		t = unsigned[w]
-	}
-	at := len(dst)
-	dst, inner := e.Append(append(dst, 0), t, values)
-	dst[at] = byte(inner)
-	return dst
-}
-
-// unsigned are the integer types of each width.
-var unsigned = map[int]format.DType{1: format.U8, 2: format.U16, 4: format.U32, 8: format.U64}
-
-// word reads an unsigned integer of w bytes: 1, 2, 4 or 8.
-func word(p []byte, w int) uint64 {
-	switch w {
-	case 2:
-		return uint64(binary.LittleEndian.Uint16(p))
-	case 4:
-		return uint64(binary.LittleEndian.Uint32(p))
-	case 8:
-		return binary.LittleEndian.Uint64(p)
-	}
-	return uint64(p[0])
-}
-
-func putWord(p []byte, w int, v uint64) {
-	switch w {
-	case 2:
-		binary.LittleEndian.PutUint16(p, uint16(v))
-	case 4:
-		binary.LittleEndian.PutUint32(p, uint32(v))
-	case 8:
-		binary.LittleEndian.PutUint64(p, v)
-	default:
-		p[0] = byte(v)
-	}
-}
-
-// transform sets values to what a relative coding makes of elements of w bytes.
-func transform(values, content, base []byte, w int, c Coding) {
-	switch {
-	case c == Xor:
-		subtle.XORBytes(values, content, base)
-		return
-	case w == 1:
-		laneBytes.differences(values, content, base)
-		return
-	case w == 2:
-		laneWords.differences(values, content, base)
-		return
-	}
-	shift := 64 - 8*w
-	for at := 0; at < len(content); at += w {
-		d := int64((word(content[at:], w)-word(base[at:], w))<<shift) >> shift
-		putWord(values[at:], w, uint64(d<<1^d>>63))
-	}
-}
-
-// restore is the inverse of transform.
-func restore(content, values, base []byte, w int, c Coding) {
-	switch {
-	case c == Xor:
-		subtle.XORBytes(content, values, base)
-		return
-	case w == 1:
-		laneBytes.undo(content, values, base)
-		return
-	case w == 2:
-		laneWords.undo(content, values, base)
-		return
-	}
-	for at := 0; at < len(values); at += w {
-		z := word(values[at:], w)
-		putWord(content[at:], w, word(base[at:], w)+(z>>1^-(z&1)))
-	}
 }

@@ -2,6 +2,7 @@ package planes
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"weld/internal/vec"
 )
@@ -10,19 +11,38 @@ import (
 func escaped(pairs []byte, n int) func(yield func(int) bool) {
 	return func(yield func(int) bool) {
 		for at := nextEscape(pairs, 0); at < len(pairs); at = nextEscape(pairs, at) {
-			const group = 64
-			begin := at / (group / 2) * group
-			size := min(group, n-begin)
+			begin := at / (escapeGroup / 2) * escapeGroup
+			size := min(escapeGroup, n-begin)
 			half := (size + 1) / 2
 			codes := pairs[begin/2 : begin/2+half]
-			for i := range size {
-				if codes[i%half]>>(4*(i/half))&15 == vec.Escape && !yield(begin+i) {
+			for found := escapesOf(codes, size); found != 0; found &= found - 1 {
+				if !yield(begin + bits.TrailingZeros64(found)) {
 					return
 				}
 			}
 			at = begin/2 + half
 		}
 	}
+}
+
+// escapeGroup is how many elements are packed together: see [vec.PairCodes].
+const escapeGroup = 64
+
+// escapesOf has a bit for each element of a group whose code is [vec.Escape].
+func escapesOf(codes []byte, size int) (found uint64) {
+	if size < escapeGroup {
+		for i := range size {
+			if codes[i%len(codes)]>>(4*(i/len(codes)))&15 == vec.Escape {
+				found |= 1 << i
+			}
+		}
+		return found
+	}
+	for k := range 4 { // eight bytes: elements of the lower half of the group, and of the upper
+		f := fifteens(binary.LittleEndian.Uint64(codes[8*k:]))
+		found |= bytesSet(f&bytesUnits)<<(8*k) | bytesSet(f&(bytesUnits<<4))<<(8*k+32)
+	}
+	return found
 }
 
 // nextEscape is the first byte from at on in whose group a code is [vec.Escape]; the length of pairs if

@@ -3,6 +3,8 @@ package planes
 import (
 	"encoding/binary"
 	"math"
+
+	"weld/internal/huffman"
 )
 
 // The codings of a plane.
@@ -19,7 +21,13 @@ const (
 const planeHead = 5
 
 // chunk is how many symbols have a Huffman code of their own.
-const chunk = 128 << 10
+const chunk = huffman.MostBytes
+
+// chunkHead is the size of a chunk's kind and length.
+const chunkHead = 4
+
+// leastChunk is how many symbols a chunk has at least that is given a code.
+const leastChunk = 32
 
 // Kinds of a chunk.
 const (
@@ -30,7 +38,7 @@ const (
 
 // histogram counts bytes of a sample.
 type histogram struct {
-	counts [256]int
+	counts huffman.Counts
 	n      int
 }
 
@@ -47,17 +55,17 @@ func sample(src []byte) (h histogram) {
 		h.add(src)
 		return h
 	}
+	var parts [sampleParts * samplePart]byte // counted at once
 	for i := range sampleParts {
 		at := (len(src) - samplePart) / (sampleParts - 1) * i
-		h.add(src[at : at+samplePart])
+		copy(parts[i*samplePart:], src[at:at+samplePart])
 	}
+	h.add(parts[:])
 	return h
 }
 
 func (h *histogram) add(src []byte) {
-	for _, b := range src {
-		h.counts[b]++
-	}
+	h.counts.Add(src)
 	h.n += len(src)
 }
 
@@ -74,7 +82,7 @@ func (h *histogram) entropy() (bits float64) {
 
 // top is the most frequent byte, and its share.
 func (h *histogram) top() (value byte, share float64) {
-	best := 0
+	best := uint32(0)
 	for v, c := range h.counts {
 		if c > best {
 			best, value = c, byte(v)
@@ -87,9 +95,9 @@ func (h *histogram) top() (value byte, share float64) {
 func (h *histogram) window() (lo byte, share float64) {
 	sum, best := 0, -1
 	for v, c := range h.counts {
-		sum += c
+		sum += int(c)
 		if v >= 16 {
-			sum -= h.counts[v-16]
+			sum -= int(h.counts[v-16])
 		}
 		if v >= 15 && sum > best {
 			best, lo = sum, byte(v-15)

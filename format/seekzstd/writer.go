@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"weld/format/frames"
+	"weld/mmapio"
 )
 
 // Writer compresses content that arrives in pieces, from several goroutines, into
@@ -16,6 +17,7 @@ type Writer struct {
 	*frames.Writer
 	out     io.Writer
 	encoder *zstd.Encoder
+	plain   mmapio.Spare[plainFrame]
 	table   []byte // entries of the seek table
 }
 
@@ -33,8 +35,8 @@ func NewWriter(out io.Writer, cuts []int64, workers int) (*Writer, error) {
 		}
 		last = cut
 	}
-	// Weights have next to no matches to find, so the fastest search loses nothing;
-	// without AllLitEntropyCompression blocks without matches are stored.
+	// Of the frames that are left to it, most are small or full of zeros: the fastest search loses little.
+	// Without AllLitEntropyCompression blocks without matches are stored.
 	encoder, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithAllLitEntropyCompression(true),
@@ -51,8 +53,20 @@ func NewWriter(out io.Writer, cuts []int64, workers int) (*Writer, error) {
 }
 
 func (w *Writer) encode(_ int, _ int64, content, buffer []byte) ([]byte, error) {
-	return w.encoder.EncodeAll(content, buffer), nil
+	plain := w.plain.Get()
+	if plain == nil {
+		plain = new(plainFrame)
+	}
+	defer w.plain.Put(plain, plainBytes)
+	frame, ok := plain.append(buffer, content)
+	if !ok {
+		frame = w.encoder.EncodeAll(content, frame)
+	}
+	return frame, nil
 }
+
+// plainBytes is about what a plainFrame takes.
+const plainBytes = 512 << 10
 
 // put appends a frame.
 func (w *Writer) put(_ int, content int64, compressed []byte) error {

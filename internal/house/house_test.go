@@ -29,7 +29,7 @@ func layer(pkg string) int {
 	switch {
 	case pkg == "internal/vec", pkg == "internal/spelling", pkg == "internal/torchsave", pkg == "mmapio":
 		return 0
-	case pkg == "format":
+	case pkg == "format", pkg == "internal/huffman":
 		return 1
 	case pkg == "scoring", pkg == "format/frames", pkg == "format/gather", pkg == "format/pickle", pkg == "format/names", pkg == "format/planes", pkg == "format/safetensors", pkg == "format/torch":
 		return 2

@@ -1,0 +1,17 @@
+//go:build !noasm
+
+package huffman
+
+import "testing"
+
+// kernels calls once for the reference and once for each kernel that the machine has.
+func kernels(t testing.TB, call func(name string)) {
+	had := vectors
+	defer func() { vectors = had }()
+	vectors = false
+	call("portable")
+	if had {
+		vectors = true
+		call("avx512")
+	}
+}

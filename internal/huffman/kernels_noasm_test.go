@@ -1,0 +1,8 @@
+//go:build !amd64 || noasm
+
+package huffman
+
+import "testing"
+
+// kernels calls for the reference alone.
+func kernels(_ testing.TB, call func(name string)) { call("portable") }
