@@ -15,7 +15,11 @@ func bitRangeSIMD(s []float32) (n int, least, most uint32) {
 
 func binsSIMD(bins []uint16, s []float32, base uint32, shift uint) int {
 	n := blocks(len(s))
-	if n > 0 {
+	switch {
+	case n == 0:
+	case level == AVX512:
+		binsAVX512(&bins[0], &s[0], n, base, uint64(shift&31))
+	default:
 		binsAVX2(&bins[0], &s[0], n, base, uint64(shift&31))
 	}
 	return n
@@ -45,7 +49,7 @@ func addLimitsSIMD(limits []Limits, first, odd []uint32, base, step, slack float
 	return n, addLimitsAVX2(&limits[0], &first[0], &odd[0], n, base, step, base-step+slack)
 }
 
-// Both take n scores, n a positive multiple of block.
+// These take n scores, n a positive multiple of block.
 
 // bitRangeAVX2 returns the least of bits − 1, where 0 wraps around, and the most of bits.
 //
@@ -54,6 +58,9 @@ func bitRangeAVX2(s *float32, n int) (least, most uint32)
 
 //go:noescape
 func binsAVX2(bins *uint16, s *float32, n int, base uint32, shift uint64)
+
+//go:noescape
+func binsAVX512(bins *uint16, s *float32, n int, base uint32, shift uint64)
 
 // countBinsAVX2 takes n bins, n a positive multiple of block.
 //

@@ -19,11 +19,13 @@ func encodeBF16SIMD[T Float](dst []byte, src []T) int {
 	return n
 }
 
-// encodeBF16FiniteSIMD takes AVX2 at AVX512 too; more has not been measured.
 func encodeBF16FiniteSIMD(dst []byte, src []float32) (n int, finite bool) {
 	n = blocks(len(src))
-	if n == 0 {
+	switch {
+	case n == 0:
 		return 0, true
+	case level == AVX512:
+		return n, encodeBF16FiniteAVX512(&dst[0], &src[0], n)
 	}
 	return n, encodeBF16FiniteAVX2(&dst[0], &src[0], n)
 }
@@ -161,6 +163,9 @@ func encodeBF16AVX512(dst *byte, src *float32, n int)
 
 //go:noescape
 func encodeBF16FiniteAVX2(dst *byte, src *float32, n int) (finite bool)
+
+//go:noescape
+func encodeBF16FiniteAVX512(dst *byte, src *float32, n int) (finite bool)
 
 //go:noescape
 func encodeF16AVX2(dst *byte, src *float32, n int)

@@ -126,28 +126,69 @@ loop:
 	VPSRLD $16, V, T; \
 	VPANDD Z13, T, T; \
 	VPADDD Z14, V, V; \
-	VPADDD T, V, V;   \
-	VPSRLD $16, V, V
+	VPADDD T, V, V
+
+// Words of two registers that are woven together, in their order: those of the first are the even ones.
+DATA woven<>+0(SB)/8, $0x0006000400020000
+DATA woven<>+8(SB)/8, $0x000e000c000a0008
+DATA woven<>+16(SB)/8, $0x0016001400120010
+DATA woven<>+24(SB)/8, $0x001e001c001a0018
+DATA woven<>+32(SB)/8, $0x0007000500030001
+DATA woven<>+40(SB)/8, $0x000f000d000b0009
+DATA woven<>+48(SB)/8, $0x0017001500130011
+DATA woven<>+56(SB)/8, $0x001f001d001b0019
+GLOBL woven<>(SB), RODATA|NOPTR, $64
+
+#define BEGIN_BF16_Z \
+	MOVQ      dst+0(FP), DI;     \
+	MOVQ      src+8(FP), SI;     \
+	MOVQ      n+16(FP), CX;      \
+	FILL_Z(1, Z13);              \
+	FILL_Z(0x7fff, Z14);         \
+	FILL_Z(NAN32, Z15);          \
+	VMOVDQU64 woven<>(SB), Z12;  \
+	MOVL      $0xaaaaaaaa, AX;   \
+	KMOVD     AX, K2
+
+// ENCODE_BF16_Z makes 32 codes of what is at SI, in Z0.
+#define ENCODE_BF16_Z \
+	LOAD_2Z(Z0, Z1);          \
+	ONE_NAN_K(Z0, Z15);       \
+	ONE_NAN_K(Z1, Z15);       \
+	ROUND_BF16_Z(Z0, Z2);     \
+	ROUND_BF16_Z(Z1, Z3);     \
+	VPSRLD    $16, Z0, Z0;    \
+	VMOVDQU16 Z1, K2, Z0;     \
+	VPERMW    Z0, Z12, Z0
 
 // func encodeBF16AVX512(dst *byte, src *float32, n int)
 TEXT ·encodeBF16AVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	FILL_Z(1, Z13)
-	FILL_Z(0x7fff, Z14)
-	FILL_Z(NAN32, Z15)
+	BEGIN_BF16_Z
 
 loop:
-	LOAD_2Z(Z0, Z1)
-	ONE_NAN_K(Z0, Z15)
-	ONE_NAN_K(Z1, Z15)
-	ROUND_BF16_Z(Z0, Z2)
-	ROUND_BF16_Z(Z1, Z3)
-	VPMOVDW Z0, (DI)
-	VPMOVDW Z1, 32(DI)
+	ENCODE_BF16_Z
+	VMOVDQU64 Z0, (DI)
 	NEXT(32, 2, 4)
-	JNZ     loop
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func encodeBF16FiniteAVX512(dst *byte, src *float32, n int) (finite bool)
+TEXT ·encodeBF16FiniteAVX512(SB), NOSPLIT, $0-25
+	BEGIN_BF16_Z
+	FILL_Z(INFINITE_BF16, Z11)
+	VPXORQ Z10, Z10, Z10 // the largest codes so far
+
+loop:
+	ENCODE_BF16_Z
+	VMOVDQU64 Z0, (DI)
+	VPADDW    Z0, Z0, Z0
+	VPMAXUW   Z0, Z10, Z10
+	NEXT(32, 2, 4)
+	JNZ       loop
+	VPCMPUW   $5, Z11, Z10, K1 // at least infinity
+	KORTESTD  K1, K1
+	SETEQ     finite+24(FP)
 	VZEROUPPER
 	RET
 

@@ -21,7 +21,11 @@ func float32Models[T Float](n int, d [][]T) (*[]float32, int) {
 
 func varianceSIMD[T Float](dst []float32, d [][]T, models, share float64) int {
 	first, n := float32Models(len(dst), d)
-	if n > 0 {
+	switch {
+	case n == 0:
+	case level == AVX512:
+		varianceAVX512(&dst[0], first, len(d), n, models, share)
+	default:
 		varianceAVX2(&dst[0], first, len(d), n, models, share)
 	}
 	return n
@@ -29,7 +33,11 @@ func varianceSIMD[T Float](dst []float32, d [][]T, models, share float64) int {
 
 func addElectedSIMD[T Float](dst []T, d [][]T, w []T) int {
 	first, n := float32Models(len(dst), d)
-	if n > 0 {
+	switch {
+	case n == 0:
+	case level == AVX512:
+		addElectedAVX512(float32s(dst), first, len(d), n, float32s(w))
+	default:
 		addElectedAVX2(float32s(dst), first, len(d), n, float32s(w))
 	}
 	return n
@@ -37,11 +45,15 @@ func addElectedSIMD[T Float](dst []T, d [][]T, w []T) int {
 
 func applyElectedSIMD[T Float](dst []T, lambda T, d [][]T, w []T, mean bool) int {
 	first, n := float32Models(len(dst), d)
-	if n > 0 {
-		sum := uint32(math.MaxUint32)
-		if mean {
-			sum = 0
-		}
+	sum := uint32(math.MaxUint32)
+	if mean {
+		sum = 0
+	}
+	switch {
+	case n == 0:
+	case level == AVX512:
+		applyElectedAVX512(float32s(dst), first, len(d), n, float32s(w), float32(lambda), sum)
+	default:
 		applyElectedAVX2(float32s(dst), first, len(d), n, float32s(w), float32(lambda), sum)
 	}
 	return n
@@ -69,12 +81,21 @@ func countActiveSIMD[T Float](shared, unique []int64, n int, d [][]T, epsilon T)
 func varianceAVX2(dst *float32, d *[]float32, models, n int, number, share float64)
 
 //go:noescape
+func varianceAVX512(dst *float32, d *[]float32, models, n int, number, share float64)
+
+//go:noescape
 func addElectedAVX2(dst *float32, d *[]float32, models, n int, w *float32)
 
-// applyElectedAVX2 takes no mean if all bits of sum are ones, else 0.
-//
+//go:noescape
+func addElectedAVX512(dst *float32, d *[]float32, models, n int, w *float32)
+
+// applyElected takes no mean if all bits of sum are ones, else 0.
+
 //go:noescape
 func applyElectedAVX2(dst *float32, d *[]float32, models, n int, w *float32, lambda float32, sum uint32)
+
+//go:noescape
+func applyElectedAVX512(dst *float32, d *[]float32, models, n int, w *float32, lambda float32, sum uint32)
 
 //go:noescape
 func addActiveAVX2(dst *float32, d *[]float32, models, n int, w *float32, epsilon float32)

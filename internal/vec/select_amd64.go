@@ -14,10 +14,13 @@ func selectSIMD[T Float](x []T, s []float32, t float32) (n, kept int) {
 	return n, kept
 }
 
-// selectAxpySIMD takes AVX2 at AVX512 too; more has not been measured.
 func selectAxpySIMD[T Float](acc []T, w T, x []T, s []float32, t float32) (n, kept int) {
 	n = float32Blocks(acc)
-	if n > 0 {
+	switch {
+	case n == 0:
+	case level == AVX512:
+		kept = selectAxpyAVX512(float32s(acc), float32s(x), &s[0], n, float32(w), t)
+	default:
 		kept = selectAxpyAVX2(float32s(acc), float32s(x), &s[0], n, float32(w), t)
 	}
 	return n, kept
@@ -35,10 +38,13 @@ func countAtLeastSIMD(s []float32, t float32) (n, kept int) {
 	return n, kept
 }
 
-// selectSizeSIMD takes AVX2 at AVX512 too, likewise.
 func selectSizeSIMD[T Float](x []T, low, high float32) int {
 	n := float32Blocks(x)
-	if n > 0 {
+	switch {
+	case n == 0:
+	case level == AVX512:
+		selectSizeAVX512(float32s(x), n, low, high)
+	default:
 		selectSizeAVX2(float32s(x), n, low, high)
 	}
 	return n
@@ -46,6 +52,9 @@ func selectSizeSIMD[T Float](x []T, low, high float32) int {
 
 //go:noescape
 func selectSizeAVX2(x *float32, n int, low, high float32)
+
+//go:noescape
+func selectSizeAVX512(x *float32, n int, low, high float32)
 
 // All others take n scores, n a positive multiple of block, and keep those that are at
 // least t. That they are positive is what [floor] has made of t.
@@ -58,6 +67,9 @@ func selectAVX512(x, s *float32, n int, t float32) (kept int)
 
 //go:noescape
 func selectAxpyAVX2(acc, x, s *float32, n int, w, t float32) (kept int)
+
+//go:noescape
+func selectAxpyAVX512(acc, x, s *float32, n int, w, t float32) (kept int)
 
 //go:noescape
 func countAtLeastAVX2(s *float32, n int, t float32) (kept int)

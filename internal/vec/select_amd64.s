@@ -197,3 +197,59 @@ block:
 	MOVQ AX, kept+24(FP)
 	VZEROUPPER
 	RET
+
+// func selectAxpyAVX512(acc, x, s *float32, n int, w, t float32) (kept int)
+TEXT ·selectAxpyAVX512(SB), NOSPLIT, $0-48
+	MOVQ         acc+0(FP), DI
+	MOVQ         x+8(FP), DX
+	MOVQ         s+16(FP), SI
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS w+32(FP), Z14
+	VBROADCASTSS t+36(FP), Z15
+	XORL         AX, AX
+
+block:
+	COMPARE
+	VMOVUPS.Z 0(DX), K1, Z0
+	VMOVUPS.Z 64(DX), K2, Z1
+	VMULPS    Z14, Z0, Z0
+	VMULPS    Z14, Z1, Z1
+	VADDPS    0(DI), Z0, Z0
+	VADDPS    64(DI), Z1, Z1
+	VMOVUPS   Z0, 0(DI)
+	VMOVUPS   Z1, 64(DI)
+	ADDQ      $128, DI
+	ADDQ      $128, SI
+	ADDQ      $128, DX
+	SUBQ      $32, CX
+	JNZ       block
+	MOVQ      AX, kept+40(FP)
+	VZEROUPPER
+	RET
+
+#define SIZEMASKED(at, A, M, K) \
+	VMOVUPS   at(DI), A           \
+	VANDPS    A, Z14, M           \
+	VMINPS    Z13, M, M           \
+	VCMPPS    LESS, Z12, M, K     \
+	VCMPPS    ATLEAST, Z15, M, K, K \
+	VMOVAPS.Z A, K, A             \
+	VMOVUPS   A, at(DI)
+
+// func selectSizeAVX512(x *float32, n int, low, high float32)
+TEXT ·selectSizeAVX512(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), DI
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS low+16(FP), Z15
+	VBROADCASTSS high+20(FP), Z12
+	VBROADCASTSS magnitude<>(SB), Z14
+	VBROADCASTSS largest<>(SB), Z13
+
+block:
+	SIZEMASKED(0, Z0, Z1, K1)
+	SIZEMASKED(64, Z2, Z3, K2)
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JNZ  block
+	VZEROUPPER
+	RET
