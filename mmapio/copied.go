@@ -2,6 +2,7 @@ package mmapio
 
 import (
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,6 +13,14 @@ var copied Buffers
 type copies struct {
 	only atomic.Bool // there are no other views
 	file *os.File
+
+	device func() int64 // readAheadStep of it, looked up once
+	done   dones
+}
+
+func (c *copies) open(file *os.File) {
+	c.file = file
+	c.device = sync.OnceValue(func() int64 { return readAheadStep(file) })
 }
 
 func (c *copies) close() error { return c.file.Close() }

@@ -45,7 +45,7 @@ func Open(path string, how ...Reading) (*File, error) {
 		return nil, err
 	}
 	f := &File{path: path, info: info, sparse: hasHoles(info)}
-	f.reads.file = file
+	f.reads.open(file)
 	mayMap := !slices.Contains(how, Copied) && canMap()
 	f.reads.only.Store(!mayMap || !boundsViews)
 	if err := f.maps.open(f); err != nil {

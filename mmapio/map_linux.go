@@ -105,6 +105,7 @@ func (m *mappings) borrow(f *File, base int64) (*mapping, error) {
 		if err != nil {
 			return nil, &unmappedError{f.path, err}
 		}
+		_ = unix.Madvise(data, unix.MADV_RANDOM) // see populate
 		win = &mapping{file: f, base: base, data: data}
 		m.mapped[base] = win
 	}
@@ -159,8 +160,14 @@ var noPopulate atomic.Bool
 
 // populate makes a range resident: unreadable pages are an error here, not a
 // signal later.
+//
+// What the page cache lacks is read here, the range and nothing beside it. Left to itself, the system reads at a fault
+// as much before the page as behind it, what was dropped a moment ago included, and on from there whatever is next in the
+// file; of a small page cache that pushes out what was announced. So windows are MADV_RANDOM, which also
+// keeps pages from counting as used twice, and the range is asked for first.
 func (win *mapping) populate(lo, hi int64) error {
 	from, to := win.pages(lo, hi)
+	win.file.reads.advise(Soon, win.base+from, to-from)
 	pages := win.data[from:to]
 	for !noPopulate.Load() {
 		err := unix.Madvise(pages, unix.MADV_POPULATE_READ)

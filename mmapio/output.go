@@ -10,8 +10,17 @@ import (
 	"sync/atomic"
 )
 
-// Bytes that a file is let run ahead of the disk.
+// Bytes that a file is let run ahead of the disk: twice a batch.
 const writeBehind = 32 << 20
+
+// WriteBatch is how many bytes of an output that leaves the page cache are brought to the disk at a time, and as many again are waited for,
+// where so much memory is available, as [AvailableMemory] says.
+func WriteBatch(available int64, known bool) int64 {
+	if !known {
+		return writeBehind
+	}
+	return max(writeBehind/8, min(writeBehind, available/64))
+}
 
 // osFile is an [OutputFile] of the operating system. What was written is brought to the disk
 // steadily, batch by batch, so that the sync at the end has little left to do, and no
@@ -102,7 +111,7 @@ func (o *osFile) wrote(off, n int64) {
 	}
 	o.from, o.to = min(o.from, off), max(o.to, off+n)
 	o.written += n
-	if o.written < writeBehind {
+	if o.written < o.behind.batch {
 		o.mu.Unlock()
 		return
 	}
@@ -168,7 +177,7 @@ func (o *osFile) CopyAt(src *File, from, n, off int64) error {
 			continue
 		}
 		o.turn.Lock()
-		done, err := copyRange(o.file, off, src.reads.file, from, min(length, writeBehind))
+		done, err := copyRange(o.file, off, src.reads.file, from, min(length, o.behind.batch))
 		o.turn.Unlock()
 		o.wrote(off, done)
 		from, off, n = from+done, off+done, n-done

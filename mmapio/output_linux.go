@@ -11,12 +11,17 @@ import (
 type behind struct {
 	works bool // false in memory: there is no disk to be brought to
 	drop  bool
+	batch int64 // bytes that are started at a time
 }
 
 func newBehind(f *os.File, drop bool) behind {
 	var st unix.Statfs_t
 	err := unix.Fstatfs(int(f.Fd()), &st)
-	return behind{works: err == nil && st.Type != unix.TMPFS_MAGIC && st.Type != unix.RAMFS_MAGIC, drop: drop}
+	b := behind{works: err == nil && st.Type != unix.TMPFS_MAGIC && st.Type != unix.RAMFS_MAGIC, drop: drop, batch: writeBehind}
+	if b.works && drop {
+		b.batch = WriteBatch(AvailableMemory())
+	}
+	return b
 }
 
 // reserve sets the space aside, so that the disk is full now or not at all, and the file

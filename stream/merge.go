@@ -31,5 +31,5 @@ func (p *Prepared) Merge(ctx context.Context) (*Report, error) {
 	if err := out.commit(ctx); err != nil {
 		return nil, err
 	}
-	return report(p.Plan, result.Passes, result.Tensors, time.Since(start)), nil
+	return p.transferred(report(p.Plan, result.Passes, result.Tensors, time.Since(start))), nil
 }

@@ -4,6 +4,7 @@ import (
 	"weld/format"
 	"weld/format/frames"
 	"weld/format/packed"
+	"weld/mmapio"
 	"weld/stream/destination"
 	"weld/stream/fuse"
 	"weld/stream/plan"
@@ -16,12 +17,23 @@ type Prepared struct {
 	*plan.Plan
 	Budget  run.Budget
 	Options Options
+	began   *mmapio.Transfers // when it was planned; nil where the system does not say
+}
+
+// transfers are those of this process until now.
+func transfers() *mmapio.Transfers {
+	t, ok := mmapio.Transferred()
+	if !ok {
+		return nil
+	}
+	return &t
 }
 
 // Prepare plans the merge of a recipe and divides the memory; out is "" where nothing is to be written. All that
 // is wrong with the inputs comes back as one [*plan.InputError]. What is returned must be closed.
 func Prepare(r *recipe.Recipe, out string, o Options) (*Prepared, error) {
 	o = o.withDefaults()
+	began := transfers()
 	if err := o.resume(out); err != nil {
 		return nil, &plan.InputError{Problems: []error{err}}
 	}
@@ -34,7 +46,7 @@ func Prepare(r *recipe.Recipe, out string, o Options) (*Prepared, error) {
 		p.Close()
 		return nil, err
 	}
-	return &Prepared{p, budget, o}, nil
+	return &Prepared{p, budget, o, began}, nil
 }
 
 // divide splits the memory of a run whose method fills so many outputs.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"weld/mmapio"
 	"weld/stream/fuse"
 	"weld/stream/plan"
 )
@@ -19,6 +20,11 @@ type Report struct {
 	Stored  int64   `json:"stored_bytes,omitempty"` // of an output that is compressed, on the disk
 	Passes  int     `json:"passes"`
 	Seconds float64 `json:"seconds"`
+	Input   int64   `json:"input_bytes"` // of all files of the inputs
+	// DiskRead and DiskWritten are what disks read and wrote for this process from the beginning of the plan on; nil where the system
+	// does not say. What the page cache held was not read.
+	DiskRead    *int64 `json:"disk_read_bytes,omitempty"`
+	DiskWritten *int64 `json:"disk_written_bytes,omitempty"`
 	// Settings are what a method that weighs by importance was run with, and where each value comes from.
 	Settings []Setting     `json:"settings,omitempty"`
 	Models   []ModelReport `json:"models,omitempty"`
@@ -87,6 +93,16 @@ func report(p *plan.Plan, passes int, results []fuse.Result, took time.Duration)
 	}
 	if !scored {
 		r.Models = nil
+	}
+	return r
+}
+
+// transferred adds what went over from disks and to them.
+func (p *Prepared) transferred(r *Report) *Report {
+	r.Input = p.InputBytes()
+	if now, ok := mmapio.Transferred(); ok && p.began != nil {
+		since := now.Since(*p.began)
+		r.DiskRead, r.DiskWritten = &since.Read, &since.Written
 	}
 	return r
 }

@@ -43,5 +43,5 @@ func (p *Prepared) Score(ctx context.Context) (*Report, error) {
 	if err := p.Unchanged(); err != nil {
 		return nil, err
 	}
-	return report(p.Plan, result.Passes, result.Tensors, time.Since(start)), nil
+	return p.transferred(report(p.Plan, result.Passes, result.Tensors, time.Since(start))), nil
 }

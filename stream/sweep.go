@@ -28,12 +28,13 @@ type Variant struct {
 func NewSweep(variants []Variant, o Options) (*Sweep, error) {
 	o = o.withDefaults()
 	s := new(Sweep)
+	began := transfers()
 	for _, v := range variants {
 		p, err := s.variant(v, o)
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
-		s.Plans = append(s.Plans, &Prepared{Plan: p, Options: o})
+		s.Plans = append(s.Plans, &Prepared{Plan: p, Options: o, began: began})
 	}
 	budget, err := divide(s.Plans[0].Plan, fuse.Joint(s.methods()), len(variants), o)
 	if err != nil {
@@ -99,7 +100,7 @@ func (s *Sweep) Merge(ctx context.Context) ([]*Report, error) {
 		if err := out.commit(ctx); err != nil {
 			return nil, errors.Join(err, discard(outs[i+1:], err))
 		}
-		reports = append(reports, report(s.Plans[i].Plan, result.Passes, methods[i].Results(), time.Since(start)))
+		reports = append(reports, s.Plans[i].transferred(report(s.Plans[i].Plan, result.Passes, methods[i].Results(), time.Since(start))))
 	}
 	return reports, nil
 }

@@ -124,4 +124,10 @@ func printReport(w io.Writer, r *stream.Report) {
 		say(w, "%s: %s in %s (%d fused, %d copied), %s, %.1f s\n",
 			r.Out, size, some(r.Fused+r.Copied, "tensor"), r.Fused, r.Copied, some(r.Passes, "pass"), r.Seconds)
 	}
+	if r.DiskRead != nil && r.Input >= leastTold {
+		say(w, "read %s of %s from disks\n", decimal(*r.DiskRead), decimal(r.Input))
+	}
 }
+
+// leastTold is the size of inputs from which on people are told how much of them was read.
+const leastTold = 64 << 20

@@ -18,7 +18,7 @@ func (g *joint) Next() *Pass {
 			continue
 		}
 		all.Name = p.Name
-		all.Reads = all.Reads.or(p.Reads)
+		all.Reads = all.Reads.Or(p.Reads)
 	}
 	if all.Name == "" {
 		return nil
@@ -57,13 +57,9 @@ func (g *joint) Fuse(job int) []Stage {
 
 func (g *joint) Reads() (r Reads) {
 	for _, m := range g.methods {
-		r = r.or(m.Reads())
+		r = r.Or(m.Reads())
 	}
 	return r
-}
-
-func (r Reads) or(s Reads) Reads {
-	return Reads{r.Base || s.Base, r.Models || s.Models, r.Importance || s.Importance}
 }
 
 // Results are each method's own; see there.
@@ -159,7 +155,7 @@ func (st jointSample) Tiling() Tiling { return st.first.Tiling() }
 func (st *jointStage) Reads() (r Reads) {
 	for _, s := range st.stages {
 		if s != nil {
-			r = r.or(s.Reads())
+			r = r.Or(s.Reads())
 		}
 	}
 	return r

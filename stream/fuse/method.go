@@ -46,6 +46,11 @@ type Contribution struct {
 // Reads says which operands a stage wants to see.
 type Reads struct{ Base, Models, Importance bool }
 
+// Or are the operands that either of two sees.
+func (r Reads) Or(o Reads) Reads {
+	return Reads{r.Base || o.Base, r.Models || o.Models, r.Importance || o.Importance}
+}
+
 // Method is one merge in progress. The engine calls Next until it returns nil,
 // walking the model once for each pass, and then walks it with Fuse. Methods keep
 // the figures between passes. None of these calls is concurrent with another, but for Fuse, a

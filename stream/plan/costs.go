@@ -48,6 +48,20 @@ func (in *Inputs) FileBytes() (n int64) {
 	return n
 }
 
+// InputBytes is the size of all files of the inputs, each once: a base may be one of the models.
+func (in *Inputs) InputBytes() (n int64) {
+	seen := make(map[string]bool)
+	for i := range in.Opened {
+		for _, f := range in.Opened[i].Files() {
+			if !seen[f.Path] {
+				seen[f.Path] = true
+				n += f.Info.Size()
+			}
+		}
+	}
+	return n
+}
+
 // FileBytes is the size of the input's files.
 func (in *Input) FileBytes() (n int64) {
 	for _, f := range in.Files() {

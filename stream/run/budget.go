@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"weld/format"
+	"weld/mmapio"
 	"weld/stream/fuse"
 )
 
@@ -30,6 +31,8 @@ type Budget struct {
 	Held     int64 // bytes of headers, names and plan, which count towards Memory up to half of it
 	Beyond   int64 // what they take beside it
 	Drop     bool  // what was read or written for the last time leaves the page cache
+	Ahead    int64 // bytes that are read into the page cache before they are wanted
+	Pages    int64 // bytes of inputs that are left in the page cache for a later stage or walk, if the rest is dropped
 }
 
 // Demand is what a run needs memory for.
@@ -51,7 +54,8 @@ func Within(held, memory int64) int64 { return min(held, memory/2) }
 func Divide(d Demand, memory int64, threads int, cache Cache) (Budget, error) {
 	within := Within(d.Held, memory)
 	job, span := d.largest()
-	b := Budget{Memory: memory, Workers: threads, Held: d.Held, Beyond: d.Held - within, ViewCost: d.viewCost(), Drop: cache.Drops(d.Touched)}
+	available, known := mmapio.AvailableMemory()
+	b := Budget{Memory: memory, Workers: threads, Held: d.Held, Beyond: d.Held - within, ViewCost: d.viewCost(), Drop: cache.drops(d.Touched, available, known)}
 	for ; b.Workers > 0; b.Workers-- {
 		fixed := runtimeMemory + within + d.Cost.Shared
 		if d.Window != nil {
@@ -63,6 +67,7 @@ func Divide(d Demand, memory int64, threads int, cache Cache) (Budget, error) {
 		b.Span = min((free-b.Jobs)/int64(b.Workers), bestSpan)
 		b.Views = max(0, free-b.Jobs-int64(b.Workers)*b.Span-memory/8) // an eighth is for what nobody counts
 		if b.Span >= span && free > 0 {
+			b.divideCache(available, known)
 			return b, nil
 		}
 		if b.Workers == 1 {

@@ -134,6 +134,13 @@ func (t *Tensor) elementBytes(reads fuse.Reads, sinks int) int64 {
 	return int64(bits / 8)
 }
 
+// operandBytes is the size of an element of every operand that is read.
+func (t *Tensor) operandBytes(reads fuse.Reads) int64 {
+	bits := 0
+	t.eachOperand(reads, func(o Stored) { bits += o.dtype().Bits() })
+	return int64(bits / 8)
+}
+
 // inPieces reports whether views of an operand are best small.
 func (t *Tensor) inPieces(reads fuse.Reads) (any bool) {
 	t.eachOperand(reads, func(o Stored) { any = any || format.InPieces(o.From, o.Index) })

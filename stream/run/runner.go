@@ -61,6 +61,7 @@ func (r *Runner) Survey(ctx context.Context, pass *fuse.Pass) (Result, error) {
 
 // last walks the inputs for the last time.
 func (r *Runner) last(ctx context.Context, w *walk) (Result, error) {
+	w.final = true
 	if err := r.pass(ctx, w, r.passes+1); err != nil {
 		return Result{}, err
 	}

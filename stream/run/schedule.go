@@ -21,6 +21,15 @@ type task struct {
 	stage int   // under way
 	next  int64 // the first tile that was not handed out in this stage
 	busy  int   // items being worked on
+
+	pages     map[elements]fuse.Reads // of the operands, that stay in the page cache for later stages
+	announced announced
+}
+
+// announced is the element up to which a stage's operands were asked for.
+type announced struct {
+	stage int
+	to    int64
 }
 
 // tiles are those of a stage, and how many of them are shown to it at once.

@@ -15,8 +15,10 @@ type walk struct {
 	chain func(job int) []fuse.Stage
 	total int64  // bytes that it reads; 0 where they have to be counted
 	sinks []Sink // none in a measuring pass; one for each variant of a sweep
+	final bool   // the last of the run
 
 	ahead   readAhead
+	pages   pageCache
 	views   viewCache
 	results resultCache
 	sized   Tensor       // whose size is looked at
@@ -44,6 +46,7 @@ func (w *walk) bytes() (n int64) {
 func (w *walk) run(ctx context.Context) error {
 	s := newScheduler(w, w.config.Tensors.Len(), w.config.Budget.Jobs, 2*w.config.Budget.Workers, w.writes())
 	w.ahead.walk = w
+	w.pages.begin(w)
 	w.views.free, w.views.overhead = w.config.Budget.Views, w.config.Budget.ViewCost
 	w.results.views, w.views.idle = &w.views, w.results.yield
 	defer w.views.close()
@@ -129,10 +132,14 @@ func (w *walk) Enter(t *task, stage int) tiles {
 }
 
 // Skipped implements [tasks].
-func (w *walk) Skipped(t *task) { w.config.Progress.Advance(t.bytes) }
+func (w *walk) Skipped(t *task) {
+	w.config.Progress.Advance(t.bytes)
+	w.pages.skipped(t)
+}
 
 // Closed implements [tasks].
 func (w *walk) Closed(t *task) {
 	w.views.clear(t.tensor)
+	w.pages.closed(t)
 	w.results.clear(t.tensor)
 }

@@ -48,13 +48,15 @@ func (w *worker) run(ctx context.Context, s *scheduler) error {
 // work takes one item from the mapping to the output.
 func (w *worker) work(it item) error {
 	at := it.elements()
-	if it.stage == 0 && !it.tiling.IsSparse() && !w.batching {
-		w.walk.ahead.took((at.hi - at.lo) * it.of.elementBytes(w.walk.reads, w.walk.config.Sinks))
+	if w.batching {
+		w.walk.ahead.begun(it, at)
+	} else {
+		w.walk.ahead.begins(it, at)
 	}
 	err := w.process(it, at.lo, at.hi)
-	w.giveBack(it, at, err)
-	if w.walk.writes() && w.walk.config.Budget.Drop && !w.batching && it.stage == it.steps()-1 {
-		it.of.advise(mmapio.Done, w.walk.reads, at.lo, at.hi)
+	held := w.giveBack(it, at, err)
+	if err == nil {
+		w.walk.pages.left(it, at, held)
 	}
 	return err
 }
@@ -232,15 +234,16 @@ func (l *loan) lend(o Stored, wanted bool) fuse.Operand {
 
 // giveBack ends the loan of an item's views, unless a later stage will want them and there is room to keep
 // them until then.
-func (w *worker) giveBack(it item, at elements, err error) {
+func (w *worker) giveBack(it item, at elements, err error) (held bool) {
 	wanted := err == nil && it.stage < it.steps()-1 && !it.tiling.IsSparse() && (w.batching || !it.rehearses())
 	if wanted && w.batching {
-		return // the next stage is this worker's, too
+		return true // the next stage is this worker's, too
 	}
-	if !wanted || !w.walk.views.put(it.tensor, at, w.views) {
+	if held = wanted && w.walk.views.put(it.tensor, at, w.views); !held {
 		release(w.views)
 	}
 	w.views = w.views[:0]
+	return held
 }
 
 // buffers lends the span the worker's memory for its outputs.
