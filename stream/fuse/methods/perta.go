@@ -28,7 +28,7 @@ one task against one is the paper's; more of them, retain and 0/0 are weld's`,
 		readsImportance: func(*pertaParams) bool { return true },
 		formula: formula[pertaParams, pertaModel]{
 			single: perTA[float32], double: perTA[float64], reads: fuse.Reads{Base: true, Models: true, Importance: true},
-			tiles: func(models int) int { return models + 5 },
+			tiles: func(models int) int { return models + 4 }, // each one's scores; base, sum, the others' scores, and δ
 		},
 	})
 }

@@ -26,7 +26,7 @@ func (m *Method) addCases(cases []defaultCase) error {
 				return fmt.Errorf("default of %q in some merges, which has none in others", key)
 			}
 			p := &m.Params[i]
-			p.Cases = append(slices.Clip(p.Cases), recipe.DefaultCase{When: c.when, Text: text})
+			p.Cases = append(p.Cases, recipe.DefaultCase{When: c.when, Text: text})
 			if err := checkText(*p, "default", text); err != nil {
 				return fmt.Errorf("%s: %w", key, err)
 			}
