@@ -49,3 +49,20 @@ func TestBuffersUnfilled(t *testing.T) {
 		t.Errorf("%v: another buffer was made", err)
 	}
 }
+
+// Buffers are kept by size: a small one that comes back is not given where a large one is wanted, nor in its place.
+func TestBuffersOfSizes(t *testing.T) {
+	var b Buffers
+	lend := func(n int64) *byte {
+		v, err := b.Lend(0, n, 1, func([]byte, int64) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Release()
+		return &v.Data[0]
+	}
+	large, small := lend(1000), lend(10)
+	if small == large || lend(1000) != large || lend(10) != small || lend(9) != small || lend(513) != large {
+		t.Error("another buffer was made, or one of another size was lent")
+	}
+}

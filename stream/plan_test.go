@@ -181,7 +181,7 @@ func TestNotesOfWhatWasMeasured(t *testing.T) {
 		"in shards":   measured("x", digest(f.models[0].saveShards(t, shards, 1))),
 		"no digest":   `{"model": "x"}`,
 		"no JSON":     "x",
-		"other types": `{"model": 1, "digest": 2}`,
+		"other types": `{"model": 1, "digest": 2}`, "another type": `{"model": 1, "digest": "x"}`,
 	} {
 		if got := notes(told); strings.Contains(got, "measured on") {
 			t.Errorf("%s: %s", name, got)
@@ -198,12 +198,55 @@ func TestNotesOfWhatWasMeasured(t *testing.T) {
 		}
 	}
 
+	// One file of all models says once what it was measured on, and that it is given once.
+	shared := fmt.Sprintf("{merge_method: sta, base_model: %s, models: [{model: %s}, {model: %s}], parameters: {importance: %s}}", p.base, p.models[0], p.models[1], p.importance[0])
+	write(t, p.importance[0], f.importance[0].file(map[string]string{"weld.statistic": "mean_sq_grad", "weld.importance": measured(p.base, "x")}))
+	got := strings.Join(p.notesOf(t, shared), "\n")
+	if strings.Count(got, "have changed since") != 1 || !strings.Contains(got, "g0.safetensors: given once, it is the importance of all 2 models; if each has") {
+		t.Errorf("of one file for all:\n%s", got)
+	}
+
 	p.models[1] = p.base // a model may be the base itself, which is named once
 	write(t, p.importance[1], f.importance[1].file(map[string]string{"weld.statistic": "mean_sq_grad", "weld.importance": measured("./elsewhere", other)}))
 	plan := p.plan(t, ask("perta", "statistic=mean_sq_grad"), "", Options{})
 	defer plan.Close()
 	if got, want := strings.Join(plan.Notes, "\n"), "g1.safetensors: measured on ./elsewhere, whose weights are not those of "+p.base+" (weld.importance)"; !strings.Contains(got, want) {
 		t.Errorf("no note says %s:\n%s", want, got)
+	}
+}
+
+// notesOf are the notes of a recipe's plan.
+func (p savedFamily) notesOf(t *testing.T, text string) []string {
+	t.Helper()
+	r, err := Schema().Parse("r.yml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Prepare(r, "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	return plan.Notes
+}
+
+// One importance file for several models is noted, unless each was given it, and where there is but one model.
+func TestNotesOfSharedImportance(t *testing.T) {
+	f := newFamily(2, small()...)
+	p := f.save(t)
+	a, b, g := p.models[0], p.models[1], p.importance[0]
+	for models, want := range map[string]bool{
+		fmt.Sprintf("[{model: %s}, {model: %s}], parameters: {importance: %s}", a, b, g):                                                true,
+		fmt.Sprintf("[{model: %s}], parameters: {importance: %s}", a, g):                                                                false,
+		fmt.Sprintf("[{model: %s, parameters: {importance: %s}}, {model: %s, parameters: {importance: %[2]s}}]", a, g, b):               false,
+		fmt.Sprintf("[{model: %s, parameters: {importance: %s}}, {model: %s}], parameters: {importance: %s}", a, p.importance[1], b, g): false,
+		fmt.Sprintf("[{model: %s}, {model: %s, parameters: {importance: %s}}], parameters: {importance: %s}", a, b, p.importance[1], g): false,
+		fmt.Sprintf("[{model: %s}, {model: %s}], parameters: {importance: %s, score: magnitude}", a, b, g):                              false,
+	} {
+		notes := p.notesOf(t, fmt.Sprintf("{merge_method: sta, base_model: %s, models: %s}", p.base, models))
+		if strings.Contains(strings.Join(notes, "\n"), "given once") != want {
+			t.Errorf("%s: %q", models, notes)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weld/format"
+	"weld/stream/recipe"
 )
 
 // Settings are listed once where all models have them in common, and else for each; a plan and the report of its merge list the same.
@@ -64,6 +65,68 @@ func TestSettings(t *testing.T) {
 			if key, _, _ := strings.Cut(want, " "); !strings.Contains(want, " of ") && listed[key] != 1 {
 				t.Errorf("%s: %s is listed %d times", test.name, key, listed[key])
 			}
+		}
+	}
+}
+
+// settingsOf are the settings of a recipe's plan, a line each.
+func (p savedFamily) settingsOf(t *testing.T, text string) (lines []string) {
+	t.Helper()
+	r, err := Schema().Parse("r.yml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Prepare(r, "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	for _, s := range plan.Summary().Settings {
+		of := ""
+		for i, path := range p.models {
+			of += strings.Repeat(fmt.Sprintf(" of %d", i), strings.Count(s.Model, path))
+		}
+		lines = append(lines, s.Key+" "+s.Value+of+" "+s.From)
+	}
+	return lines
+}
+
+// What decides is listed of sta without importance too, and nothing of methods without presets that read none. Paths are not, models'
+// values are apart where they differ though one line says them, and a file's own word counts.
+func TestSettingsOfMethods(t *testing.T) {
+	f := newFamily(2, describe("w", format.F32, 3, 2))
+	p := f.save(t)
+	list := func(method, first, second, all string) string {
+		base := "base_model: " + p.base + ", "
+		return strings.Join(p.settingsOf(t, fmt.Sprintf("{merge_method: %s, %smodels: [{model: %s, parameters: {%s}}, {model: %s, parameters: {%s}}], parameters: {%s}}", method, base, p.models[0], first, p.models[1], second, all)), "\n")
+	}
+	if got := list("sta", "", "", ""); !strings.Contains(got, "score magnitude default with no importance files") || strings.Contains(got, "statistic") {
+		t.Errorf("sta without importance: %s", got)
+	}
+	if got := list("task_arithmetic", "", "", ""); got != "" {
+		t.Errorf("task_arithmetic: %s", got)
+	}
+	given := "importance: " + p.importance[0]
+	if got := list("ota", "weight: 1", "weight: 2", given); !strings.Contains(got, "weight 1 of 0 on line 1\nweight 2 of 1 on line 1") || strings.Contains(got, p.importance[0]) {
+		t.Errorf("weights on one line: %s", got)
+	}
+	if got := list("ota", "weight: 0", "", given+", weight: [0, 1]"); !strings.Contains(got, "weight 0 of 0 on line 1\nweight 0 of 1 on line 1") {
+		t.Errorf("one varies: %s", got)
+	}
+	write(t, p.importance[0], f.importance[0].file(map[string]string{"weld.statistic": "mean_abs_grad"}))
+	if got := list("ota", "", "", given); !strings.Contains(got, "statistic mean_abs_grad the file") {
+		t.Errorf("of a file that says what it holds: %s", got)
+	}
+}
+
+// Whoever said a value nearest is named.
+func TestFrom(t *testing.T) {
+	for want, v := range map[string]recipe.Value{
+		"--weight": {Where: recipe.Position{Flag: "--weight", Line: 3}, Origin: "default"}, "on line 3": {Where: recipe.Position{Line: 3}, Origin: "default"},
+		"preset paper": {Origin: "preset paper"}, "the recipe": {},
+	} {
+		if got := from(v); got != want {
+			t.Errorf("%+v is from %q, want %q", v, got, want)
 		}
 	}
 }

@@ -37,6 +37,7 @@ func TestDefaultsByOccasion(t *testing.T) {
 		{"two, without", "{model: a}, {model: b}", "", "0.4", "default with several models", "size", "default with no importance files"},
 		{"two, with", "{model: a}, {model: b}", "importance: g", "0.5", "default with several models and importance files", "gradient", plain},
 		{"two, each with", "{model: a, parameters: {importance: ga}}, {model: b, parameters: {importance: gb}}", "", "0.5", "default with several models and importance files", "gradient", plain},
+		{"two, each and all with", "{model: a, parameters: {importance: ga}}, {model: b, parameters: {importance: gb}}", "importance: g", "0.5", "default with several models and importance files", "gradient", plain},
 		{"two, one with", "{model: a}, {model: b, parameters: {importance: gb}}", "", "0.4", "default with several models", "gradient", plain},
 		{"the base among them", "{model: base}, {model: b}", "", "0.2", plain, "size", "default with no importance files"},
 		{"said", "{model: a}, {model: b}", "share: 0.2", "0.2", "", "size", "default with no importance files"},
@@ -61,6 +62,29 @@ func TestDefaultsByOccasion(t *testing.T) {
 	}
 }
 
+// What a module says of its models decides as much: a single one is read as a recipe.
+func TestDefaultsInAModule(t *testing.T) {
+	r, err := cased.Parse("r.yml", []byte("merge_method: m\nbase_model: base\nmodules: {x: {models: [{model: a}, {model: b}], parameters: {importance: g}}}\n"))
+	if err != nil || r.Models[0].Params.Text("share") != "0.5" {
+		t.Errorf("%v (%v)", r, err)
+	}
+}
+
+// Each kind of merge is what it says, and slices, of which nothing is known, are none of them.
+func TestOccasions(t *testing.T) {
+	for when, want := range map[recipe.When][]bool{
+		recipe.OneModel: {false, true, true, false, false, false}, recipe.SeveralModels: {false, false, false, true, true, true},
+		recipe.WithImportance: {false, false, true, false, false, true}, recipe.WithoutImportance: {false, true, false, true, false, false},
+	} {
+		p := recipe.Param{Key: "k", Default: "else", Cases: []recipe.DefaultCase{{When: []recipe.When{when}, Text: "then"}}}
+		for i, o := range []recipe.Occasion{{}, {Models: 1}, {Models: 1, Informed: 1}, {Models: 2}, {Models: 2, Informed: 1}, {Models: 2, Informed: 2}} {
+			if got := p.DefaultFor(o); (got == "then") != want[i] {
+				t.Errorf("with %v, of %+v: %s", when, o, got)
+			}
+		}
+	}
+}
+
 // People and programs are told of all cases.
 func TestDefaultsAreTold(t *testing.T) {
 	m, _ := cased.Find("m")
@@ -81,6 +105,13 @@ func TestDefaultsAreTold(t *testing.T) {
 		if err != nil || share.HasDefault(r.Models[0].Params["share"]) != want {
 			t.Errorf("%s is the default: %v (%v)", text, !want, err)
 		}
+	}
+	if share.HasDefault(recipe.Value{Number: 0.2, Text: "0.2", Varies: true}) || by.HasDefault(recipe.Value{Text: "size"}) || !by.HasDefault(recipe.Value{Text: "gradient"}) {
+		t.Error("a value that varies, or another word, is taken for the default, or the word is not")
+	}
+	other := recipe.MethodSchema{Params: []recipe.Param{{Key: "k", Default: "1"}}, Presets: map[string]map[string]string{"q": {"k": "2"}}}
+	if other.IsDefault("q") {
+		t.Error("a preset of another value is taken for the default")
 	}
 	if m.IsDefault("p") || !(&recipe.MethodSchema{Params: []recipe.Param{{Key: "k", Default: "1"}}, Presets: map[string]map[string]string{"q": {"k": "1"}}}).IsDefault("q") {
 		t.Error("a preset is taken for the default, or the default is not")

@@ -151,6 +151,57 @@ func TestFisherArithmetic(t *testing.T) {
 	}
 }
 
+// Of several elements that are no numbers the first one in the tensor is named, in whatever tile it is.
+func TestFisherArithmeticNamesTheFirst(t *testing.T) {
+	const n = 3 * fuse.TileElements
+	a := make([]float64, n)
+	a[fuse.TileElements+5], a[fuse.TileElements+9], a[n-1] = math.Inf(1), math.NaN(), math.NaN()
+	m := oneTensor{
+		method: "fisher_arithmetic", dtype: format.F32, out: format.F32, shape: []int64{n}, base: make([]float64, n),
+		models: [][]float64{make([]float64, n)}, importance: [][]float64{a}, own: []Params{{"weight": 1}}, shared: Params{"lambda": 1},
+	}
+	in := m.inputs()
+	sums := merging("fisher_arithmetic", in.Jobs, fuse.StopNonfinite).Next().Chain(0)[0]
+	for _, tiles := range [][2]int64{{2, 3}, {0, 2}} { // the last is done first
+		if err := sums.Span(new(fuse.Scratch), in.Span(0, sums.Reads(), tiles[0], tiles[1], nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var e *fuse.NonfiniteError
+	if err := sums.End(); !errors.As(err, &e) || e.Index != fuse.TileElements+5 {
+		t.Errorf("%v", err)
+	}
+}
+
+// A model that lacks the tensor has no sum in it, and the others keep their own weights, files and statistics.
+func TestFisherArithmeticAbsent(t *testing.T) {
+	m := oneTensor{
+		method: "fisher_arithmetic", dtype: format.F32, out: format.F32, shape: []int64{1}, base: []float64{0},
+		models: [][]float64{nil, {2}, {3}}, importance: [][]float64{{100}, {1}, {3}}, // sums 1 and 3
+		own:    []Params{{"weight": 10}, {"weight": 1}, {"weight": -1, "statistic": float64(scoring.MeanSqGrad)}},
+		shared: Params{"lambda": 1},
+	}
+	m.hold(t, []float64{2*2./4 - 3*2*3./4}, 1e-6)
+	m.importance[2][0] = -1
+	in := m.inputs()
+	var e *fuse.NonfiniteError
+	if _, err := in.FuseOnce(merging("fisher_arithmetic", in.Jobs, fuse.StopNonfinite)); !errors.As(err, &e) || e.Model != 2 || e.Held != -1 {
+		t.Errorf("a negative square of the third model: %v", err)
+	}
+}
+
+// What the method asks for is said beforehand: one pass, and a sum for each model and tensor, and for each model and layer.
+func TestFisherArithmeticCost(t *testing.T) {
+	const jobs, layers, models = 6, 4, 7
+	in := layeredModel(rand.New(rand.NewPCG(1, 2)), format.F32, models, Params{"lambda": 1, "missing_importance": 1})
+	method := merging("fisher_arithmetic", in.Jobs, fuse.StopNonfinite)
+	plain := method.(*fisherArithmetic).Method.Cost()
+	if got := method.Cost(); method.Expected() != 1 || got.Shared != plain.Shared+4*jobs+8*models*(jobs+layers) || got.Scratch != plain.Scratch {
+		t.Errorf("%d passes, %+v, and without sums %+v", method.Expected(), got, plain)
+	}
+	in.Drive(t, method, 0) // no worker takes more for many models
+}
+
 // Importance that is no number stops the run, at its first element, or counts as nothing where the user lets such values pass.
 func TestFisherArithmeticNonfinite(t *testing.T) {
 	for _, odd := range []float64{math.NaN(), math.Inf(1), -1} {

@@ -128,6 +128,17 @@ func TestPerTAMissing(t *testing.T) {
 	}
 }
 
+// A model that lacks the tensor is neither added nor retained, and the others keep their own weights, files and statistics.
+func TestPerTAAbsent(t *testing.T) {
+	m := oneTensor{
+		method: "perta", dtype: format.F32, out: format.F32, shape: []int64{1}, base: []float64{0},
+		models: [][]float64{nil, {2}, {4}}, importance: [][]float64{{100}, {4}, {2}}, // √4 against |2|
+		own:    []Params{{"weight": 10}, {"weight": 1, "statistic": float64(scoring.MeanSqGrad)}, {"weight": 0}},
+		shared: Params{"lambda": 1, "retain": 1},
+	}
+	m.hold(t, []float64{1}, 0)
+}
+
 // Importance that is no number stops the run where a model differs from the base, whichever model it is of.
 func TestPerTANonfinite(t *testing.T) {
 	for _, share := range []float64{0, fisherShare} {

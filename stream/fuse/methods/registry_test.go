@@ -136,6 +136,9 @@ func TestWrongRegistrations(t *testing.T) {
 		`default of "numbr" in some merges`: func() {
 			register(definition[number, none]{MethodSchema: method("x"), cases: []defaultCase{{[]recipe.When{recipe.OneModel}, map[string]string{"numbr": "2"}}}})
 		},
+		`default of "preset" in some merges, which has none in others`: func() {
+			register(definition[preset, none]{MethodSchema: presets("number", "2"), cases: []defaultCase{{[]recipe.When{recipe.OneModel}, map[string]string{"preset": "p"}}}})
+		},
 		`number: default "two" is not`: func() {
 			register(definition[number, none]{MethodSchema: method("x"), cases: []defaultCase{{[]recipe.When{recipe.OneModel}, map[string]string{"number": "two"}}}})
 		},
