@@ -20,14 +20,18 @@ func benchCommand() *cli.Command {
 		Description: "Makes checkpoints in DIR (a temporary directory on a RAM disk, if there is one), then times\n" +
 			"every case and, beside it, the floor: every input read once, the output written once, nothing\n" +
 			"computed. Cases are methods with their defaults (density 0.5, where the default keeps all), " + bench.Compressed + "\n(into *.safetensors.zst), " + bench.Restored + ", " + bench.Packed + " (into *.weld), " + bench.Unpacked + ", and " + bench.MergePack + ".\n\n" +
-			"Examples:\n\n   weld bench\n   weld bench /mnt/nvme --size 20GB --case sta,linear --rounds 1\n   weld bench --tensors 1000,10000,100000\n\n" + exitHelp,
+			"--cold measures what a merge reads from a disk: before each run the inputs are dropped from the page cache. Cases are methods (" + strings.Join(coldCases, ", ") + "),\n" +
+			"each in a process of its own, and DIR should be on a disk. --page-cache leaves no more of the page cache than a large model would find.\n\n" +
+			"Examples:\n\n   weld bench\n   weld bench /mnt/nvme --size 20GB --case sta,linear --rounds 1\n   weld bench --tensors 1000,10000,100000\n   weld bench /mnt/nvme --cold --page-cache 1.3GB\n\n" + exitHelp,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "size", Value: "1GB", Usage: "bytes of each checkpoint"},
 			&cli.IntFlag{Name: "models", Value: 2, Usage: "`N` fine-tuned models beside the base"},
 			&cli.StringSliceFlag{Name: "case", Usage: "what is measured, in this order; commas separate", DefaultText: strings.Join(defaultCases, ",")},
 			&cli.IntFlag{Name: "rounds", Value: 3, Usage: "how often; the best counts"},
 			&cli.StringSliceFlag{Name: "tensors", Usage: "measure commands on checkpoints of `N` small tensors instead; commas separate"},
-			&cli.StringSliceFlag{Name: "beside", Usage: "`PROGRAM`, another build, that --tensors measures too"},
+			&cli.BoolFlag{Name: "cold", Usage: "drop the inputs from the page cache before each run, and count the bytes that are read from devices"},
+			&cli.StringFlag{Name: "page-cache", Usage: "with --cold, the page cache that there is beside --memory, in a memory cgroup of its own (Linux, needs the right to make one), such as 1.3GB", DefaultText: "all that the system has"},
+			&cli.StringSliceFlag{Name: "beside", Usage: "`PROGRAM`, another build, that --tensors and --cold measure too"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave the checkpoints in DIR, for other programs to be measured on"},
 		}, runFlags()...),
 		Action: runBench,
@@ -62,6 +66,9 @@ func runBench(c *cli.Context) error {
 	if models < 1 || rounds < 1 {
 		return usagef("--models and --rounds are at least 1")
 	}
+	if err := kindOfBench(c); err != nil {
+		return err
+	}
 	if c.Bool("keep") && c.NArg() == 0 {
 		return usagef("--keep needs a DIR to keep the checkpoints in")
 	}
@@ -79,7 +86,10 @@ func runBench(c *cli.Context) error {
 		return benchMany(c, dir, say)
 	}
 	set := bench.NewSet(dir, bytes, models)
-	cases, err := set.Cases(caseNames(c))
+	if c.Bool("cold") {
+		return benchCold(c, set, o, say)
+	}
+	cases, err := set.Cases(caseNames(c, defaultCases))
 	if err != nil {
 		return usageError{err}
 	}
@@ -100,7 +110,7 @@ func runBench(c *cli.Context) error {
 		return err
 	}
 	r := benchReport{
-		Machine: fmt.Sprintf("%s/%s, %d processors, %s kernels", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), vec.Level()),
+		Machine: machine(),
 		Dir:     dir, Threads: o.Threads, Bytes: set.Bytes, Elements: set.Elements, Models: models, Rounds: rounds, Rows: rows,
 	}
 	r.PeakBytes, _ = peakMemory()
@@ -111,10 +121,23 @@ func runBench(c *cli.Context) error {
 	return nil
 }
 
+// kindOfBench refuses flags that belong to another kind of measurement.
+func kindOfBench(c *cli.Context) error {
+	switch cold, many := c.Bool("cold"), c.IsSet("tensors"); {
+	case cold && many:
+		return usagef("--cold measures merges of large tensors, --tensors commands on small ones: one of the two")
+	case c.IsSet("page-cache") && !cold:
+		return usagef("--page-cache goes with --cold")
+	case c.IsSet("beside") && !cold && !many:
+		return usagef("--beside goes with --tensors or --cold")
+	}
+	return nil
+}
+
 // caseNames are the cases asked for.
-func caseNames(c *cli.Context) []string {
+func caseNames(c *cli.Context, byDefault []string) []string {
 	if !c.IsSet("case") {
-		return defaultCases
+		return byDefault
 	}
 	var names []string
 	for _, list := range c.StringSlice("case") {
@@ -126,13 +149,13 @@ func caseNames(c *cli.Context) []string {
 // ramDisk is where files live in memory, on Linux.
 const ramDisk = "/dev/shm"
 
-// benchDir is where bench works, and what to do about it afterwards. A directory that is named
-// need not be there yet.
+// benchDir is where bench works, and what to do about it afterwards: on a RAM disk, unless reading from a disk is measured. A
+// directory that is named need not be there yet.
 func benchDir(c *cli.Context) (dir string, done func(), err error) {
 	switch c.NArg() {
 	case 0:
 		parent := ""
-		if info, err := os.Stat(ramDisk); err == nil && info.IsDir() {
+		if info, err := os.Stat(ramDisk); err == nil && info.IsDir() && !c.Bool("cold") {
 			parent = ramDisk
 		}
 		dir, err = os.MkdirTemp(parent, "weld-bench-")
@@ -141,6 +164,11 @@ func benchDir(c *cli.Context) (dir string, done func(), err error) {
 		return c.Args().First(), func() {}, nil
 	}
 	return "", nil, usagef("at most one directory is expected, %d given: weld bench [DIR]", c.NArg())
+}
+
+// machine says on what was measured.
+func machine() string {
+	return fmt.Sprintf("%s/%s, %d processors, %s kernels", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), vec.Level())
 }
 
 func printBench(c *cli.Context, r benchReport) {

@@ -119,21 +119,33 @@ func measureMany(ctx context.Context, dir string, n int, programs []string, keep
 func (r *manyRow) run(ctx context.Context, args []string) {
 	ctx, cancel := context.WithTimeout(ctx, manyLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, r.Program, args...)
+	start := time.Now()
+	peak, err := runProgram(ctx, r.Program, args)
+	r.Seconds, r.Peak = time.Since(start).Seconds(), peak
+	switch {
+	case ctx.Err() != nil:
+		r.Failed = "stopped"
+	case err != nil:
+		r.Failed = err.Error()
+	}
+}
+
+// runProgram runs a build of weld. It says how much memory the process had at most, where that is known; what it printed
+// about a failure is in the error.
+func runProgram(ctx context.Context, program string, args []string) (peak int64, err error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Args[0] = "weld"
 	var said strings.Builder
 	cmd.Stderr = &said
-	start := time.Now()
 	if err := cmd.Start(); err != nil {
-		r.Failed = err.Error()
-		return
+		return 0, err
 	}
 	ended, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
 		for {
-			if peak, ok := peakMemoryOf(cmd.Process.Pid); ok {
-				r.Peak = max(r.Peak, peak)
+			if now, ok := peakMemoryOf(cmd.Process.Pid); ok {
+				peak = max(peak, now)
 			}
 			select {
 			case <-ended:
@@ -142,16 +154,13 @@ func (r *manyRow) run(ctx context.Context, args []string) {
 			}
 		}
 	}()
-	err := cmd.Wait()
-	r.Seconds = time.Since(start).Seconds()
+	err = cmd.Wait()
 	close(ended)
 	<-watched
-	switch {
-	case ctx.Err() != nil:
-		r.Failed = "stopped"
-	case err != nil:
-		r.Failed = fmt.Sprintf("%v: %s", err, strings.TrimSpace(said.String()))
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String()))
 	}
+	return peak, err
 }
 
 func printMany(w io.Writer, rows []manyRow) error {
