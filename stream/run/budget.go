@@ -63,7 +63,7 @@ func Divide(d Demand, memory int64, threads int, cache Cache) (Budget, error) {
 		}
 		worker := d.Cost.Scratch + b.ViewCost
 		free := memory - fixed - int64(b.Workers)*worker
-		b.Jobs = max(job, free/8, together(b.Workers, job, free))
+		b.Jobs = max(job, free/8, together(b.Workers, job, span, free))
 		b.Span = min((free-b.Jobs)/int64(b.Workers), bestSpan)
 		b.Views = max(0, free-b.Jobs-int64(b.Workers)*b.Span-memory/8) // an eighth is for what nobody counts
 		if b.Span >= span && free > 0 {
@@ -103,11 +103,12 @@ func (d Demand) viewCost() (n int64) {
 
 // together is the memory of as many of the most demanding tensors as should be in progress at once: while workers wait for the last
 // item of one's stage, there is work in others. The more workers, the sooner they are through with a tensor, and the more of them wait
-// for whoever ends its stage. Half of the memory is left for spans, or less where small ones do with less.
-func together(workers int, job, free int64) int64 {
+// for whoever ends its stage. Half of the memory is left for spans, or less where small ones do with less; no worker is given up for it.
+func together(workers int, job, span, free int64) int64 {
 	if job == 0 {
 		return 0
 	}
-	most := max(free/2, free-int64(workers)*smallSpan)
-	return min(most/job, int64(2+workers/8)) * job
+	n := int64(workers)
+	most := min(max(free/2, free-n*smallSpan), free-n*span)
+	return max(0, min(most/job, n, 2+n/8)) * job
 }

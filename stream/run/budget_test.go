@@ -68,6 +68,30 @@ func TestLeastMemoryMeansSingleTiles(t *testing.T) {
 	}
 }
 
+// Memory for several of the most demanding tensors at once comes after a span of one tile for each worker, and as many are in
+// progress as workers can use.
+func TestTogether(t *testing.T) {
+	const span, job = 1 << 20, 16 << 20
+	for _, c := range []struct {
+		workers    int
+		free, want int64
+	}{
+		{1, 200 << 20, 1}, {2, 200 << 20, 2}, {7, 200 << 20, 2}, {8, 200 << 20, 3}, {64, 1 << 30, 10},
+		{64, 96 << 20, 2}, {64, 95 << 20, 1}, {64, 64 << 20, 0}, {64, 1 << 20, 0}, {2, 33 << 20, 1}, {2, 34 << 20, 2},
+	} {
+		got := together(c.workers, job, span, c.free)
+		if got != c.want*job {
+			t.Errorf("%d workers with %d MiB: %d MiB, want %d tensors", c.workers, c.free>>20, got>>20, c.want)
+		}
+		if got > 0 && c.free-got < int64(c.workers)*span {
+			t.Errorf("%d workers with %d MiB are left without spans", c.workers, c.free>>20)
+		}
+	}
+	if got := together(64, 0, span, 1<<30); got != 0 {
+		t.Errorf("%d bytes for tensors that take nothing", got)
+	}
+}
+
 // The page cache is dropped where a run would fill more than half of what is free, or where it is told to.
 func TestDrops(t *testing.T) {
 	available, ok := mmapio.AvailableMemory()
