@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/huff0"
 
 	"weld/format"
 )
@@ -19,7 +18,7 @@ type Decoder struct {
 	planes, pairs, mask, others []byte
 	sparseMask, sparseOthers    []byte // of elements that are not 0
 	changedMask, values         []byte // of what differs from a base
-	huff                        *huff0.Scratch
+	chunks                      chunks
 	flate                       io.ReadCloser
 }
 

@@ -1,10 +1,6 @@
 package planes
 
 import (
-	"encoding/binary"
-
-	"github.com/klauspost/compress/huff0"
-
 	"weld/internal/vec"
 )
 
@@ -47,41 +43,6 @@ func (d *Decoder) plane(dst []byte, p *payloadReader, outer bool) error {
 		return err
 	}
 	return in.ended()
-}
-
-func (d *Decoder) huffman(dst []byte, p *payloadReader) error {
-	for len(dst) > 0 {
-		n := min(len(dst), chunk)
-		b, err := p.take(4)
-		if err != nil {
-			return err
-		}
-		head := binary.LittleEndian.Uint32(b)
-		body, err := p.take(int(head >> 2))
-		if err != nil {
-			return err
-		}
-		switch kind := head & 3; {
-		case kind == chunkStored && len(body) == n:
-			copy(dst, body)
-		case kind == chunkConstant && len(body) == 1:
-			repeat(dst[:n], body)
-		case kind == chunkHuffman:
-			var rest []byte
-			if d.huff, rest, err = huff0.ReadTable(body, d.huff); err != nil {
-				d.huff = nil
-				return damaged("huffman table: %v", err)
-			}
-			out, err := d.huff.Decoder().Decompress4X(dst[:0:n], rest)
-			if err != nil || len(out) != n {
-				return damaged("huffman code: %v", err)
-			}
-		default:
-			return damaged("a chunk of kind %d with %d bytes for %d", kind, len(body), n)
-		}
-		dst = dst[n:]
-	}
-	return nil
 }
 
 func (d *Decoder) paired(dst []byte, p *payloadReader) error {

@@ -151,6 +151,7 @@ func FuzzPlainFrame(f *testing.F) {
 		f.Fatal(err)
 	}
 	var p plainFrame
+	var reader plainReader
 	f.Fuzz(func(t *testing.T, piece []byte, seed uint64, times uint16) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var content []byte
@@ -167,6 +168,10 @@ func FuzzPlainFrame(f *testing.F) {
 		}
 		if got, err := decoder.DecodeAll(frame, nil); err != nil || !bytes.Equal(got, content) {
 			t.Errorf("%d bytes: %v", len(content), err)
+		}
+		got := make([]byte, len(content))
+		if reader.read(got, frame) && !bytes.Equal(got, content) {
+			t.Errorf("%d bytes are read as something else", len(content))
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"weld/format"
 	"weld/format/frames"
+	"weld/internal/huffman"
 	"weld/mmapio"
 )
 
@@ -22,6 +23,7 @@ type CompressedFile struct {
 	*frames.Reader
 	file    *mmapio.File
 	decoder *zstd.Decoder
+	plain   mmapio.Spare[plainReader]
 	places  []framePlace // of the frames
 }
 
@@ -167,6 +169,10 @@ func (z *CompressedFile) decode(i int, content []byte) error {
 	defer view.Release()
 	var data []byte
 	err = mmapio.Guard([]mmapio.View{view}, func() error {
+		if z.decodePlain(content, view.Data) {
+			data = content
+			return nil
+		}
 		data, err = z.decoder.DecodeAll(view.Data, content[:0:len(content)])
 		return err
 	})
@@ -181,3 +187,19 @@ func (z *CompressedFile) decode(i int, content []byte) error {
 	}
 	return nil
 }
+
+// decodePlain decodes a frame that has nothing but literals, where that saves time.
+func (z *CompressedFile) decodePlain(content, frame []byte) bool {
+	if !huffman.Kernels() {
+		return false
+	}
+	plain := z.plain.Get()
+	if plain == nil {
+		plain = new(plainReader)
+	}
+	defer z.plain.Put(plain, plainReaderBytes)
+	return plain.read(content, frame)
+}
+
+// plainReaderBytes is about what a plainReader takes.
+const plainReaderBytes = 256 << 10

@@ -4,9 +4,10 @@
 //   - [Counts] says how often each byte is there.
 //   - [Code.Build] finds lengths for them.
 //   - [Code.AppendStreams] writes the bits.
+//   - [Table.Read] reads the description, [Read] and [ReadOne] the bits.
 //
 // Kernels come in plain Go, which says what they mean, and in assembly beside it; both give the same bits.
-// Reading is left to github.com/klauspost/compress/huff0.
+// Where there is none to read by ([Kernels]), github.com/klauspost/compress/huff0 is faster than the reference.
 //
 // The package knows bytes. It never knows what they are, or what stands around a code.
 package huffman

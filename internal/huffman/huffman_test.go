@@ -269,5 +269,20 @@ func BenchmarkHuffman(b *testing.B) {
 			table, rest, _ = huff0.ReadTable(whole, table)
 			back, _ = table.Decoder().Decompress4X(back[:0], rest)
 		})
+		twice := make([]byte, 2*len(src))
+		var t Table
+		readers(b, func(kernel string) {
+			run("read one "+kernel, func() {
+				rest, _ := t.Read(whole)
+				ReadOne(&Part{&t, rest, twice[:len(src)]})
+			})
+			b.Run(fmt.Sprintf("%s/read two %s", name, kernel), func(b *testing.B) {
+				b.SetBytes(int64(2 * len(src)))
+				for b.Loop() {
+					rest, _ := t.Read(whole)
+					Read(&Part{&t, rest, twice[:len(src)]}, &Part{&t, rest, twice[len(src):]})
+				}
+			})
+		})
 	}
 }

@@ -15,3 +15,15 @@ func kernels(t testing.TB, call func(name string)) {
 		call("avx512")
 	}
 }
+
+// readers does the same for what reads.
+func readers(t testing.TB, call func(name string)) {
+	had := interleaved
+	defer func() { interleaved = had }()
+	interleaved = false
+	call("portable")
+	if had {
+		interleaved = true
+		call("interleaved")
+	}
+}

@@ -6,3 +6,6 @@ import "testing"
 
 // kernels calls for the reference alone.
 func kernels(_ testing.TB, call func(name string)) { call("portable") }
+
+// readers calls for the reference alone.
+func readers(_ testing.TB, call func(name string)) { call("portable") }
