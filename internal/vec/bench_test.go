@@ -171,6 +171,10 @@ func kernels(n int) []kernel {
 			}
 			Settle(kept, open, numbers, bins[:len(numbers)], limits)
 		}},
+		{"SplitBF16", 4 * n, func() { SplitBF16(codes8, raw[:n], bf16x) }},
+		{"JoinBF16", 4 * n, func() { JoinBF16(raw[:2*n], codes8, raw[2*n:3*n]) }},
+		{"Split2", 4 * n, func() { Split2(codes8, raw[:n], bf16x) }},
+		{"Join2", 4 * n, func() { Join2(raw[:2*n], codes8, raw[2*n:3*n]) }},
 		{"Variance", 12 * n, func() { Variance(dst, models) }},
 		{"AddElected", 16 * n, func() { AddElected(dst, models, weights) }},
 		{"ApplyElected", 16 * n, func() { ApplyElected(dst, 0.9, models, weights, true) }},

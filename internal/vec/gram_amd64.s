@@ -1,6 +1,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "bf16_amd64.h"
 
 // The lanes of ⟨a,a⟩ are Y0 to Y3, those of ⟨a,b⟩ Y4 to Y7, those of ⟨b,b⟩ Y8 to Y11. Sixteen
 // elements at a time, from R8 and R9, are widened and multiplied. LOAD(SI, R8) and LOAD(DX, R9)
@@ -68,6 +69,7 @@ lanes: \
 // change places with the third. They go through memory: a conversion from there is less work than
 // one from a register.
 #define FROM_BF16(FROM, TO) \
+	AHEAD((FROM))                  \
 	VPXOR      Y13, Y13, Y13       \
 	VPUNPCKLWD 0(FROM), Y13, Y14   \
 	VPUNPCKHWD 0(FROM), Y13, Y15   \

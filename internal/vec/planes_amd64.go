@@ -2,11 +2,15 @@
 
 package vec
 
-// All levels above Portable take AVX2: these kernels move bytes at the speed of the caches.
+// Planes of 32-bit numbers and pairs take AVX2 at all levels above Portable.
 
 func splitBF16SIMD(exponent, fraction, src []byte) int {
 	n := blocks(len(exponent))
-	if n > 0 {
+	switch {
+	case n == 0:
+	case level == AVX512:
+		splitBF16AVX512(&exponent[0], &fraction[0], &src[0], n)
+	default:
 		splitBF16AVX2(&exponent[0], &fraction[0], &src[0], n)
 	}
 	return n
@@ -14,7 +18,11 @@ func splitBF16SIMD(exponent, fraction, src []byte) int {
 
 func joinBF16SIMD(dst, exponent, fraction []byte) int {
 	n := blocks(len(exponent))
-	if n > 0 {
+	switch {
+	case n == 0:
+	case level == AVX512:
+		joinBF16AVX512(&dst[0], &exponent[0], &fraction[0], n)
+	default:
 		joinBF16AVX2(&dst[0], &exponent[0], &fraction[0], n)
 	}
 	return n
@@ -46,7 +54,11 @@ func split2SIMD(high, low, src []byte) int {
 
 func join2SIMD(dst, high, low []byte) int {
 	n := blocks(len(high))
-	if n > 0 {
+	switch {
+	case n == 0:
+	case level == AVX512:
+		join2AVX512(&dst[0], &high[0], &low[0], n)
+	default:
 		join2AVX2(&dst[0], &high[0], &low[0], n)
 	}
 	return n
@@ -79,7 +91,13 @@ func unpairCodesSIMD(dst, src []byte, values *[16]byte) (n int) {
 func splitBF16AVX2(exponent, fraction, src *byte, n int)
 
 //go:noescape
+func splitBF16AVX512(high, low, src *byte, n int)
+
+//go:noescape
 func joinBF16AVX2(dst, exponent, fraction *byte, n int)
+
+//go:noescape
+func joinBF16AVX512(dst, high, low *byte, n int)
 
 //go:noescape
 func splitF32AVX2(exponent, fraction, middle, low, src *byte, n int)
@@ -92,6 +110,9 @@ func split2AVX2(high, low, src *byte, n int)
 
 //go:noescape
 func join2AVX2(dst, high, low *byte, n int)
+
+//go:noescape
+func join2AVX512(dst, high, low *byte, n int)
 
 //go:noescape
 func pairCodesAVX2(dst, src *byte, codes *Codes, n int) (escapes int)

@@ -1,8 +1,9 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "bf16_amd64.h"
 
-// All functions here do 32 elements at a time, those of pairs 64.
+// All functions here do 32 elements at a time, those of pairs 64. What is split comes from memory.
 
 DATA lowByte<>+0(SB)/4, $0x00ff00ff // of words
 GLOBL lowByte<>(SB), RODATA|NOPTR, $4
@@ -32,7 +33,7 @@ TEXT ·splitBF16AVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD sign8<>(SB), Y15
 
 loop:
-	PREFETCHT0 2048(SI) // as AHEAD in bf16_amd64.h
+	AHEAD((SI))
 	VMOVDQU (SI), Y0
 	VMOVDQU 32(SI), Y1
 	VPSRLW  $7, Y0, Y2
@@ -99,6 +100,7 @@ TEXT ·split2AVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD lowByte<>(SB), Y13
 
 loop:
+	AHEAD((SI))
 	VMOVDQU (SI), Y0
 	VMOVDQU 32(SI), Y1
 	VPSRLW  $8, Y0, Y2
