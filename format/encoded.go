@@ -138,37 +138,40 @@ func Abs(d DType, dst []float32, src []byte) {
 	vec.Abs(dst, dst)
 }
 
-// MulAbs fills dst with |x|·|a|. Where a has to be decoded, that is in buffer, which has as many
+// MulAbs fills dst with |x|·|a|, and reports whether all products are finite. Where a has to be decoded, that is in buffer, which has as many
 // elements.
-func MulAbs(dst []float32, dx DType, x []byte, da DType, a []byte, buffer []float32) {
+func MulAbs(dst []float32, dx DType, x []byte, da DType, a []byte, buffer []float32) (finite bool) {
 	if dx == BF16 && da == BF16 {
-		vec.MulAbsBF16(dst, x, a)
-		return
+		return vec.MulAbsBF16(dst, x, a)
 	}
 	Decode(dx, dst, x)
-	Abs(da, buffer, a)
-	vec.MulAbs(dst, dst, buffer)
+	return MulAbsBy(dst, dst, da, a, buffer)
 }
 
-// MulAbsBy fills dst with |x|·|a|. Where a has to be decoded, that is in buffer, which has as many elements.
-func MulAbsBy(dst, x []float32, da DType, a []byte, buffer []float32) {
+// MulAbsBy is [MulAbs] of decoded x.
+func MulAbsBy(dst, x []float32, da DType, a []byte, buffer []float32) (finite bool) {
 	if da == BF16 {
-		vec.MulAbsByBF16(dst, x, a)
-		return
+		return vec.MulAbsByBF16(dst, x, a)
 	}
 	Abs(da, buffer, a)
 	vec.MulAbs(dst, x, buffer)
+	return vec.FirstNonFinite(dst, float32(math.Inf(1))) < 0
 }
 
-// MulAbsDelta fills dst with |x − base|·|a|, the difference 0 where both have the same bits, if all three are of type d: [Delta], then [MulAbsBy]. It
-// reports false, and does nothing, if that is no faster than one after the other.
-func MulAbsDelta(d DType, dst []float32, x, base, a []byte) bool {
-	if d != BF16 {
-		return false
-	}
-	vec.MulAbsDeltaBF16(dst, x, base, a)
-	return true
+// MulAbsDelta fills dst with |x − base|·|a|, the difference 0 where both have the same bits, and reports whether all products are finite: [Delta],
+// then [MulAbsBy]. All three are of a type that has [DirectProducts].
+func MulAbsDelta(dst []float32, x, base, a []byte) (finite bool) {
+	return vec.MulAbsDeltaBF16(dst, x, base, a)
 }
+
+// DeltaMulAbs fills delta with x − base, as [Delta] does, and dst with |delta|·|a|, and reports whether all products are finite. x and a are of a type
+// that has [DirectProducts].
+func DeltaMulAbs(delta, dst []float32, x []byte, base []float32, a []byte) (finite bool) {
+	return vec.DeltaMulAbsBF16(delta, dst, x, base, a)
+}
+
+// DirectProducts reports whether there are kernels that make products straight from the bytes of elements of type d.
+func DirectProducts(d DType) bool { return d == BF16 }
 
 // EncodeFinite is [Encode], and reports whether all that it wrote is finite.
 func EncodeFinite[T Float](d DType, dst []byte, src []T) (finite bool) {

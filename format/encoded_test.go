@@ -77,11 +77,20 @@ func TestSumsOfModels(t *testing.T) {
 					dst[i] = base[i] + float32(0.9*v)
 				}
 			}},
-			"MulAbsDelta": {func(dst []float32) bool { return MulAbsDelta(d, dst, data[0], data[3], data[1]) }, func(dst []float32) {
+			"MulAbsDelta": {func(dst []float32) bool { return DirectProducts(d) && !MulAbsDelta(dst, data[0], data[3], data[1]) }, func(dst []float32) {
 				Delta(d, dst, data[0], base)
 				MulAbsBy(dst, dst, d, data[1], buffer)
 			}},
-			"MulAbsBy": {func(dst []float32) bool { MulAbsBy(dst, base, d, data[1], buffer); return true }, func(dst []float32) {
+			"MulAbs": {func(dst []float32) bool { return !MulAbs(dst, d, data[0], d, data[1], buffer) }, func(dst []float32) {
+				MulAbsBy(dst, decoded[0], d, data[1], buffer)
+			}},
+			"DeltaMulAbs": {func(dst []float32) bool {
+				return DirectProducts(d) && !DeltaMulAbs(make([]float32, n), dst, data[0], base, data[1])
+			}, func(dst []float32) {
+				Delta(d, dst, data[0], base)
+				MulAbsBy(dst, dst, d, data[1], buffer)
+			}},
+			"MulAbsBy": {func(dst []float32) bool { return !MulAbsBy(dst, base, d, data[1], buffer) }, func(dst []float32) {
 				for i := range dst {
 					dst[i] = float32(math.Abs(float64(base[i] * decoded[1][i])))
 				}
@@ -97,7 +106,7 @@ func TestSumsOfModels(t *testing.T) {
 					t.Errorf("%s of %v: element %d is %g, want %g", name, d, i, x, want[i])
 				}
 			}
-			if fused := d == BF16 || name == "MulAbsBy"; done != fused {
+			if fused := d == BF16 || name == "MulAbsBy" || name == "MulAbs"; done != fused {
 				t.Errorf("%s of %v: %v", name, d, done)
 			}
 		}

@@ -61,7 +61,7 @@ func kernels(n int) []kernel {
 	Exponentials(p64, x, 1)
 	Exponentials(q64, y, 1)
 	tallies := make([]int64, 4)
-	bf16z := make([]byte, 2*n)
+	bf16z, delta := make([]byte, 2*n), make([]float32, n)
 	EncodeBF16(bf16z, score)
 	bf16Models := [][]byte{bf16x, bf16y, bf16z}
 	models, weights := [][]float32{x, y}, []float32{0.3, 0.7}
@@ -121,6 +121,7 @@ func kernels(n int) []kernel {
 		{"MulAbsBF16", 8 * n, func() { MulAbsBF16(dst, bf16x, bf16y) }},
 		{"MulAbsByBF16", 10 * n, func() { MulAbsByBF16(dst, x, bf16y) }},
 		{"MulAbsDeltaBF16", 10 * n, func() { MulAbsDeltaBF16(dst, bf16x, bf16y, bf16z) }},
+		{"DeltaMulAbsBF16", 16 * n, func() { DeltaMulAbsBF16(delta, dst, bf16x, y, bf16z) }},
 		{"SumBF16", 8 * n, func() { SumBF16(dst, bf16Models[:2], weights) }},
 		{"AddDeltasBF16", 10 * n, func() { AddDeltasBF16(dst, bf16z, 0.9, bf16Models[:2], weights) }},
 		{"MulAxpy", 16 * n, func() { MulAxpy(dst, 0.3, x, y) }},

@@ -92,25 +92,3 @@ func AxpyDeltaBF16(acc []float32, w float32, src []byte, base []float32) {
 		acc[i] += float32(w * d)
 	}
 }
-
-// MulAbsBF16 computes dst = |x|·|a|, both being bfloat16: [DecodeBF16] of both, [Abs]
-// of a, then [MulAbs]. The product of two significands of 8 bits is exact, unless it is
-// too large or too small.
-func MulAbsBF16(dst []float32, x, a []byte) {
-	x, a = x[:2*len(dst)], a[:2*len(dst)]
-	n := mulAbsBF16SIMD(dst, x, a)
-	dst, x, a = dst[n:], x[2*n:], a[2*n:]
-	for i := range dst {
-		dst[i] = abs(fromBF16(x, i)) * abs(fromBF16(a, i))
-	}
-}
-
-// MulAbsByBF16 computes dst = |x|·|a|, a being decoded from bytes: [DecodeBF16] and [Abs] of a, then [MulAbs].
-func MulAbsByBF16(dst, x []float32, a []byte) {
-	x, a = x[:len(dst)], a[:2*len(dst)]
-	n := mulAbsByBF16SIMD(dst, x, a)
-	dst, x, a = dst[n:], x[n:], a[2*n:]
-	for i := range dst {
-		dst[i] = abs(x[i]) * abs(fromBF16(a, i))
-	}
-}

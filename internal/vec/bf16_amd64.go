@@ -88,30 +88,6 @@ func axpyDeltaBF16SIMD(acc []float32, w float32, src []byte, base []float32) int
 	return n
 }
 
-func mulAbsBF16SIMD(dst []float32, x, a []byte) int {
-	n := blocks(len(dst))
-	switch {
-	case n == 0:
-	case level == AVX512:
-		mulAbsBF16AVX512(&dst[0], &x[0], &a[0], n, 0)
-	default:
-		mulAbsBF16AVX2(&dst[0], &x[0], &a[0], n, 0)
-	}
-	return n
-}
-
-func mulAbsByBF16SIMD(dst, x []float32, a []byte) int {
-	n := blocks(len(dst))
-	switch {
-	case n == 0:
-	case level == AVX512:
-		mulAbsByBF16AVX512(&dst[0], &a[0], &x[0], n, 0)
-	default:
-		mulAbsByBF16AVX2(&dst[0], &a[0], &x[0], n, 0)
-	}
-	return n
-}
-
 // All of these compute dst = f(dst, a, b, v) for n elements, n a positive multiple of
 // block, a being bfloat16 and b what its type says. What f does not take is nil or 0.
 
@@ -156,15 +132,3 @@ func axpyDeltaBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)
 
 //go:noescape
 func axpyDeltaBF16AVX512(dst *float32, a *byte, b *float32, n int, v float32)
-
-//go:noescape
-func mulAbsBF16AVX2(dst *float32, a, b *byte, n int, v float32)
-
-//go:noescape
-func mulAbsBF16AVX512(dst *float32, a, b *byte, n int, v float32)
-
-//go:noescape
-func mulAbsByBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)
-
-//go:noescape
-func mulAbsByBF16AVX512(dst *float32, a *byte, b *float32, n int, v float32)

@@ -12,3 +12,13 @@
 
 // The predicate of VPCMPD.
 #define NOTEQUAL $4
+
+// DIFFERENCE makes A = A − B, and +0 where both have the same bits. M is a mask: a vector in AVX2, a K register in AVX-512.
+#define DIFFERENCE(A, B, M) \
+	VPCMPEQD B, A, M \
+	VSUBPS   B, A, A \
+	VANDNPS  A, M, A
+
+#define DIFFERENCEMASKED(A, B, M) \
+	VPCMPUD  NOTEQUAL, B, A, M \
+	VSUBPS.Z B, A, M, A

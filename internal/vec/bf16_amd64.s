@@ -118,25 +118,19 @@ TEXT ·axpyBF16AVX2(SB), NOSPLIT, $0-36
 TEXT ·axpyBF16AVX512(SB), NOSPLIT, $0-36
 	ZMM(AXPY, AHEAD_A, 0)
 
-// DIFFERENCE makes x - base. Equal bits clear it.
-#define DIFFERENCE(at, half, A, M) \
-	DECODE(half(SI), A)   \
-	VPCMPEQD at(DX), A, M \
-	VSUBPS   at(DX), A, A \
-	VANDNPS  A, M, A
-
-#define DIFFERENCEMASKED(at, half, A, B, M) \
-	DECODE(half(SI), A)        \
-	VMOVUPS  at(DX), B         \
-	VPCMPUD  NOTEQUAL, B, A, M \
-	VSUBPS.Z B, A, M, A
+// Of x and base, at half and at.
+#define OPERANDS(at, half, A, B) \
+	DECODE(half(SI), A) \
+	VMOVUPS at(DX), B
 
 #define DELTA(at, half, A, B, M, V, C) \
-	DIFFERENCE(at, half, A, M) \
+	OPERANDS(at, half, A, B) \
+	DIFFERENCE(A, B, M) \
 	VMOVUPS A, at(DI)
 
 #define DELTAMASKED(at, half, A, B, M, V, C) \
-	DIFFERENCEMASKED(at, half, A, B, M) \
+	OPERANDS(at, half, A, B) \
+	DIFFERENCEMASKED(A, B, M) \
 	VMOVUPS A, at(DI)
 
 // func deltaBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)
@@ -148,13 +142,15 @@ TEXT ·deltaBF16AVX512(SB), NOSPLIT, $0-36
 	ZMM(DELTAMASKED, AHEAD_A, 4)
 
 #define AXPYDELTA(at, half, A, B, M, V, C) \
-	DIFFERENCE(at, half, A, M) \
+	OPERANDS(at, half, A, B) \
+	DIFFERENCE(A, B, M) \
 	VMULPS  V, A, A            \
 	VADDPS  at(DI), A, A       \
 	VMOVUPS A, at(DI)
 
 #define AXPYDELTAMASKED(at, half, A, B, M, V, C) \
-	DIFFERENCEMASKED(at, half, A, B, M) \
+	OPERANDS(at, half, A, B) \
+	DIFFERENCEMASKED(A, B, M) \
 	VMULPS  V, A, A                  \
 	VADDPS  at(DI), A, A             \
 	VMOVUPS A, at(DI)
@@ -196,37 +192,3 @@ TEXT ·distanceBF16AVX2(SB), NOSPLIT, $0-36
 TEXT ·distanceBF16AVX512(SB), NOSPLIT, $0-36
 	VBROADCASTSS magnitude<>(SB), Z15
 	ZMM(DISTANCEMASKED, AHEAD_AB, 2)
-
-// The magnitude of a product is the product of the magnitudes.
-#define MULABS(at, half, A, B, M, V, C) \
-	DECODE(half(SI), A) \
-	DECODE(half(DX), B) \
-	VMULPS  B, A, A     \
-	VANDPS  C, A, A     \
-	VMOVUPS A, at(DI)
-
-#define MULABSBY(at, half, A, B, M, V, C) \
-	DECODE(half(SI), A)  \
-	VMULPS  at(DX), A, A \
-	VANDPS  C, A, A      \
-	VMOVUPS A, at(DI)
-
-// func mulAbsBF16AVX2(dst *float32, a, b *byte, n int, v float32)
-TEXT ·mulAbsBF16AVX2(SB), NOSPLIT, $0-36
-	VBROADCASTSS magnitude<>(SB), Y15
-	YMM(MULABS, AHEAD_AB, 2)
-
-// func mulAbsBF16AVX512(dst *float32, a, b *byte, n int, v float32)
-TEXT ·mulAbsBF16AVX512(SB), NOSPLIT, $0-36
-	VBROADCASTSS magnitude<>(SB), Z15
-	ZMM(MULABS, AHEAD_AB, 2)
-
-// func mulAbsByBF16AVX2(dst *float32, a *byte, b *float32, n int, v float32)
-TEXT ·mulAbsByBF16AVX2(SB), NOSPLIT, $0-36
-	VBROADCASTSS magnitude<>(SB), Y15
-	YMM(MULABSBY, AHEAD_A, 4)
-
-// func mulAbsByBF16AVX512(dst *float32, a *byte, b *float32, n int, v float32)
-TEXT ·mulAbsByBF16AVX512(SB), NOSPLIT, $0-36
-	VBROADCASTSS magnitude<>(SB), Z15
-	ZMM(MULABSBY, AHEAD_A, 4)

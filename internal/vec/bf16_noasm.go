@@ -13,7 +13,3 @@ func deltaBF16SIMD([]float32, []byte, []float32) int { return 0 }
 func distanceBF16SIMD([]float32, []byte, []byte) int { return 0 }
 
 func axpyDeltaBF16SIMD([]float32, float32, []byte, []float32) int { return 0 }
-
-func mulAbsBF16SIMD([]float32, []byte, []byte) int { return 0 }
-
-func mulAbsByBF16SIMD(_, _ []float32, _ []byte) int { return 0 }

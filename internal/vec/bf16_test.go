@@ -1,6 +1,7 @@
 package vec
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -56,6 +57,10 @@ var bf16Kernels = []bf16Kernel{
 		func(o bf16Operands, x, _ []float32) { Abs(x, x); MulAbs(o.dst, o.base, x) }, false},
 	{"MulAbsDeltaBF16", func(o bf16Operands) { MulAbsDeltaBF16(o.dst, o.x, o.a, o.third()) },
 		func(o bf16Operands, x, a []float32) { Delta(x, x, a); MulAbsByBF16(o.dst, x, o.third()) }, false},
+	{"DeltaMulAbsBF16", func(o bf16Operands) { DeltaMulAbsBF16(slices.Clone(o.dst), o.dst, o.x, o.base, o.a) },
+		func(o bf16Operands, x, _ []float32) { Delta(x, x, o.base); MulAbsByBF16(o.dst, x, o.a) }, false},
+	{"DeltaMulAbsBF16 delta", func(o bf16Operands) { DeltaMulAbsBF16(o.dst, slices.Clone(o.dst), o.x, o.base, o.a) },
+		func(o bf16Operands, x, _ []float32) { Delta(o.dst, x, o.base) }, false},
 	{"SumBF16 of one", func(o bf16Operands) { SumBF16(o.dst, [][]byte{o.x}, []float32{o.w}) },
 		func(o bf16Operands, x, _ []float32) { Scale(o.dst, x, o.w) }, false},
 	{"SumBF16 of three", func(o bf16Operands) {
@@ -269,4 +274,41 @@ func TestAxpyBF16IsNotFused(t *testing.T) {
 	if AxpyBF16(acc, 1+0x1p-20, []byte{0x81, 0x3f}); acc[0] != 0 {
 		t.Errorf("%x, want 0", acc[0])
 	}
+}
+
+// All are finite but one, wherever that is: an overflow, an infinity or a NaN.
+func TestProductsAreFinite(t *testing.T) {
+	const most = 100
+	half := func(x float32) []byte { b := make([]byte, 2); EncodeBF16(b, []float32{x}); return b }
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	levelsFrom(Portable, t, func(t *testing.T) {
+		for n := range most {
+			x, a, base := bytes.Repeat(half(1.5), n), bytes.Repeat(half(0x1p127), n), bytes.Repeat(half(1), n)
+			wide, dst, delta := slices.Repeat([]float32{-1.5}, n), make([]float32, n), make([]float32, n)
+			base32 := slices.Repeat([]float32{1}, n)
+			check := func(at int, want bool) {
+				t.Helper()
+				for name, got := range map[string]bool{
+					"MulAbsBF16":      MulAbsBF16(dst, x, a),
+					"MulAbsByBF16":    MulAbsByBF16(dst, wide, a),
+					"MulAbsDeltaBF16": MulAbsDeltaBF16(dst, x, base, a),
+					"DeltaMulAbsBF16": DeltaMulAbsBF16(delta, dst, x, base32, a),
+				} {
+					if got != want {
+						t.Fatalf("%s of %d, other at %d: %v", name, n, at, got)
+					}
+				}
+			}
+			check(-1, true)
+			for at := range n {
+				for _, v := range []float32{-8, inf, -inf, nan} { // -8 times 2^127 overflows, and so does the difference
+					copy(x[2*at:], half(v))
+					wide[at] = v
+					check(at, false)
+				}
+				copy(x[2*at:], half(1.5))
+				wide[at] = -1.5
+			}
+		}
+	})
 }

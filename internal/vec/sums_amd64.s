@@ -87,21 +87,18 @@ TEXT ·sumBF16AVX512(SB), NOSPLIT, $0-52
 	VBROADCASTSS negative0<>(SB), Z15
 	SUM(BEGIN_SUM_Z, SUM_Z, STORE_Z, Z13)
 
-// DELTA adds a model's difference from base B, times its weight. Equal bits clear it.
+// DELTA adds a model's difference from base B, times its weight.
 #define DELTA(half, ACC, A, B, M, W) \
 	DECODE(half(R9)(BX*1), A) \
-	VPCMPEQD B, A, M          \
-	VSUBPS   B, A, A          \
-	VANDNPS  A, M, A          \
-	VMULPS   W, A, A          \
-	VADDPS   A, ACC, ACC
+	DIFFERENCE(A, B, M)       \
+	VMULPS W, A, A            \
+	VADDPS A, ACC, ACC
 
 #define DELTAMASKED(half, ACC, A, B, M, W) \
 	DECODE(half(R9)(BX*1), A)  \
-	VPCMPUD  NOTEQUAL, B, A, M \
-	VSUBPS.Z B, A, M, A        \
-	VMULPS   W, A, A           \
-	VADDPS   A, ACC, ACC
+	DIFFERENCEMASKED(A, B, M)  \
+	VMULPS W, A, A             \
+	VADDPS A, ACC, ACC
 
 // APPLY adds the sum, times λ in L, to the base.
 #define APPLY(at, ACC, B, L) \

@@ -83,7 +83,7 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 			continue
 		}
 		height := s.Mark()
-		v := loadModel(s, sp, t, m, base)
+		v := loadScored(st.scoredTensor, s, sp, t, m, base)
 		if st.adds(m, thresholds[m]) {
 			n, err := addMasked(st.scoredTensor, s, sp, t, m, v, thresholds[m], sum.num)
 			if err != nil {

@@ -10,7 +10,11 @@ import (
 )
 
 // values are one model's operands in one tile, as far as they were asked for.
-type values[T vec.Float] struct{ base, delta []T }
+type values[T vec.Float] struct {
+	base, delta []T
+	scores      []float32 // raw, before they are sharpened
+	finite      bool      // all of them are
+}
 
 // loadModel makes model m's difference from the base, where there is one.
 func loadModel[T vec.Float](s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, base []T) values[T] {
@@ -43,7 +47,7 @@ func (x *merge) rawReads() fuse.Reads {
 func loadFor[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int) values[T] {
 	var v values[T]
 	reads := x.rawReads()
-	if reads.Base && (x.Contrast || !x.weighsDelta(m) || !alike(sp.Base, sp.Models[m], sp.Importance[m])) {
+	if reads.Base && (x.Contrast || !x.weighsDelta(m) || !direct(sp.Base, sp.Models[m], sp.Importance[m])) {
 		v = loadModel(s, sp, t, m, fuse.DecodeBase[T](s, sp, t))
 	}
 	return v
@@ -54,9 +58,25 @@ func (x *scoredTensor) weighsDelta(m int) bool {
 	return !x.job.Wide && x.Score.NeedsDelta() && x.Score.NeedsImportance() && x.Models[m].Statistic.IsMagnitude() && x.models[m].factors == nil
 }
 
-// alike reports whether [format.MulAbsDelta] takes the three.
-func alike(base, model, importance fuse.Operand) bool {
-	return model.DType == base.DType && importance.DType == base.DType && format.MulAbsDelta(base.DType, nil, nil, nil, nil)
+// direct reports whether operands are stored as kernels take them that score them straight from their bytes.
+func direct(operands ...fuse.Operand) bool {
+	for _, o := range operands {
+		if !format.DirectProducts(o.DType) {
+			return false
+		}
+	}
+	return true
+}
+
+// loadScored is [loadModel], with raw scores from the same pass where they will be asked for and come almost for nothing.
+func loadScored[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, base []T) values[T] {
+	singles, ok := any(base).([]float32)
+	if !ok || x.models[m].role != ranked || x.Granularity == scoring.ByTensor || !x.usesScores(m) || !x.weighsDelta(m) || !direct(sp.Models[m], sp.Importance[m]) {
+		return loadModel(s, sp, t, m, base)
+	}
+	v := values[T]{base: base, delta: fuse.Take[T](s, t.Len()), scores: fuse.Take[float32](s, t.Len())}
+	v.finite = format.DeltaMulAbs(any(v.delta).([]float32), v.scores, sp.Models[m].Of(t), singles, sp.Importance[m].Of(t))
+	return v
 }
 
 // unusable says which scores of a tile are not finite.
@@ -65,8 +85,16 @@ type unusable struct{ first, count int }
 // rawScores are model m's scores in a tile, before normalisation. A score that is
 // not finite counts as 0.
 func rawScores[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T]) (scores []float32, bad unusable) {
-	scores = fuse.Take[float32](s, t.Len())
-	compute(x, s, sp, t, m, scores, v)
+	finite := v.finite
+	if scores = v.scores; scores != nil {
+		x.Score.Sharpen(scores)
+	} else {
+		scores = fuse.Take[float32](s, t.Len())
+		finite = compute(x, s, sp, t, m, scores, v)
+	}
+	if finite && x.Score != scoring.Fisher { // a square may overflow
+		return scores, unusable{first: -1}
+	}
 	bad.first = vec.FirstNonFinite(scores, infinity)
 	for i := bad.first; i >= 0 && i < len(scores); i++ {
 		if x := scores[i]; !(x < infinity) {
@@ -77,8 +105,8 @@ func rawScores[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t f
 	return scores, bad
 }
 
-// compute fills scores with model m's raw scores, finite or not.
-func compute[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, scores []float32, v values[T]) {
+// compute fills scores with model m's raw scores, finite or not, and reports whether it knows that what they were made of is finite.
+func compute[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, scores []float32, v values[T]) (finite bool) {
 	height := s.Mark()
 	defer s.Release(height)
 	var theta, a []float32
@@ -88,8 +116,7 @@ func compute[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fus
 	if x.Score.NeedsWeight() {
 		o := sp.Models[m]
 		if !x.job.Wide && x.Models[m].Statistic.IsMagnitude() {
-			format.MulAbs(scores, o.DType, o.Of(t), sp.Importance[m].DType, sp.Importance[m].Of(t), a)
-			return
+			return format.MulAbs(scores, o.DType, o.Of(t), sp.Importance[m].DType, sp.Importance[m].Of(t), a)
 		}
 		wide := fuse.Take[T](s, t.Len())
 		format.Decode(o.DType, wide, o.Of(t))
@@ -98,17 +125,18 @@ func compute[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fus
 	if x.weighsDelta(m) {
 		importance := sp.Importance[m]
 		if v.delta == nil {
-			format.MulAbsDelta(importance.DType, scores, sp.Models[m].Of(t), sp.Base.Of(t), importance.Of(t))
+			finite = format.MulAbsDelta(scores, sp.Models[m].Of(t), sp.Base.Of(t), importance.Of(t))
 		} else {
-			format.MulAbsBy(scores, fuse.Narrowed(s, v.delta), importance.DType, importance.Of(t), a)
+			finite = format.MulAbsBy(scores, fuse.Narrowed(s, v.delta), importance.DType, importance.Of(t), a)
 		}
 		x.Score.Sharpen(scores)
-		return
+		return finite
 	}
 	if a != nil {
 		decodeImportance(x, sp, t, m, a)
 	}
 	x.Score.Compute(scores, theta, fuse.Narrowed(s, v.delta), a)
+	return false
 }
 
 // decodeImportance fills a with what model m's importance file says of a tile.
