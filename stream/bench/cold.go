@@ -144,7 +144,7 @@ func (m *coldMeasurement) measure(ctx context.Context, programs []Program, rows 
 	}
 	for i := range took {
 		took[i].Floor = floor.Seconds
-		if floor.Device == nil || *floor.Device < (m.bytes-floor.Stayed)*9/10 { // a file system that is not counted
+		if floor.Device == nil || *floor.Device < (m.bytes-floor.Stayed)/10 { // a file system that is not counted
 			took[i].Device = nil
 		}
 		took[i].rate()
