@@ -58,6 +58,9 @@ type OutputFile interface {
 	// Truncate makes a new file so long, with zeros, and sets the space aside where the
 	// system can.
 	Truncate(size int64) error
+	// Rewrite says that places will be written to that were written to before: zeros are no longer taken for what the file has
+	// anyway.
+	Rewrite()
 	Sync() error
 }
 

@@ -91,6 +91,9 @@ func (o *osFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Rewrite implements [OutputFile].
+func (o *osFile) Rewrite() { o.fresh.Store(0) }
+
 // ReadAt implements [io.ReaderAt].
 func (o *osFile) ReadAt(p []byte, off int64) (int, error) { return o.file.ReadAt(p, off) }
 

@@ -9,12 +9,9 @@ import (
 	"sync"
 )
 
-// Scratch makes a file beside those of an output of one file, for what has to wait until it is written there. It is no part of
-// the output: closing it removes it, and so does the end of the staging directory.
+// Scratch makes a file beside those of an output, for what has to wait until it is written there. It is no part of
+// the output: closing it removes it, and so do a commit and the end of the staging directory.
 func (s *Staging) Scratch() (OutputFile, error) {
-	if s.kind != SingleFile {
-		return nil, errors.New("a scratch file would be published with the directory")
-	}
 	f, err := s.spare.create(s.opened)
 	if err != nil {
 		return nil, errors.Join(s.inPlace(), err)

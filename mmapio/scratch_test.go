@@ -2,12 +2,13 @@ package mmapio
 
 import (
 	"errors"
+	"path/filepath"
 	"testing"
 )
 
 // withScratch publishes a file of what waited in two others, of which one is closed.
-func withScratch(fs FS, final string) (err error) {
-	s, err := NewStaging(fs, final, SingleFile)
+func withScratch(fs FS, final string, kind StagingKind) (err error) {
+	s, err := NewStaging(fs, final, kind)
 	if err != nil {
 		return err
 	}
@@ -48,15 +49,22 @@ func withScratch(fs FS, final string) (err error) {
 
 // What waits is no part of the output, and nothing of it is left, whether it was closed or not, and whatever fails.
 func TestScratch(t *testing.T) {
+	for kind, name := range map[StagingKind]string{SingleFile: "out", Directory: filepath.Join("out", "out")} {
+		t.Run(name, func(t *testing.T) { failScratch(t, kind, name) })
+	}
+}
+
+// failScratch fails every operation in turn.
+func failScratch(t *testing.T, kind StagingKind, name string) {
 	for n := 0; ; n++ {
 		dir, final := outputDir(t, nil)
 		disk := &errorFS{FS: OS, failAt: n}
-		err := withScratch(disk, final)
+		err := withScratch(disk, final, kind)
 		tree := readTree(t, dir)
 		switch {
 		case len(disk.failed) > 0 && !errors.Is(err, errInjected):
 			t.Errorf("%s: the failure does not surface: %v", disk.failed[0], err)
-		case err == nil && (len(tree) != 1 || tree["out"] != "waitwaitwaitwait"):
+		case err == nil && (len(tree) != 1 || tree[name] != "waitwaitwaitwait"):
 			t.Errorf("there is %v", tree)
 		case err != nil && !errors.Is(err, errInjected):
 			t.Fatal(err)
@@ -69,19 +77,5 @@ func TestScratch(t *testing.T) {
 			}
 			return
 		}
-	}
-}
-
-// Beside the files of a directory there is no place: it would be published with them.
-func TestNoScratchInDirectories(t *testing.T) {
-	_, final := outputDir(t, nil)
-	s, err := NewStaging(OS, final, Directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Discard()
-	if f, err := s.Scratch(); err == nil {
-		f.Close()
-		t.Error("there is one")
 	}
 }

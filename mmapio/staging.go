@@ -173,6 +173,9 @@ func (s *Staging) Commit(replace bool, superseded func(name string) bool) error 
 }
 
 func (s *Staging) commit(replace bool, superseded func(name string) bool) error {
+	if err := s.spare.shut(); err != nil {
+		return err
+	}
 	if err := s.Sync(); err != nil {
 		return err
 	}

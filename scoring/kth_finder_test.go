@@ -84,6 +84,6 @@ func BenchmarkBracket(b *testing.B) {
 		Raw.Put(s, i, block)
 	}
 	for b.Loop() {
-		Raw.Bracket([]*Sketch{s}, []*Scale{nil}, n/2, n)
+		Raw.Estimate([]*Sketch{s}, []*Scale{nil}, n/2, n, SampleSigma)
 	}
 }

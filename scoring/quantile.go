@@ -11,7 +11,7 @@ const (
 	infinityBits = 0x7f800000 // of +Inf: above all scores
 	leadingBins  = 1 << 15    // of a pass over a wide interval: sign and leading half of the bits
 	wideBins     = 1 << 16    // of a pass that ends a search without a sample
-	narrowBins   = 1 << 19    // of a pass over an interval that a sample has narrowed
+	narrowBins   = 3 << 18    // of a pass over an interval that a sample has narrowed
 	keyBuffer    = 1 << 15    // candidates that a worker keeps before they are added
 )
 
@@ -111,9 +111,9 @@ func (q *Quantile) narrowTo(lo, hi uint32, narrow bool) {
 	clear(q.bins)
 }
 
-// sampleSigma is how many standard deviations an estimate may be off. The deviation is itself
+// SampleSigma is how many standard deviations an estimate may be off. The deviation is itself
 // estimated, from 16 values: one in 2000 is off by more.
-const sampleSigma = 4.5
+const SampleSigma = 4.5
 
 // Narrow starts the search, before its first pass, in the bracket that a sample gave.
 func (q *Quantile) Narrow(b Bracket) { q.narrowTo(bitsOf(b.Low), bitsOf(b.High)+1, true) }
@@ -131,6 +131,14 @@ type Window struct {
 func (q *Quantile) Window(sc Scale) Window {
 	return Window{sc.least(math.Float32frombits(q.lo)), sc.least(math.Float32frombits(q.hi)), sc}
 }
+
+// Window is that of a bracket.
+func (b Bracket) Window(sc Scale) Window {
+	return Window{sc.least(b.Low), sc.least(math.Float32frombits(bitsOf(b.High) + 1)), sc}
+}
+
+// Bounds are the raw scores [low, high) that fall inside.
+func (w Window) Bounds() (low, high float32) { return w.low, w.high }
 
 // Count tallies one tile of the pass, given in raw scores. [Counts.Full] must be
 // false.
@@ -168,6 +176,42 @@ func (q *Quantile) AddRepeated(s float32, n int64) {
 	case bits >= q.lo:
 		q.bins[(bits-q.lo)>>q.shift] += uint64(n)
 	}
+}
+
+// AddInside counts scores that a normalisation is yet to be applied to, of a pass in which so many others are above the
+// interval. It normalises them in place. Like [Quantile.Add] it is not safe for concurrent use.
+func (q *Quantile) AddInside(raw []float32, sc Scale, above int64) {
+	q.above += above
+	sc.Apply(raw)
+	for _, s := range raw {
+		q.AddRepeated(s, 1)
+	}
+}
+
+// Apart reports whether the pass counts each value of its interval apart: then none follows, if the k-th largest is there.
+func (q *Quantile) Apart() bool { return q.shift == 0 }
+
+// Wrong reports, when a pass is through and before [Quantile.Next], whether the k-th largest is not inside the interval,
+// and whether it is above it.
+func (q *Quantile) Wrong() (wrong, higher bool) {
+	inside := int64(0)
+	for _, n := range q.bins {
+		inside += int64(n)
+	}
+	return q.k <= q.above || q.k > q.above+inside && q.lo > 0, q.k <= q.above
+}
+
+// Beside is the interval next to a bracket, above it or below it, and so many times as wide.
+func (b Bracket) Beside(higher bool, times int64) Bracket {
+	low, high := int64(bitsOf(b.Low)), int64(bitsOf(b.High))
+	width := times * (high - low + 1)
+	if higher {
+		low, high = high+1, high+width
+	} else {
+		low, high = low-width, low-1
+	}
+	within := func(bits int64) float32 { return math.Float32frombits(uint32(min(max(bits, 0), infinityBits-1))) }
+	return Bracket{within(low), within(high)}
 }
 
 // Add moves a worker's counts into the quantile and empties them. It is not safe for

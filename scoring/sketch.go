@@ -12,10 +12,14 @@ const (
 	sketchBlocks   = 256 // of a large tensor, each a cluster: rows differ more than their elements
 	sketchFraction = 64  // of a smaller tensor, at most one element in so many is read
 	BlockElements  = 256 // of each block
-	keptPerBlock   = 16  // where the divisor is known and blocks give scores alone
-	replicates     = 16  // parts of a sample that are compared with each other
-	fewestBlocks   = 8   // that say something about a tensor's divisor
-	divisorSigma   = 3.5 // standard deviations that it may be off: one in 2000 is by more, and is counted again
+	PageElements   = 1024
+	keptPerBlock   = 16   // where the divisor is known and blocks give scores alone
+	pageBlocks     = 64   // of a large tensor, of PageElements each
+	pageFraction   = 48   // of a smaller one, at most one element in so many is read
+	modelBlocks    = 4096 // of a model at least, as long as that is no more than an eighth of it
+	replicates     = 16   // parts of a sample that are compared with each other
+	fewestBlocks   = 8    // that say something about a tensor's divisor
+	divisorSigma   = 3.5  // standard deviations that it may be off: one in 2000 is by more, and is counted again
 )
 
 // Sketch is a sample of one tensor's raw scores: blocks of neighbours, spread over the
@@ -36,9 +40,20 @@ func NewSketch(elements, model int64, known bool) *Sketch {
 	if !known {
 		blocks = max((share+BlockElements-1)/BlockElements, min(sketchBlocks, elements/(sketchFraction*BlockElements)))
 	}
-	blocks = min(blocks, max(1, elements/(8*BlockElements)))
+	return newSketch(elements, share, min(blocks, max(1, elements/(8*BlockElements))), BlockElements)
+}
+
+// NewPageSketch plans a sample that costs little to read from a disk: few blocks, of whole pages. It says enough of where a
+// quantile lies, and little of the divisor.
+func NewPageSketch(elements, model int64) *Sketch {
+	blocks := max(min(pageBlocks, elements/(pageFraction*PageElements)), modelBlocks*elements/model)
+	blocks = max(1, min(blocks, elements/(8*PageElements)))
+	return newSketch(elements, max(1, elements*SampleSize/model), blocks, PageElements)
+}
+
+func newSketch(elements, share, blocks, most int64) *Sketch {
 	s := &Sketch{elements: elements, means: make([]float64, blocks), patterns: make([]uint32, blocks)}
-	s.perBlock = int(min(max(1, share/blocks), BlockElements))
+	s.perBlock = int(min(max(1, share/blocks), most))
 	s.kept = make([]float32, int(blocks)*s.perBlock)
 	return s
 }
@@ -65,17 +80,6 @@ func (n Normalization) Put(s *Sketch, i int64, raw []float32) {
 	for j := range own {
 		own[j] = raw[j*len(raw)/s.perBlock]
 	}
-}
-
-// Inside is the share of the sample's scores in a bracket.
-func (s *Sketch) Inside(b Bracket) float64 {
-	n := 0
-	for _, v := range s.kept {
-		if v >= b.Low && v <= b.High {
-			n++
-		}
-	}
-	return float64(n) / float64(max(1, len(s.kept)))
 }
 
 // grain is how many trailing bits no score of the sample has set. Scores made of 16-bit
@@ -140,11 +144,18 @@ func moments(x []float64) (mean, deviation float64) {
 // Bracket is where the k-th largest normalised score of a model lies, all but certainly.
 type Bracket struct{ Low, High float32 }
 
-// Bracket estimates where the k-th largest of all n scores lies. It goes by the sketches of a
+// Estimate is what a sample says of it.
+type Estimate struct {
+	Bracket
+	Value  float32 // the likeliest
+	Inside float64 // share of the scores that lie in the bracket
+}
+
+// Estimate says where the k-th largest of all n scores lies. It goes by the sketches of a
 // model's tensors, and by their scales where those are known (nil entries are not). Parts of the
 // sample, each normalised by its own divisors, give estimates of their own. How much those differ
-// bounds the error of the whole, what comes of sampling clusters included.
-func (n Normalization) Bracket(sketches []*Sketch, scales []*Scale, k, total int64) Bracket {
+// bounds the error of the whole, what comes of sampling clusters included: so many standard deviations of the estimate.
+func (n Normalization) Estimate(sketches []*Sketch, scales []*Scale, k, total int64, sigma float64) Estimate {
 	e := estimator{n: n, sketches: sketches, scales: scales, share: float64(k) / float64(total)}
 	kept := 0
 	for _, s := range sketches {
@@ -159,11 +170,14 @@ func (n Normalization) Bracket(sketches []*Sketch, scales []*Scale, k, total int
 		values[r] = e.quantile(r)
 	}
 	_, deviation := moments(values)
-	spread := sampleSigma * deviation / math.Sqrt(replicates)
+	spread := sigma * deviation / math.Sqrt(replicates)
 	const pad = 64 // units in the last place
 	low := max(int64(bitsOf(float32(max(0, whole-spread))))-pad, 0)
 	high := min(int64(bitsOf(float32(whole+spread)))+pad, infinityBits-1)
-	return Bracket{math.Float32frombits(uint32(low)), math.Float32frombits(uint32(high))}
+	b := Bracket{math.Float32frombits(uint32(low)), math.Float32frombits(uint32(high))}
+	scores := e.load(-1)
+	there, _ := vec.Between(e.scores, e.scores, b.Low, math.Nextafter32(b.High, math.MaxFloat32))
+	return Estimate{b, min(max(float32(whole), b.Low), b.High), float64(there) / float64(max(1, scores))}
 }
 
 // estimator finds quantiles of a sample and of its parts.
@@ -178,6 +192,17 @@ type estimator struct {
 
 // quantile is that of one replicate, or of the whole sample where it is negative.
 func (e *estimator) quantile(replicate int) float64 {
+	e.load(replicate)
+	n, _ := vec.Between(e.scores, e.scores, 0, math.Float32frombits(infinityBits)) // a small divisor makes infinities
+	if n == 0 {
+		return 0
+	}
+	value, _ := e.finder.find(e.scores[:n], 0, infinityBits, max(1, Rank(e.share, int64(n))))
+	return float64(value)
+}
+
+// load fills scores with those of a replicate, normalised, and returns how many there are.
+func (e *estimator) load(replicate int) int {
 	e.scores = e.scores[:0]
 	for t, s := range e.sketches {
 		if s == nil {
@@ -200,10 +225,5 @@ func (e *estimator) quantile(replicate int) float64 {
 			sc.Apply(e.scores[at:])
 		}
 	}
-	n, _ := vec.Between(e.scores, e.scores, 0, math.Float32frombits(infinityBits)) // a small divisor makes infinities
-	if n == 0 {
-		return 0
-	}
-	value, _ := e.finder.find(e.scores[:n], 0, infinityBits, max(1, Rank(e.share, int64(n))))
-	return float64(value)
+	return len(e.scores)
 }

@@ -43,7 +43,7 @@ func searched(r *rand.Rand, n Normalization, model [][]float32, k int64, spoil f
 		}
 	}
 	q := NewQuantile(k)
-	b := n.Bracket(sketches, scales, k, total)
+	b := n.Estimate(sketches, scales, k, total, SampleSigma).Bracket
 	q.Narrow(b)
 	exact := make([]Scale, len(model))
 	c := NewCounts()

@@ -154,6 +154,13 @@ func (f hookFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.OutputFile.WriteAt(p, off)
 }
 
+func (f hookFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.hook("readat", f.path); err != nil {
+		return 0, err
+	}
+	return f.OutputFile.ReadAt(p, off)
+}
+
 func (f hookFile) Truncate(size int64) error {
 	if err := f.hook("truncate", f.path); err != nil {
 		return err

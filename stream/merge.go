@@ -31,5 +31,7 @@ func (p *Prepared) Merge(ctx context.Context) (*Report, error) {
 	if err := out.commit(ctx); err != nil {
 		return nil, err
 	}
-	return p.transferred(report(p.Plan, result.Passes, result.Tensors, time.Since(start))), nil
+	r := p.transferred(report(p.Plan, result.Passes, result.Tensors, time.Since(start)))
+	r.Left = result.Left
+	return r, nil
 }

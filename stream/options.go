@@ -20,6 +20,7 @@ type Options struct {
 	Progress  *run.Progress // nil for none
 	Read      mmapio.Reading
 	Cache     run.Cache
+	Passes    Passes
 	Raw       bool // a diff compares values that are stored in a scheme as they are stored
 	// Resume has an output that a killed run left half replaced completed before anything is
 	// planned, so that a plan which is refused does not leave it so.
@@ -31,6 +32,27 @@ type Options struct {
 	Decoding func()
 
 	conversion *plan.Conversion // nil for a merge
+}
+
+// Passes says when thresholds over whole models are found.
+type Passes uint8
+
+const (
+	// PassesAuto is PassesOne where the page cache will not hold what is read and written, and PassesTwo elsewhere: there, to read twice costs less than to
+	// write some twice.
+	PassesAuto Passes = iota
+	// PassesOne finds them in the walk that fuses, where method and output allow it.
+	PassesOne
+	// PassesTwo finds them before anything is fused.
+	PassesTwo
+)
+
+// PassesChoices are the names of the choices.
+var PassesChoices = []string{PassesAuto: "auto", PassesOne: "one", PassesTwo: "two"}
+
+// early decides for a merge that touches so many bytes.
+func (p Passes) early(bytes int64) bool {
+	return p == PassesOne || p == PassesAuto && run.CacheAuto.Drops(bytes)
 }
 
 func (o Options) withDefaults() Options {
@@ -48,7 +70,7 @@ func (o Options) withDefaults() Options {
 
 // planning are the options of a plan.
 func (o Options) planning() plan.Options {
-	p := plan.Options{ShardSize: o.ShardSize, Force: o.Force, Version: o.Version, Read: o.Read, Raw: o.Raw, Decoding: o.Decoding, Conversion: o.conversion}
+	p := plan.Options{ShardSize: o.ShardSize, Force: o.Force, Version: o.Version, Read: o.Read, Raw: o.Raw, Early: o.Passes.early, Decoding: o.Decoding, Conversion: o.conversion}
 	if o.Beyond != nil {
 		p.Held = func(held int64) { o.Beyond(held - run.Within(held, o.Memory)) }
 	}

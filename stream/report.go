@@ -25,6 +25,8 @@ type Report struct {
 	// does not say. What the page cache held was not read.
 	DiskRead    *int64 `json:"disk_read_bytes,omitempty"`
 	DiskWritten *int64 `json:"disk_written_bytes,omitempty"`
+	// Left are elements that were written when their thresholds were known: all others in the walk that found them.
+	Left int64 `json:"decided_last,omitempty"`
 	// Settings are what a method that weighs by importance was run with, and where each value comes from.
 	Settings []Setting     `json:"settings,omitempty"`
 	Models   []ModelReport `json:"models,omitempty"`

@@ -17,6 +17,7 @@ type Summary struct {
 	Fused     int            `json:"fused"`
 	Copied    int            `json:"copied"`
 	Passes    int            `json:"passes"`
+	OneWalk   bool           `json:"one_walk"`   // thresholds over the whole model are found in the pass that fuses
 	ReadBytes int64          `json:"read_bytes"` // in the last pass
 	// AgainBytes are those of them that are gone through twice, as far as they are not kept within the memory.
 	AgainBytes int64  `json:"read_again_bytes,omitempty"`
@@ -55,7 +56,7 @@ type FileSummary struct {
 func (p *Prepared) Summary() Summary {
 	s := Summary{
 		Method: p.Recipe.Method.Name, Fused: p.Fused(), Copied: p.Copied(),
-		Passes: p.Costs.Passes, ReadBytes: p.Costs.ReadBytes, AgainBytes: p.Costs.AgainBytes, Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
+		Passes: p.Costs.Passes, OneWalk: p.Early, ReadBytes: p.Costs.ReadBytes, AgainBytes: p.Costs.AgainBytes, Workers: p.Budget.Workers, SpanBytes: p.Budget.Span,
 		Memory: p.Budget.Memory, Held: p.Budget.Held, Beyond: p.Budget.Beyond, Kernels: vec.Level().String(), Recipe: string(p.Recipe.YAML()),
 		Carried: []string{}, Notes: append([]string{}, p.Notes...), // no null in JSON
 		Differences: append([]string{}, Differences(p.Recipe)...), Settings: settings(p.Plan),

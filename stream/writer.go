@@ -22,7 +22,8 @@ import (
 	"weld/stream/run"
 )
 
-// writer is an output being written, as its plan lays it out. It is a [run.Measuring] and a [run.Collecting].
+// writer is an output being written, as its plan lays it out. It is a [run.Measuring], a [run.Collecting] and, where the plan is [plan.Plan.Early], a
+// [run.Rewriting].
 type writer struct {
 	format.Writer
 	plan    *plan.Plan
@@ -173,6 +174,20 @@ func (w *writer) Collects(tensor int) bool {
 // Lend implements [run.Collecting].
 func (w *writer) Lend(tensor int, off, n int64) []byte {
 	return w.Writer.(*quant.Writer).Lend(tensor, off, n)
+}
+
+// Scratch implements [run.Rewriting].
+func (w *writer) Scratch() (mmapio.OutputFile, error) { return w.staging.Scratch() }
+
+// Rewrite implements [run.Rewriting].
+func (w *writer) Rewrite() { w.Writer.(*safetensors.Writer).Rewrite() }
+
+// ReadAt implements [run.Rewriting].
+func (w *writer) ReadAt(tensor int, off int64, p []byte) error {
+	if err := w.Writer.(*safetensors.Writer).ReadAt(tensor, off, p); err != nil {
+		return fmt.Errorf("read what was written of tensor %q of %s: %w", w.plan.Tensors[tensor].Name, w.out.Path, err)
+	}
+	return nil
 }
 
 // CopyAt copies bytes of a planned tensor from a file.

@@ -35,7 +35,7 @@ func mergeCommand(in invocation) *cli.Command {
 		ArgsUsage: "RECIPE.yml OUT  |  --method METHOD … OUT",
 		Description: in.help("merge", "OUT is "+destination.Writable+".\nInputs are "+open.Readable+".\n"+
 			"Nothing appears under OUT before it is complete.", mergeExamples),
-		Flags:        append(append(append(methodFlags(in), sweepFlag(in.method)), outputFlags()...), runFlags()...),
+		Flags:        append(append(append(methodFlags(in), sweepFlag(in.method)), outputFlags()...), append(runFlags(), passesFlag())...),
 		Action:       merge,
 		BashComplete: in.completeKeys,
 	}

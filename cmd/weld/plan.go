@@ -18,7 +18,7 @@ func planCommand(in invocation) *cli.Command {
 		ArgsUsage: "RECIPE.yml OUT  |  --method METHOD … OUT",
 		Description: in.help("plan", "Takes the arguments of merge, reads headers only, and reports everything that is\nwrong with them at once.",
 			"   weld plan recipe.yml ./merged\n   weld plan --json recipe.yml ./merged"),
-		Flags:        append(append(methodFlags(in), outputFlags()...), runFlags()...),
+		Flags:        append(append(methodFlags(in), outputFlags()...), append(runFlags(), passesFlag())...),
 		Action:       planMerge,
 		BashComplete: in.completeKeys,
 	}
@@ -64,6 +64,9 @@ func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 	read := decimal(summary.ReadBytes)
 	if slices.ContainsFunc(summary.Inputs, func(in stream.InputSummary) bool { return len(in.Schemes) > 0 }) {
 		read += " (what is decoded counts as float32)"
+	}
+	if summary.OneWalk {
+		again += ", and finds the thresholds that a sample is taken for in the first"
 	}
 	say(w, "%s fused, %d copied; %s, the last one reads %s%s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), read, again)
 	memory := binary(p.Budget.Memory)

@@ -23,6 +23,11 @@ func outputFlags() []cli.Flag {
 	}
 }
 
+// passesFlag is the flag of commands that plan or run a merge.
+func passesFlag() cli.Flag {
+	return &cli.StringFlag{Name: "passes", Usage: "how sta and ota find thresholds over whole models: one, in the walk that fuses, which reads the inputs once; two, before it; auto, one where the page cache will not hold the inputs", DefaultText: stream.PassesChoices[stream.PassesAuto], Category: categoryRun}
+}
+
 // request reads the recipe, from a file or from flags, and the positional arguments
 // after it.
 func request(c *cli.Context) (*recipe.Recipe, []string, error) {

@@ -60,7 +60,7 @@ func options(c *cli.Context) (stream.Options, error) {
 	if o.ShardSize, err = size(c, "shard-size", 1); err != nil {
 		return o, err
 	}
-	if err := errors.Join(oneOf(c, "read", mmapio.Readings, &o.Read), oneOf(c, "cache", run.Caches, &o.Cache)); err != nil {
+	if err := errors.Join(oneOf(c, "read", mmapio.Readings, &o.Read), oneOf(c, "cache", run.Caches, &o.Cache), oneOf(c, "passes", stream.PassesChoices, &o.Passes)); err != nil {
 		return o, err
 	}
 	o.Force = c.Bool("force")

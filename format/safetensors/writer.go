@@ -8,7 +8,7 @@ import (
 	"weld/mmapio"
 )
 
-// Target is where a shard's bytes go, at any offset, each once.
+// Target is where a shard's bytes go, at any offset, each once, unless [Writer.Rewrite] says otherwise.
 type Target interface{ io.WriterAt }
 
 // Writer writes the tensors of a layout. It implements [format.Writer].
@@ -39,6 +39,26 @@ func (w *Writer) WriteAt(i int, off int64, p []byte) error {
 	shard, begin := w.layout.Where(i)
 	_, err := w.targets[shard].WriteAt(p, begin+off)
 	return err
+}
+
+// ReadAt reads bytes of a tensor that were written, where targets can be read.
+func (w *Writer) ReadAt(i int, off int64, p []byte) error {
+	shard, begin := w.layout.Where(i)
+	t, ok := w.targets[shard].(io.ReaderAt)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	_, err := t.ReadAt(p, begin+off)
+	return err
+}
+
+// Rewrite says that bytes will be written where some were written before.
+func (w *Writer) Rewrite() {
+	for _, t := range w.targets {
+		if t, ok := t.(interface{ Rewrite() }); ok {
+			t.Rewrite()
+		}
+	}
 }
 
 // CopyAt implements [format.Writer].

@@ -46,6 +46,7 @@ func kernels(n int) []kernel {
 	Fill(constant, 1)
 
 	numbers, mask, open, kept := make([]int32, n&^31), make([]uint32, n/64*2), make([]uint32, words(n)), make([]uint32, words(n))
+	marks := make([]uint64, (n+63)/64)
 	bins, tables, limits := make([]uint16, n), make([]uint32, 2<<16), make([]Limits, 1<<16)
 	Random(numbers, 1, 0)
 	least, _ := BitRange(score)
@@ -189,6 +190,7 @@ func kernels(n int) []kernel {
 		{"HistogramHigh/constant", 4 * n, func() { HistogramHigh(counts, constant) }},
 		{"HistogramKeys", 4 * n, func() { HistogramKeys(counts, score, 0, 16) }},
 		{"Between", 4 * n, func() { result.count, _ = Between(dst, score, 0.5, 0.51) }},
+		{"Inside", 4 * n, func() { result.count = Inside(marks, score, 0.5, 0.51) }},
 	}
 }
 

@@ -120,6 +120,7 @@ func TestArithmeticFault(t *testing.T) {
 		check("Below", func() { rank += Below(a, 3) })
 		check("HasBits", func() { HasBits(make([]uint32, words(len(a))), a, 1) })
 		check("Between", func() { Between(fits, a, 0, 1) })
+		check("Inside", func() { Inside(make([]uint64, (len(a)+63)/64), a, 0, 1) })
 	})
 }
 

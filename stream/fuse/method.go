@@ -140,6 +140,9 @@ type Span struct {
 	OutDType    format.DType
 	// Again says that the last stage has been through these tiles before, and has counted what is in them.
 	Again bool
+	Later Later // in an [EarlyPass], for the last stage
+	// Changed has a bit for each element of a span of what was left, from the lowest of the first word on, for the stage that decides.
+	Changed []uint64
 }
 
 // out is the output of a tile.

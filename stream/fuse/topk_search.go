@@ -134,12 +134,12 @@ func (st *topKSample[T]) End() error {
 				k = max(1, int64(varied*float64(c.share)*float64(c.n)))
 				c.varied.Store(0)
 			}
-			b := scoring.Raw.Bracket([]*scoring.Sketch{c.sketch}, []*scoring.Scale{nil}, k, c.n)
-			if n := int64(c.sketch.Inside(b) * float64(c.n)); n < mostHeld*3/4 {
-				c.held = scoring.NewCandidates(b, min(n+n/4, mostHeld), mostHeld)
+			b := scoring.Raw.Estimate([]*scoring.Sketch{c.sketch}, []*scoring.Scale{nil}, k, c.n, scoring.SampleSigma)
+			if n := int64(b.Inside * float64(c.n)); n < mostHeld*3/4 {
+				c.held = scoring.NewCandidates(b.Bracket, min(n+n/4, mostHeld), mostHeld)
 			} else {
 				c.quantile = scoring.NewQuantile(k)
-				c.quantile.Narrow(b)
+				c.quantile.Narrow(b.Bracket)
 			}
 			c.sketch = nil
 		}

@@ -114,6 +114,7 @@ type piped struct{ io.Writer }
 func (piped) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
 func (piped) ReadAt([]byte, int64) (int, error)  { return 0, errors.ErrUnsupported }
 func (piped) Truncate(int64) error               { return nil }
+func (piped) Rewrite()                           {}
 func (piped) Sync() error                        { return nil }
 func (piped) Close() error                       { return nil }
 

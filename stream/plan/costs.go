@@ -83,7 +83,7 @@ func (in *Inputs) hold(i int) {
 
 // count finds out what running the plan takes.
 func (p *planner) count() {
-	method := p.NewMethod(0)
+	method := p.walks()
 	p.Costs = Costs{Passes: method.Expected() + 1, Reads: method.Reads(), Held: p.heldBytes()}
 	if p.options.Held != nil {
 		p.options.Held(p.Costs.Held)
@@ -99,6 +99,32 @@ func (p *planner) count() {
 			p.Costs.AgainBytes += p.readBytes(&p.Tensors[e.Codes], p.Costs.Reads)
 		}
 	}
+}
+
+// walks decides whether thresholds are found in the walk that fuses. It returns the method, which goes by that.
+func (p *planner) walks() fuse.Method {
+	p.Early = p.Output != nil && p.options.Early != nil && p.options.Early(p.FileBytes()+p.Output.Size)
+	method := p.NewMethod(0)
+	var searches bool
+	var why string
+	if m, ok := method.(fuse.Early); ok {
+		searches, why = m.Searches()
+	}
+	switch {
+	case !p.Early || !searches:
+		p.Early = false
+		return method
+	case why != "":
+	case p.options.Varied:
+		why = "variants share the walks, and each has thresholds of its own"
+	case !p.Output.rewritable():
+		why = "the output's bytes are coded, and written once"
+	default:
+		return method
+	}
+	p.Notes = append(p.Notes, "thresholds are found before anything is fused, and the inputs read twice: "+why)
+	p.Early = false
+	return p.NewMethod(0)
 }
 
 // readBytes is the size of a whole tensor's operands.

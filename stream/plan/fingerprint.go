@@ -69,7 +69,7 @@ func middle(c format.Checkpoint, i int) ([]float64, error) {
 	t := c.Tensors()[i]
 	width := int64(t.DType.Bits() / 8)
 	n := min(t.Elements(), fingerprintBytes/8)
-	view, err := c.View(i, (t.Elements()-n)/2*width, n*width)
+	view, err := format.Read(c, i, (t.Elements()-n)/2*width, n*width)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func middle(c format.Checkpoint, i int) ([]float64, error) {
 func sample(digest hash.Hash, s format.Checkpoint, tensor int) error {
 	size := s.Tensors()[tensor].Bytes()
 	n := min(size, fingerprintBytes)
-	view, err := s.View(tensor, (size-n)/2, n)
+	view, err := format.Read(s, tensor, (size-n)/2, n) // of a mapping the system would read much more
 	if err != nil {
 		return err
 	}

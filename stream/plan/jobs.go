@@ -11,7 +11,7 @@ import (
 // NewMethod begins the merge by the recipe's method. It may take so many bytes for tables that save walks.
 func (p *Plan) NewMethod(tableBytes int64) fuse.Method {
 	m := p.method()
-	setup := methods.Setup{Jobs: &jobs{p, m.Decoder()}, Shared: p.Recipe.Params, TableBytes: tableBytes}
+	setup := methods.Setup{Jobs: &jobs{p, m.Decoder()}, Shared: p.Recipe.Params, TableBytes: tableBytes, Early: p.Early}
 	for t, model := range p.Recipe.Models {
 		setup.Models = append(setup.Models, model.Params)
 		setup.Statistics = append(setup.Statistics, p.statistic(t))

@@ -44,6 +44,11 @@ func (o *Output) EncodingBytes(workers int) int64 {
 	return int64(workers) * (2*stripe + waiting) // one that waits for its turn, and one that its neighbour has begun
 }
 
+// rewritable reports whether values can be written again where they were: they lie as they are, and nothing is made of them on the way.
+func (o *Output) rewritable() bool {
+	return o != nil && o.GGUF == nil && len(o.Encoded) == 0 && !o.Container.Grows()
+}
+
 // layOut places every tensor in the output, and orders the plan by it.
 func (p *planner) layOut(encoded []encoding) error {
 	out := p.Output

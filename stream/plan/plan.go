@@ -20,6 +20,7 @@ type Plan struct {
 	Notes   []string // what a user should know before it runs
 	Costs   Costs
 	LeftOut int     // tensors of a model that is converted which the output is not to have
+	Early   bool    // the output can be filled in the walk that finds thresholds; see [fuse.Early]
 	fused   []int32 // indexes of the tensors that the method makes
 }
 

@@ -22,6 +22,9 @@ type Options struct {
 	Found     int64 // bytes that are kept of each tensor beside the plan
 	// Conversion says that the recipe's only model is converted, and how; nil for a merge.
 	Conversion *Conversion
+	// Early says whether a merge that touches so many bytes of files is to be fused in the walk that finds thresholds, where that is possible; nil
+	// for never.
+	Early func(bytes int64) bool
 	// Held is told how many bytes headers and plan hold, while they grow; nil for nobody.
 	Held func(bytes int64)
 	// Decoding is called when the values of an input are decoded; nil for nobody.

@@ -11,12 +11,14 @@ type Runner struct {
 	config  Config
 	cost    fuse.Cost
 	workers []*worker
-	passes  int // that were walked
+	passes  int   // that were walked
+	left    int64 // elements that an early pass left, and that were decided
 }
 
 // Result is what a run found out.
 type Result struct {
-	Passes  int // walks over the inputs, the last one included
+	Passes  int   // walks over the inputs, the last one included
+	Left    int64 // elements that waited for thresholds, and were written twice
 	Tensors []fuse.Result
 }
 
@@ -49,8 +51,16 @@ func (r *Runner) Measure(ctx context.Context) error {
 }
 
 // Fuse walks the inputs once more and fills the sinks; without sinks, the stages find out what they find out.
-// It follows Measure.
+// It follows Measure. Where the method can, the walk is the one that finds out the last of what has to be known.
 func (r *Runner) Fuse(ctx context.Context, sinks []Sink) (Result, error) {
+	for p := r.early(); p != nil; p = r.early() {
+		if done, err := r.fuseEarly(ctx, p, sinks); err != nil || done {
+			return r.result(), err
+		}
+		if err := r.Measure(ctx); err != nil {
+			return Result{}, err
+		}
+	}
 	return r.last(ctx, &walk{name: "fuse", reads: r.config.Method.Reads(), chain: r.config.Method.Fuse, sinks: sinks, total: r.config.ReadBytes})
 }
 
@@ -65,7 +75,12 @@ func (r *Runner) last(ctx context.Context, w *walk) (Result, error) {
 	if err := r.pass(ctx, w, r.passes+1); err != nil {
 		return Result{}, err
 	}
-	return Result{Passes: r.passes, Tensors: r.config.Method.Results()}, nil
+	return r.result(), nil
+}
+
+// result is what was found out.
+func (r *Runner) result() Result {
+	return Result{Passes: r.passes, Left: r.left, Tensors: r.config.Method.Results()}
 }
 
 // pass does one of count walks.

@@ -16,6 +16,7 @@ type walk struct {
 	total int64  // bytes that it reads; 0 where they have to be counted
 	sinks []Sink // none in a measuring pass; one for each variant of a sweep
 	final bool   // the last of the run
+	left  *left  // of an early pass
 
 	ahead   readAhead
 	pages   pageCache

@@ -18,6 +18,7 @@ type worker struct {
 	lent    int64         // bytes of them that the stage reads
 	span    fuse.Span
 	outs    [][]byte
+	leaving leaving // in an early pass
 
 	batching bool // at the tensors of a batch
 	small    task // the one at hand
@@ -73,7 +74,11 @@ func (w *worker) process(it item, lo, hi int64) error {
 	if it.stages == nil {
 		return w.copy(it, lo, hi)
 	}
-	w.span.OutDType, w.span.Out, w.span.Outs = it.of.DType, nil, nil
+	w.span.OutDType, w.span.Out, w.span.Outs, w.span.Later = it.of.DType, nil, nil, nil
+	if w.walk.left != nil && it.yields() {
+		w.leaving.to, w.leaving.tensor, w.leaving.item = w.walk.left, it.tensor, lo
+		w.span.Later = &w.leaving
+	}
 	whole := elements{lo, hi}
 	var o *output
 	if w.walk.writes() && it.yields() {

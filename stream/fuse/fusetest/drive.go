@@ -36,6 +36,8 @@ type Merge struct {
 	Base       Weights
 	Models     []Weights
 	Importance []Weights
+
+	later *left // of an early pass that is driven
 }
 
 // Drive runs a method and returns the output of every job. A seed decides how spans are cut and who works on them. No worker
@@ -45,18 +47,29 @@ func (in *Merge) Drive(t *testing.T, m fuse.Method, seed uint64) [][]byte {
 	r := rand.New(rand.NewPCG(seed, 7))
 	out := make([][]byte, len(in.Jobs))
 	planned := m.Cost().Scratch
-	for pass := m.Next(); pass != nil; pass = m.Next() {
-		for job := range in.Jobs {
-			checkScratch(t, in.Jobs[job], in.Chain(t, r, job, pass.Chain(job), nil), planned)
-		}
-		if pass.End != nil {
-			if err := pass.End(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	for job, j := range in.Jobs {
 		out[job] = make([]byte, j.Tiling.Elements()*int64(j.DType.Bits()/8))
+	}
+	for {
+		for pass := m.Next(); pass != nil; pass = m.Next() {
+			for job := range in.Jobs {
+				checkScratch(t, in.Jobs[job], in.Chain(t, r, job, pass.Chain(job), nil), planned)
+			}
+			if pass.End != nil {
+				if err := pass.End(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		early := earlyPass(m)
+		if early == nil {
+			break
+		}
+		if in.driveEarly(t, r, early, out, planned) {
+			return out
+		}
+	}
+	for job := range in.Jobs {
 		checkScratch(t, in.Jobs[job], in.Chain(t, r, job, m.Fuse(job), out[job]), planned)
 	}
 	return out
@@ -117,6 +130,9 @@ func (in *Merge) Chain(t *testing.T, r *rand.Rand, job int, stages []fuse.Stage,
 			wg.Go(func() {
 				var scratch fuse.Scratch
 				for s := range work {
+					if out != nil && i == len(stages)-1 {
+						s.Later = in.later
+					}
 					if err := stage.Span(&scratch, s); err != nil {
 						t.Error(err)
 					}

@@ -48,7 +48,7 @@ type otaModel struct {
 func mergeOTA(s Setup, nonfinite fuse.Nonfinite, all *otaParams, each []*otaModel) fuse.Method {
 	o := selective.Options{
 		Score: scoring.Delta, Normalization: scoring.Raw, Scope: scoring.WholeModel, Granularity: scoring.ByElement,
-		Combine: selective.ByCurvature, RankOne: all.RankOne, Lambda: 1, Nonfinite: nonfinite, TableBytes: s.TableBytes,
+		Combine: selective.ByCurvature, RankOne: all.RankOne, Lambda: 1, Nonfinite: nonfinite, TableBytes: s.TableBytes, Early: s.Early,
 		WeightOf: func(c *fuse.Contribution) float64 { return c.Params.(*otaModel).Weight },
 	}
 	for t, m := range each {

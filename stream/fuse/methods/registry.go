@@ -61,6 +61,7 @@ type Setup struct {
 	Models     []recipe.Values     // of each model
 	Statistics []scoring.Statistic // what each model's importance file holds
 	TableBytes int64               // memory for counting scores while they are summed up
+	Early      bool                // the output can be filled in the walk that finds thresholds; see [fuse.Early]
 }
 
 // New prepares a merge. The jobs' parameters are those that a [ParamDecoder] of the method made.

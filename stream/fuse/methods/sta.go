@@ -105,7 +105,7 @@ func mergeSTA(s Setup, nonfinite fuse.Nonfinite, all *staParams, each []*staMode
 	o := selective.Options{
 		Score: all.Score, Normalization: all.Normalization, Scope: all.Scope, Granularity: all.Granularity,
 		Combine: all.Combine, Rescale: all.Rescale, Consensus: all.Consensus == electSigns, Contrast: all.Contrast,
-		KeepMissing: all.Missing == keepMissing, Lambda: all.Lambda, Nonfinite: nonfinite, TableBytes: s.TableBytes,
+		KeepMissing: all.Missing == keepMissing, Lambda: all.Lambda, Nonfinite: nonfinite, TableBytes: s.TableBytes, Early: s.Early,
 	}
 	for t, m := range each {
 		model := selective.TaskVector{Weight: m.Weight, Density: m.Density, Fixed: m.Threshold != nil, Statistic: s.Statistics[t]}

@@ -16,10 +16,11 @@ import (
 // there, and how sure it is. Where Σ is 0 and such models are, no one of them is sure of anything, and D is their
 // plain mean Σ wδ / Σ w: the limit of a + ε as ε goes to 0. It is 0 where nobody keeps the element.
 
-// takenWhole reports whether model m's task vector has no mask: everything is kept, or the threshold is 0, which all scores reach.
+// takenWhole reports whether model m's task vector has no mask: everything is kept, or the threshold is 0, which all scores reach. A threshold
+// that an early pass looks for is above 0.
 func (x *scoredTensor) takenWhole(m int) bool {
 	k := &x.models[m]
-	return k.role == ranked && (k.ranking.threshold.All || k.ranking.threshold.T == 0)
+	return k.role == ranked && k.ranking.quantile == nil && (k.ranking.threshold.All || k.ranking.threshold.T == 0)
 }
 
 // curvature is w·a·m of a candidate whose task vector is masked.

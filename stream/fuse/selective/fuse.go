@@ -56,10 +56,10 @@ func (st *fuseStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 	for m := range thresholds {
 		thresholds[m] = st.models[m].ranking.threshold.Raw(st.rankScale(m))
 	}
-	var vote election[T]
+	f := fusing[T]{thresholds: thresholds, kept: kept}
 	for t := range sp.Tiles {
 		s.Reset()
-		if err := st.tile(s, sp, t, thresholds, &vote, kept); err != nil {
+		if err := st.tile(s, sp, t, &f); err != nil {
 			return err
 		}
 	}
@@ -71,12 +71,20 @@ func (st *fuseStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 	return nil
 }
 
+// fusing is what a span's tiles have in common.
+type fusing[T vec.Float] struct {
+	thresholds []scoring.Threshold // of each model, for scores that rankScale has not normalised
+	kept       []int64             // by each model, so far
+	vote       election[T]
+	undecided  *undecided // of a walk that finds the thresholds; else nil
+}
+
 // tile computes θ₀ + λ · Σ wₜ · mₜ ⊙ δₜ for one tile.
-func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresholds []scoring.Threshold, vote *election[T], kept []int64) error {
+func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, f *fusing[T]) error {
 	base := fuse.DecodeBase[T](s, sp, t)
 	sum := newCombination[T](st.Combine, s, t.Len())
 	if st.Consensus {
-		vote.open(s, t.Len())
+		f.vote.open(s, t.Len())
 	}
 	for m := range st.models {
 		if st.models[m].role == dropped {
@@ -84,16 +92,16 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 		}
 		height := s.Mark()
 		v := loadScored(st.scoredTensor, s, sp, t, m, base)
-		if st.adds(m, thresholds[m]) {
-			n, err := addMasked(st.scoredTensor, s, sp, t, m, v, thresholds[m], sum.num)
+		if st.adds(m, f.thresholds[m]) {
+			n, err := addMasked(st.scoredTensor, s, sp, t, m, v, f.thresholds[m], f.undecided, sum.num)
 			if err != nil {
 				return err
 			}
-			kept[m] += int64(n)
+			f.kept[m] += int64(n)
 			s.Release(height)
 			continue
 		}
-		scores, n, err := maskDelta(st.scoredTensor, s, sp, t, m, v, thresholds[m])
+		scores, n, err := maskDelta(st.scoredTensor, s, sp, t, m, v, f.thresholds[m], f.undecided)
 		if err != nil {
 			return err
 		}
@@ -109,16 +117,16 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 				n = t.Len()
 			}
 		}
-		kept[m] += int64(n)
+		f.kept[m] += int64(n)
 		if st.Consensus {
-			vote.cast(s, c) // keeps its tiles until the count
+			f.vote.cast(s, c) // keeps its tiles until the count
 			continue
 		}
 		sum.add(c)
 		s.Release(height)
 	}
 	if st.Consensus {
-		for _, c := range vote.elect() {
+		for _, c := range f.vote.elect() {
 			sum.add(c)
 		}
 	}
@@ -127,6 +135,7 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, thresh
 		fillUnweighed(st.scoredTensor, s, sp, t, base, sum)
 	}
 	vec.Apply(out, base, T(st.Lambda), out)
+	markUnsound(f.undecided, out)
 	n, err := fuse.Encode(st.Finisher, sp, t, out)
 	if !sp.Again {
 		st.nonfinite.Add(n)
@@ -141,20 +150,21 @@ func (x *scoredTensor) adds(m int, threshold scoring.Threshold) bool {
 }
 
 // addMasked adds w·m⊙δ to sum, mask and sum in one pass, and returns how many elements were kept.
-func addMasked[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T], threshold scoring.Threshold, sum []T) (kept int, err error) {
+func addMasked[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T], threshold scoring.Threshold, u *undecided, sum []T) (kept int, err error) {
 	rank, bad := rawScores(x, s, sp, t, m, v)
 	if bad.count > 0 {
 		if err := judgeScores(x, t, m, bad.first, sp, s, v); err != nil {
 			return 0, err
 		}
 	}
+	u.look(m, rank)
 	return scoring.AddSelected(threshold, sum, T(x.models[m].weight), v.delta, rank), nil
 }
 
 // maskDelta zeroes what model m's threshold does not keep of v.delta, and returns the
 // normalised scores, where the combination needs them, and how many elements were
 // kept. The threshold is for scores that rankScale has not normalised.
-func maskDelta[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T], threshold scoring.Threshold) (scores []float32, kept int, err error) {
+func maskDelta[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, m int, v values[T], threshold scoring.Threshold, u *undecided) (scores []float32, kept int, err error) {
 	if !x.usesScores(m) {
 		return nil, t.Len(), nil
 	}
@@ -177,6 +187,7 @@ func maskDelta[T vec.Float](x *scoredTensor, s *fuse.Scratch, sp *fuse.Span, t f
 		if !raw {
 			rank = rankScores(x, s, sp, t, m, scores, v.base)
 		}
+		u.look(m, rank)
 		kept = scoring.Select(threshold, v.delta, rank)
 	}
 	if raw && x.Combine == ByImportance {

@@ -273,7 +273,7 @@ func (st *l1Stage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 			s.Reset()
 			v := loadModel(s, sp, t, m, fuse.DecodeBase[T](s, sp, t))
 			p := fuse.L1{Before: vec.SumAbs(v.delta)}
-			if _, _, err := maskDelta(st.scoredTensor, s, sp, t, m, v, threshold); err != nil {
+			if _, _, err := maskDelta(st.scoredTensor, s, sp, t, m, v, threshold, nil); err != nil {
 				return err
 			}
 			p.After = vec.SumAbs(v.delta)

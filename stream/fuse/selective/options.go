@@ -28,6 +28,8 @@ type Options struct {
 	Models        []TaskVector
 	// WeightOf is a model's weight in one tensor, instead of that in Models, where it varies; else nil.
 	WeightOf func(*fuse.Contribution) float64
+	// Early allows to fuse in the walk that finds the thresholds; see [fuse.Early].
+	Early bool
 	// TableBytes is the memory that may go into counting the scores of a tensor while they
 	// are summed up, which saves a walk over it; 0 to do without.
 	TableBytes int64

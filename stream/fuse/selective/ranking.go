@@ -12,6 +12,8 @@ type ranking struct {
 	threshold scoring.Threshold
 	mu        sync.Mutex
 	quantile  *scoring.Quantile // nil where the threshold is known
+	bracket   scoring.Bracket   // that an early pass leaves the elements of
+	guess     float32           // by which it fuses them
 }
 
 // elements counts what is ranked for a model.

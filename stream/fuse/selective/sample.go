@@ -1,37 +1,74 @@
 package selective
 
 import (
+	"iter"
+
 	"weld/internal/vec"
 	"weld/scoring"
 	"weld/stream/fuse"
 )
 
 // samplingPass takes a sample of every tensor's scores and narrows by it where the thresholds are
-// searched, and what is counted of each tensor before its divisor is known.
-func (m *merge) samplingPass() *fuse.Pass {
+// searched, and what is counted of each tensor before its divisor is known. An early pass follows, if there is to be one and the sample
+// says that it leaves little.
+func (m *merge) samplingPass(early bool) *fuse.Pass {
 	return &fuse.Pass{
 		Name:  "sample",
 		Reads: m.rawReads(),
 		Chain: func(job int) []fuse.Stage {
 			x := &m.tensors[job]
 			if x.job.Wide {
-				return newSampleStage[float64](x)
+				return newSampleStage[float64](x, early)
 			}
-			return newSampleStage[float32](x)
+			return newSampleStage[float32](x, early)
 		},
 		End: func() error {
-			for t, r := range m.ranking {
-				if r.quantile != nil {
-					m.bracket(t)
+			brackets := make([]scoring.Bracket, len(m.ranking))
+			m.early = early && m.leavesLittle(brackets)
+			if !m.early {
+				for t := range m.open() {
+					brackets[t] = m.estimate(t, scoring.SampleSigma).Bracket
+					m.ranking[t].quantile.Narrow(brackets[t])
 				}
 			}
+			if early && !m.early {
+				m.passes = append(m.passes, m.countingPass("score histogram"))
+			}
+			m.forgetSample(brackets)
 			return nil
 		},
 	}
 }
 
-// bracket narrows the search for one model's threshold.
-func (m *merge) bracket(model int) {
+// open yields the models whose thresholds are looked for.
+func (m *merge) open() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for t, r := range m.ranking {
+			if r.quantile != nil && !yield(t) {
+				return
+			}
+		}
+	}
+}
+
+// leavesLittle finds the brackets of an early pass. It reports whether few elements lie inside, above 0, and each value there can be counted apart.
+func (m *merge) leavesLittle(brackets []scoring.Bracket) bool {
+	left := 0.0
+	for t := range m.open() {
+		e, r := m.estimate(t, earlySigma), m.ranking[t]
+		brackets[t] = e.Bracket
+		r.bracket, r.guess = e.Bracket, e.Value
+		r.quantile.Narrow(e.Bracket)
+		if !r.quantile.Apart() || e.Low <= 0 {
+			return false
+		}
+		left += e.Inside
+	}
+	return left <= leftShare
+}
+
+// estimate is where one model's threshold lies by the sample.
+func (m *merge) estimate(model int, sigma float64) scoring.Estimate {
 	r := m.ranking[model]
 	sketches := make([]*scoring.Sketch, len(m.tensors))
 	scales := make([]*scoring.Scale, len(m.tensors))
@@ -42,14 +79,20 @@ func (m *merge) bracket(model int) {
 			scales[i] = &k.scale
 		}
 	}
-	b := m.Normalization.Bracket(sketches, scales, r.quantile.Rank(), r.elements)
-	r.quantile.Narrow(b)
+	return m.Normalization.Estimate(sketches, scales, r.quantile.Rank(), r.elements, sigma)
+}
+
+// forgetSample lets go of the sample. Where the scores are to be counted before anything is fused, each tensor has from it what is counted
+// while they are summed up.
+func (m *merge) forgetSample(brackets []scoring.Bracket) {
 	for i := range m.tensors {
-		k := &m.tensors[i].models[model]
-		if !k.known && k.sketch != nil && m.tables(i) {
-			k.table = m.Normalization.NewRawHistogram(k.sketch, b, m.TableBytes/int64(len(m.Models)))
+		for t := range m.tensors[i].models {
+			k := &m.tensors[i].models[t]
+			if !m.early && !k.known && k.sketch != nil && m.tables(i) {
+				k.table = m.Normalization.NewRawHistogram(k.sketch, brackets[t], m.TableBytes/int64(len(m.Models)))
+			}
+			k.sketch = nil
 		}
-		k.sketch = nil
 	}
 }
 
@@ -59,12 +102,17 @@ type sampleStage[T vec.Float] struct {
 	tiling fuse.Tiling
 }
 
-func newSampleStage[T vec.Float](x *scoredTensor) []fuse.Stage {
+func newSampleStage[T vec.Float](x *scoredTensor, pages bool) []fuse.Stage {
 	st := &sampleStage[T]{scoredTensor: x}
 	for m := range x.models {
 		if k := &x.models[m]; k.role == ranked && x.ranking[m].quantile != nil && x.job.Tiling.Elements() > 0 {
-			k.sketch = scoring.NewSketch(x.job.Tiling.Elements(), x.total, k.known)
-			st.tiling = x.job.Tiling.Sparse(k.sketch.Blocks(), scoring.BlockElements)
+			size := int64(scoring.BlockElements)
+			if pages {
+				k.sketch, size = scoring.NewPageSketch(x.job.Tiling.Elements(), x.total), scoring.PageElements
+			} else {
+				k.sketch = scoring.NewSketch(x.job.Tiling.Elements(), x.total, k.known)
+			}
+			st.tiling = x.job.Tiling.Sparse(k.sketch.Blocks(), size)
 		}
 	}
 	if !st.tiling.IsSparse() {

@@ -40,6 +40,8 @@ type merge struct {
 	tabled  int64        // elements of a tensor from which on it is summed up and counted in one walk
 	total   int64        // elements of all jobs
 	settled atomic.Int64 // tensors of models that were summed up and counted in one walk
+	early   bool         // an early pass comes next
+	misses  int          // of early passes
 }
 
 // scoredTensor is what is known of one job.
@@ -84,7 +86,7 @@ func (x *scoredTensor) init(m *merge, job *fuse.Job) {
 		if m.WeightOf != nil {
 			k.weight = m.WeightOf(&job.Models[t])
 		}
-		k.known = m.Normalization == scoring.Raw
+		k.known = m.Normalization == scoring.Raw && m.Granularity != scoring.ByTensor
 		if o := m.Models[t]; m.Rescale == ByDensity && !o.Fixed && o.Density > 0 {
 			k.ratio = float32(1 / o.Density)
 		}
@@ -149,7 +151,11 @@ func (m *merge) scheduleWhole() {
 	for t, r := range m.ranking {
 		sampled = sampled && (r.quantile == nil || m.samples(t))
 	}
-	if m.summarizes() && !(sampled && m.mostlyTabled()) {
+	if !open {
+		return // what scores are divided by is measured where they are used
+	}
+	early := sampled && m.fusesEarly()
+	if m.summarizes() && !(early && m.Normalization.Estimable()) && !(sampled && m.mostlyTabled()) {
 		m.passes = append(m.passes, &fuse.Pass{
 			Name:  "score statistics",
 			Reads: m.rawReads(),
@@ -157,9 +163,9 @@ func (m *merge) scheduleWhole() {
 		})
 	}
 	if sampled {
-		m.passes = append(m.passes, m.samplingPass())
+		m.passes = append(m.passes, m.samplingPass(early))
 	}
-	if open {
+	if !early {
 		m.passes = append(m.passes, m.countingPass("score histogram"))
 	}
 }
@@ -183,17 +189,10 @@ func (m *merge) countingPass(name string) *fuse.Pass {
 
 // countingStages sum up a tensor's scores, where that has not been done, and count them.
 func (x *scoredTensor) countingStages() []fuse.Stage {
-	chain := x.firstStages()
-	known := true
 	for t := range x.models {
-		k := &x.models[t]
-		k.waiting = true
-		known = known && (k.known || k.role != ranked)
+		x.models[t].waiting = true
 	}
-	if !known {
-		chain = append(chain, newStage(x, summarize))
-	}
-	return append(chain, newStage(x, count))
+	return append(x.rankingStages(), newStage(x, count))
 }
 
 // keptPass counts what the thresholds keep, before anything is written.
@@ -235,7 +234,7 @@ func (m *merge) Survey() *fuse.Pass {
 	}}
 }
 
-// Expected implements [fuse.Method]: without a sample, a quantile takes two passes.
+// Expected implements [fuse.Method]: without a sample, a quantile takes two passes. An early pass is the last.
 func (m *merge) Expected() int {
 	for model, r := range m.ranking {
 		if m.Scope == scoring.WholeModel && r.quantile != nil && !m.samples(model) {
@@ -274,7 +273,11 @@ func (m *merge) Fuse(job int) []fuse.Stage {
 // its thresholds, as far as no pass over the model has done it.
 func (x *scoredTensor) rankingStages() []fuse.Stage {
 	if x.Scope == scoring.WholeModel {
-		return x.firstStages()
+		chain := x.firstStages()
+		if x.unknown() {
+			chain = append(chain, newStage(x, summarize))
+		}
+		return chain
 	}
 	var chain []fuse.Stage
 	if x.summarizes() {
@@ -291,6 +294,16 @@ func (x *scoredTensor) rankingStages() []fuse.Stage {
 		chain = append(chain, newStage(x, count), newStage(x, count))
 	}
 	return chain
+}
+
+// unknown reports whether the tensor's scores of some model have not been summed up.
+func (x *scoredTensor) unknown() bool {
+	for t := range x.models {
+		if k := &x.models[t]; k.role == ranked && !k.known {
+			return true
+		}
+	}
+	return false
 }
 
 // firstStages measure what scores are made of: rows that are longer than a tile, and the factors of matrices.
@@ -339,6 +352,9 @@ func (m *merge) Cost() fuse.Cost {
 	scratch := tiles*fuse.TileElements*8 + scoring.CountsBytes
 	for i := range m.tensors {
 		scratch = max(scratch, tiles*fuse.TileElements*8+scoring.CountsBytes+m.tensors[i].sumsBytes())
+	}
+	if m.Options.Early {
+		scratch += leftBytes + models*insideBytes
 	}
 	quantiles := models * scoring.QuantileBytes
 	cost := fuse.Cost{

@@ -1,0 +1,132 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"weld/format"
+)
+
+// sampled is large enough for the scores of a model to be sampled.
+func sampled(t testing.TB) savedFamily {
+	return newFamily(2, describe("a", format.BF16, 2300, 2048), describe("b", format.F32, 90, 100), describe("ids", format.I64, 50), describe("c", format.BF16, 20, 30)).save(t)
+}
+
+// one reads an output's only file with tensors.
+func one(t testing.TB, out string) []byte {
+	t.Helper()
+	if info, err := os.Stat(out); err == nil && info.IsDir() {
+		out = filepath.Join(out, "model.safetensors")
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// What is fused in the walk that finds the thresholds is what is fused after it, to the byte, in its report too, and little of it is written twice.
+func TestOneWalkEqualsTwo(t *testing.T) {
+	p := sampled(t)
+	for _, q := range []request{
+		ask("sta", "preset=paper"), ask("sta"), ask("sta", "preset=paper", "consensus=ties", "lambda=0.7"), ask("sta", "density=0.05", "combine=mean", "rescale=density"),
+		ask("sta", "score=magnitude"), ask("sta", "preset=paper", "normalize_scores=max"), ask("sta", "preset=paper", "normalize_scores=none", "dtype=float32"),
+		ask("ota", "density=0.3", "statistic=mean_sq_grad"),
+	} {
+		name := strings.Join(append([]string{q.method}, q.settings...), " ")
+		for _, out := range []string{"dir", "file.safetensors"} {
+			out = filepath.Join(t.TempDir(), out)
+			two := p.must(t, q, out, Options{Passes: PassesTwo})
+			want := one(t, out)
+			r := p.must(t, q, out, Options{Passes: PassesOne, Force: true, Threads: 3, Memory: 64 << 20})
+			if !bytes.Equal(one(t, out), want) {
+				t.Errorf("%s, %s: other bytes", name, filepath.Base(out))
+			}
+			if r.Passes != two.Passes-1 || r.Left == 0 || r.Left > 1<<20 || two.Left != 0 {
+				t.Errorf("%s: %d passes after %d, %d elements decided last, %d before", name, r.Passes, two.Passes, r.Left, two.Left)
+			}
+			for i := range r.Tensors {
+				if a, b := r.Tensors[i], two.Tensors[i]; a.Name != b.Name || !slices.Equal(a.Models, b.Models) {
+					t.Errorf("%s: %+v, want %+v", name, a, b)
+				}
+			}
+		}
+	}
+}
+
+// Outputs whose bytes are coded are written after the thresholds are known, whatever is asked for.
+func TestTwoWalksWhereBytesAreCoded(t *testing.T) {
+	p := sampled(t)
+	for _, out := range []string{"file.safetensors.zst", "pack.weld"} {
+		q := ask("sta", "preset=paper")
+		out = filepath.Join(t.TempDir(), out)
+		two := p.must(t, q, out, Options{Passes: PassesTwo})
+		want := one(t, out)
+		r := p.must(t, q, out, Options{Passes: PassesOne, Force: true})
+		if r.Passes != two.Passes || r.Left != 0 || !bytes.Equal(one(t, out), want) {
+			t.Errorf("%s: %d passes, %d decided last", out, r.Passes, r.Left)
+		}
+	}
+}
+
+// Where there is no room for what is left, thresholds are found first: nothing is lost but time. What cannot be read back fails the run, and
+// leaves nothing.
+func TestNoRoomForWhatIsLeft(t *testing.T) {
+	p, q := sampled(t), ask("sta", "preset=paper")
+	out := filepath.Join(t.TempDir(), "out")
+	two := p.must(t, q, out, Options{Passes: PassesTwo})
+	want := one(t, out)
+	for _, c := range []struct {
+		op    string
+		after int64 // operations of the kind that work
+		fails bool
+	}{
+		{"create", 0, false}, {"writeat", 0, false}, {"writeat", 1, false}, {"readat", 0, true}, {"readat", 1, true}, {"close", 0, true},
+	} {
+		var count atomic.Int64
+		o := Options{Passes: PassesOne, Force: true, FS: hooked(func(op, path string) error {
+			if op == c.op && strings.Contains(path, ".scratch-") && count.Add(1) > c.after {
+				return errInjected
+			}
+			return nil
+		})}
+		r, err := p.merge(t, context.Background(), q, out, o)
+		if c.fails {
+			if !errors.Is(err, errInjected) {
+				t.Errorf("%s %d: %v", c.op, c.after, err)
+			}
+		} else if err != nil || r.Passes <= two.Passes || r.Left != 0 {
+			t.Errorf("%s %d: %v, %+v", c.op, c.after, err, r)
+		}
+		if !bytes.Equal(one(t, out), want) {
+			t.Errorf("%s %d: other bytes", c.op, c.after)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(out)); err != nil || len(entries) != 1 {
+			t.Errorf("%s %d: %v beside the output, %v", c.op, c.after, entries, err)
+		}
+	}
+}
+
+// An interrupt is heeded while what was left is decided.
+func TestInterruptWhileDeciding(t *testing.T) {
+	p := sampled(t)
+	ctx, stop := context.WithCancel(context.Background())
+	out := filepath.Join(t.TempDir(), "out")
+	o := Options{Passes: PassesOne, FS: hooked(func(op, path string) error {
+		if op == "readat" && strings.Contains(path, ".scratch-") {
+			stop()
+		}
+		return nil
+	})}
+	if _, err := p.merge(t, ctx, ask("sta", "preset=paper"), out, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	nothingAt(t, out)
+}
