@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -30,11 +31,13 @@ type osFile struct {
 	file   *os.File
 	behind behind       // starts and awaits the way to the disk; see output_linux.go
 	fresh  atomic.Int64 // the file has zeros up to here that nobody wrote
+	sized  atomic.Bool  // its length was given: it does not grow
 
 	// One write at a time: the system lets one into a file, and those who wait for it
 	// there keep a processor busy.
-	turn sync.Mutex
-	end  int64 // where Write goes on
+	turn  sync.Mutex
+	end   int64 // where Write goes on
+	aside int64 // space is set aside up to here, of which the file's length tells nothing
 
 	mu       sync.Mutex
 	from, to int64     // of the batch that is being written
@@ -59,6 +62,7 @@ func (o *osFile) Truncate(size int64) error {
 		return err
 	}
 	o.fresh.Store(size)
+	o.sized.Store(size > 0)
 	return nil
 }
 
@@ -83,6 +87,7 @@ func (o *osFile) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	o.turn.Lock()
+	o.setAside(int64(len(p)))
 	n, err := o.file.Write(p)
 	off := o.end
 	o.end += int64(n)
@@ -93,6 +98,31 @@ func (o *osFile) Write(p []byte) (int, error) {
 
 // Rewrite implements [OutputFile].
 func (o *osFile) Rewrite() { o.fresh.Store(0) }
+
+// asideBytes is how much space a file that grows is given at a time.
+const asideBytes = 64 << 20
+
+// setAside has space for n bytes more that will be written to a file that grows, and for many behind them, so that the file lies
+// in few pieces. Small files need none. Where it is refused, the write will tell what is wrong; o.turn is held.
+func (o *osFile) setAside(n int64) {
+	if !o.behind.works || o.end < writeBehind || o.end+n <= o.aside || o.sized.Load() {
+		return
+	}
+	if o.aside = o.end + n + asideBytes; !o.behind.ahead(o.file, o.end, o.aside-o.end) {
+		o.aside = math.MaxInt64 // not to be asked again
+	}
+}
+
+// giveBack frees what was set aside and not written.
+func (o *osFile) giveBack() error {
+	o.turn.Lock()
+	defer o.turn.Unlock()
+	if o.aside == 0 {
+		return nil
+	}
+	o.aside = 0
+	return o.file.Truncate(o.end)
+}
 
 // ReadAt implements [io.ReaderAt].
 func (o *osFile) ReadAt(p []byte, off int64) (int, error) { return o.file.ReadAt(p, off) }
@@ -143,7 +173,7 @@ func (o *osFile) failed() error {
 
 // Sync implements [OutputFile]. What the last batches left in the cache can be dropped then.
 func (o *osFile) Sync() error {
-	if err := errors.Join(o.failed(), o.file.Sync()); err != nil {
+	if err := errors.Join(o.failed(), o.giveBack(), o.file.Sync()); err != nil {
 		return err
 	}
 	o.behind.forget(o.file)

@@ -41,6 +41,16 @@ func (b behind) reserve(f *os.File, size int64) error {
 	}
 }
 
+// ahead sets space aside behind the end of a file, which stays where it is.
+func (behind) ahead(f *os.File, off, n int64) bool {
+	for {
+		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, off, n)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil
+		}
+	}
+}
+
 // start begins to write a range back.
 func (b behind) start(f *os.File, e fileRange) error {
 	return b.sync(f, e, unix.SYNC_FILE_RANGE_WRITE)
