@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"weld/mmapio"
 	"weld/stream"
 )
 
@@ -71,9 +72,12 @@ func TestRunCold(t *testing.T) {
 		t.Fatal(err)
 	}
 	var order string
+	var warm int64 // bytes of the model that a program found in the page cache at most
 	program := func(name string, fails bool) Program {
 		return Program{name, func(_ context.Context, recipe, out string) (int64, error) {
 			order += name
+			found, _ := mmapio.Resident(filepath.Join(s.Models[0], "model.safetensors"))
+			warm = max(warm, found)
 			if _, err := os.Stat(recipe); err != nil {
 				return 0, err
 			}
@@ -100,6 +104,9 @@ func TestRunCold(t *testing.T) {
 	}
 	if a.Device != nil && *a.Device != 0 {
 		t.Errorf("%d bytes read by a program that reads nothing", *a.Device)
+	}
+	if warm > a.Stayed {
+		t.Errorf("%d bytes were in the page cache, and %d are said to be", warm, a.Stayed)
 	}
 	if left, _ := filepath.Glob(filepath.Join(s.Dir, "cold-*")); left != nil {
 		t.Errorf("%v is left", left)
