@@ -131,16 +131,20 @@ func (m *merge) settle() (decided bool) {
 	return false
 }
 
-// giveUp has the thresholds found before anything is fused.
+// giveUp takes back what an early pass has counted.
 func (m *merge) giveUp() {
 	m.early = false
 	m.forgetCounts()
-	for t, r := range m.ranking {
-		if r.quantile != nil {
-			r.quantile = scoring.NewQuantile(scoring.Rank(m.Models[t].Density, r.elements))
-		}
+	m.findFirst()
+}
+
+// findFirst has the thresholds found before anything is fused, by a sample of its own.
+func (m *merge) findFirst() {
+	for t := range m.open() {
+		r := m.ranking[t]
+		r.quantile, r.bracket = scoring.NewQuantile(scoring.Rank(m.Models[t].Density, r.elements)), scoring.Bracket{}
 	}
-	m.passes = append(m.passes, m.countingPass("score histogram"))
+	m.passes = append(m.passes, m.samplingPass(false), m.countingPass("score histogram"))
 }
 
 // forgetCounts forgets what a pass that fused in vain has counted of the result.

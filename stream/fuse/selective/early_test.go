@@ -18,6 +18,7 @@ import (
 type bracketed struct {
 	*merge
 	brackets []scoring.Bracket
+	nudged   bool
 	guess    float32 // where in them, from 0 to 1
 	early    int     // passes that fused early
 	vain     int     // of them in vain
@@ -26,9 +27,10 @@ type bracketed struct {
 // Next implements [fuse.Method].
 func (b *bracketed) Next() *fuse.Pass {
 	p := b.merge.Next()
-	if p == nil || p.Name != "sample" {
+	if p == nil || p.Name != "sample" || b.nudged {
 		return p
 	}
+	b.nudged = true
 	nudged := *p
 	nudged.End = func() error {
 		if err := p.End(); err != nil {

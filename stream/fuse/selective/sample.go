@@ -24,17 +24,17 @@ func (m *merge) samplingPass(early bool) *fuse.Pass {
 		},
 		End: func() error {
 			brackets := make([]scoring.Bracket, len(m.ranking))
-			m.early = early && m.leavesLittle(brackets)
-			if !m.early {
+			if early {
+				if m.early = m.leavesLittle(brackets); !m.early {
+					m.findFirst()
+				}
+			} else {
 				for t := range m.open() {
 					brackets[t] = m.estimate(t, scoring.SampleSigma).Bracket
 					m.ranking[t].quantile.Narrow(brackets[t])
 				}
 			}
-			if early && !m.early {
-				m.passes = append(m.passes, m.countingPass("score histogram"))
-			}
-			m.forgetSample(brackets)
+			m.forgetSample(brackets, !early)
 			return nil
 		},
 	}
@@ -84,11 +84,11 @@ func (m *merge) estimate(model int, sigma float64) scoring.Estimate {
 
 // forgetSample lets go of the sample. Where the scores are to be counted before anything is fused, each tensor has from it what is counted
 // while they are summed up.
-func (m *merge) forgetSample(brackets []scoring.Bracket) {
+func (m *merge) forgetSample(brackets []scoring.Bracket, counts bool) {
 	for i := range m.tensors {
 		for t := range m.tensors[i].models {
 			k := &m.tensors[i].models[t]
-			if !m.early && !k.known && k.sketch != nil && m.tables(i) {
+			if counts && !k.known && k.sketch != nil && m.tables(i) {
 				k.table = m.Normalization.NewRawHistogram(k.sketch, brackets[t], m.TableBytes/int64(len(m.Models)))
 			}
 			k.sketch = nil
