@@ -130,3 +130,22 @@ func TestInterruptWhileDeciding(t *testing.T) {
 	}
 	nothingAt(t, out)
 }
+
+// A guess that the output's type cannot hold is not judged: what is not finite is counted once, and stops the run with the words of two walks.
+func TestOneWalkJudgesWhatIsDecided(t *testing.T) {
+	p := newFamily(1, describe("a", format.F16, 2300, 2048)).save(t)
+	for _, policy := range []string{"base", "propagate"} {
+		q := ask("sta", "preset=paper", "lambda=1e6", "nonfinite="+policy)
+		out := filepath.Join(t.TempDir(), "out")
+		two := p.must(t, q, out, Options{Passes: PassesTwo})
+		want := one(t, out)
+		r := p.must(t, q, out, Options{Passes: PassesOne, Force: true})
+		if r.Nonfinite != two.Nonfinite || two.Nonfinite == 0 || r.Left == 0 || !bytes.Equal(one(t, out), want) {
+			t.Errorf("%s: %d not finite, want %d; %d decided last", policy, r.Nonfinite, two.Nonfinite, r.Left)
+		}
+	}
+	_, err := p.merge(t, context.Background(), ask("sta", "preset=paper", "lambda=1e6"), filepath.Join(t.TempDir(), "out"), Options{Passes: PassesOne})
+	if err == nil || !strings.HasPrefix(err.Error(), "the output: ") || !strings.HasSuffix(err.Error(), "nonfinite base takes the base's") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -51,7 +51,11 @@ func (r *Runner) fuseEarly(ctx context.Context, p *fuse.EarlyPass, sinks []Sink)
 		return false, nil
 	}
 	w := &walk{name: p.Name, reads: p.Reads, chain: p.Chain, sinks: sinks, total: r.config.ReadBytes, final: true, left: &left{scratch: sink.Scratch}}
-	defer func() { err = errors.Join(err, w.left.close()) }()
+	defer func() {
+		if e := w.left.close(); e != nil {
+			err = errors.Join(err, e)
+		}
+	}()
 	w.left.limit = leftLimit + r.config.ReadBytes/8
 	err = r.pass(ctx, w, r.passes+1)
 	for _, worker := range r.workers {

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"weld/format"
 	"weld/internal/vec"
 	"weld/scoring"
 	"weld/stream/fuse"
@@ -236,22 +237,25 @@ func (u *undecided) look(m int, raw []float32) {
 	}
 }
 
-// markUnsound sees what the elements of the tile become, before that is judged. A guess may be no finite value: it is not to be judged. What is
-// decided, and none, is marked: it was written as something else.
-func markUnsound[T vec.Float](u *undecided, out []T) {
-	switch {
-	case u == nil:
-	case u.decided:
+// markUnsound sees what the elements of the tile become, before that is judged. A guess may be no finite value, or none that the output can hold: it is
+// not to be judged. What is decided, and none, is marked: it was written as something else.
+func markUnsound[T vec.Float](u *undecided, out []T, as format.DType) {
+	if u == nil {
+		return
+	}
+	limit := format.Overflow[T](as)
+	unsound := func(x T) bool { return !(x < limit && x > -limit) }
+	if u.decided {
 		for i, x := range out {
-			if x-x != 0 {
+			if unsound(x) {
 				u.all[i/64] |= 1 << (i % 64)
 			}
 		}
-	default:
-		for _, i := range u.left() {
-			if x := out[i]; x-x != 0 {
-				out[i] = 0
-			}
+		return
+	}
+	for _, i := range u.left() {
+		if unsound(out[i]) {
+			out[i] = 0
 		}
 	}
 }

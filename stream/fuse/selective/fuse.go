@@ -135,7 +135,7 @@ func (st *fuseStage[T]) tile(s *fuse.Scratch, sp *fuse.Span, t fuse.Tile, f *fus
 		fillUnweighed(st.scoredTensor, s, sp, t, base, sum)
 	}
 	vec.Apply(out, base, T(st.Lambda), out)
-	markUnsound(f.undecided, out)
+	markUnsound(f.undecided, out, sp.OutDType)
 	n, err := fuse.Encode(st.Finisher, sp, t, out)
 	if !sp.Again {
 		st.nonfinite.Add(n)
