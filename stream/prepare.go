@@ -89,6 +89,11 @@ func config(p *plan.Plan, method fuse.Method, outputs int, budget run.Budget, o 
 	return c
 }
 
+// Forecast is what disks will read for the merge, if nothing of its inputs is cached.
+func (p *Prepared) Forecast() run.Forecast {
+	return run.Foresee(config(p.Plan, p.NewMethod(p.Options.tableBytes()), 1, p.Budget, p.Options))
+}
+
 // checkpoints are all opened inputs.
 func checkpoints(in *plan.Inputs) (list []format.Checkpoint) {
 	for i := range in.Opened {

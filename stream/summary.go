@@ -17,8 +17,14 @@ type Summary struct {
 	Fused     int            `json:"fused"`
 	Copied    int            `json:"copied"`
 	Passes    int            `json:"passes"`
-	OneWalk   bool           `json:"one_walk"`   // thresholds over the whole model are found in the pass that fuses
-	ReadBytes int64          `json:"read_bytes"` // in the last pass
+	OneWalk   bool           `json:"one_walk"`    // thresholds over the whole model are found in the pass that fuses
+	ReadBytes int64          `json:"read_bytes"`  // in the last pass
+	Input     int64          `json:"input_bytes"` // of all files of the inputs
+	// DiskRead is what disks read if nothing of the inputs is cached; DiskAgain is the part of it that is read once more, since the page
+	// cache has no room for it until then. DiskWritten is what they write; absent where that is compressed.
+	DiskRead    int64 `json:"disk_read_bytes"`
+	DiskAgain   int64 `json:"disk_read_again_bytes"`
+	DiskWritten int64 `json:"disk_written_bytes,omitempty"`
 	// AgainBytes are those of them that are gone through twice, as far as they are not kept within the memory.
 	AgainBytes int64  `json:"read_again_bytes,omitempty"`
 	Workers    int    `json:"workers"`
@@ -65,11 +71,19 @@ func (p *Prepared) Summary() Summary {
 		in := &p.Opened[i]
 		s.Inputs = append(s.Inputs, InputSummary{Role: in.Role, Path: in.Path, Bytes: in.FileBytes(), Tensors: len(in.Tensors()), Schemes: in.Schemes()})
 	}
+	forecast := p.Forecast()
+	s.Input, s.DiskRead, s.DiskAgain = p.InputBytes(), forecast.Once+forecast.Again, forecast.Again
 	out := p.Output
 	if out == nil {
 		return s
 	}
 	s.Out = out.Path
+	if out.Container.Block() == 0 {
+		s.DiskWritten = out.Size
+		for _, f := range out.Files {
+			s.DiskWritten += int64(len(f.Content))
+		}
+	}
 	for _, f := range out.Files {
 		if f.Carried {
 			s.Carried = append(s.Carried, f.Name)

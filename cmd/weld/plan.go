@@ -69,6 +69,7 @@ func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 		again += ", and finds the thresholds that a sample is taken for in the first"
 	}
 	say(w, "%s fused, %d copied; %s, the last one reads %s%s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), read, again)
+	printTransfers(w, summary)
 	memory := binary(p.Budget.Memory)
 	if p.Budget.Beyond > 0 {
 		memory += fmt.Sprintf(" and %s, since headers and plan take %s", binary(p.Budget.Beyond), binary(p.Budget.Held))
@@ -85,4 +86,20 @@ func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 			say(w, "  %s\n", d)
 		}
 	}
+}
+
+// printTransfers says what disks will read and write, where that is much.
+func printTransfers(w io.Writer, summary stream.Summary) {
+	if summary.Input < leastTold {
+		return
+	}
+	read := "disks read " + decimal(summary.DiskRead) + " of " + decimal(summary.Input)
+	if summary.DiskAgain > 0 {
+		read += fmt.Sprintf(" (%s once more, since the page cache has no room for it until then)", decimal(summary.DiskAgain))
+	}
+	written := ""
+	if summary.DiskWritten > 0 {
+		written = " and write " + decimal(summary.DiskWritten)
+	}
+	say(w, "%s%s, if nothing is cached yet\n", read, written)
 }

@@ -51,6 +51,11 @@ func (r Reads) Or(o Reads) Reads {
 	return Reads{r.Base || o.Base, r.Models || o.Models, r.Importance || o.Importance}
 }
 
+// And are the operands that both see.
+func (r Reads) And(o Reads) Reads {
+	return Reads{r.Base && o.Base, r.Models && o.Models, r.Importance && o.Importance}
+}
+
 // Method is one merge in progress. The engine calls Next until it returns nil,
 // walking the model once for each pass, and then walks it with Fuse. Methods keep
 // the figures between passes. None of these calls is concurrent with another, but for Fuse, a
@@ -97,6 +102,13 @@ type Stage interface {
 type Optional interface {
 	Stage
 	Skip() bool
+}
+
+// Likely is an optional stage that knows, before anything is measured, whether it will nearly always have something to do. Of others
+// it is taken to have, unless one before it follows a sample, which is there so that they have not.
+type Likely interface {
+	Optional
+	Likely() bool
 }
 
 // Sampling is a stage with a tiling of its own: some of the tensor only, or other tiles. Stages that

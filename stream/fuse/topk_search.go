@@ -165,6 +165,15 @@ func (st *topKHold[T]) Skip() bool {
 	return true
 }
 
+// Likely implements [Likely].
+func (st *topKHold[T]) Likely() bool { return st.holds() }
+
+// holds reports whether the scores inside brackets will probably be held: of more elements they are too many.
+func (st topKSearch[T]) holds() bool { return st.Tiling.Elements() < insideOnce*(mostHeld*3/4) }
+
+// insideOnce is how many elements of models in bfloat16 have one inside a bracket, or more.
+const insideOnce = 24
+
 func (st *topKHold[T]) Span(s *Scratch, sp *Span) error {
 	for t := range sp.Tiles {
 		in := st.tile(s, sp, t)
@@ -250,6 +259,9 @@ func (c *TopK) numberAll(ties []int64) {
 // topKCount is one pass of the searches by histogram.
 type topKCount[T vec.Float] struct{ topKSearch[T] }
 
+// Likely implements [Likely].
+func (st *topKCount[T]) Likely() bool { return !st.holds() }
+
 // Skip implements [Optional].
 func (st *topKCount[T]) Skip() bool {
 	for _, g := range st.groups {
@@ -326,6 +338,9 @@ type topKTies[T vec.Float] struct {
 	topKSearch[T]
 	order InOrder[[]int64]
 }
+
+// Likely implements [Likely].
+func (st *topKTies[T]) Likely() bool { return !st.holds() }
 
 // Skip implements [Optional].
 func (st *topKTies[T]) Skip() bool { return len(st.partial()) == 0 }

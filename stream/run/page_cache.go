@@ -118,9 +118,13 @@ func (p *pageCache) left(it item, at elements, held bool) {
 // skipped says that the last stage of a task had nothing to do.
 func (p *pageCache) skipped(t *task) {
 	at := elements{0, t.of.tiling().Elements()}
-	if p.walk.config.Budget.Drop && !p.stays(t, at) {
-		t.of.advise(mmapio.Done, allReads, at.lo, at.hi)
+	switch {
+	case !p.walk.config.Budget.Drop || p.stays(t, at):
+		return
+	case t.tensor == p.cut.tensor:
+		at.lo = p.cut.element
 	}
+	t.of.advise(mmapio.Done, allReads, at.lo, at.hi)
 }
 
 // stays reports whether elements are left for the next walk.

@@ -174,6 +174,9 @@ func (st *countStage[T]) Skip() bool {
 	return true
 }
 
+// Likely implements [fuse.Likely]: scores of most tensors are counted while they are summed up.
+func (st *countStage[T]) Likely() bool { return st.Scope != scoring.WholeModel || !st.mostlyTabled() }
+
 func (st *countStage[T]) Reads() fuse.Reads { return st.scoreReads() }
 
 func (st *countStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
