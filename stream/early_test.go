@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"weld/format"
@@ -147,5 +148,36 @@ func TestOneWalkJudgesWhatIsDecided(t *testing.T) {
 	_, err := p.merge(t, context.Background(), ask("sta", "preset=paper", "lambda=1e6"), filepath.Join(t.TempDir(), "out"), Options{Passes: PassesOne})
 	if err == nil || !strings.HasPrefix(err.Error(), "the output: ") || !strings.HasSuffix(err.Error(), "nonfinite base takes the base's") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A full disk is none where what is left fills it: the output comes first.
+func TestWhatIsLeftGivesWayToTheOutput(t *testing.T) {
+	p, q := sampled(t), ask("sta", "preset=paper")
+	out := filepath.Join(t.TempDir(), "out")
+	p.must(t, q, out, Options{Passes: PassesTwo})
+	want := one(t, out)
+	for _, since := range []string{"create", "readat"} { // from then on it is in the way: while it is filled, and when it is decided
+		var there, met atomic.Bool
+		o := Options{Passes: PassesOne, Force: true, Threads: 1, FS: hooked(func(op, path string) error {
+			scratch := strings.Contains(path, ".scratch-")
+			switch {
+			case scratch && op == since:
+				there.Store(true)
+			case scratch && op == "close":
+				there.Store(false)
+			case !scratch && op == "writeat" && there.Load():
+				met.Store(true)
+				return &os.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
+			}
+			return nil
+		})}
+		r, err := p.merge(t, context.Background(), q, out, o)
+		if err != nil || !met.Load() || r.Left != 0 || !bytes.Equal(one(t, out), want) {
+			t.Errorf("%s: %v, met %t, %+v", since, err, met.Load(), r)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(out)); err != nil || len(entries) != 1 {
+			t.Errorf("%s: %v beside the output, %v", since, entries, err)
+		}
 	}
 }

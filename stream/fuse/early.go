@@ -21,7 +21,8 @@ type EarlyPass struct {
 	// Decide is the stage that fuses what was left of a job: the tiles of its spans are those elements, in order and without the
 	// others. It marks in Span.Changed those that may be other than what was written.
 	Decide func(job int) Stage
-	// GiveUp takes the place of End where more was left than there is room for: everything will be asked again without.
+	// GiveUp takes the place of End where more was left than there is room for, and follows Decided where there is none for what is decided: everything will
+	// be asked again without.
 	GiveUp func()
 }
 

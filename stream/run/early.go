@@ -66,7 +66,7 @@ func (r *Runner) fuseEarly(ctx context.Context, p *fuse.EarlyPass, sinks []Sink)
 	}
 	sink.Rewrite()
 	switch {
-	case errors.Is(err, errLeft) && ctx.Err() == nil:
+	case ctx.Err() == nil && (errors.Is(err, errLeft) || w.left.crowds(err)):
 		p.GiveUp()
 		return false, nil
 	case err != nil:
@@ -78,8 +78,16 @@ func (r *Runner) fuseEarly(ctx context.Context, p *fuse.EarlyPass, sinks []Sink)
 	if !p.Decided() {
 		return false, nil
 	}
-	r.left = w.left.elements
-	return true, r.decide(ctx, p, w.left, sink)
+	switch err := r.decide(ctx, p, w.left, sink); {
+	case err == nil:
+		r.left = w.left.elements
+		return true, nil
+	case ctx.Err() == nil && w.left.crowds(err):
+		p.GiveUp()
+		return false, nil
+	default:
+		return false, err
+	}
 }
 
 // decide writes what was left.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 
 	"weld/mmapio"
 	"weld/stream/fuse"
@@ -165,6 +166,12 @@ func (l *left) take() (at, n int64, err error) {
 	}
 	l.next = at + n
 	return at, n, nil
+}
+
+// crowds reports whether an error says that the disk is full, and room is free when the file is closed: the output of a file system that sets none
+// aside may need it.
+func (l *left) crowds(err error) bool {
+	return l.end > 0 && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
 }
 
 // close removes the file.
