@@ -46,9 +46,13 @@ func NewSketch(elements, model int64, known bool) *Sketch {
 // NewPageSketch plans a sample that costs little to read from a disk: few blocks, of whole pages. It says enough of where a
 // quantile lies, and little of the divisor.
 func NewPageSketch(elements, model int64) *Sketch {
+	return newSketch(elements, max(1, elements*SampleSize/model), PageBlocks(elements, model), PageElements)
+}
+
+// PageBlocks is how many blocks such a sample has of a tensor.
+func PageBlocks(elements, model int64) int64 {
 	blocks := max(min(pageBlocks, elements/(pageFraction*PageElements)), modelBlocks*elements/model)
-	blocks = max(1, min(blocks, elements/(8*PageElements)))
-	return newSketch(elements, max(1, elements*SampleSize/model), blocks, PageElements)
+	return max(1, min(blocks, elements/(8*PageElements)))
 }
 
 func newSketch(elements, share, blocks, most int64) *Sketch {

@@ -62,6 +62,28 @@ func TestOneWalkEqualsTwo(t *testing.T) {
 	}
 }
 
+// A plan says in how many walks, and that most of so small an output is written again.
+func TestPlanOfOneWalk(t *testing.T) {
+	p := sampled(t)
+	out := filepath.Join(t.TempDir(), "out")
+	for passes, walks := range map[Passes]int{PassesOne: 2, PassesTwo: 3, PassesAuto: 3} {
+		plan := p.plan(t, ask("sta"), out, Options{Passes: passes})
+		s := plan.Summary()
+		size := plan.Output.Size
+		if one := passes == PassesOne; s.OneWalk != one || s.Passes != walks || (s.Rewritten > size/2) != one || s.Rewritten > size || s.DiskWritten < size+s.Rewritten {
+			t.Errorf("%s: %+v", PassesChoices[passes], s)
+		}
+		plan.Close()
+	}
+	for why, q := range map[string]request{"contrast": ask("sta", "contrast=true"), "rows": ask("sta", "granularity=row"), "l1": ask("sta", "rescale=l1"), "rank_one": ask("ota", "density=0.3", "rank_one=true", "statistic=mean_sq_grad")} {
+		plan := p.plan(t, q, out, Options{Passes: PassesOne})
+		if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, "the inputs read twice: ") || !strings.Contains(notes, why) || plan.Early {
+			t.Errorf("%s: notes %q", why, notes)
+		}
+		plan.Close()
+	}
+}
+
 // Outputs whose bytes are coded are written after the thresholds are known, whatever is asked for.
 func TestTwoWalksWhereBytesAreCoded(t *testing.T) {
 	p := sampled(t)

@@ -22,7 +22,9 @@ type Summary struct {
 	Input     int64          `json:"input_bytes"` // of all files of the inputs
 	// DiskRead is what disks read if nothing of the inputs is cached; DiskAgain is the part of it that is read once more, since the page
 	// cache has no room for it until then. DiskWritten is what they write; absent where that is compressed.
-	DiskRead    int64 `json:"disk_read_bytes"`
+	DiskRead int64 `json:"disk_read_bytes"`
+	// Rewritten is the part of the output that is probably read and written once more, where thresholds are found while it is written.
+	Rewritten   int64 `json:"rewritten_bytes,omitempty"`
 	DiskAgain   int64 `json:"disk_read_again_bytes"`
 	DiskWritten int64 `json:"disk_written_bytes,omitempty"`
 	// AgainBytes are those of them that are gone through twice, as far as they are not kept within the memory.
@@ -79,7 +81,9 @@ func (p *Prepared) Summary() Summary {
 	}
 	s.Out = out.Path
 	if out.Container.Block() == 0 {
-		s.DiskWritten = out.Size
+		s.Rewritten = int64(p.Costs.Rewrites * float64(out.Size))
+		s.DiskRead += s.Rewritten
+		s.DiskWritten = out.Size + s.Rewritten
 		for _, f := range out.Files {
 			s.DiskWritten += int64(len(f.Content))
 		}

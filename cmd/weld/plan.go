@@ -65,10 +65,11 @@ func printPlan(w io.Writer, p *stream.Prepared, summary stream.Summary) {
 	if slices.ContainsFunc(summary.Inputs, func(in stream.InputSummary) bool { return len(in.Schemes) > 0 }) {
 		read += " (what is decoded counts as float32)"
 	}
+	passes := fmt.Sprintf("%s, the last one reads %s", some(summary.Passes, "pass"), read)
 	if summary.OneWalk {
-		again += ", and finds the thresholds that a sample is taken for in the first"
+		passes = fmt.Sprintf("%s, the last one reads %s, finds the thresholds and fuses", some(summary.Passes, "pass"), read)
 	}
-	say(w, "%s fused, %d copied; %s, the last one reads %s%s\n", some(summary.Fused, "tensor"), summary.Copied, some(summary.Passes, "pass"), read, again)
+	say(w, "%s fused, %d copied; %s%s\n", some(summary.Fused, "tensor"), summary.Copied, passes, again)
 	printTransfers(w, summary)
 	memory := binary(p.Budget.Memory)
 	if p.Budget.Beyond > 0 {
@@ -100,6 +101,9 @@ func printTransfers(w io.Writer, summary stream.Summary) {
 	written := ""
 	if summary.DiskWritten > 0 {
 		written = " and write " + decimal(summary.DiskWritten)
+	}
+	if summary.Rewritten > 0 {
+		written += fmt.Sprintf(", %s of the output once more in both", decimal(summary.Rewritten))
 	}
 	say(w, "%s%s, if nothing is cached yet\n", read, written)
 }

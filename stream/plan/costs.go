@@ -84,7 +84,7 @@ func (in *Inputs) hold(i int) {
 // count finds out what running the plan takes.
 func (p *planner) count() {
 	method := p.walks()
-	p.Costs = Costs{Passes: method.Expected() + 1, Reads: method.Reads(), Held: p.heldBytes()}
+	p.Costs = Costs{Passes: method.Expected() + 1, Reads: method.Reads(), Held: p.heldBytes(), Rewrites: p.Costs.Rewrites}
 	if p.options.Held != nil {
 		p.options.Held(p.Costs.Held)
 	}
@@ -107,7 +107,8 @@ func (p *planner) walks() fuse.Method {
 	method := p.NewMethod(0)
 	var searches bool
 	var why string
-	if m, ok := method.(fuse.Early); ok {
+	m, ok := method.(fuse.Early)
+	if ok {
 		searches, why = m.Searches()
 	}
 	switch {
@@ -120,6 +121,7 @@ func (p *planner) walks() fuse.Method {
 	case !p.Output.rewritable():
 		why = "the output's bytes are coded, and written once"
 	default:
+		p.Costs.Rewrites = m.Rewrites()
 		return method
 	}
 	p.Notes = append(p.Notes, "thresholds are found before anything is fused, and the inputs read twice: "+why)

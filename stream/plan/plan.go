@@ -33,6 +33,8 @@ type Costs struct {
 	// What is kept within the memory is not read again.
 	AgainBytes int64
 	Held       int64 // bytes of headers, names and plan
+	// Rewrites is the share of the output that is probably read and written again, since thresholds are found while it is written.
+	Rewrites float64
 }
 
 // Tensor is one tensor of the output and where it comes from.
