@@ -203,3 +203,37 @@ func TestWhatIsLeftGivesWayToTheOutput(t *testing.T) {
 		}
 	}
 }
+
+// A memory budget that is enough for two walks is no error where it is not for one.
+func TestLittleMemoryTakesTwoWalks(t *testing.T) {
+	p, q := sampled(t), ask("sta", "preset=paper")
+	out := filepath.Join(t.TempDir(), "out")
+	two := p.must(t, q, out, Options{Passes: PassesTwo})
+	want, fell := one(t, out), false
+	for memory := int64(60 << 20); memory > 24<<20; memory -= 1 << 20 {
+		enough, err := Prepare(p.recipe(t, q), out, Options{Passes: PassesTwo, Memory: memory, Force: true})
+		if err != nil {
+			break
+		}
+		if err := enough.Close(); err != nil {
+			t.Error(err)
+		}
+		plan := p.plan(t, q, out, Options{Passes: PassesOne, Memory: memory, Force: true})
+		noted := slices.ContainsFunc(plan.Notes, func(note string) bool { return strings.Contains(note, "the memory budget is too small") })
+		if noted == plan.Early {
+			t.Errorf("%d bytes: in one walk %t, %q", memory, plan.Early, plan.Notes)
+		}
+		if noted && !fell {
+			fell = true
+			if r, err := plan.Merge(context.Background()); err != nil || r.Passes != two.Passes || !bytes.Equal(one(t, out), want) {
+				t.Errorf("%d bytes: %v, %+v", memory, err, r)
+			}
+		}
+		if err := plan.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if !fell {
+		t.Error("any memory that is enough for two walks is enough for one")
+	}
+}

@@ -43,10 +43,24 @@ func Prepare(r *recipe.Recipe, out string, o Options) (*Prepared, error) {
 	}
 	budget, err := divide(p, p.NewMethod(o.tableBytes()), 1, o)
 	if err != nil {
+		early := p.Early
 		p.Close()
+		if early { // marks of what is left take memory
+			return prepareTwo(r, out, o)
+		}
 		return nil, err
 	}
 	return &Prepared{p, budget, o, began}, nil
+}
+
+// prepareTwo is [Prepare] where the memory does not suffice to fuse in the walk that finds thresholds.
+func prepareTwo(r *recipe.Recipe, out string, o Options) (*Prepared, error) {
+	o.Passes = PassesTwo
+	p, err := Prepare(r, out, o)
+	if err == nil {
+		p.Notes = append(p.Notes, "thresholds are found before anything is fused, and the inputs read twice: the memory budget is too small")
+	}
+	return p, err
 }
 
 // divide splits the memory of a run whose method fills so many outputs.
