@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -235,5 +236,26 @@ func TestLittleMemoryTakesTwoWalks(t *testing.T) {
 	}
 	if !fell {
 		t.Error("any memory that is enough for two walks is enough for one")
+	}
+}
+
+// What a model has no importance of has no divisor that depends on the walk.
+func TestOneWalkReportsDivisorsOfTwo(t *testing.T) {
+	var tensors []format.Tensor
+	for i := range 9 { // too small to be counted while they are summed up
+		tensors = append(tensors, describe(fmt.Sprint("t", i), format.BF16, 512, 1000))
+	}
+	f := newFamily(1, append(tensors, describe("without", format.BF16, 20, 30))...)
+	f.importance[0] = f.importance[0][:9]
+	p, q := f.save(t), ask("sta", "missing_importance=drop")
+	two := p.must(t, q, filepath.Join(t.TempDir(), "out"), Options{Passes: PassesTwo})
+	r := p.must(t, q, filepath.Join(t.TempDir(), "out"), Options{Passes: PassesOne})
+	if r.Left == 0 {
+		t.Error("not in one walk")
+	}
+	for i := range two.Tensors {
+		if a, b := r.Tensors[i], two.Tensors[i]; !slices.Equal(a.Models, b.Models) {
+			t.Errorf("%s: %+v, want %+v", a.Name, a.Models, b.Models)
+		}
 	}
 }

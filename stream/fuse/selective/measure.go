@@ -98,6 +98,9 @@ func (st *summaryStage[T]) Span(s *fuse.Scratch, sp *fuse.Span) error {
 func (st *summaryStage[T]) End() error {
 	for m := range st.models {
 		k := &st.models[m]
+		if k.role != ranked {
+			continue
+		}
 		k.scale, k.known = st.Normalization.Scale(st.totals[m]), true
 		k.mean = st.totals[m].Mean()
 		if k.table == nil {
