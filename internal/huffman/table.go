@@ -84,6 +84,9 @@ func (t *Table) fill(weights *[256]byte, n int) error {
 	last := bits.Len(uint(left))
 	weights[n] = byte(last)
 	many[last]++
+	if many[1] < 2 { // the longest codes come in pairs: without one, all codes could be shorter, and other readers refuse them
+		return damaged("no code has %d bits", longest)
+	}
 
 	var next [MaxBits + 2]int // entry, by weight
 	spare := MaxBits - longest
