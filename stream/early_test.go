@@ -178,9 +178,10 @@ func TestOneWalkJudgesWhatIsDecided(t *testing.T) {
 func TestWhatIsLeftGivesWayToTheOutput(t *testing.T) {
 	p, q := sampled(t), ask("sta", "preset=paper")
 	out := filepath.Join(t.TempDir(), "out")
-	p.must(t, q, out, Options{Passes: PassesTwo})
+	two := p.must(t, q, out, Options{Passes: PassesTwo})
 	want := one(t, out)
-	for _, since := range []string{"create", "readat"} { // from then on it is in the way: while it is filled, and when it is decided
+	// From then on it is in the way: while it is filled, and when it is decided. Then thresholds are known, and one walk is left.
+	for since, passes := range map[string]int{"create": 2 + two.Passes, "readat": 3} {
 		var there, met atomic.Bool
 		o := Options{Passes: PassesOne, Force: true, Threads: 1, FS: hooked(func(op, path string) error {
 			scratch := strings.Contains(path, ".scratch-")
@@ -196,7 +197,7 @@ func TestWhatIsLeftGivesWayToTheOutput(t *testing.T) {
 			return nil
 		})}
 		r, err := p.merge(t, context.Background(), q, out, o)
-		if err != nil || !met.Load() || r.Left != 0 || !bytes.Equal(one(t, out), want) {
+		if err != nil || !met.Load() || r.Left != 0 || r.Passes != passes || !bytes.Equal(one(t, out), want) {
 			t.Errorf("%s: %v, met %t, %+v", since, err, met.Load(), r)
 		}
 		if entries, err := os.ReadDir(filepath.Dir(out)); err != nil || len(entries) != 1 {

@@ -6,7 +6,7 @@ type Early interface {
 	Method
 	// Searches reports whether thresholds over the whole model are looked for, and why they have to be found before anything is fused, as they are
 	// wanted; "" where they need not be.
-	Searches() (any bool, before string)
+	Searches() (searches bool, before string)
 	// Rewrites is the share of the output's pages that will probably be written again, for elements that were guessed wrong.
 	Rewrites() float64
 	// Early returns that pass, or nil where more has to be known before anything is fused. It follows the passes of Next; where

@@ -12,9 +12,9 @@ import (
 )
 
 // This file fuses in the walk that finds the thresholds. A sample says in which bracket each threshold lies. What scores above
-// the bracket is kept at once, what scores below it dropped; the walk counts how many scores are above, and which are inside.
-// Elements with a score inside are left with their operands. When the walk is through, the counts say the
-// thresholds, exactly, and what was left is fused by them.
+// the bracket is kept, what scores below it dropped; the walk counts how many scores are above, and which are inside.
+// Elements with a score inside are fused by the likeliest threshold, a guess, and left with their operands. When the walk is through, the
+// counts say the thresholds, exactly. What was left is fused by them once more, and written where it comes out otherwise.
 //
 // Nothing is estimated in the result: a bracket that misses shows in the counts, and the walk is done again.
 
@@ -29,7 +29,7 @@ const (
 )
 
 // Searches implements [fuse.Early].
-func (m *merge) Searches() (any bool, before string) {
+func (m *merge) Searches() (searches bool, before string) {
 	open := func(r *ranking) bool { return r.quantile != nil }
 	if m.Scope != scoring.WholeModel || !slices.ContainsFunc(m.ranking, open) {
 		return false, ""
@@ -84,8 +84,8 @@ func (m *merge) Rewrites() float64 {
 
 // fusesEarly reports whether the walk that finds the thresholds is to fuse.
 func (m *merge) fusesEarly() bool {
-	any, before := m.Searches()
-	return m.Options.Early && any && before == ""
+	searches, before := m.Searches()
+	return m.Options.Early && searches && before == ""
 }
 
 // Early implements [fuse.Early].
@@ -162,13 +162,17 @@ func (m *merge) giveUp() {
 	m.findFirst()
 }
 
-// findFirst has the thresholds found before anything is fused, by a sample of its own.
+// findFirst has the thresholds that are not known found before anything is fused, by a sample of their own.
 func (m *merge) findFirst() {
+	known := true
 	for t := range m.open() {
 		r := m.ranking[t]
+		known = false
 		r.quantile, r.bracket = scoring.NewQuantile(scoring.Rank(m.Models[t].Density, r.elements)), scoring.Bracket{}
 	}
-	m.passes = append(m.passes, m.samplingPass(false), m.countingPass("score histogram"))
+	if !known {
+		m.passes = append(m.passes, m.samplingPass(false), m.countingPass("score histogram"))
+	}
 }
 
 // forgetCounts forgets what a pass that fused in vain has counted of the result.
