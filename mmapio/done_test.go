@@ -91,3 +91,35 @@ func TestDonesKeepWhatIsWanted(t *testing.T) {
 		t.Errorf("%d ranges are remembered", len(d.ranges))
 	}
 }
+
+// What lies beside a told range is told with its edge, and what was told is not told again.
+func TestDonesTellEdges(t *testing.T) {
+	const m = dropBytes
+	var d dones
+	for _, c := range []struct {
+		off, n int64
+		want   fileRange
+	}{
+		{10 * m, 8 * m, fileRange{10 * m, 8 * m}}, {18 * m, m, fileRange{16 * m, 3 * m}}, {9 * m, m, fileRange{9 * m, 3 * m}},
+	} {
+		if r := d.add(c.off, c.n); r != c.want {
+			t.Errorf("%d bytes at %d: %v is dropped, want %v", c.n, c.off, r, c.want)
+		}
+	}
+	for i := range int64(mostRanges) { // the last one drives out the first, of which all is told
+		if r := d.add((100+2*i)*m, 5); r.n != 0 {
+			t.Errorf("range %d: %v is dropped", i, r)
+		}
+	}
+	if r := d.add(1000*m, m); r != (fileRange{1000 * m, m}) {
+		t.Errorf("%v is dropped, in place of what is enough", r)
+	}
+	if d.wanted(0, 1<<40); len(d.ranges) != 0 {
+		t.Errorf("%d ranges are done, though all is wanted", len(d.ranges))
+	}
+	d.add(0, m-1)
+	d.wanted(100, m)
+	if r := d.add(100, 100); r.n != 0 {
+		t.Errorf("%v is dropped for 200 bytes", r)
+	}
+}

@@ -193,3 +193,35 @@ func TestCutKeepsTiesAndDropsZeros(t *testing.T) {
 		}
 	}
 }
+
+// What lies beside a bracket touches it, and ends at 0 and below infinity.
+func TestBeside(t *testing.T) {
+	at := math.Float32frombits
+	b := Bracket{at(1000), at(1009)}
+	top := math.Float32bits(math.MaxFloat32)
+	for _, c := range []struct {
+		of     Bracket
+		higher bool
+		times  int64
+		want   Bracket
+	}{
+		{b, true, 4, Bracket{at(1010), at(1049)}}, {b, false, 4, Bracket{at(960), at(999)}}, {b, false, 1000, Bracket{0, at(999)}},
+		{Bracket{0, 0}, false, 4, Bracket{0, 0}}, {Bracket{at(top - 2), at(top - 1)}, true, 4, Bracket{at(top), at(top)}},
+	} {
+		if got := c.of.Beside(c.higher, c.times); got != c.want {
+			t.Errorf("%v, higher %t, %d times: %v, want %v", c.of, c.higher, c.times, got, c.want)
+		}
+	}
+}
+
+// A pass says whether the k-th largest is in its interval, by what is in it and what is above.
+func TestWrong(t *testing.T) {
+	for k, want := range map[int64][2]bool{1: {true, true}, 3: {true, true}, 4: {}, 5: {}, 6: {true, false}} {
+		q := NewQuantile(k)
+		q.Narrow(Bracket{1, 2})
+		q.AddInside([]float32{2, 4}, Scale{Divisor: 2}, 3)
+		if wrong, higher := q.Wrong(); wrong != want[0] || higher != want[1] {
+			t.Errorf("k %d: wrong %t, higher %t", k, wrong, higher)
+		}
+	}
+}

@@ -157,3 +157,14 @@ func TestTableOf16BitProducts(t *testing.T) {
 		t.Errorf("%+v", histogram)
 	}
 }
+
+// A sample of pages has at least a block, no more than an eighth of the tensor, and as many as a model needs where that is more.
+func TestPageBlocks(t *testing.T) {
+	for _, c := range []struct{ elements, model, want int64 }{
+		{1, 1, 1}, {5000, 1 << 30, 1}, {48 * 1024 * 10, 1 << 40, 10}, {1 << 30, 1 << 40, 64}, {1 << 30, 1 << 32, 1024}, {1 << 20, 1 << 20, 128}, {1 << 30, 1 << 30, 4096},
+	} {
+		if got := PageBlocks(c.elements, c.model); got != c.want {
+			t.Errorf("%d elements of %d: %d blocks, want %d", c.elements, c.model, got, c.want)
+		}
+	}
+}

@@ -236,6 +236,53 @@ func TestNoCode(t *testing.T) {
 	}
 }
 
+// 128 equal weights, which cannot be coded, are told as they are; a byte without a code is estimated to take more than any.
+func TestEqualWeights(t *testing.T) {
+	var c Code
+	src := append(bytes.Repeat([]byte{128}, 1000), make([]byte, 128)...)
+	for i := range 128 {
+		src[1000+i] = byte(i)
+	}
+	whole := coded(&c, src)
+	if whole == nil || whole[0] != 127+128 {
+		t.Fatal("no code, or another")
+	}
+	if back, err := readBack(whole, len(src)); err != nil || !bytes.Equal(back, src) {
+		t.Errorf("read back: %v", err)
+	}
+	if n := c.Bits(&Counts{200: 1}); n <= MaxBits {
+		t.Errorf("%d bits for a byte without a code", n)
+	}
+}
+
+// Room that is left goes to where it gives most: to the most frequent byte of a length.
+func TestRoomGoesToTheMostFrequent(t *testing.T) {
+	c := Code{leaves: []uint64{1 << 8, 9<<8 | 1, 10<<8 | 2}}
+	many := [MaxBits + 2]int{MaxBits - 1: 1, MaxBits: 2}
+	if l := c.dearest(&many, 2); l != MaxBits {
+		t.Errorf("a byte of %d bits becomes shorter", l)
+	}
+}
+
+// Room is enough for bytes that all have the longest codes, which those that were counted need not be.
+func TestRoomForOthers(t *testing.T) {
+	var c Code
+	var counts Counts
+	for i := range 20 {
+		counts[i] = 1 << i
+	}
+	if !c.Build(&counts) || c.tables.length[0] != MaxBits {
+		t.Fatal("no code as deep as can be")
+	}
+	kernels(t, func(name string) {
+		for n := LeastBytes; n < 300; n++ {
+			if got := c.AppendStreams(make([]byte, 0, Room(n)), make([]byte, n)); 8*len(got) < n*MaxBits {
+				t.Errorf("%s: %d bytes in %d", name, n, len(got))
+			}
+		}
+	})
+}
+
 func BenchmarkHuffman(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for name, src := range specimens(r, MostBytes) {

@@ -74,6 +74,52 @@ func TestReadOthers(t *testing.T) {
 	})
 }
 
+// What is no description, and what are no streams, is refused.
+func TestRefused(t *testing.T) {
+	var table Table
+	for name, d := range map[string][]byte{
+		"nothing": {}, "cut short": {128}, "coded, cut short": {3, 1, 1}, "a code of 12 bits": {127 + 12, 0x11, 0x23, 0x45, 0x67, 0x89, 0xab},
+		"a weight of 13": {127 + 2, 0xd1}, "no power of 2 is left": {127 + 5, 0x11, 0x11, 0x10}, "no weight": {128, 0}, "no pair of longest codes": {127 + 2, 0x22},
+	} {
+		if _, err := table.Read(d); !errors.Is(err, errDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var c Code
+	src := make([]byte, 1000)
+	for i := range 100 {
+		src[7*i] = byte(1 + i%3) // 0 has a code of one bit
+	}
+	rest, err := table.Read(coded(&c, src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(at int, b ...byte) []byte {
+		p := bytes.Clone(rest)
+		copy(p[at:], b)
+		return p
+	}
+	everyReader(t, func(t *testing.T) {
+		for name, x := range map[string]struct {
+			coded []byte
+			n     int
+		}{
+			"no room for lengths": {rest[:jumps-1], 1000}, "an empty stream": {changed(0, 0, 0), 1000}, "one beyond the end": {changed(2, 255, 255), 1000},
+			"one without an end": {changed(len(rest)-1, 0), 1000}, "no last stream": {rest[:len(rest)-int(rest[4])], 1000},
+			"a bit more": {rest, 996}, "a byte less": {rest, 1004}, "too little": {c.AppendStreams(nil, make([]byte, 8)), 8},
+			"too much": {c.AppendStreams(nil, make([]byte, MostBytes+4)), MostBytes + 4}, "a byte behind the end": {append(c.AppendStreams(nil, make([]byte, 28)), 0), 28},
+		} {
+			p := &Part{&table, x.coded, make([]byte, x.n)}
+			if err := ReadOne(p); !errors.Is(err, errDamaged) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := Read(p, p); !errors.Is(err, errDamaged) {
+				t.Errorf("%s, twice: %v", name, err)
+			}
+		}
+	})
+}
+
 // FuzzRead reads whatever it is given, by assembly and by the reference: both say the same, and what is read is what another
 // implementation reads.
 func FuzzRead(f *testing.F) {

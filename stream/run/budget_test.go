@@ -106,4 +106,12 @@ func TestDrops(t *testing.T) {
 			t.Errorf("%s drops for %d bytes: %v", Caches[c.cache], c.bytes, got)
 		}
 	}
+	for bytes, want := range map[int64]bool{50: false, 51: true} {
+		if got := CacheAuto.drops(bytes, 100, true); got != want {
+			t.Errorf("%d bytes of 100: %v", bytes, got)
+		}
+	}
+	if CacheAuto.drops(51, 0, false) {
+		t.Error("drops, though nobody says how much there is")
+	}
 }
