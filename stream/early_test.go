@@ -78,7 +78,7 @@ func TestPlanOfOneWalk(t *testing.T) {
 	}
 	for why, q := range map[string]request{"contrast": ask("sta", "contrast=true"), "rows": ask("sta", "granularity=row"), "l1": ask("sta", "rescale=l1"), "rank_one": ask("ota", "density=0.3", "rank_one=true", "statistic=mean_sq_grad")} {
 		plan := p.plan(t, q, out, Options{Passes: PassesOne})
-		if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, "the inputs read twice: ") || !strings.Contains(notes, why) || plan.Early {
+		if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, "the inputs read more than once: ") || !strings.Contains(notes, why) || plan.Early {
 			t.Errorf("%s: notes %q", why, notes)
 		}
 		plan.Close()

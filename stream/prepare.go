@@ -58,7 +58,7 @@ func prepareTwo(r *recipe.Recipe, out string, o Options) (*Prepared, error) {
 	o.Passes = PassesTwo
 	p, err := Prepare(r, out, o)
 	if err == nil {
-		p.Notes = append(p.Notes, "thresholds are found before anything is fused, and the inputs read twice: the memory budget is too small")
+		p.Notes = append(p.Notes, "thresholds are found before anything is fused, and the inputs read more than once: the memory budget is too small")
 	}
 	return p, err
 }

@@ -126,7 +126,7 @@ func printCold(c *cli.Context, r coldReport) {
 	}
 	table(c.App.Writer, "case|input|read|× input|output|seconds|floor s|× floor|peak|program|", rows)
 	if stayed > 0 {
-		say(c.App.Writer, "\nup to %s of the inputs stayed in the page cache: it was not cold\n", decimal(stayed))
+		say(c.App.Writer, "\nup to %s of the inputs stayed in the page cache: it was not cold, which on a RAM disk it cannot be\n", decimal(stayed))
 	}
 }
 

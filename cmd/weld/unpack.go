@@ -56,7 +56,7 @@ func salvage(c *cli.Context, in, out string) error {
 		for _, d := range s.Lost {
 			say(c.App.Writer, "lost: %s\n", d)
 		}
-		say(c.App.Writer, "%s: %s as they were, %d written anew, %s, %.1f s\n", s.Out, some(len(s.Files), "file"), len(s.Shards), some(s.Tensors, "tensor"), s.Seconds)
+		say(c.App.Writer, "%s: %s unharmed, %d written anew, %s, %.1f s\n", s.Out, some(len(s.Files), "file"), len(s.Shards), some(s.Tensors, "tensor"), s.Seconds)
 	}
 	if !s.Unharmed() {
 		return damageError{fmt.Errorf("%s of %s could not be restored", some(len(s.Lost), "part"), in)}

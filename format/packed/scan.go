@@ -89,7 +89,7 @@ func (b *Block) Type() format.DType { return elementType(b.record.elem) }
 // cut is the error for a file that ends too early.
 func (s *Scanner) cut(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &format.Error{Path: s.path, Kind: format.KindTruncated, Detail: fmt.Sprintf("it ends inside the record at byte %d", s.seen.end), Err: io.ErrUnexpectedEOF}
+		return &format.Error{Path: s.path, Kind: format.KindTruncated, Detail: fmt.Sprintf("it ends inside the record at byte %d", s.seen.end)}
 	}
 	return err
 }

@@ -68,7 +68,12 @@ func (u *unpacking) run(ctx context.Context) error {
 	if u.dst.staging == nil {
 		workers = 1
 	}
-	return u.src.each(ctx, workers, u.advance, u.deal)
+	err := u.src.each(ctx, workers, u.advance, u.deal)
+	var cut *format.Error
+	if errors.As(err, &cut) && cut.Kind == format.KindTruncated {
+		return &format.Error{Path: cut.Path, Kind: cut.Kind, Detail: cut.Detail + "; weld unpack --salvage restores the rest", Err: cut.Err}
+	}
+	return err
 }
 
 // deal makes the next file, or restores a block of it.

@@ -124,7 +124,7 @@ func (p *planner) walks() fuse.Method {
 		p.Costs.Rewrites = m.Rewrites()
 		return method
 	}
-	p.Notes = append(p.Notes, "thresholds are found before anything is fused, and the inputs read twice: "+why)
+	p.Notes = append(p.Notes, "thresholds are found before anything is fused, and the inputs read more than once: "+why)
 	p.Early = false
 	return p.NewMethod(0)
 }
