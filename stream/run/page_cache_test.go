@@ -251,3 +251,16 @@ func TestHeldViewsTakeNoRoom(t *testing.T) {
 		t.Errorf("%d MiB of 100 are left at the end", w.pages.room>>20)
 	}
 }
+
+// A tensor that is passed over keeps what is left of it for the next walk.
+func TestSkippedKeepsWhatIsBeforeTheCut(t *testing.T) {
+	in := newCachedInputs(16 << 20)
+	w, task := made(in, Budget{Span: 6 << 20, Drop: true, Ahead: 8 << 20})
+	n := task.of.tiling().Elements()
+	task.of.advise(mmapio.Soon, allReads, 0, n)
+	whole := in.cached
+	w.pages.cut = place{element: n / 2}
+	if w.pages.skipped(task); in.cached != whole/2 {
+		t.Errorf("%d pages of %d stay", in.cached, whole)
+	}
+}
