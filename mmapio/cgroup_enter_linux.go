@@ -50,6 +50,7 @@ func (g *memoryGroup) enter(parent, own string, limit int64) (*MemoryGroup, erro
 			return nil, err
 		}
 	}
+	_ = os.Remove(m.dir) // what a process of this number left that was killed: a group in use stays
 	if err := os.Mkdir(m.dir, 0o755); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package mmapio
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,5 +25,17 @@ func TestEnterNoGroup(t *testing.T) {
 		if err != nil || len(entries) != 1 {
 			t.Errorf("%v leaves %v, %v", files.limits, entries, err)
 		}
+	}
+}
+
+// A process that was killed leaves its group. In a container, the next one has the same number.
+func TestEnterAfterKilled(t *testing.T) {
+	parent := t.TempDir()
+	if err := os.Mkdir(filepath.Join(parent, fmt.Sprintf("weld-%d", os.Getpid())), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	g := memoryGroup{groupFiles: groupsV1}
+	if _, err := g.enter(parent, parent, 12345); err == nil || errors.Is(err, fs.ErrExist) {
+		t.Errorf("the group of a killed process is in the way: %v", err)
 	}
 }
